@@ -1,0 +1,258 @@
+//! A task's event stream (Server-Sent Events), followed across broken connections.
+
+use super::{Client, ClientError};
+use mecapy_model::{LogStream, Progress, TaskId, TaskState};
+use reqwest::{Response, header};
+use serde::Deserialize;
+use std::{collections::VecDeque, time::Duration};
+
+/// A server says something at least this often, be it only a comment; longer silence means a dead connection.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// First wait before a new connection; doubled each time up to the maximum.
+const RECONNECT_WAIT_MIN: Duration = Duration::from_millis(250);
+const RECONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Broken connections in a row, with nothing received, before giving up: some five minutes.
+const RECONNECTS_MAX: u32 = 36;
+/// The longest event, bytes.
+const EVENT_BYTES_MAX: usize = 8 << 20;
+
+/// Something that happened to a task.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TaskEvent {
+    State { state: TaskState },
+    Progress(Progress),
+    Log { stream: LogStream, text: String },
+    Done { state: TaskState },
+}
+
+/// What following a task brings next.
+#[derive(Debug)]
+pub enum Followed {
+    Event { event: TaskEvent, received: ServerSentEvent },
+    /// The connection broke; it is made again after the wait.
+    Interrupted { wait: Duration },
+    /// The stream has ended, after its `done`.
+    End,
+}
+
+/// The events of one task, from its first.
+pub struct TaskEvents<'c> {
+    client: &'c Client,
+    task: TaskId,
+    last_event_id: Option<String>,
+    response: Option<Response>,
+    parser: EventParser,
+    received: VecDeque<ServerSentEvent>,
+    broken: u32,
+    pause: Option<Duration>,
+    done: bool,
+}
+
+impl<'c> TaskEvents<'c> {
+    pub fn new(client: &'c Client, task: TaskId) -> Self {
+        Self {
+            client,
+            task,
+            last_event_id: None,
+            response: None,
+            parser: EventParser::default(),
+            received: VecDeque::new(),
+            broken: 0,
+            pause: None,
+            done: false,
+        }
+    }
+
+    /// Waits for the next. Cancelling the wait loses nothing that was received.
+    pub async fn next(&mut self) -> Result<Followed, ClientError> {
+        loop {
+            while let Some(received) = self.received.pop_front() {
+                if let Some(event) = received.task_event() {
+                    self.done |= matches!(event, TaskEvent::Done { .. });
+                    return Ok(Followed::Event { event, received });
+                }
+            }
+            if self.done {
+                return Ok(Followed::End);
+            }
+            if let Some(wait) = self.pause {
+                tokio::time::sleep(wait).await;
+                self.pause = None;
+            }
+            if let Err(error) = self.receive().await {
+                return self.interrupted(error);
+            }
+        }
+    }
+
+    /// Connects where needed, and takes the next bytes.
+    async fn receive(&mut self) -> Result<(), ClientError> {
+        if self.response.is_none() {
+            let response = self.client.open_events(self.task, self.last_event_id.as_deref()).await?;
+            self.parser = EventParser::default();
+            self.response = Some(response);
+        }
+        let Some(response) = &mut self.response else { return Ok(()) };
+        let url = || self.client.base_url().to_owned();
+        let chunk = match tokio::time::timeout(SILENCE_MAX, response.chunk()).await {
+            Ok(chunk) => chunk.map_err(|source| ClientError::Unreachable { url: url(), source })?,
+            Err(_) => None,
+        };
+        let Some(chunk) = chunk else { return Err(ClientError::TimedOut { url: url() }) };
+        if self.parser.push(&chunk, &mut self.received).is_err() {
+            return Err(ClientError::TooLarge { url: url(), bytes_max: EVENT_BYTES_MAX });
+        }
+        if let Some(event) = self.received.back() {
+            self.broken = 0;
+            self.last_event_id = event.id.clone().or_else(|| self.last_event_id.take());
+        }
+        Ok(())
+    }
+
+    fn interrupted(&mut self, error: ClientError) -> Result<Followed, ClientError> {
+        self.response = None;
+        if !error.is_passing() || self.broken >= RECONNECTS_MAX {
+            return Err(error);
+        }
+        let asked = match &error {
+            ClientError::Refused(problem) => problem.retry_after_s.map(Duration::from_secs),
+            _ => None,
+        };
+        let doubled = RECONNECT_WAIT_MIN.saturating_mul(1 << self.broken.min(8));
+        let wait = asked.unwrap_or(doubled).min(RECONNECT_WAIT_MAX);
+        self.broken += 1;
+        self.pause = Some(wait);
+        Ok(Followed::Interrupted { wait })
+    }
+}
+
+/// One event as it was sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServerSentEvent {
+    pub id: Option<String>,
+    pub event: String,
+    pub data: String,
+}
+
+impl ServerSentEvent {
+    /// What it says of the task; `None` for what this client does not know.
+    fn task_event(&self) -> Option<TaskEvent> {
+        #[derive(Deserialize)]
+        struct State {
+            state: TaskState,
+        }
+        #[derive(Deserialize)]
+        struct Log {
+            stream: LogStream,
+            text: String,
+        }
+        match self.event.as_str() {
+            "state" => serde_json::from_str(&self.data).ok().map(|State { state }| TaskEvent::State { state }),
+            "done" => serde_json::from_str(&self.data).ok().map(|State { state }| TaskEvent::Done { state }),
+            "progress" => serde_json::from_str(&self.data).ok().map(TaskEvent::Progress),
+            "log" => serde_json::from_str(&self.data).ok().map(|Log { stream, text }| TaskEvent::Log { stream, text }),
+            _ => None,
+        }
+    }
+}
+
+/// Cuts a byte stream into events, as the HTML standard says.
+#[derive(Debug, Default)]
+struct EventParser {
+    /// Bytes of a line that has no end yet.
+    line: Vec<u8>,
+    after_carriage_return: bool,
+    event: ServerSentEvent,
+    has_data: bool,
+}
+
+/// The stream holds an event above the limit.
+#[derive(Debug, PartialEq, Eq)]
+struct EventTooLarge;
+
+impl EventParser {
+    fn push(&mut self, bytes: &[u8], events: &mut VecDeque<ServerSentEvent>) -> Result<(), EventTooLarge> {
+        for &byte in bytes {
+            let after_carriage_return = std::mem::replace(&mut self.after_carriage_return, byte == b'\r');
+            match byte {
+                b'\n' if after_carriage_return => {}
+                b'\n' | b'\r' => self.end_line(events),
+                _ => self.line.push(byte),
+            }
+            if self.line.len() + self.event.data.len() > EVENT_BYTES_MAX {
+                return Err(EventTooLarge);
+            }
+        }
+        Ok(())
+    }
+
+    fn end_line(&mut self, events: &mut VecDeque<ServerSentEvent>) {
+        let line = std::mem::take(&mut self.line);
+        let line = String::from_utf8_lossy(&line);
+        if line.is_empty() {
+            let event = std::mem::take(&mut self.event);
+            if std::mem::take(&mut self.has_data) {
+                events.push_back(event);
+            }
+            return;
+        }
+        let (field, value) = line.split_once(':').unwrap_or((&line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "event" => value.clone_into(&mut self.event.event),
+            "id" if !value.contains('\0') => self.event.id = Some(value.to_owned()),
+            "data" => {
+                if std::mem::replace(&mut self.has_data, true) {
+                    self.event.data.push('\n');
+                }
+                self.event.data.push_str(value);
+            }
+            // Comments (an empty field name) keep the connection alive.
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(chunks: &[&[u8]]) -> Vec<ServerSentEvent> {
+        let (mut parser, mut events) = (EventParser::default(), VecDeque::new());
+        for chunk in chunks {
+            parser.push(chunk, &mut events).unwrap();
+        }
+        events.into()
+    }
+
+    #[test]
+    fn events_are_cut_wherever_the_bytes_are() {
+        let stream = b": hello\r\n\r\nid: 7\r\nevent: log\r\ndata: {\"stream\":\"stdout\",\"text\":\"\xc3\xa9\"}\r\n\r\n\
+            event:state\ndata:{\"state\":\n data:\ndata: \"running\"}\n\n";
+        let whole = parse(&[stream]);
+        let bytes: Vec<&[u8]> = stream.chunks(1).collect();
+        assert_eq!(whole, parse(&bytes));
+        assert_eq!(whole.len(), 2);
+        let log = TaskEvent::Log { stream: LogStream::Stdout, text: "é".to_owned() };
+        assert_eq!((whole[0].id.as_deref(), whole[0].task_event()), (Some("7"), Some(log)));
+        assert_eq!(whole[1].task_event(), Some(TaskEvent::State { state: TaskState::Running }));
+    }
+
+    #[test]
+    fn an_event_without_its_end_is_not_told() {
+        assert_eq!(parse(&[b"event: done\ndata: {\"state\":\"completed\"}\n"]), []);
+    }
+
+    #[test]
+    fn unknown_events_are_passed_over() {
+        let events = parse(&[b"event: weather\ndata: {}\n\nevent: done\ndata: not json\n\n"]);
+        assert!(events.iter().all(|event| event.task_event().is_none()));
+    }
+
+    #[test]
+    fn an_endless_event_is_refused() {
+        let (mut parser, mut events) = (EventParser::default(), VecDeque::new());
+        let line = vec![b'x'; EVENT_BYTES_MAX + 1];
+        assert_eq!(parser.push(&line, &mut events), Err(EventTooLarge));
+    }
+}

@@ -1,0 +1,140 @@
+//! Faults in a source as a compiler shows them: the line, and a caret under the place.
+
+use super::{
+    escape::neutralise_line,
+    paint::{Painter, Style},
+};
+use crate::commands::refusal::SourceText;
+use console::measure_text_width;
+use mecapy_model::Fault;
+
+/// Characters of a source line that are shown.
+const LINE_CHARS_MAX: usize = 200;
+
+/// How serious it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    Error,
+    Warning,
+}
+
+impl Severity {
+    pub fn word(self, painter: Painter) -> String {
+        match self {
+            Severity::Error => painter.paint(Style::Red, "error"),
+            Severity::Warning => painter.paint(Style::Yellow, "warning"),
+        }
+    }
+}
+
+/// Something to tell about a place in a source or in a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Diagnostic<'a> {
+    pub severity: Severity,
+    pub code: &'a str,
+    pub message: &'a str,
+    /// JSON pointer into the request; empty where there is none.
+    pub pointer: &'a str,
+    /// From 1.
+    pub line: Option<u32>,
+    /// In characters, from 1.
+    pub column: Option<u32>,
+}
+
+impl<'a> Diagnostic<'a> {
+    pub fn of_fault(fault: &'a Fault) -> Self {
+        Self {
+            severity: Severity::Error,
+            code: &fault.code,
+            message: &fault.message,
+            pointer: &fault.pointer,
+            line: fault.line,
+            column: fault.column,
+        }
+    }
+
+    /// The text, without a line feed at its end.
+    pub fn render(&self, source: Option<&SourceText>, painter: Painter) -> String {
+        let word = self.severity.word(painter);
+        let code = if self.code.is_empty() { String::new() } else { format!("[{}]", neutralise_line(self.code)) };
+        let mut text = format!("{word}{code}: {}", neutralise_line(self.message));
+        let place = source.zip(self.line).map(|(source, line)| (source, line, self.column));
+        match place {
+            Some((source, line, column)) => text += &excerpt(source, (line, column), painter),
+            None if !self.pointer.is_empty() => {
+                text += &format!("\n  {} {}", painter.paint(Style::Blue, "at"), neutralise_line(self.pointer));
+            }
+            None => {}
+        }
+        text
+    }
+}
+
+/// The source line with its number, and the caret where a column is known.
+fn excerpt(source: &SourceText, (line, column): (u32, Option<u32>), painter: Painter) -> String {
+    let name = neutralise_line(&source.name);
+    let at = column.map_or_else(|| format!("{name}:{line}"), |column| format!("{name}:{line}:{column}"));
+    let number = line.to_string();
+    let margin = " ".repeat(number.len());
+    let blue = |text: &str| painter.paint(Style::Blue, text);
+    let mut text = format!("\n{margin}{} {at}", blue("-->"));
+    let Some(written) = source.text.lines().nth(line.saturating_sub(1) as usize) else { return text };
+    let shown: String = neutralise_line(written).chars().take(LINE_CHARS_MAX).collect();
+    text += &format!("\n{margin} {}\n{} {} {shown}", blue("|"), blue(&number), blue("|"));
+    if let Some(column) = column {
+        let start = column.saturating_sub(1) as usize;
+        if start <= shown.chars().count() {
+            let before: String = shown.chars().take(start).collect();
+            let spaces = " ".repeat(measure_text_width(&before));
+            let carets = painter.paint(Style::Red, &"^".repeat(name_columns(&shown, start)));
+            text += &format!("\n{margin} {} {spaces}{carets}", blue("|"));
+        }
+    }
+    text
+}
+
+/// Columns of the name that begins at character `start`, dots included; 1 where no name is there.
+fn name_columns(line: &str, start: usize) -> usize {
+    let name: String = line.chars().skip(start).take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '.')).collect();
+    measure_text_width(name.trim_end_matches('.')).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(text: &str) -> SourceText {
+        SourceText { name: "beam.py".to_owned(), text: text.to_owned() }
+    }
+
+    fn fault(line: Option<u32>, column: Option<u32>) -> Fault {
+        Fault { line, column, ..Fault::new("/code/source", "import_forbidden", "socket can't work in a sandbox") }
+    }
+
+    #[test]
+    fn a_fault_is_shown_under_its_line() {
+        let text = "import math\n\timport socket as s\n";
+        let shown = Diagnostic::of_fault(&fault(Some(2), Some(9))).render(Some(&source(text)), Painter::Plain);
+        let expected = "\
+error[import_forbidden]: socket can't work in a sandbox
+ --> beam.py:2:9
+  |
+2 |  import socket as s
+  |         ^^^^^^";
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn wide_characters_do_not_move_the_caret() {
+        let shown = Diagnostic::of_fault(&fault(Some(1), Some(8))).render(Some(&source("s = '梁'; (")), Painter::Plain);
+        assert!(shown.ends_with("1 | s = '梁'; (\n  |         ^"), "{shown}");
+    }
+
+    #[test]
+    fn a_place_outside_the_source_and_a_pointer_still_say_where() {
+        let outside = Diagnostic::of_fault(&fault(Some(9), Some(1))).render(Some(&source("x")), Painter::Plain);
+        assert!(outside.ends_with("\n --> beam.py:9:1"), "{outside}");
+        let pointer = Diagnostic::of_fault(&fault(None, None)).render(None, Painter::Plain);
+        assert!(pointer.ends_with("\n  at /code/source"), "{pointer}");
+    }
+}

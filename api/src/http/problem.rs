@@ -1,0 +1,341 @@
+//! The one error envelope (RFC 9457) and the one place that maps errors to it.
+//!
+//! Nothing internal leaks: what we failed at is logged with a reference, and the caller is told the reference.
+
+use crate::{
+    analysis, intake,
+    json::Malformed,
+};
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use mecapy_model::Fault;
+use mecapy_runtime::Refused;
+use mecapy_store::{ApiKeyError, ListError, SignatureError, StoreError, SubmitError, UploadError};
+use serde::Serialize;
+use std::{borrow::Cow, time::Duration};
+use utoipa::ToSchema;
+
+/// What a caller is told when the platform itself can't answer just now.
+const RETRY_AFTER_STORE: Duration = Duration::from_secs(2);
+/// What a caller is told when its tenant has too many tasks queued.
+const RETRY_AFTER_QUEUE: Duration = Duration::from_secs(5);
+
+/// An answer that is not a success.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    slug: &'static str,
+    title: &'static str,
+    detail: Cow<'static, str>,
+    errors: Vec<Fault>,
+    retry_after: Option<Duration>,
+}
+
+/// RFC 9457 problem details, with a JSON pointer for each fault.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem, example = json!({
+    "type": "urn:mecapy:problem:invalid", "title": "The request is invalid", "status": 422,
+    "detail": "/limits/timeout_ms: a whole number from 1 to 5000 is needed here",
+    "errors": [{"pointer": "/limits/timeout_ms", "code": "out_of_range", "message": "a whole number from 1 to 5000 is needed here"}]
+}))]
+pub struct ProblemBody<'a> {
+    /// A name for this kind of problem, the same in every answer of its kind.
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'a str,
+    /// The HTTP status again.
+    status: u16,
+    /// What went wrong this time, for people.
+    detail: &'a str,
+    /// Each fault in the request, with where it is.
+    errors: &'a [Fault],
+}
+
+impl Problem {
+    fn new(status: StatusCode, slug: &'static str, title: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, slug, title, detail: detail.into(), errors: Vec::new(), retry_after: None }
+    }
+
+    /// 400: not something that could be understood.
+    pub fn malformed(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed", "The request is malformed", detail)
+    }
+
+    /// 401: the same body whatever was wrong with the credentials.
+    pub fn unauthorized() -> Self {
+        let detail = "send a valid API key as `Authorization: Bearer <key>`";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Credentials are needed", detail)
+    }
+
+    /// 403: known, but not allowed.
+    pub fn forbidden(detail: &'static str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "This is not allowed", detail)
+    }
+
+    /// 404: absent, or another tenant's, which is the same.
+    pub fn not_found(what: &'static str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "There is no such thing", format!("there is no such {what}"))
+    }
+
+    pub fn method_not_allowed() -> Self {
+        let detail = "this path does not answer that method";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed", detail)
+    }
+
+    /// 408: the body did not arrive in time.
+    pub fn too_slow() -> Self {
+        let detail = "the request body did not arrive in time";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "The request was too slow", detail)
+    }
+
+    /// 409: at odds with the state of things, or not finished yet.
+    pub fn conflict(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", "This can't be done now", detail)
+    }
+
+    pub fn too_large(bytes_max: u64) -> Self {
+        let detail = format!("the body may have {bytes_max} bytes at most");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
+    }
+
+    pub fn unsupported_media(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The media type is not supported", detail)
+    }
+
+    /// 422: understood, but invalid; one fault at least.
+    pub fn invalid(errors: Vec<Fault>) -> Self {
+        let detail = match errors.as_slice() {
+            [only] if only.pointer.is_empty() => only.message.clone(),
+            [only] => format!("{}: {}", only.pointer, only.message),
+            all => format!("there are {} faults in the request", all.len()),
+        };
+        let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request is invalid", detail);
+        Self { errors, ..problem }
+    }
+
+    /// 422 with one fault.
+    pub fn fault(pointer: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
+        Self::invalid(vec![Fault::new(pointer, code, message)])
+    }
+
+    /// 422: planned, named in the contract, and not built yet.
+    pub fn not_available(pointer: &str) -> Self {
+        Self::fault(pointer, "not_available", "this is not available yet")
+    }
+
+    pub fn too_many(detail: impl Into<Cow<'static, str>>, retry_after: Duration) -> Self {
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many", "Too much at once", detail);
+        Self { retry_after: Some(retry_after), ..problem }
+    }
+
+    pub fn not_ready(detail: impl Into<Cow<'static, str>>, retry_after: Duration) -> Self {
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "The platform is not ready", detail);
+        Self { retry_after: Some(retry_after), ..problem }
+    }
+
+    /// 500: ours. `error` goes to the log under a reference that the caller is given.
+    pub fn internal(error: &dyn std::fmt::Debug) -> Self {
+        let mut random = [0_u8; 6];
+        let reference = match getrandom::fill(&mut random) {
+            Ok(()) => random.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")),
+            Err(_) => "unknown".to_owned(),
+        };
+        tracing::error!(error.reference = %reference, error = ?error, "request failed");
+        let detail = format!("the platform failed; the reference for its operators is {reference}");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The platform failed", detail)
+    }
+
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    #[cfg(test)]
+    pub(crate) fn errors(&self) -> &[Fault] {
+        &self.errors
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = ProblemBody {
+            kind: format!("urn:mecapy:problem:{}", self.slug),
+            title: self.title,
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            errors: &self.errors,
+        };
+        let mut response = Response::new(Body::from(serde_json::to_vec(&body).unwrap_or_default()));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"mecapy\""));
+        }
+        if let Some(wait) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs_f64().ceil().max(1.0) as u64));
+        }
+        response
+    }
+}
+
+impl From<Malformed> for Problem {
+    fn from(malformed: Malformed) -> Self {
+        Problem::malformed(malformed.to_string())
+    }
+}
+
+impl From<intake::Rejected> for Problem {
+    fn from(rejected: intake::Rejected) -> Self {
+        match rejected {
+            intake::Rejected::Invalid(faults) => Problem::invalid(faults),
+            intake::Rejected::NotReady { detail, retry_after } => Problem::not_ready(detail, retry_after),
+            intake::Rejected::Internal(error) => Problem::internal(&error),
+            intake::Rejected::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::LaneFull { retry_after } => Problem::too_many("the lane is full: try again in a moment", retry_after),
+            Refused::TenantFull { retry_after } => {
+                Problem::too_many("you have as many previews under way as one tenant may: wait for one to end", retry_after)
+            }
+            Refused::MemoryFull { retry_after } => {
+                Problem::too_many("there is not enough memory left for one more sandbox: try again in a moment", retry_after)
+            }
+            Refused::ShuttingDown => Problem::not_ready("the server is shutting down", RETRY_AFTER_STORE),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        if error.is_retryable() {
+            tracing::warn!(error = ?error, "store not available");
+            return Problem::not_ready("the database is not available just now", RETRY_AFTER_STORE);
+        }
+        Problem::internal(&error)
+    }
+}
+
+impl From<SubmitError> for Problem {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::IdempotencyMismatch => {
+                let message = "this Idempotency-Key was used for another request: use a new key for a new request";
+                Problem::fault("", "idempotency_mismatch", message)
+            }
+            SubmitError::QueueFull { queued_max } => Problem::too_many(
+                format!("{queued_max} tasks are queued, as many as one tenant may have: wait until some have run"),
+                RETRY_AFTER_QUEUE,
+            ),
+            SubmitError::TenantDisabled => Problem::forbidden("this tenant is disabled"),
+            SubmitError::UnknownUpload { file } => intake::unknown_upload(&file).into(),
+            SubmitError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        Problem::invalid(vec![fault])
+    }
+}
+
+impl From<ListError> for Problem {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::BadCursor => Problem::malformed("the cursor is not one that this list gave"),
+            ListError::BadLimit { max } => {
+                Problem::fault("/limit", "out_of_range", format!("a whole number from 1 to {max} is needed here"))
+            }
+            ListError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<UploadError> for Problem {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::Missing => Problem::not_found("upload"),
+            UploadError::NotReceived => Problem::conflict("the file has not arrived yet: PUT it to the URL first"),
+            UploadError::AlreadyReceived => Problem::conflict("the file has arrived already: ask for a new upload"),
+            UploadError::TooLarge { bytes_max } => Problem::too_large(bytes_max),
+            UploadError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ApiKeyError> for Problem {
+    fn from(error: ApiKeyError) -> Self {
+        match error {
+            ApiKeyError::Store(error) => error.into(),
+            other => Problem::fault("/name", "invalid", other.to_string()),
+        }
+    }
+}
+
+/// A signed URL that doesn't hold says no more than that.
+impl From<SignatureError> for Problem {
+    fn from(_: SignatureError) -> Self {
+        Problem::forbidden("this signed URL is not valid, or no longer")
+    }
+}
+
+impl From<analysis::Analysis> for Problem {
+    fn from(analysis: analysis::Analysis) -> Self {
+        Problem::invalid(analysis.faults)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt as _;
+
+    async fn shown(problem: Problem) -> (Response<()>, serde_json::Value) {
+        let (parts, body) = problem.into_response().into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        (Response::from_parts(parts, ()), serde_json::from_slice(&bytes).unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_envelope_has_every_part_of_the_contract() {
+        let (response, body) = shown(Problem::fault("/inputs", "wrong_type", "an object is needed here, not null")).await;
+        assert_eq!(response.status(), 422);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        let expected = serde_json::json!({
+            "type": "urn:mecapy:problem:invalid", "title": "The request is invalid", "status": 422,
+            "detail": "/inputs: an object is needed here, not null",
+            "errors": [{"pointer": "/inputs", "code": "wrong_type", "message": "an object is needed here, not null"}],
+        });
+        assert_eq!(body, expected);
+    }
+
+    #[tokio::test]
+    async fn what_must_be_retried_says_when_in_whole_seconds() {
+        for (wait, shown_as) in [(Duration::from_millis(20), "1"), (Duration::from_millis(1500), "2")] {
+            let (response, _) = shown(Refused::LaneFull { retry_after: wait }.into()).await;
+            assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (429, &HeaderValue::from_static(shown_as)));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_internal_error_is_told_by_reference_only() {
+        let (response, body) = shown(Problem::internal(&"secret path /var/lib")).await;
+        assert_eq!(response.status(), 500);
+        assert!(!body.to_string().contains("secret"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn bad_credentials_name_the_scheme() {
+        let (response, _) = shown(Problem::unauthorized()).await;
+        assert_eq!(response.headers()["www-authenticate"], "Bearer realm=\"mecapy\"");
+    }
+}

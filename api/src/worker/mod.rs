@@ -1,0 +1,207 @@
+//! The embedded worker: claims tasks, runs them in sandboxes, writes down how they ended.
+//!
+//! Knows nothing of HTTP. The database is the truth: a wake-up is a hint, and whatever this process claimed and did
+//! not finish is claimed again after a restart.
+
+mod attempt;
+mod claims;
+mod follow;
+mod pace;
+mod upkeep;
+
+use crate::programs::Programs;
+use claims::Claims;
+use mecapy_model::{Lane, TaskId};
+use mecapy_runtime::Sandboxes;
+use mecapy_store::Store;
+use pace::Pace;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use time::OffsetDateTime;
+use tokio::{
+    sync::Notify,
+    task::JoinSet,
+    time::{Instant, sleep_until, timeout},
+};
+use uuid::Uuid;
+
+/// The longest a lane sleeps without looking at its queue: a hint can be lost.
+const IDLE_MAX: Duration = Duration::from_secs(15);
+/// Wait after the store failed, before it is asked again.
+const AFTER_FAULT: Duration = Duration::from_millis(500);
+/// Claims that may be under way at once, whatever their pace.
+const CLAIMED_MAX: usize = 256;
+
+/// Which lanes this worker serves.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    pub lanes: Vec<Lane>,
+    /// Tasks of one tenant that may run at once in a lane.
+    pub running_per_tenant_max: Option<u32>,
+}
+
+/// What `/v1/workers` shows.
+#[derive(Debug, Clone)]
+pub struct WorkerStatus {
+    pub id: Uuid,
+    pub lanes: Vec<Lane>,
+    pub running: usize,
+    pub started_at: OffsetDateTime,
+    pub draining: bool,
+}
+
+/// A worker that runs until it is drained.
+pub struct Worker {
+    shared: Arc<Shared>,
+    loops: tokio::sync::Mutex<JoinSet<()>>,
+}
+
+pub(crate) struct Shared {
+    id: Uuid,
+    started_at: OffsetDateTime,
+    config: WorkerConfig,
+    store: Store,
+    sandboxes: Sandboxes,
+    programs: Arc<Programs>,
+    claims: Claims,
+    draining: AtomicBool,
+    /// Told when a claim ends and when a drain begins.
+    changed: Notify,
+}
+
+impl Worker {
+    /// Starts the claim loops. `id` names this worker.
+    pub fn start(store: Store, sandboxes: Sandboxes, programs: Arc<Programs>, id: Uuid, config: WorkerConfig) -> Self {
+        let started_at = store.clock().now();
+        let shared = Arc::new(Shared {
+            id,
+            started_at,
+            config,
+            store,
+            sandboxes,
+            programs,
+            claims: Claims::default(),
+            draining: AtomicBool::new(false),
+            changed: Notify::new(),
+        });
+        let mut loops = JoinSet::new();
+        for lane in shared.config.lanes.clone() {
+            loops.spawn(serve_lane(Arc::clone(&shared), lane));
+        }
+        loops.spawn(upkeep::heartbeats(Arc::clone(&shared)));
+        loops.spawn(upkeep::follow(Arc::clone(&shared)));
+        loops.spawn(upkeep::sweep(Arc::clone(&shared)));
+        Self { shared, loops: tokio::sync::Mutex::new(loops) }
+    }
+
+    pub fn status(&self) -> WorkerStatus {
+        WorkerStatus {
+            id: self.shared.id,
+            lanes: self.shared.config.lanes.clone(),
+            running: self.shared.claims.len(),
+            started_at: self.shared.started_at,
+            draining: self.shared.draining.load(Ordering::Acquire),
+        }
+    }
+
+    /// Stops a running task at once. The store has been told before.
+    pub fn cancel(&self, task: TaskId) {
+        self.shared.claims.cancel(task);
+    }
+
+    /// Claims nothing more and waits for what runs. What isn't done in time is stopped and given back to the queue,
+    /// without losing an attempt.
+    pub async fn drain(&self, at_most: Duration) {
+        self.shared.draining.store(true, Ordering::Release);
+        self.shared.changed.notify_waiters();
+        if timeout(at_most, self.idle()).await.is_err() {
+            self.shared.claims.give_back_all();
+            // A tick stops a guest; the rest is the store's write.
+            let _ = timeout(Duration::from_secs(5), self.idle()).await;
+        }
+        self.loops.lock().await.shutdown().await;
+    }
+
+    async fn idle(&self) {
+        loop {
+            let changed = self.shared.changed.notified();
+            if self.shared.claims.len() == 0 {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+/// Claims from one lane for as long as there is room.
+async fn serve_lane(shared: Arc<Shared>, lane: Lane) {
+    let wakeup = shared.store.lane_wakeup(lane);
+    let pace = Arc::new(Pace::new(shared.sandboxes.lane_status(lane).threads));
+    let in_flight = Arc::new(AtomicUsize::new(0));
+    while !shared.draining.load(Ordering::Acquire) {
+        let ended = shared.changed.notified();
+        let room = pace.claims_max().min(CLAIMED_MAX).saturating_sub(in_flight.load(Ordering::Acquire));
+        if room == 0 {
+            ended.await;
+            continue;
+        }
+        match shared.claim(lane, room).await {
+            Ok(claimed) if !claimed.is_empty() => {
+                in_flight.fetch_add(claimed.len(), Ordering::AcqRel);
+                for claim in claimed {
+                    let (shared, pace, in_flight) = (Arc::clone(&shared), Arc::clone(&pace), Arc::clone(&in_flight));
+                    tokio::spawn(async move { attempt::carry_out(shared, claim, &pace, &in_flight).await });
+                }
+            }
+            Ok(_) => {
+                let until = shared.next_look(lane).await;
+                tokio::select! {
+                    () = wakeup.notified() => {}
+                    () = sleep_until(until) => {}
+                    () = shared.drain_begins() => {}
+                }
+            }
+            Err(error) => {
+                tracing::error!(%lane, %error, "worker.claim: the store failed");
+                sleep_until(Instant::now() + AFTER_FAULT).await;
+            }
+        }
+    }
+}
+
+impl Shared {
+    async fn claim(&self, lane: Lane, room: usize) -> Result<Vec<mecapy_store::Claimed>, mecapy_store::StoreError> {
+        let max = u32::try_from(room).unwrap_or(u32::MAX);
+        let running_per_tenant_max = self.config.running_per_tenant_max;
+        self.store.claim(mecapy_store::ClaimRequest { lane, max, running_per_tenant_max }).await
+    }
+
+    /// When the lane has to be looked at again although nobody calls: at the next task that is due.
+    async fn next_look(&self, lane: Lane) -> Instant {
+        let due = self.store.next_due(lane).await.ok().flatten();
+        let wait = due.map_or(IDLE_MAX, |at| {
+            Duration::try_from(at - self.store.clock().now()).unwrap_or(Duration::from_millis(1)).min(IDLE_MAX)
+        });
+        Instant::now() + wait
+    }
+
+    async fn drain_begins(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.draining.load(Ordering::Acquire) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// A claim has ended: there is room for another.
+    fn room_made(&self) {
+        self.changed.notify_waiters();
+    }
+}

@@ -1,0 +1,59 @@
+//! How the store itself fails. What a caller asked wrongly is an error of its operation, not one of these.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The store could not do its work.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    #[error("the data folder {} is in use by {}", folder.display(), holder(*pid))]
+    Locked { folder: PathBuf, pid: Option<u32> },
+    #[error("the database failed")]
+    Database(#[source] Arc<sqlx::Error>),
+    #[error("the database's schema could not be brought up to date")]
+    Migrate(#[source] Arc<sqlx::migrate::MigrateError>),
+    #[error("{doing} failed")]
+    Io { doing: String, source: Arc<std::io::Error> },
+    /// A row or file holds what this program never writes.
+    #[error("stored data can't be read: {what}")]
+    Corrupt { what: String },
+    #[error("{what} is larger than {bytes_max} bytes")]
+    TooLarge { what: &'static str, bytes_max: u64 },
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later without anyone changing anything.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, StoreError::Database(_) | StoreError::Io { .. })
+    }
+
+    pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> StoreError {
+        let doing = doing.into();
+        move |source| StoreError::Io { doing, source: Arc::new(source) }
+    }
+
+    pub(crate) fn corrupt(what: impl Into<String>) -> StoreError {
+        StoreError::Corrupt { what: what.into() }
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::PoolClosed => StoreError::Closed,
+            error => StoreError::Database(Arc::new(error)),
+        }
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for StoreError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        StoreError::Migrate(Arc::new(error))
+    }
+}
+
+fn holder(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+}

@@ -1,0 +1,45 @@
+//! Rows, queue and objects of one MecaPy server, embedded: a SQLite file and a folder.
+//!
+//! What is answered is committed, and what is committed survives a power loss. Every read names a tenant, and another
+//! tenant's row is the same as an absent one. Knows nothing of HTTP and of how a task is run.
+
+mod artifacts;
+mod clock;
+mod error;
+mod folder;
+mod follow;
+mod garbage;
+mod ids;
+mod keys;
+mod list;
+mod modules;
+mod objects;
+mod queue;
+mod reading;
+mod shared;
+mod signer;
+mod sql;
+mod store;
+mod tasks;
+mod tenants;
+mod uploads;
+mod usage;
+mod writer;
+
+pub use artifacts::StoredArtifact;
+pub use clock::{Clock, ManualClock, RandomError, SystemClock};
+pub use error::StoreError;
+pub use follow::{EVENTS_PAGE_MAX, EventKind, EventPage, LogEntry, LogPage, TaskEvent};
+pub use garbage::Collected;
+pub use keys::{API_KEYS_PER_TENANT_MAX, AdminKey, ApiKey, ApiKeyError, CreatedApiKey, NewApiKey, Role, Secret};
+pub use list::{LIST_LIMIT_MAX, ListError, TaskPage, TaskQuery};
+pub use modules::{Module, NewModule};
+pub use objects::{InvalidObjectKey, ObjectKey, ObjectReader, ObjectWriter, Objects};
+pub use queue::{Beat, ClaimRef, ClaimRequest, Claimed, Finish, LeaseToken, NewLog, Recovered, Written};
+pub use shared::{LaneCount, TaskWatch};
+pub use signer::{Grant, Method, SignatureError, Signer};
+pub use store::{Store, StoreOptions};
+pub use tasks::{Cancelled, Deleted, Idempotency, NewTask, Replayed, Submission, SubmitError, Submitted, TaskResult};
+pub use tenants::{Access, Found, Tenant, TenantError};
+pub use uploads::{NewUpload, PendingUpload, Upload, UploadDeleted, UploadError, UploadState};
+pub use usage::PreviewUsage;

@@ -1,0 +1,135 @@
+//! Pages of a tenant's tasks, newest first.
+
+use crate::reading::{TASK_FROM, read_task, task_columns};
+use crate::{Store, StoreError};
+use mecapy_model::{Lane, Task, TaskState, TenantId};
+use sha2::{Digest, Sha256};
+use sqlx::Row;
+
+/// The longest page, in tasks.
+pub const LIST_LIMIT_MAX: u32 = 200;
+/// How many tasks one page looks at; a page that finds too few among them ends early, with a cursor to go on.
+const SCANNED_MAX: u32 = 50_000;
+
+/// Which tasks to list. Absent fields don't filter.
+#[derive(Debug, Clone)]
+pub struct TaskQuery {
+    pub state: Option<TaskState>,
+    pub lane: Option<Lane>,
+    /// A label's name and value.
+    pub label: Option<(String, String)>,
+    /// Part of the name; upper and lower case of ASCII letters are the same.
+    pub name_contains: Option<String>,
+    /// 1 to [`LIST_LIMIT_MAX`].
+    pub limit: u32,
+    /// `next_cursor` of the page before, asked with the same filters.
+    pub cursor: Option<String>,
+}
+
+impl Default for TaskQuery {
+    /// Everything, 50 at a time.
+    fn default() -> Self {
+        Self { state: None, lane: None, label: None, name_contains: None, limit: 50, cursor: None }
+    }
+}
+
+/// Some tasks, newest first.
+#[derive(Debug, Clone)]
+pub struct TaskPage {
+    pub tasks: Vec<Task>,
+    /// For the page after this one; with a filter that matches little, a page may be short and still have one.
+    pub next_cursor: Option<String>,
+}
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ListError {
+    #[error("the cursor was not made by this server for the same filters")]
+    BadCursor,
+    #[error("limit must be between 1 and {max}")]
+    BadLimit { max: u32 },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Store {
+    /// A page of the tenant's tasks.
+    pub async fn tasks(&self, tenant: TenantId, query: TaskQuery) -> Result<TaskPage, ListError> {
+        if !(1..=LIST_LIMIT_MAX).contains(&query.limit) {
+            return Err(ListError::BadLimit { max: LIST_LIMIT_MAX });
+        }
+        let scope = query.scope(tenant);
+        let before = match &query.cursor {
+            Some(cursor) => self.signer().read_cursor(cursor, &scope).ok_or(ListError::BadCursor)?,
+            None => [0xff; 16],
+        };
+        let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
+        let mut tasks = self.matching_tasks(tenant, &query, &before).await?;
+        let last = if tasks.len() > limit {
+            tasks.truncate(limit);
+            tasks.last().map(|task| *task.id.0.as_bytes())
+        } else {
+            self.end_of_scan(tenant, &before).await?
+        };
+        Ok(TaskPage { tasks, next_cursor: last.map(|last| self.signer().cursor(&last, &scope)) })
+    }
+
+    /// Up to one task more than the page takes, so that the caller sees whether there is another page.
+    async fn matching_tasks(
+        &self,
+        tenant: TenantId,
+        query: &TaskQuery,
+        before: &[u8; 16],
+    ) -> Result<Vec<Task>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            task_columns!(),
+            TASK_FROM!(),
+            " WHERE t.no IN (SELECT c.no FROM (SELECT * FROM tasks WHERE tenant = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3) c",
+            " WHERE (?4 IS NULL OR c.state = ?4) AND (?5 IS NULL OR c.lane = ?5)",
+            " AND (?6 IS NULL OR instr(lower(c.name), lower(?6)) > 0)",
+            " AND (?7 IS NULL OR EXISTS (SELECT 1 FROM json_each(c.labels) l WHERE l.key = ?7 AND l.value = ?8))",
+            " ORDER BY c.id DESC LIMIT ?9) ORDER BY t.id DESC"
+        );
+        let (label, value) = query.label.clone().unzip();
+        let rows = sqlx::query(SQL)
+            .bind(tenant.0.as_bytes().as_slice())
+            .bind(before.as_slice())
+            .bind(SCANNED_MAX)
+            .bind(query.state.map(TaskState::as_str))
+            .bind(query.lane.map(Lane::as_str))
+            .bind(query.name_contains.as_deref())
+            .bind(label)
+            .bind(value)
+            .bind(query.limit + 1)
+            .fetch_all(self.readers())
+            .await?;
+        rows.iter().map(|row| read_task(row).map(|read| read.task)).collect()
+    }
+
+    /// The last task that a page looks at, where there are tasks beyond it.
+    async fn end_of_scan(&self, tenant: TenantId, before: &[u8; 16]) -> Result<Option<[u8; 16]>, StoreError> {
+        let sql = "SELECT id FROM tasks WHERE tenant = ? AND id < ? ORDER BY id DESC LIMIT 2 OFFSET ?";
+        let rows = sqlx::query(sql)
+            .bind(tenant.0.as_bytes().as_slice())
+            .bind(before.as_slice())
+            .bind(SCANNED_MAX - 1)
+            .fetch_all(self.readers())
+            .await?;
+        match rows.as_slice() {
+            [last, _beyond] => {
+                let id: &[u8] = last.try_get(0)?;
+                id.try_into().map(Some).map_err(|_| StoreError::corrupt("a task's id"))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+impl TaskQuery {
+    /// What a cursor is bound to: the tenant and every filter.
+    fn scope(&self, tenant: TenantId) -> Vec<u8> {
+        let label = self.label.as_ref().map(|(name, value)| (name.as_str(), value.as_str()));
+        let filters = format!("{:?}", (tenant, self.state, self.lane, label, self.name_contains.as_deref()));
+        Sha256::digest(filters.as_bytes()).to_vec()
+    }
+}

@@ -1,0 +1,142 @@
+//! Names of objects.
+
+use mecapy_model::{ArtifactName, Digest, TaskId, TenantId, UploadId};
+use sha2::{Digest as _, Sha256};
+
+/// The name of an object: parts of `A-Z a-z 0-9 . _ - % ~` joined by `/`, none of them `.` or `..`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey(String);
+
+/// A text that can't be an object's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an object key")]
+pub struct InvalidObjectKey;
+
+/// The longest key, in bytes.
+const KEY_BYTES_MAX: usize = 512;
+/// The longest part that a file system's folder takes, in bytes, with room to spare.
+const PART_BYTES_MAX: usize = 200;
+/// How much of a name that is too long stays readable, in bytes.
+const SHORTENED_BYTES: usize = 100;
+/// Where objects grow before they are published; no key leads there.
+const RESERVED: &str = "tmp";
+
+impl ObjectKey {
+    /// Checks a key that came from outside (a signed URL's path).
+    pub fn parse(text: &str) -> Result<Self, InvalidObjectKey> {
+        let part_is_safe = |part: &str| {
+            !matches!(part, "" | "." | "..")
+                && part.len() <= PART_BYTES_MAX
+                && part.bytes().all(|byte| is_plain(byte) || matches!(byte, b'%' | b'~'))
+        };
+        let first = text.split('/').next();
+        if text.len() > KEY_BYTES_MAX || first == Some(RESERVED) || !text.split('/').all(part_is_safe) {
+            return Err(InvalidObjectKey);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The key carries the fence, so an attempt that was given up overwrites nothing of its successor.
+    pub(crate) fn artifact(tenant: TenantId, task: TaskId, fence: u64, name: &ArtifactName) -> Self {
+        Self(format!("artifacts/{tenant}/{task}/{fence}/{}", encode(name.as_str())))
+    }
+
+    /// The folder with all artifacts of a task.
+    pub(crate) fn artifacts_of(tenant: TenantId, task: TaskId) -> Self {
+        Self(format!("artifacts/{tenant}/{task}"))
+    }
+
+    /// The folder with the artifacts of one attempt.
+    pub(crate) fn artifacts_of_attempt(tenant: TenantId, task: TaskId, fence: u64) -> Self {
+        Self(format!("artifacts/{tenant}/{task}/{fence}"))
+    }
+
+    pub(crate) fn upload(tenant: TenantId, upload: UploadId) -> Self {
+        Self(format!("uploads/{tenant}/{upload}"))
+    }
+
+    pub(crate) fn module(tenant: TenantId, digest: Digest) -> Self {
+        Self(format!("modules/{tenant}/{digest}.wasm"))
+    }
+
+    /// The tenant and upload that an upload's key names.
+    pub(crate) fn as_upload(&self) -> Option<(TenantId, UploadId)> {
+        let (tenant, upload) = self.0.strip_prefix("uploads/")?.split_once('/')?;
+        Some((tenant.parse().ok()?, upload.parse().ok()?))
+    }
+
+    /// The folders above the object, innermost first.
+    pub(crate) fn parents(&self) -> impl Iterator<Item = &str> {
+        std::iter::successors(Some(self.0.as_str()), |path| path.rsplit_once('/').map(|(parent, _)| parent)).skip(1)
+    }
+}
+
+impl std::fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
+}
+
+/// One safe part for any name: percent-encoded; a long one is cut and told apart by its digest.
+fn encode(name: &str) -> String {
+    let mut part = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if is_plain(byte) {
+            part.push(char::from(byte));
+        } else {
+            part.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    if matches!(part.as_str(), "." | "..") {
+        return part.replace('.', "%2E");
+    }
+    if part.len() > PART_BYTES_MAX {
+        part.truncate(SHORTENED_BYTES);
+        let digest = Digest(Sha256::digest(name.as_bytes()).into());
+        part = format!("{part}~{digest}");
+    }
+    part
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_from_outside_can_not_leave_the_folder() {
+        let long = "x".repeat(600);
+        for text in ["", "/", "/a", "a/", "a//b", "..", "a/../b", "a/.", "a\\b", "a b", "a\0", "é", "tmp/x", "tmp", &long] {
+            assert_eq!(ObjectKey::parse(text), Err(InvalidObjectKey), "{text:?}");
+        }
+        assert_eq!(ObjectKey::parse("a/b%20c").unwrap().as_str(), "a/b%20c");
+    }
+
+    #[test]
+    fn every_artifact_name_gets_a_key_of_its_own_that_parses() {
+        let long = |last: &str| format!("{}{last}", "é/".repeat(60));
+        let names = ["figure-1.png", "a/b", "a%2Fb", "été.csv", "a b", &long("x"), &long("y"), ".hidden"];
+        let (tenant, task) = (TenantId::from_parts(1, &[1; 10]), TaskId::from_parts(1, &[2; 10]));
+        let key = |name: &str| ObjectKey::artifact(tenant, task, 3, &ArtifactName::parse(name).unwrap());
+        let keys: std::collections::BTreeSet<_> = names.iter().map(|name| key(name)).collect();
+        assert_eq!(keys.len(), names.len());
+        for key in keys {
+            assert_eq!(ObjectKey::parse(key.as_str()), Ok(key.clone()));
+            assert_eq!(key.parents().count(), 4);
+        }
+    }
+
+    #[test]
+    fn an_uploads_key_names_it() {
+        let (tenant, upload) = (TenantId::from_parts(1, &[1; 10]), UploadId::from_parts(1, &[2; 10]));
+        assert_eq!(ObjectKey::upload(tenant, upload).as_upload(), Some((tenant, upload)));
+        assert_eq!(ObjectKey::parse("modules/a/b").unwrap().as_upload(), None);
+    }
+}

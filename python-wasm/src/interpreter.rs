@@ -1,0 +1,109 @@
+//! The built interpreter: its compiled module and the images that sandboxes start from, loaded when first needed.
+
+use crate::{
+    cache::{Cache, CacheError},
+    layout::{ImageManifest, Layout},
+    recipe::Recipe,
+};
+use mecapy_runtime::{Engine, ImageError, MemoryImage, PythonError, PythonImage, PythonModule, tree::BaseTree};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("the Python interpreter is not built yet: run `mecapy python build`")]
+    NotBuilt,
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    #[error("the Python interpreter in the cache can't be used: run `mecapy python build --force`")]
+    Python(#[from] PythonError),
+    #[error("the image {name} in the cache can't be used: run `mecapy python build --force`")]
+    Image { name: String, source: ImageError },
+}
+
+/// What is known of one image without loading it.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct ImageInfo {
+    pub name: String,
+    pub summary: String,
+    /// Modules that are already imported in it.
+    pub preloads: Vec<String>,
+    pub digest: String,
+    /// Linear memory of a fresh sandbox, bytes; 0 where it isn't built.
+    pub memory_bytes: u64,
+    pub built: Option<ImageManifest>,
+}
+
+/// A built interpreter, ready to serve images.
+pub struct Interpreter {
+    recipe: Recipe,
+    layout: Layout,
+    module: Arc<PythonModule>,
+    files: Arc<BaseTree>,
+    modules: BTreeSet<String>,
+    advice: BTreeMap<String, String>,
+    loaded: Mutex<BTreeMap<String, Arc<PythonImage>>>,
+}
+
+impl Interpreter {
+    /// Loads the compiled module; images load when first asked for.
+    pub fn open(engine: &Engine, cache_folder: &Path, recipe: &Recipe) -> Result<Self, OpenError> {
+        let cache = Cache::open(cache_folder)?;
+        let layout = Layout::of(&cache, engine, recipe)?;
+        if !layout.module().exists() || !recipe.images.iter().all(|image| layout.manifest(image).is_some()) {
+            return Err(OpenError::NotBuilt);
+        }
+        // SAFETY: `Cache::open` checked that only this user can write the folder, and the build wrote the file.
+        let module = unsafe { PythonModule::load(engine, &layout.module()) }?;
+        let files = layout.files(recipe)?;
+        let modules = layout.modules()?;
+        let advice = recipe.unavailable.iter().map(|(name, module)| (name.clone(), module.advice.clone())).collect();
+        let loaded = Mutex::default();
+        Ok(Self { recipe: recipe.clone(), layout, module: Arc::new(module), files, modules, advice, loaded })
+    }
+
+    /// The smallest image that has most of what the source imports already imported. Every image can import
+    /// everything the interpreter has: the choice is one of speed.
+    pub fn image_for(&self, imports: &BTreeSet<String>) -> Result<Arc<PythonImage>, OpenError> {
+        let name = self.recipe.image_for(imports);
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(image) = loaded.get(name) {
+            return Ok(Arc::clone(image));
+        }
+        let image = Arc::new(self.load(name)?);
+        loaded.insert(name.to_owned(), Arc::clone(&image));
+        Ok(image)
+    }
+
+    /// Loads one image whether or not anything asked for it yet.
+    pub fn image(&self, name: &str) -> Result<Arc<PythonImage>, OpenError> {
+        self.load(name).map(Arc::new)
+    }
+
+    pub fn images(&self) -> Vec<ImageInfo> {
+        self.layout.images(&self.recipe)
+    }
+
+    /// The names of the top-level modules that a source can import.
+    pub fn modules(&self) -> &BTreeSet<String> {
+        &self.modules
+    }
+
+    /// Modules that can't work in a sandbox, each with what to do instead.
+    pub fn unavailable(&self) -> &BTreeMap<String, String> {
+        &self.advice
+    }
+
+    fn load(&self, name: &str) -> Result<PythonImage, OpenError> {
+        let recipe = self.recipe.images.iter().find(|image| image.name == name).ok_or(OpenError::NotBuilt)?;
+        let manifest = self.layout.manifest(recipe).ok_or(OpenError::NotBuilt)?;
+        let fail = |source| OpenError::Image { name: name.to_owned(), source };
+        let file = std::fs::File::open(self.layout.memory(recipe)).map_err(|error| fail(ImageError::Read(error)))?;
+        let memory = MemoryImage::read_from(file, manifest.memory_bytes).map_err(fail)?;
+        let (module, files) = (Arc::clone(&self.module), Arc::clone(&self.files));
+        Ok(PythonImage { name: name.to_owned(), module, memory, turn: manifest.turn, files })
+    }
+}

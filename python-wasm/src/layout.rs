@@ -1,0 +1,141 @@
+//! Which file is where in the cache. Names carry the digest of everything that decides a file's contents, so a
+//! changed recipe, runner or engine makes new files beside the old ones.
+
+use crate::{
+    ImageInfo,
+    cache::{Cache, CacheError, digest_of, io_error},
+    recipe::{ImageRecipe, Recipe},
+    runner,
+};
+use mecapy_runtime::{Engine, FileContent, Turn, tree::BaseTree};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    path::PathBuf,
+    sync::Arc,
+};
+
+/// Raised when the way images are made changes.
+const FORMAT: &str = "mecapy-image-1";
+
+/// What the build wrote beside an image's memory.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ImageManifest {
+    /// Length of the memory file, bytes.
+    pub memory_bytes: u64,
+    pub turn: Turn,
+    /// SHA-256 of the memory file.
+    pub memory_sha256: String,
+    /// How long the warm-up took, milliseconds.
+    pub warm_up_ms: u64,
+    /// Conformance rows that passed on this image.
+    pub conformance_passed: usize,
+}
+
+/// The cache's folders for one recipe on one engine.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    wheel: PathBuf,
+    folder: PathBuf,
+    compatibility: String,
+}
+
+impl Layout {
+    pub(crate) fn of(cache: &Cache, engine: &Engine, recipe: &Recipe) -> Result<Self, CacheError> {
+        let short: String = recipe.wheel.sha256.chars().take(16).collect();
+        let wheel = cache.subfolder("wheels")?.join(&recipe.wheel.file);
+        let folder = cache.subfolder(&format!("python/{}-{short}", recipe.wheel.version))?;
+        Ok(Self { wheel, folder, compatibility: engine.compatibility() })
+    }
+
+    /// The fetched wheel.
+    pub(crate) fn wheel(&self) -> PathBuf {
+        self.wheel.clone()
+    }
+
+    /// The module without its data, as WebAssembly.
+    pub(crate) fn stripped(&self) -> PathBuf {
+        self.folder.join("interpreter.wasm")
+    }
+
+    /// The module's initial memory.
+    pub(crate) fn initial_memory(&self) -> PathBuf {
+        self.folder.join("initial.memory")
+    }
+
+    /// The compiled module, for this engine on this processor.
+    pub(crate) fn module(&self) -> PathBuf {
+        self.folder.join(format!("interpreter-{}.cwasm", self.compatibility))
+    }
+
+    /// The names of the importable modules, a line each.
+    pub(crate) fn module_names(&self) -> PathBuf {
+        self.folder.join("modules.txt")
+    }
+
+    /// A file that the recipe unpacks from the wheel, by its path in the guest.
+    pub(crate) fn unpacked(&self, guest_path: &str) -> PathBuf {
+        self.folder.join("files").join(guest_path.trim_start_matches('/'))
+    }
+
+    pub(crate) fn digest(&self, image: &ImageRecipe) -> String {
+        let preloads = image.preloads.join(" ");
+        let mut parts = vec![FORMAT.as_bytes(), image.name.as_bytes(), preloads.as_bytes(), image.warm_up.as_bytes()];
+        parts.extend(runner::FILES.iter().flat_map(|(name, source)| [name.as_bytes(), source.as_bytes()]));
+        digest_of(&parts).chars().take(24).collect()
+    }
+
+    pub(crate) fn memory(&self, image: &ImageRecipe) -> PathBuf {
+        self.folder.join(format!("{}-{}.memory", image.name, self.digest(image)))
+    }
+
+    pub(crate) fn manifest_path(&self, image: &ImageRecipe) -> PathBuf {
+        self.memory(image).with_extension("json")
+    }
+
+    /// The manifest of a built image.
+    pub(crate) fn manifest(&self, image: &ImageRecipe) -> Option<ImageManifest> {
+        let manifest: ImageManifest = serde_json::from_slice(&fs::read(self.manifest_path(image)).ok()?).ok()?;
+        (fs::metadata(self.memory(image)).ok()?.len() == manifest.memory_bytes).then_some(manifest)
+    }
+
+    pub(crate) fn images(&self, recipe: &Recipe) -> Vec<ImageInfo> {
+        let info = |image: &ImageRecipe| {
+            let built = self.manifest(image);
+            ImageInfo {
+                name: image.name.clone(),
+                summary: image.summary.clone(),
+                preloads: image.preloads.clone(),
+                digest: self.digest(image),
+                memory_bytes: built.as_ref().map_or(0, |built| built.memory_bytes),
+                built,
+            }
+        };
+        recipe.images.iter().map(info).collect()
+    }
+
+    pub(crate) fn modules(&self) -> Result<BTreeSet<String>, CacheError> {
+        let path = self.module_names();
+        let text = fs::read_to_string(&path).map_err(|source| io_error(&path, source))?;
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    /// The read-only part of every sandbox's file tree: the library, and our runner.
+    pub(crate) fn files(&self, recipe: &Recipe) -> Result<Arc<BaseTree>, CacheError> {
+        let mut files = Vec::new();
+        for guest_path in &recipe.guest_files(&self.folder.join("files")) {
+            let path = self.unpacked(guest_path);
+            let open = || {
+                let file = File::open(&path)?;
+                let bytes = file.metadata()?.len();
+                Ok(FileContent::File { file: Arc::new(file), bytes })
+            };
+            files.push((guest_path.clone(), open().map_err(|source| io_error(&path, source))?));
+        }
+        for (name, source) in runner::FILES {
+            files.push((format!("{}/{name}", runner::FOLDER), FileContent::Bytes(Arc::from(source.as_bytes()))));
+        }
+        Ok(runner::base_tree(files))
+    }
+}

@@ -1,0 +1,23 @@
+//! The words of the platform: plain data shared by every crate, and the pure task state machine.
+//!
+//! Knows nothing of I/O, clocks or randomness: times and ids are handed in.
+
+mod artifact;
+mod code;
+mod error;
+mod ids;
+mod lane;
+mod limits;
+mod outcome;
+mod state;
+mod task;
+
+pub use artifact::{Artifact, ArtifactName, InvalidArtifactName};
+pub use code::{Code, Digest, InvalidDigest, NonFinite};
+pub use error::{ErrorKind, Fault, TaskError, Warning};
+pub use ids::{ApiKeyId, TaskId, TenantId, UploadId};
+pub use lane::Lane;
+pub use limits::{Limits, LimitsError, LimitsRequest, CPUS_MAX, FUEL_PER_SECOND, MEMORY_BYTES_MIN, TIMEOUT_MS_MIN};
+pub use outcome::{LogStream, Outcome, Progress, Usage};
+pub use state::{IllegalTransition, TaskState, Transition};
+pub use task::{Retry, Task};

@@ -1,0 +1,82 @@
+//! A task as it is stored and shown.
+
+use crate::{Code, Lane, Limits, NonFinite, Progress, TaskError, TaskId, TaskState, TenantId, UploadId, Usage, Warning};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+/// How often, and how far apart, a fault of the platform that a task reports is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// Tries in all, 1 to 10.
+    #[serde(default = "Retry::max_attempts_default")]
+    pub max_attempts: u32,
+    /// Wait before the second try, milliseconds.
+    #[serde(default = "Retry::backoff_ms_default")]
+    pub backoff_ms: u64,
+    /// Each further wait is this many times the one before.
+    #[serde(default = "Retry::backoff_factor_default")]
+    pub backoff_factor: f64,
+}
+
+impl Retry {
+    const fn max_attempts_default() -> u32 {
+        1
+    }
+    const fn backoff_ms_default() -> u64 {
+        1_000
+    }
+    const fn backoff_factor_default() -> f64 {
+        2.0
+    }
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            max_attempts: Self::max_attempts_default(),
+            backoff_ms: Self::backoff_ms_default(),
+            backoff_factor: Self::backoff_factor_default(),
+        }
+    }
+}
+
+/// One request to compute, with everything that happened to it (its result, logs and artifacts apart).
+#[derive(Debug, Clone)]
+pub struct Task {
+    pub id: TaskId,
+    pub tenant: TenantId,
+    pub name: Option<String>,
+    pub state: TaskState,
+    pub lane: Lane,
+    /// 0 (last) to 9 (first); 5 by default.
+    pub priority: u8,
+    pub code: Code,
+    /// The inputs as the user's own JSON text: numbers stay exact.
+    pub inputs: Box<RawValue>,
+    /// Input file name → upload.
+    pub files: BTreeMap<String, UploadId>,
+    pub limits: Limits,
+    pub retry: Retry,
+    pub seed: u64,
+    pub non_finite: NonFinite,
+    pub labels: BTreeMap<String, String>,
+    /// Not before this time.
+    pub run_at: Option<OffsetDateTime>,
+    pub created_at: OffsetDateTime,
+    pub started_at: Option<OffsetDateTime>,
+    pub completed_at: Option<OffsetDateTime>,
+    /// Tries so far, lost ones included.
+    pub attempt: u32,
+    /// Rises with each claim; nothing written under an older fence counts.
+    pub fence: u64,
+    pub cancel_requested: bool,
+    pub progress: Option<Progress>,
+    pub error: Option<TaskError>,
+    pub warnings: Vec<Warning>,
+    pub retry_of: Option<TaskId>,
+    pub usage: Option<Usage>,
+}

@@ -1,0 +1,126 @@
+//! One address-space slot: maps an image privately, grows, and is reset page by page.
+
+use super::{MemoryImage, PAGE_BYTES, RESIDENT_PAGES_MAX};
+use std::{io, os::fd::AsRawFd, ptr::NonNull};
+
+/// A reserved address range, its first bytes a private mapping of an image.
+#[derive(Debug)]
+pub(super) struct Slot {
+    base: NonNull<u8>,
+    reserved_bytes: usize,
+    /// Accessible from the base.
+    accessible_bytes: usize,
+}
+
+// SAFETY: the range belongs to this slot alone; who owns the slot owns the range.
+unsafe impl Send for Slot {}
+// SAFETY: `&Slot` gives no access to the memory.
+unsafe impl Sync for Slot {}
+
+impl Slot {
+    /// Reserves a range and maps the image at its start.
+    pub(super) fn map(image: &MemoryImage, reserved_bytes: usize) -> io::Result<Self> {
+        let reserved_bytes = reserved_bytes.max(image.bytes()).next_multiple_of(PAGE_BYTES);
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: a new inaccessible mapping at an address of the kernel's choice.
+        let base = unsafe { libc::mmap(std::ptr::null_mut(), reserved_bytes, libc::PROT_NONE, flags, -1, 0) };
+        let base = match NonNull::new(base.cast::<u8>()) {
+            Some(pointer) if base != libc::MAP_FAILED => pointer,
+            _ => return Err(io::Error::last_os_error()),
+        };
+        let slot = Self { base, reserved_bytes, accessible_bytes: image.bytes() };
+        // SAFETY: advice for a range that we own. Huge pages would make small runs pay for 2 MiB of zeroes.
+        unsafe { libc::madvise(base.as_ptr().cast(), reserved_bytes, libc::MADV_NOHUGEPAGE) };
+        if let Some(file) = image.file() {
+            let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_FIXED);
+            // SAFETY: replaces the first bytes of the range reserved above, which nobody else uses.
+            let mapped = unsafe {
+                libc::mmap(base.as_ptr().cast(), image.bytes(), protection, flags, file.as_raw_fd(), 0)
+            };
+            if mapped == libc::MAP_FAILED {
+                return Err(io::Error::last_os_error());
+            }
+            // SAFETY: advice for our own range: read faults now, in one go, rather than one by one in a run.
+            unsafe { libc::madvise(base.as_ptr().cast(), image.bytes(), libc::MADV_POPULATE_READ) };
+        }
+        Ok(slot)
+    }
+
+    pub(super) fn base(&self) -> *mut u8 {
+        self.base.as_ptr()
+    }
+
+    pub(super) fn reserved_bytes(&self) -> usize {
+        self.reserved_bytes
+    }
+
+    pub(super) fn accessible_bytes(&self) -> usize {
+        self.accessible_bytes
+    }
+
+    /// Makes the first `bytes` accessible; what is new reads as zero.
+    pub(super) fn grow_to(&mut self, bytes: usize) -> io::Result<()> {
+        if bytes > self.reserved_bytes || !bytes.is_multiple_of(PAGE_BYTES) {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        if bytes > self.accessible_bytes {
+            self.protect(self.accessible_bytes, bytes, libc::PROT_READ | libc::PROT_WRITE)?;
+            self.accessible_bytes = bytes;
+        }
+        Ok(())
+    }
+
+    /// Puts the slot back to its image. On an error the slot must not be used again.
+    pub(super) fn reset(&mut self, image: &MemoryImage) -> io::Result<()> {
+        match image.pagemap() {
+            Some(pagemap) => {
+                let start = self.base() as usize;
+                let mut kept_pages = 0;
+                pagemap.scan_private(start, start + self.accessible_bytes, |from, to| {
+                    kept_pages += (to - from) / PAGE_BYTES;
+                    self.restore(image, from - start, to - start, kept_pages);
+                })?;
+            }
+            None => self.discard(0, self.accessible_bytes),
+        }
+        if self.accessible_bytes > image.bytes() {
+            self.protect(image.bytes(), self.accessible_bytes, libc::PROT_NONE)?;
+            self.accessible_bytes = image.bytes();
+        }
+        Ok(())
+    }
+
+    /// Restores the pages of `[from, to)` (offsets): in place while few are kept, else by giving them back.
+    fn restore(&self, image: &MemoryImage, from: usize, to: usize, kept_pages: usize) {
+        if kept_pages > RESIDENT_PAGES_MAX {
+            return self.discard(from, to);
+        }
+        let pristine = image.contents().get(from..to.min(image.bytes())).unwrap_or_default();
+        // SAFETY: `[from, to)` lies within the accessible bytes, which this slot owns and no store uses any more;
+        // the image's view is another mapping, so the two don't overlap.
+        unsafe {
+            let page = self.base().add(from);
+            std::ptr::copy_nonoverlapping(pristine.as_ptr(), page, pristine.len());
+            std::ptr::write_bytes(page.add(pristine.len()), 0, to - from - pristine.len());
+        }
+    }
+
+    /// Gives private pages back to the kernel: the image's page, or zeroes, show again.
+    fn discard(&self, from: usize, to: usize) {
+        // SAFETY: a range of our own slot that no store uses any more.
+        unsafe { libc::madvise(self.base().add(from).cast(), to - from, libc::MADV_DONTNEED) };
+    }
+
+    fn protect(&self, from: usize, to: usize, protection: libc::c_int) -> io::Result<()> {
+        // SAFETY: `[from, to)` lies within the reservation, which this slot owns.
+        let done = unsafe { libc::mprotect(self.base().add(from).cast(), to - from, protection) };
+        if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // SAFETY: the whole range reserved in `map`; whoever held a pointer into it gave the slot back first.
+        unsafe { libc::munmap(self.base.as_ptr().cast(), self.reserved_bytes) };
+    }
+}

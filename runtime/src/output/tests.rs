@@ -1,0 +1,104 @@
+use super::*;
+use std::sync::Mutex;
+
+fn written(writes: &[&[u8]], bytes_max: usize) -> Output {
+    let mut sink = Sink::new(LogStream::Stdout, bytes_max);
+    for bytes in writes {
+        sink.write(bytes);
+    }
+    sink.finish()
+}
+
+#[test]
+fn text_is_kept_and_made_harmless() {
+    let rows: [(&[&[u8]], &str); 14] = [
+        (&[b"plain\ttext\r\n"], "plain\ttext\r\n"),
+        (&["été ∑ 🦀".as_bytes()], "été ∑ 🦀"),
+        (&[b"\x1b[2J\x1b]0;title\x07"], "␛[2J␛]0;title␇"),
+        (&[b"\0\x7f"], "␀␡"),
+        ("\u{9b}31m".as_bytes().chunks(9).collect::<Vec<_>>().leak(), "␛[31m"),
+        (&[b"a\xffb"], "a\u{fffd}b"),
+        (&[b"\xed\xa0\x80"], "\u{fffd}\u{fffd}\u{fffd}"),
+        (&[b"\xe2\x88", b"\x91!"], "∑!"),
+        (&[b"\xf0", b"\x9f", b"\xa6", b"\x80"], "🦀"),
+        (&[b"\xc2", b"\x9b"], "␛["),
+        (&[b"\xe2\x88", b"x"], "\u{fffd}x"),
+        (&[b"\xe2", b"\xe2\x88\x91"], "\u{fffd}∑"),
+        (&[b"end \xe2\x88"], "end \u{fffd}"),
+        (&[b"", b"", b""], ""),
+    ];
+    for (writes, expected) in rows {
+        let output = written(writes, 1_000);
+        assert_eq!((output.text.as_str(), output.truncated), (expected, false), "{writes:x?}");
+    }
+}
+
+#[test]
+fn splitting_a_text_anywhere_changes_nothing() {
+    let bytes = "a\u{1b}b∑\u{85}c🦀\n".bytes().chain(*b"\xff\xe2\x28\xa1\xf0\x9f").collect::<Vec<u8>>();
+    let whole = written(&[&bytes], 1_000);
+    for at in 0..bytes.len() {
+        for to in at..bytes.len() {
+            assert_eq!(written(&[&bytes[..at], &bytes[at..to], &bytes[to..]], 1_000), whole, "cut at {at} and {to}");
+        }
+    }
+    assert_eq!(whole.text, String::from_utf8_lossy(&bytes).replace('\u{1b}', "␛").replace('\u{85}', "␛E"));
+}
+
+#[test]
+fn the_cap_holds_and_is_marked() {
+    for (writes, bytes_max, expected, truncated) in [
+        (vec![&b"12345"[..]], 5, "12345", false),
+        (vec![b"123456"], 5, "12345", true),
+        (vec![b"12345", b"6"], 5, "12345", true),
+        (vec![b"12345", b""], 5, "12345", false),
+        (vec!["12∑".as_bytes()], 4, "12", true),
+        (vec!["12∑".as_bytes(), b"x"], 4, "12", true),
+        (vec![b"1\x1b2"], 3, "1", true),
+        (vec![b"x"], 0, "", true),
+        (vec![b"1234", b"\xe2"], 5, "1234", true),
+    ] {
+        let output = written(&writes, bytes_max);
+        assert_eq!((output.text.as_str(), output.truncated), (expected, truncated), "{writes:?}");
+        assert_eq!(output.bytes_written, writes.iter().map(|bytes| bytes.len() as u64).sum::<u64>());
+    }
+}
+
+#[test]
+fn a_flood_costs_no_memory_beyond_the_cap() {
+    let mut sink = Sink::new(LogStream::Stderr, 1 << 16);
+    for _ in 0..10_000_000 {
+        sink.write(b"x");
+        sink.write(b"");
+    }
+    assert!(sink.text.capacity() <= 1 << 17);
+    let output = sink.finish();
+    assert_eq!((output.text.len(), output.truncated, output.bytes_written), (1 << 16, true, 10_000_000));
+}
+
+#[derive(Default)]
+struct Heard(Mutex<Vec<String>>);
+
+impl Observer for Heard {
+    fn log(&self, stream: LogStream, text: &str) {
+        assert_eq!(stream, LogStream::Stdout);
+        self.0.lock().unwrap().push(text.to_owned());
+    }
+
+    fn progress(&self, _: mecapy_model::Progress) {}
+}
+
+#[test]
+fn the_observer_hears_lines_and_long_lines_in_parts() {
+    let heard = Arc::new(Heard::default());
+    let mut sink = Sink::new(LogStream::Stdout, 100_000).with_observer(Arc::clone(&heard) as Arc<dyn Observer>);
+    for bytes in [&b"one"[..], b" line\ntwo\nth", b"ree"] {
+        sink.write(bytes);
+    }
+    assert_eq!(*heard.0.lock().unwrap(), ["one line\ntwo\n"]);
+    sink.write("é".repeat(5_000).as_bytes());
+    let text = sink.finish().text;
+    let heard = heard.0.lock().unwrap();
+    assert_eq!(heard.concat(), text);
+    assert!(heard.iter().all(|piece| piece.len() <= LIVE_CHUNK_BYTES_MAX), "a piece is too long");
+}

@@ -1,0 +1,222 @@
+//! One attempt in one fresh sandbox: a store with limits and grants, made for the attempt and gone after it.
+//!
+//! Knows nothing of threads, lanes or queues: see `pool`.
+
+mod artifacts;
+mod door;
+mod failure;
+mod limiter;
+mod python;
+mod wasi_command;
+
+pub use door::RESULT_BYTES_MAX;
+pub(crate) use door::Door;
+pub(crate) use limiter::Limiter;
+pub(crate) use python::wasi as python_wasi;
+
+use crate::{
+    Attempt, Cancel, Engine, Observer, PythonImage, WasiModule,
+    budget::{Charge, MemoryBudget},
+    wasi::{self, Interrupted, WasiCtx},
+};
+use mecapy_model::{ErrorKind, Outcome, TaskError, Usage};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use wasmtime::{Linker, Memory, Store, UpdateDeadline};
+
+/// What to run.
+#[derive(Clone)]
+pub enum Program {
+    /// Python source on an interpreter image.
+    Python { image: Arc<PythonImage>, source: Arc<str>, entry: Option<Arc<str>> },
+    /// A WASI command module: JSON on stdin, JSON on stdout.
+    Wasi { module: Arc<WasiModule> },
+}
+
+/// Ceilings that hold for every attempt, whatever it asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Ceilings {
+    /// Bytes kept of stdout, and of stderr.
+    pub output_bytes_max: u64,
+    /// Bytes of all artifacts of one attempt, and of everything it writes to its file tree.
+    pub artifact_bytes_max: u64,
+    pub artifacts_max: usize,
+}
+
+impl Default for Ceilings {
+    fn default() -> Self {
+        Self { output_bytes_max: 1 << 20, artifact_bytes_max: 64 << 20, artifacts_max: 200 }
+    }
+}
+
+/// What one run is handed beside its program.
+pub(crate) struct Run<'a> {
+    pub(crate) attempt: &'a Attempt,
+    pub(crate) cancel: &'a Cancel,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+    /// Called at each tick while the guest runs: may wait to let others go first.
+    pub(crate) checkpoint: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// Makes sandboxes.
+#[derive(Clone)]
+pub(crate) struct Sandbox {
+    pub(crate) engine: Engine,
+    pub(crate) budget: Arc<MemoryBudget>,
+    pub(crate) ceilings: Ceilings,
+}
+
+/// What the host holds for one guest.
+pub(crate) struct State {
+    pub(crate) wasi: WasiCtx,
+    pub(crate) limiter: Limiter,
+    pub(crate) door: Door,
+}
+
+/// A store that has run its guest. Dropping it resets its memory slot, which can wait until the outcome is told.
+pub(crate) struct Spent(#[expect(dead_code, reason = "held for its drop")] Option<Store<State>>);
+
+impl State {
+    pub(crate) fn new(wasi: WasiCtx, limiter: Limiter, door: Door) -> Self {
+        Self { wasi, limiter, door }
+    }
+}
+
+impl Sandbox {
+    /// Runs the attempt to its end. The guest's memory is freed when `Spent` is dropped.
+    pub(crate) fn run(&self, program: &Program, run: &Run<'_>) -> (Outcome, Spent) {
+        let started = Instant::now();
+        let cpu_started = thread_cpu_time();
+        if run.cancel.is_cancelled() {
+            return (Outcome::failed(failure::cancelled()), Spent(None));
+        }
+        let deadline = started + Duration::from_millis(run.attempt.limits.timeout_ms);
+        let start_bytes = program.start_bytes();
+        let charge = match self.admit(run.attempt, start_bytes) {
+            Ok(charge) => charge,
+            Err(error) => return (Outcome::failed(error), Spent(None)),
+        };
+        let limiter = Limiter::new(run.attempt.limits.memory_bytes, charge, start_bytes);
+        let made = match program {
+            Program::Python { image, source, entry } => python::make(self, run, (image, source, entry.as_deref()), limiter),
+            Program::Wasi { module } => wasi_command::make(self, run, module, limiter),
+        };
+        let (mut store, guest) = match made {
+            Ok(made) => made,
+            Err(error) => return (Outcome::failed(error), Spent(None)),
+        };
+        interrupt_at(&mut store, deadline, run);
+        let _active = self.engine.ticker().enter();
+        let (mut outcome, startup) = guest.execute(&mut store, started, self);
+        outcome.usage = Usage {
+            fuel: run.attempt.limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0)),
+            memory_peak_bytes: store.data().limiter.peak_bytes(),
+            cpu_ms: milliseconds(thread_cpu_time().saturating_sub(cpu_started)),
+            queued_ms: 0.0,
+            startup_ms: milliseconds(startup),
+            execute_ms: milliseconds(started.elapsed().saturating_sub(startup)),
+        };
+        (outcome, Spent(Some(store)))
+    }
+
+    /// Charges what the sandbox starts with to the process's budget.
+    fn admit(&self, attempt: &Attempt, start_bytes: u64) -> Result<Charge, TaskError> {
+        let limit = attempt.limits.memory_bytes;
+        if start_bytes > limit {
+            let (start, limit) = (start_bytes >> 20, limit >> 20);
+            let message = format!(
+                "limits.memory_bytes allows {limit} MiB, but this program starts with {start} MiB: ask for {start} MiB or more"
+            );
+            return Err(TaskError::new(ErrorKind::OutOfMemory, message));
+        }
+        self.budget.charge(start_bytes).ok_or_else(failure::budget_exceeded)
+    }
+}
+
+impl Program {
+    /// Linear memory before the first instruction, bytes.
+    fn start_bytes(&self) -> u64 {
+        match self {
+            Program::Python { image, .. } => image.memory.bytes() as u64,
+            Program::Wasi { module } => module.minimum_bytes(),
+        }
+    }
+}
+
+/// A guest that is ready to run.
+pub(crate) enum Guest<'a> {
+    Python(&'a PythonImage),
+    Wasi(&'a WasiModule),
+}
+
+impl Guest<'_> {
+    /// Runs to the end; also says how long making the sandbox took.
+    fn execute(&self, store: &mut Store<State>, started: Instant, sandbox: &Sandbox) -> (Outcome, Duration) {
+        let instance = match self {
+            Guest::Python(image) => image.module.instantiate(store, &image.memory),
+            Guest::Wasi(module) => module.instantiate(store),
+        };
+        let startup = started.elapsed();
+        let ended = instance.and_then(|instance| match self {
+            Guest::Python(image) => python::call(store, &instance, image),
+            Guest::Wasi(_) => wasi_command::call(store, &instance),
+        });
+        let result = match self {
+            Guest::Python(_) => python::result(store, ended),
+            Guest::Wasi(_) => wasi_command::result(store, ended),
+        };
+        let mut outcome = Outcome::failed(failure::cancelled());
+        outcome.result = result;
+        let state = store.data_mut();
+        outcome.warnings = std::mem::take(&mut state.door.warnings);
+        let (stdout, stderr) = (state.wasi.stdout(), state.wasi.stderr());
+        (outcome.stdout, outcome.stdout_truncated) = (stdout.text(), stdout.is_truncated());
+        (outcome.stderr, outcome.stderr_truncated) = (stderr.text(), stderr.is_truncated());
+        artifacts::collect(state.wasi.tree(), &sandbox.ceilings, &mut outcome);
+        (outcome, startup)
+    }
+}
+
+/// A store with its limiter and its fuel; the first tick is the next one.
+pub(crate) fn store(engine: &Engine, state: State, fuel: u64) -> wasmtime::Result<Store<State>> {
+    let mut store = Store::new(engine.wasm(), state);
+    store.limiter(|state| &mut state.limiter);
+    store.set_fuel(fuel)?;
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Continue(1)));
+    Ok(store)
+}
+
+/// Everything that a guest may import.
+pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine.wasm());
+    wasi::add_to_linker(&mut linker, |state: &mut State| &mut state.wasi)?;
+    door::add_to_linker(&mut linker)?;
+    Ok(linker)
+}
+
+/// From now on each tick looks at the deadline and at the cancel switch.
+fn interrupt_at(store: &mut Store<State>, deadline: Instant, run: &Run<'_>) {
+    let (cancel, checkpoint) = (run.cancel.clone(), Arc::clone(&run.checkpoint));
+    store.epoch_deadline_callback(move |_| {
+        if cancel.is_cancelled() || Instant::now() >= deadline {
+            return Err(Interrupted.into());
+        }
+        checkpoint();
+        Ok(UpdateDeadline::Continue(1))
+    });
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    // Three decimals are what the clock is worth.
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+fn thread_cpu_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: fills a timespec of ours; the clock always exists on Linux.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+}

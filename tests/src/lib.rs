@@ -1,0 +1,21 @@
+//! The test harness: starts the real binary, talks to it over HTTP, and reads the tree for the tidy rules.
+//!
+//! Knows the API contract and the words of `mecapy-model`; it reaches nothing inside the other crates.
+
+mod answer;
+mod binary;
+pub mod guest;
+mod process;
+mod raw;
+mod server;
+mod sse;
+pub mod tidy;
+mod until;
+
+pub use answer::Answer;
+pub use binary::{fixture_path, guest_wasm, mecapy_binary, repository_root};
+pub use process::Process;
+pub use raw::{RawResponse, raw_exchange, raw_exchange_lines};
+pub use server::{Server, ServerOptions, merge, python, wasm};
+pub use sse::{EventStream, SseEvent};
+pub use until::until;
