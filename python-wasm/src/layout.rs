@@ -4,15 +4,16 @@
 use crate::{
     ImageInfo,
     cache::{Cache, CacheError, digest_of, io_error},
-    recipe::{ImageRecipe, Recipe},
+    recipe::{ImageRecipe, Recipe, Source},
     runner,
 };
-use mecapy_runtime::{Engine, FileContent, Turn, tree::BaseTree};
+use mecapy_runtime::{Engine, FileContent, Turn, tree::Tree};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeSet,
     fs::{self, File},
-    path::PathBuf,
+    io,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -79,9 +80,14 @@ impl Layout {
         self.folder.join("files").join(guest_path.trim_start_matches('/'))
     }
 
+    /// The licences of what is in the interpreter.
+    pub(crate) fn licenses(&self) -> PathBuf {
+        self.folder.join("licenses")
+    }
+
     pub(crate) fn digest(&self, image: &ImageRecipe) -> String {
-        let preloads = image.preloads.join(" ");
-        let mut parts = vec![FORMAT.as_bytes(), image.name.as_bytes(), preloads.as_bytes(), image.warm_up.as_bytes()];
+        let mut parts = vec![FORMAT.as_bytes(), image.name.as_bytes()];
+        image.turns().for_each(|source| parts.push(source.as_bytes()));
         parts.extend(runner::FILES.iter().flat_map(|(name, source)| [name.as_bytes(), source.as_bytes()]));
         digest_of(&parts).chars().take(24).collect()
     }
@@ -105,8 +111,8 @@ impl Layout {
             let built = self.manifest(image);
             ImageInfo {
                 name: image.name.clone(),
-                summary: image.summary.clone(),
-                preloads: image.preloads.clone(),
+                about: image.about.clone(),
+                serves: image.serves.clone(),
                 digest: self.digest(image),
                 memory_bytes: built.as_ref().map_or(0, |built| built.memory_bytes),
                 built,
@@ -121,21 +127,29 @@ impl Layout {
         Ok(text.lines().map(str::to_owned).collect())
     }
 
-    /// The read-only part of every sandbox's file tree: the library, and our runner.
-    pub(crate) fn files(&self, recipe: &Recipe) -> Result<Arc<BaseTree>, CacheError> {
+    /// What every sandbox's file tree starts with: the library, our runner, and the work folders.
+    pub(crate) fn files(&self, recipe: &Recipe) -> Result<Tree, CacheError> {
         let mut files = Vec::new();
-        for guest_path in &recipe.guest_files(&self.folder.join("files")) {
-            let path = self.unpacked(guest_path);
-            let open = || {
-                let file = File::open(&path)?;
-                let bytes = file.metadata()?.len();
-                Ok(FileContent::File { file: Arc::new(file), bytes })
-            };
-            files.push((guest_path.clone(), open().map_err(|source| io_error(&path, source))?));
+        for mount in recipe.mounts.iter().filter(|mount| mount.from == Source::Library) {
+            add_files(&self.unpacked(&mount.at), &mount.at, &mut files)?;
         }
-        for (name, source) in runner::FILES {
-            files.push((format!("{}/{name}", runner::FOLDER), FileContent::Bytes(Arc::from(source.as_bytes()))));
-        }
-        Ok(runner::base_tree(files))
+        runner::tree(files).map_err(|error| io_error(&self.folder, io::Error::other(error)))
     }
+}
+
+/// Adds a file, or every file under a folder, as read-only nodes that read from the file when asked.
+fn add_files(path: &Path, guest_path: &str, files: &mut Vec<(String, FileContent)>) -> Result<(), CacheError> {
+    let fail = |source| io_error(path, source);
+    if path.is_dir() {
+        for entry in fs::read_dir(path).map_err(fail)? {
+            let entry = entry.map_err(fail)?;
+            let name = entry.file_name();
+            add_files(&entry.path(), &format!("{guest_path}/{}", name.to_string_lossy()), files)?;
+        }
+        return Ok(());
+    }
+    let file = File::open(path).map_err(fail)?;
+    let bytes = file.metadata().map_err(fail)?.len();
+    files.push((guest_path.to_owned(), FileContent::File { file: Arc::new(file), bytes }));
+    Ok(())
 }

@@ -7,7 +7,7 @@ use std::sync::{
 
 /// Counts bytes against a ceiling; nobody gets what would pass it.
 #[derive(Debug)]
-pub struct MemoryBudget {
+pub(crate) struct MemoryBudget {
     bytes_max: u64,
     used_bytes: AtomicU64,
     charges: AtomicU64,
@@ -15,31 +15,31 @@ pub struct MemoryBudget {
 
 /// Bytes taken from the budget; given back on drop.
 #[derive(Debug)]
-pub struct Charge {
+pub(crate) struct Charge {
     budget: Arc<MemoryBudget>,
     bytes: u64,
 }
 
 impl MemoryBudget {
-    pub fn new(bytes_max: u64) -> Arc<Self> {
+    pub(crate) fn new(bytes_max: u64) -> Arc<Self> {
         Arc::new(Self { bytes_max, used_bytes: AtomicU64::new(0), charges: AtomicU64::new(0) })
     }
 
-    pub fn bytes_max(&self) -> u64 {
+    pub(crate) fn bytes_max(&self) -> u64 {
         self.bytes_max
     }
 
-    pub fn used_bytes(&self) -> u64 {
+    pub(crate) fn used_bytes(&self) -> u64 {
         self.used_bytes.load(Ordering::Relaxed)
     }
 
     /// Sandboxes that hold a charge.
-    pub fn charges(&self) -> u64 {
+    pub(crate) fn charges(&self) -> u64 {
         self.charges.load(Ordering::Relaxed)
     }
 
     /// Takes `bytes`, or `None` where they would pass the ceiling.
-    pub fn charge(self: &Arc<Self>, bytes: u64) -> Option<Charge> {
+    pub(crate) fn charge(self: &Arc<Self>, bytes: u64) -> Option<Charge> {
         self.take(bytes).then(|| {
             self.charges.fetch_add(1, Ordering::Relaxed);
             Charge { budget: Arc::clone(self), bytes }
@@ -57,7 +57,7 @@ impl MemoryBudget {
 
 impl Charge {
     /// Raises the charge to `bytes` in all; `false`, and nothing changed, where the budget has no room.
-    pub fn raise_to(&mut self, bytes: u64) -> bool {
+    pub(crate) fn raise_to(&mut self, bytes: u64) -> bool {
         let more = bytes.saturating_sub(self.bytes);
         let granted = more == 0 || self.budget.take(more);
         if granted {

@@ -4,10 +4,24 @@
 //! `Outcome`. A guest that fails is an outcome; an `Err` means that the platform failed.
 
 mod attempt;
+mod budget;
 mod cancel;
+mod engine;
+mod memory;
+pub mod module;
 pub mod output;
+mod pool;
+mod python;
+mod sandbox;
+mod wasi_module;
 pub mod tree;
 pub mod wasi;
 
 pub use attempt::{Attempt, FileContent, InputFile, Observer};
 pub use cancel::Cancel;
+pub use engine::{Engine, EngineError, GUEST_STACK_BYTES_MAX, NanPayloads, TICK, config};
+pub use memory::{ImageError, MemoryImage, scans_pages};
+pub use pool::{FRESH, Job, LaneStatus, MemoryStatus, Refused, Sandboxes, SandboxesConfig};
+pub use python::{GLOBAL_EXPORT_PREFIX, PythonError, PythonImage, PythonModule, Turn, Warmed};
+pub use sandbox::{Ceilings, Program, RESULT_BYTES_MAX, add_folders};
+pub use wasi_module::WasiModule;

@@ -3,16 +3,16 @@
 //! Knows nothing of where the interpreter comes from or what the images import.
 
 use crate::{
-    Engine, MemoryImage,
+    Cancel, Engine, MemoryImage,
     budget::MemoryBudget,
     memory::SlotCreator,
     output::Sink,
     sandbox::{self, Door, Limiter, State},
-    tree::BaseTree,
-    wasi,
+    tree::Tree,
 };
 use std::{path::Path, sync::Arc};
-use wasmtime::{Instance, InstancePre, Module, Store, Val};
+use mecapy_model::LogStream;
+use wasmtime::{Instance, InstancePre, Memory, Module, Store, Val};
 
 /// Prefix of the exports that let [`PythonModule::warm_up`] see the module's mutable globals.
 pub const GLOBAL_EXPORT_PREFIX: &str = "mecapy.global.";
@@ -20,7 +20,7 @@ pub const GLOBAL_EXPORT_PREFIX: &str = "mecapy.global.";
 const TURN: &str = "_mecapy_run()";
 /// Memory that a warm-up may use, bytes.
 const WARM_UP_MEMORY_BYTES_MAX: u64 = 1 << 30;
-const WARM_UP_OUTPUT_BYTES_MAX: u64 = 1 << 20;
+const WARM_UP_OUTPUT_BYTES_MAX: usize = 1 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum PythonError {
@@ -64,7 +64,7 @@ pub struct PythonImage {
     pub memory: Arc<MemoryImage>,
     pub turn: Turn,
     /// The read-only files that the interpreter expects.
-    pub files: Arc<BaseTree>,
+    pub files: Tree,
 }
 
 impl PythonModule {
@@ -95,59 +95,71 @@ impl PythonModule {
     pub fn warm_up(
         &self,
         initial: &Arc<MemoryImage>,
-        files: &Arc<BaseTree>,
+        files: &Tree,
         turns: &[&str],
     ) -> Result<Warmed, PythonError> {
-        let mut store = self.warm_up_store(initial, files);
-        let mut run = || -> wasmtime::Result<(bool, Option<String>, Turn)> {
-            let instance = self.instantiate(&mut store, initial)?;
-            let globals = mutable_globals(&instance, &mut store);
-            for name in ["_initialize", "wizer.initialize"] {
-                instance.get_typed_func::<(), ()>(&mut store, name)?.call(&mut store, ())?;
-            }
-            for source in turns {
-                if turn(&mut store, &instance, source)? != 0 {
-                    return Ok((true, None, Turn { address: 0, bytes: 0 }));
-                }
-            }
-            let prepared = place(&mut store, &instance, TURN)?;
-            let after = mutable_globals(&instance, &mut store);
-            let moved = globals.iter().zip(&after).find(|(before, after)| before != after);
-            Ok((false, moved.map(|((name, _), _)| name.clone()), prepared))
-        };
-        let ran = run();
-        let data = store.data();
-        let output = data.wasi.stdout().text() + &data.wasi.stderr().text();
+        let mut store = self.warm_up_store(initial, files).map_err(PythonError::Load)?;
+        let ran = self.run_turns(&mut store, initial, turns);
+        let wasi = &store.data().wasi;
+        let output = format!("{}{}", wasi.stdout().text(), wasi.stderr().text());
         match ran {
             Err(source) => Err(PythonError::WarmUp { output, source }),
-            Ok((true, ..)) => Err(PythonError::Raised { output }),
-            Ok((_, Some(name), _)) => Err(PythonError::Global { name }),
-            Ok((_, None, prepared)) => {
-                let memory = store.data().memory.ok_or(PythonError::Lacks("a memory"))?;
-                Ok(Warmed { memory: memory.data(&store).to_vec(), turn: prepared, output })
-            }
+            Ok(Turns::Raised) => Err(PythonError::Raised { output }),
+            Ok(Turns::Moved { global }) => Err(PythonError::Global { name: global }),
+            Ok(Turns::Done { memory, turn }) => Ok(Warmed { memory, turn, output }),
         }
     }
 }
 
+/// How a warm-up ended.
+enum Turns {
+    Done { memory: Vec<u8>, turn: Turn },
+    Raised,
+    Moved { global: String },
+}
+
 impl PythonModule {
-    fn warm_up_store(&self, initial: &Arc<MemoryImage>, files: &Arc<BaseTree>) -> Store<State> {
-        let budget = MemoryBudget::new(WARM_UP_MEMORY_BYTES_MAX);
+    fn run_turns(
+        &self,
+        store: &mut Store<State>,
+        initial: &Arc<MemoryImage>,
+        turns: &[&str],
+    ) -> wasmtime::Result<Turns> {
+        let instance = self.instantiate(store, initial)?;
+        let globals = mutable_globals(&instance, store);
+        for name in ["_initialize", "wizer.initialize"] {
+            instance.get_typed_func::<(), ()>(&mut *store, name)?.call(&mut *store, ())?;
+        }
+        for source in turns {
+            let placed = place(store, &instance, source)?;
+            if call_turn(store, &instance, placed)? != 0 {
+                return Ok(Turns::Raised);
+            }
+        }
+        let turn = place(store, &instance, TURN)?;
+        let after = mutable_globals(&instance, store);
+        if let Some(((global, _), _)) = globals.into_iter().zip(after).find(|(before, after)| before != after) {
+            return Ok(Turns::Moved { global });
+        }
+        Ok(Turns::Done { memory: memory_of(store, &instance)?.data(&store).to_vec(), turn })
+    }
+
+    fn warm_up_store(&self, initial: &Arc<MemoryImage>, files: &Tree) -> wasmtime::Result<Store<State>> {
         let start_bytes = initial.bytes() as u64;
-        // An own budget of that size always has room for an image, which is smaller.
-        let charge = budget.charge(start_bytes.min(WARM_UP_MEMORY_BYTES_MAX));
+        let charge = MemoryBudget::new(WARM_UP_MEMORY_BYTES_MAX).charge(start_bytes);
+        let charge = charge.ok_or_else(|| wasmtime::format_err!("the initial memory is larger than a warm-up may use"))?;
         let limiter = Limiter::new(WARM_UP_MEMORY_BYTES_MAX, charge, start_bytes);
-        let wasi = sandbox::python_wasi(files).stdout(Sink::new(WARM_UP_OUTPUT_BYTES_MAX));
-        sandbox::store(&self.engine, State::new(wasi.build(), limiter, Door::closed()), u64::MAX)
+        let sink = |stream| Sink::new(stream, WARM_UP_OUTPUT_BYTES_MAX);
+        let wasi = sandbox::python_grants()
+            .tree(files.clone())
+            .stdout(sink(LogStream::Stdout))
+            .stderr(sink(LogStream::Stderr))
+            .build()?;
+        sandbox::store(&self.engine, State::new(wasi, limiter, Door::closed(), Cancel::new()), u64::MAX)
     }
 }
 
-/// Runs one source in the interpreter's `__main__`; 0 means that it ended without an exception.
-fn turn(store: &mut Store<State>, instance: &Instance, source: &str) -> wasmtime::Result<i32> {
-    let Turn { address, bytes } = place(store, instance, source)?;
-    call_turn(store, instance, Turn { address, bytes })
-}
-
+/// Runs a placed source in the interpreter's `__main__`; 0 means that it ended without an exception.
 pub(crate) fn call_turn(store: &mut Store<State>, instance: &Instance, turn: Turn) -> wasmtime::Result<i32> {
     let function = instance.get_typed_func::<(u32, u32), i32>(&mut *store, "turn")?;
     function.call(store, (turn.address, turn.bytes))
@@ -157,9 +169,12 @@ pub(crate) fn call_turn(store: &mut Store<State>, instance: &Instance, turn: Tur
 fn place(store: &mut Store<State>, instance: &Instance, source: &str) -> wasmtime::Result<Turn> {
     let bytes = u32::try_from(source.len())?;
     let address = instance.get_typed_func::<u32, u32>(&mut *store, "host_alloc")?.call(&mut *store, bytes)?;
-    let memory = instance.get_memory(&mut *store, "memory").ok_or_else(|| wasmtime::format_err!("no memory"))?;
-    memory.write(store, address as usize, source.as_bytes())?;
+    memory_of(store, instance)?.write(store, address as usize, source.as_bytes())?;
     Ok(Turn { address, bytes })
+}
+
+fn memory_of(store: &mut Store<State>, instance: &Instance) -> wasmtime::Result<Memory> {
+    instance.get_memory(store, "memory").ok_or_else(|| wasmtime::format_err!("the interpreter exports no memory"))
 }
 
 /// The values of the exported mutable globals, as bits.

@@ -17,3 +17,10 @@ pub(super) fn on_large_stack<T: Send>(check: impl FnOnce() -> T + Send) -> Optio
         thread.spawn_scoped(scope, check).ok()?.join().ok()
     })
 }
+
+/// Drops a tree that the parser made of a faulty source: indentation may nest deeper there than the tokens showed.
+pub(super) fn drop_large<T: Send>(tree: T, source_bytes: usize) {
+    if source_bytes > super::BROKEN_SOURCE_BYTES_MAX {
+        on_large_stack(move || drop(tree));
+    }
+}

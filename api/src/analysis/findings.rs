@@ -1,6 +1,7 @@
 //! Collects faults and warnings in source order, each place once and never more than a limit.
 
 use super::position::Lines;
+use super::walk::{Guard, Place, Seen};
 use super::{Analysis, FINDINGS_MAX};
 use mecapy_model::{Fault, Warning};
 use ruff_text_size::TextSize;
@@ -14,27 +15,33 @@ pub(super) struct Findings<'a> {
     pub(super) lines: Lines<'a>,
     faults: Vec<Fault>,
     warnings: Vec<Warning>,
+    /// Place and code of the newest fault.
+    last: Option<(TextSize, &'static str)>,
 }
 
 impl<'a> Findings<'a> {
     pub(super) fn new(source: &'a str) -> Self {
-        Self { lines: Lines::new(source), faults: Vec::new(), warnings: Vec::new() }
+        Self { lines: Lines::new(source), faults: Vec::new(), warnings: Vec::new(), last: None }
     }
 
-    pub(super) fn fault(&mut self, code: &str, message: String, at: TextSize) {
-        if self.faults.len() >= FINDINGS_MAX {
+    pub(super) fn fault(&mut self, code: &'static str, message: String, at: TextSize) {
+        // A statement with many names has many findings at one place: the first says it.
+        let again = self.last.replace((at, code)) == Some((at, code));
+        if again || self.faults.len() >= FINDINGS_MAX {
             return;
         }
         let (line, column) = self.lines.place(at);
-        let fault = Fault { line: Some(line), column: Some(column), ..Fault::new(SOURCE_POINTER, code, message) };
-        if !self.faults.contains(&fault) {
-            self.faults.push(fault);
-        }
+        self.faults.push(Fault { line: Some(line), column: Some(column), ..Fault::new(SOURCE_POINTER, code, message) });
     }
 
     pub(super) fn warn(&mut self, code: &str, message: String, at: TextSize) {
-        let (line, _) = self.lines.place(at);
-        self.push_warning(Warning { code: code.to_owned(), message, line: Some(line), pointer: Some(SOURCE_POINTER.to_owned()) });
+        let line = self.lines.line(at);
+        self.push_warning(Warning {
+            code: code.to_owned(),
+            message,
+            line: Some(line),
+            pointer: Some(SOURCE_POINTER.to_owned()),
+        });
     }
 
     /// A fault of the source as a whole.
@@ -43,7 +50,12 @@ impl<'a> Findings<'a> {
     }
 
     pub(super) fn warn_whole(&mut self, code: &str, message: String) {
-        self.push_warning(Warning { code: code.to_owned(), message, line: None, pointer: Some(SOURCE_POINTER.to_owned()) });
+        self.push_warning(Warning {
+            code: code.to_owned(),
+            message,
+            line: None,
+            pointer: Some(SOURCE_POINTER.to_owned()),
+        });
     }
 
     /// A fault of the entry that was asked for.
@@ -70,9 +82,38 @@ impl<'a> Findings<'a> {
 
 /// The user's own text, short enough for a message and without control characters.
 pub(super) fn quoted(text: &str) -> String {
-    let mut short: String = text.chars().take(QUOTED_CHARACTERS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut short: String =
+        text.chars().take(QUOTED_CHARACTERS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(QUOTED_CHARACTERS_MAX).is_some() {
         short.push('…');
     }
     short
+}
+
+/// Something wrong at one place of the source.
+pub(super) struct Finding {
+    pub(super) code: &'static str,
+    pub(super) message: String,
+    pub(super) at: TextSize,
+}
+
+/// Weighs findings by whether their place will run.
+pub(super) struct Reporter<'r, 'a> {
+    pub(super) seen: &'r Seen<'a>,
+    /// The function that will be called, if the source defines it.
+    pub(super) entry: &'r str,
+    pub(super) findings: &'r mut Findings<'a>,
+}
+
+impl Reporter<'_, '_> {
+    /// A fault where the place will run, a warning where it may not, nothing where its failure is provided for.
+    pub(super) fn report(&mut self, finding: Finding, place: Place) {
+        match place.guard {
+            Guard::Excused => {}
+            Guard::Open if self.seen.is_reachable(place, self.entry) => {
+                self.findings.fault(finding.code, finding.message, finding.at)
+            }
+            Guard::Open | Guard::MainBlock => self.findings.warn(finding.code, finding.message, finding.at),
+        }
+    }
 }

@@ -21,7 +21,7 @@ mod tests;
 
 pub use catalogue::Catalogue;
 
-use findings::Findings;
+use findings::{Findings, Reporter};
 use mecapy_model::{Fault, Warning};
 use nesting::Shape;
 use std::collections::BTreeSet;
@@ -83,29 +83,37 @@ pub struct Parameter {
 pub fn analyse(source: &str, entry: Option<&str>, catalogue: &Catalogue) -> Analysis {
     let mut findings = Findings::new(source);
     if source.len() > SOURCE_BYTES_MAX {
-        let message = format!("The source has {} bytes; {SOURCE_BYTES_MAX} are allowed. Put data into input files.", source.len());
+        let message = format!(
+            "The source has {} bytes; {SOURCE_BYTES_MAX} are allowed. Put data into input files.",
+            source.len()
+        );
         findings.fault_whole("source_too_large", message);
         return findings.into_analysis();
     }
-    let shape = nesting::measure(source);
-    if let Some(at) = shape.too_deep {
-        let message = "This expression is nested too deeply. Split it into several statements.";
-        findings.fault("too_nested", message.to_owned(), at);
-        return findings.into_analysis();
-    }
-    let request = Request { source, entry, catalogue };
-    let outcome = match &shape {
-        Shape { broken: Some(broken), .. } if source.len() > BROKEN_SOURCE_BYTES_MAX => {
-            findings.fault("syntax", broken.message.clone(), broken.at);
-            return findings.into_analysis();
-        }
-        Shape { broken: None, depth, .. } if *depth <= NESTING_INLINE_MAX => deep::caught(|| request.check(&shape)),
-        _ => deep::on_large_stack(|| request.check(&shape)),
-    };
-    outcome.unwrap_or_else(|| {
+    deep::caught(|| analyse_bounded(source, entry, catalogue)).flatten().unwrap_or_else(|| {
         findings.warn_whole("not_analysed", "The source could not be analysed before the run.".to_owned());
         findings.into_analysis()
     })
+}
+
+/// Chooses where to parse, by how deep the source nests; nothing where the parser failed.
+fn analyse_bounded(source: &str, entry: Option<&str>, catalogue: &Catalogue) -> Option<Analysis> {
+    let shape = nesting::measure(source);
+    let mut findings = Findings::new(source);
+    if let Some(at) = shape.too_deep {
+        let message = "This expression is nested too deeply. Split it into several statements.";
+        findings.fault("too_nested", message.to_owned(), at);
+        return Some(findings.into_analysis());
+    }
+    let request = Request { source, entry, catalogue };
+    match &shape.broken {
+        Some(broken) if source.len() > BROKEN_SOURCE_BYTES_MAX => {
+            findings.fault("syntax", syntax::sentence(&broken.message), broken.at);
+            Some(findings.into_analysis())
+        }
+        None if shape.depth <= NESTING_INLINE_MAX => Some(request.check(&shape)),
+        _ => deep::on_large_stack(|| request.check(&shape)),
+    }
 }
 
 /// What [`analyse`] was asked.
@@ -119,9 +127,12 @@ impl Request<'_> {
     /// Parses and checks. Recurses as deep as the source is nested.
     fn check(&self, shape: &Shape) -> Analysis {
         let mut findings = Findings::new(self.source);
-        let parsed = syntax::parse(self.source);
+        let Some(parsed) = syntax::parse(self.source) else {
+            return findings.into_analysis();
+        };
         syntax::report(&parsed, shape.broken.as_ref(), &mut findings);
         if findings.any_fault() {
+            deep::drop_large(parsed, self.source.len());
             return findings.into_analysis();
         }
         let seen = walk::walk(self.source, parsed.syntax());
@@ -132,8 +143,9 @@ impl Request<'_> {
         let entry = self.entry.unwrap_or(ENTRY_DEFAULT);
         let bindings = bindings::Bindings::new(&seen);
         let imports = imports::Imports::check(&seen, self.catalogue);
-        imports.report(&seen, entry, &mut findings);
-        rules::report(&seen, &bindings, &imports, entry, &mut findings);
+        let mut reporter = Reporter { seen: &seen, entry, findings: &mut findings };
+        imports.report(&mut reporter);
+        rules::report(&bindings, &imports, &mut reporter);
         let has_entry = imports::report_entry(&seen, self.entry, &mut findings);
         let mut analysis = findings.into_analysis();
         analysis.imports = seen.imported_modules();

@@ -5,7 +5,7 @@
 
 use super::NESTING_MAX;
 use ruff_python_ast::token::TokenKind;
-use ruff_python_parser::{Mode, lexer::lex};
+use ruff_python_parser::{Mode, ParseErrorType, ParseOptions, parse_unchecked};
 use ruff_text_size::{Ranged, TextSize};
 
 /// What the tokens of a source tell.
@@ -14,7 +14,7 @@ pub(super) struct Shape {
     pub(super) depth: usize,
     /// Where the depth passes [`NESTING_MAX`].
     pub(super) too_deep: Option<TextSize>,
-    /// The first bracket or token that can't be right; then `depth` holds for the tokens up to there only.
+    /// The first string or bracket that can't be right: the parser's own recovery may then nest deeper than `depth`.
     pub(super) broken: Option<Broken>,
 }
 
@@ -43,33 +43,43 @@ struct Measure {
     depth_max: usize,
 }
 
-/// Reads every token once.
+/// Reads every token once, without building a tree.
 pub(super) fn measure(source: &str) -> Shape {
-    let mut measure = Measure { levels: Vec::new(), statement: Level::new(TokenKind::Newline, TextSize::new(0)), indents: 0, depth: 0, depth_max: 0 };
-    let mut broken = None;
-    let mut lexer = lex(source, Mode::Module);
-    loop {
-        let kind = lexer.next_token();
-        let at = lexer.current_range().start();
-        match kind {
-            TokenKind::EndOfFile => break,
-            TokenKind::Unknown if broken.is_none() => {
-                let message = "This character or string can't stand here: look for a missing quote or a stray sign.".to_owned();
-                broken = Some(Broken { at, message, bracket: false });
-            }
-            _ => {
-                let bad_bracket = measure.token(kind, at);
-                broken = broken.or(bad_bracket);
-            }
-        }
+    let body = source.strip_prefix('\u{feff}').unwrap_or(source);
+    // The lexer alone shows no positions. Asked for one expression, the parser takes the zero on the first line for
+    // it and then only collects the tokens that follow.
+    let text = [FIRST_LINE, body].concat();
+    let parsed = parse_unchecked(&text, ParseOptions::from(Mode::Expression));
+    let shift = source.len() - body.len();
+    let in_source = |at: TextSize| {
+        let offset = (at.to_usize() + shift).saturating_sub(FIRST_LINE.len());
+        TextSize::new(u32::try_from(offset).unwrap_or(u32::MAX))
+    };
+    let mut measure = Measure::new();
+    let mut bad_bracket = None;
+    for token in parsed.tokens().iter().skip(FIRST_LINE.len()) {
+        let at = in_source(token.start());
+        let bad = measure.token(token.kind(), at);
+        bad_bracket = bad_bracket.or(bad);
         if measure.depth > NESTING_MAX {
-            return Shape { depth: measure.depth, too_deep: Some(at), broken };
+            return Shape { depth: measure.depth, too_deep: Some(at), broken: bad_bracket };
         }
     }
     let unclosed = measure.levels.iter().find(|level| sign(level.open).is_some());
-    let broken = broken.or_else(|| unclosed.map(|level| never_closed(level.open, level.at)));
+    let bad_bracket = bad_bracket.or_else(|| unclosed.map(|level| never_closed(level.open, level.at)));
+    let bad_token = parsed.errors().iter().find(|error| matches!(error.error, ParseErrorType::Lexical(_)));
+    let bad_token = bad_token.map(|error| Broken {
+        at: in_source(error.location.start()),
+        message: error.error.to_string(),
+        bracket: false,
+    });
+    // An open bracket at the end is both; its own place says more.
+    let broken = [bad_bracket, bad_token].into_iter().flatten().min_by_key(|broken| broken.at);
     Shape { depth: measure.depth_max, too_deep: None, broken }
 }
+
+/// Two tokens of one byte each.
+const FIRST_LINE: &str = "0\n";
 
 impl Level {
     fn new(open: TokenKind, at: TextSize) -> Self {
@@ -78,9 +88,17 @@ impl Level {
 }
 
 impl Measure {
+    fn new() -> Self {
+        let statement = Level::new(TokenKind::Newline, TextSize::new(0));
+        Self { levels: Vec::new(), statement, indents: 0, depth: 0, depth_max: 0 }
+    }
+
     /// Counts one token; says where a bracket does not match.
     fn token(&mut self, kind: TokenKind, at: TextSize) -> Option<Broken> {
-        use TokenKind::{Comma, Dedent, FStringEnd, FStringStart, Indent, Lambda, Lbrace, Lpar, Lsqb, Newline, Rbrace, Rpar, Rsqb, Semi, TStringEnd, TStringStart};
+        use TokenKind::{
+            Comma, Dedent, FStringEnd, FStringStart, Indent, Lambda, Lbrace, Lpar, Lsqb, Newline, Rbrace, Rpar, Rsqb,
+            Semi, TStringEnd, TStringStart,
+        };
         let level = self.levels.last_mut().unwrap_or(&mut self.statement);
         match kind {
             Lpar | Lsqb | Lbrace | FStringStart | TStringStart => {
@@ -118,7 +136,9 @@ impl Measure {
 
     fn close(&mut self, kind: TokenKind, at: TextSize) -> Option<Broken> {
         let Some(level) = self.levels.pop() else {
-            return sign(kind).map(|sign| bracket_fault(at, format!("This '{sign}' closes nothing: an opening bracket is missing before it.")));
+            return sign(kind).map(|sign| {
+                bracket_fault(at, format!("This '{sign}' closes nothing: an opening bracket is missing before it."))
+            });
         };
         self.depth -= 1 + level.operators + level.lambdas;
         match (sign(level.open), sign(kind)) {
@@ -137,10 +157,28 @@ impl Measure {
 
 /// Tokens that can't put what follows them below what stands before.
 fn is_flat(kind: TokenKind) -> bool {
-    use TokenKind::{Colon, Comment, Complex, Dedent, Ellipsis, FStringMiddle, False, Float, Int, Name, NonLogicalNewline, None, String, TStringMiddle, True, Unknown};
+    use TokenKind::{
+        Colon, Comment, Complex, Dedent, Ellipsis, FStringMiddle, False, Float, Int, Name, NonLogicalNewline, None,
+        String, TStringMiddle, True, Unknown,
+    };
     matches!(
         kind,
-        Colon | Comment | Complex | Dedent | Ellipsis | FStringMiddle | False | Float | Int | Name | NonLogicalNewline | None | String | TStringMiddle | True | Unknown
+        Colon
+            | Comment
+            | Complex
+            | Dedent
+            | Ellipsis
+            | FStringMiddle
+            | False
+            | Float
+            | Int
+            | Name
+            | NonLogicalNewline
+            | None
+            | String
+            | TStringMiddle
+            | True
+            | Unknown
     )
 }
 
@@ -190,7 +228,14 @@ mod tests {
             let depth = measure(source).depth;
             assert!(depth <= depth_max, "{depth} > {depth_max}: {:.40}", source);
         }
-        for source in ["-".repeat(200), "a.".repeat(200), "(".repeat(200), "lambda a,b:".repeat(200), "f'{".repeat(200), "1if 1 else ".repeat(100)] {
+        for source in [
+            "-".repeat(200),
+            "a.".repeat(200),
+            "(".repeat(200),
+            "lambda a,b:".repeat(200),
+            "f'{".repeat(200),
+            "1if 1 else ".repeat(100),
+        ] {
             assert!(measure(&source).depth >= 200, "{:.40}", source);
         }
     }

@@ -14,12 +14,16 @@ impl<'a> Lines<'a> {
         Self { source, starts: OnceCell::new() }
     }
 
-    /// Line from 1 and column in characters from 1.
+    /// Line from 1.
+    pub(super) fn line(&self, at: TextSize) -> u32 {
+        saturate(self.starts().partition_point(|&start| start <= at.to_usize()).max(1))
+    }
+
+    /// Line from 1 and column in characters from 1. Takes time in proportion to the column.
     pub(super) fn place(&self, at: TextSize) -> (u32, u32) {
         let at = at.to_usize().min(self.source.len());
-        let starts = self.starts.get_or_init(|| line_starts(self.source));
-        let line = starts.partition_point(|&start| start <= at);
-        let start = starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        let line = self.starts().partition_point(|&start| start <= at);
+        let start = self.starts().get(line.saturating_sub(1)).copied().unwrap_or(0);
         let before = self.source.get(start..at).unwrap_or("");
         let characters = before.chars().filter(|&c| c != BYTE_ORDER_MARK).count();
         (saturate(line.max(1)), saturate(characters + 1))
@@ -32,6 +36,10 @@ impl<'a> Lines<'a> {
         let start = before.rfind(['\n', '\r']).map_or(0, |newline| newline + 1);
         let end = after.find(['\n', '\r']).map_or(self.source.len(), |newline| at + newline);
         self.source.get(start..end).unwrap_or("")
+    }
+
+    fn starts(&self) -> &[usize] {
+        self.starts.get_or_init(|| line_starts(self.source))
     }
 }
 
@@ -58,7 +66,13 @@ mod tests {
 
     #[test]
     fn columns_count_characters_and_every_line_end_counts() {
-        let rows = [("ab\ncd", 4, (2, 2)), ("a\r\nb\rc", 5, (3, 1)), ("é=1;x", 5, (1, 5)), ("\u{feff}x", 3, (1, 1)), ("", 9, (1, 1))];
+        let rows = [
+            ("ab\ncd", 4, (2, 2)),
+            ("a\r\nb\rc", 5, (3, 1)),
+            ("é=1;x", 5, (1, 5)),
+            ("\u{feff}x", 3, (1, 1)),
+            ("", 9, (1, 1)),
+        ];
         for (source, at, place) in rows {
             assert_eq!(Lines::new(source).place(TextSize::new(at)), place, "{source:?}");
         }

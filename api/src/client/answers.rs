@@ -1,8 +1,6 @@
 //! The server's answers, as far as the command line reads them. Fields that a newer server adds are passed over.
 
-use mecapy_model::{
-    ArtifactName, Lane, LogStream, Progress, TaskError, TaskId, TaskState, UploadId, Usage, Warning,
-};
+use mecapy_model::{ArtifactName, Lane, LogStream, Progress, TaskError, TaskId, TaskState, UploadId, Usage, Warning};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 

@@ -28,9 +28,14 @@ pub enum TaskEvent {
 /// What following a task brings next.
 #[derive(Debug)]
 pub enum Followed {
-    Event { event: TaskEvent, received: ServerSentEvent },
+    Event {
+        event: TaskEvent,
+        received: ServerSentEvent,
+    },
     /// The connection broke; it is made again after the wait.
-    Interrupted { wait: Duration },
+    Interrupted {
+        wait: Duration,
+    },
     /// The stream has ended, after its `done`.
     End,
 }
@@ -102,9 +107,11 @@ impl<'c> TaskEvents<'c> {
         if self.parser.push(&chunk, &mut self.received).is_err() {
             return Err(ClientError::TooLarge { url: url(), bytes_max: EVENT_BYTES_MAX });
         }
-        if let Some(event) = self.received.back() {
+        if !self.received.is_empty() {
             self.broken = 0;
-            self.last_event_id = event.id.clone().or_else(|| self.last_event_id.take());
+        }
+        if let Some(id) = self.received.iter().rev().find_map(|event| event.id.clone()) {
+            self.last_event_id = Some(id);
         }
         Ok(())
     }
@@ -227,7 +234,8 @@ mod tests {
 
     #[test]
     fn events_are_cut_wherever_the_bytes_are() {
-        let stream = b": hello\r\n\r\nid: 7\r\nevent: log\r\ndata: {\"stream\":\"stdout\",\"text\":\"\xc3\xa9\"}\r\n\r\n\
+        let stream =
+            b": hello\r\n\r\nid: 7\r\nevent: log\r\ndata: {\"stream\":\"stdout\",\"text\":\"\xc3\xa9\"}\r\n\r\n\
             event:state\ndata:{\"state\":\n data:\ndata: \"running\"}\n\n";
         let whole = parse(&[stream]);
         let bytes: Vec<&[u8]> = stream.chunks(1).collect();

@@ -32,6 +32,11 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// Whether nothing answered at all.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, ClientError::Unreachable { .. })
+    }
+
     /// Whether the same request could succeed a moment later.
     pub fn is_passing(&self) -> bool {
         match self {

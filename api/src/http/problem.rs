@@ -2,10 +2,7 @@
 //!
 //! Nothing internal leaks: what we failed at is logged with a reference, and the caller is told the reference.
 
-use crate::{
-    analysis, intake,
-    json::Malformed,
-};
+use crate::{intake, json::Malformed};
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
@@ -41,17 +38,17 @@ pub struct Problem {
     "detail": "/limits/timeout_ms: a whole number from 1 to 5000 is needed here",
     "errors": [{"pointer": "/limits/timeout_ms", "code": "out_of_range", "message": "a whole number from 1 to 5000 is needed here"}]
 }))]
-pub struct ProblemBody<'a> {
+pub struct ProblemBody {
     /// A name for this kind of problem, the same in every answer of its kind.
     #[serde(rename = "type")]
     kind: String,
-    title: &'a str,
+    title: &'static str,
     /// The HTTP status again.
     status: u16,
     /// What went wrong this time, for people.
-    detail: &'a str,
+    detail: String,
     /// Each fault in the request, with where it is.
-    errors: &'a [Fault],
+    errors: Vec<Fault>,
 }
 
 impl Problem {
@@ -164,8 +161,8 @@ impl IntoResponse for Problem {
             kind: format!("urn:mecapy:problem:{}", self.slug),
             title: self.title,
             status: self.status.as_u16(),
-            detail: &self.detail,
-            errors: &self.errors,
+            detail: self.detail.into_owned(),
+            errors: self.errors,
         };
         let mut response = Response::new(Body::from(serde_json::to_vec(&body).unwrap_or_default()));
         *response.status_mut() = self.status;
@@ -193,7 +190,6 @@ impl From<intake::Rejected> for Problem {
         match rejected {
             intake::Rejected::Invalid(faults) => Problem::invalid(faults),
             intake::Rejected::NotReady { detail, retry_after } => Problem::not_ready(detail, retry_after),
-            intake::Rejected::Internal(error) => Problem::internal(&error),
             intake::Rejected::Store(error) => error.into(),
         }
     }
@@ -205,9 +201,6 @@ impl From<Refused> for Problem {
             Refused::LaneFull { retry_after } => Problem::too_many("the lane is full: try again in a moment", retry_after),
             Refused::TenantFull { retry_after } => {
                 Problem::too_many("you have as many previews under way as one tenant may: wait for one to end", retry_after)
-            }
-            Refused::MemoryFull { retry_after } => {
-                Problem::too_many("there is not enough memory left for one more sandbox: try again in a moment", retry_after)
             }
             Refused::ShuttingDown => Problem::not_ready("the server is shutting down", RETRY_AFTER_STORE),
         }
@@ -285,12 +278,6 @@ impl From<ApiKeyError> for Problem {
 impl From<SignatureError> for Problem {
     fn from(_: SignatureError) -> Self {
         Problem::forbidden("this signed URL is not valid, or no longer")
-    }
-}
-
-impl From<analysis::Analysis> for Problem {
-    fn from(analysis: analysis::Analysis) -> Self {
-        Problem::invalid(analysis.faults)
     }
 }
 

@@ -34,9 +34,8 @@ impl IdSource {
             (ms, counter) => (ms, counter + 1),
         };
         let (ms, counter) = *last;
-        if let [first, second, ..] = &mut random {
-            [*first, *second] = counter.to_be_bytes();
-        }
+        let [first, second, ..] = &mut random;
+        [*first, *second] = counter.to_be_bytes();
         (ms, random)
     }
 }

@@ -16,6 +16,7 @@ mod modules;
 mod objects;
 mod queue;
 mod reading;
+mod recent;
 mod shared;
 mod signer;
 mod sql;

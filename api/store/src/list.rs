@@ -1,6 +1,6 @@
 //! Pages of a tenant's tasks, newest first.
 
-use crate::reading::{TASK_FROM, read_task, task_columns};
+use crate::reading::{read_task, task_columns, task_from};
 use crate::{Store, StoreError};
 use mecapy_model::{Lane, Task, TaskState, TenantId};
 use sha2::{Digest, Sha256};
@@ -83,7 +83,7 @@ impl Store {
         const SQL: &str = concat!(
             "SELECT ",
             task_columns!(),
-            TASK_FROM!(),
+            task_from!(),
             " WHERE t.no IN (SELECT c.no FROM (SELECT * FROM tasks WHERE tenant = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3) c",
             " WHERE (?4 IS NULL OR c.state = ?4) AND (?5 IS NULL OR c.lane = ?5)",
             " AND (?6 IS NULL OR instr(lower(c.name), lower(?6)) > 0)",

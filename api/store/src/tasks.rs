@@ -1,7 +1,9 @@
 //! Accepting a task, looking at it, waiting for it, cancelling and deleting it.
 
 use crate::clock::{from_unix_ms, unix_ms};
-use crate::reading::{TASK_FROM, read_task, task_columns};
+use crate::reading::{read_task, task_columns, task_from};
+use crate::recent::{EndedTask, Known};
+use crate::shared::Change;
 use crate::writer::{Call, NewRow, Op, SubmitAnswer, SubmitRefusal};
 use crate::{Store, StoreError};
 use mecapy_model::{
@@ -118,21 +120,24 @@ impl Store {
     /// The same idempotency key with the same digest answers the task that it made before.
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, SubmitError> {
         let (ms, random) = self.ids().next();
-        let row = NewRow::new(submission, TaskId::from_parts(ms, &random), self.now_ms())?;
+        let Submission { task, idempotency, queued_max } = submission;
+        let task = task.into_task(TaskId::from_parts(ms, &random), self.now_ms());
+        let row = NewRow::new(&task, idempotency, queued_max)?;
         match self.write(|reply| Op::Submit(Call::new(Box::new(row), reply))).await? {
-            SubmitAnswer::Accepted(submitted) => Ok(*submitted),
-            SubmitAnswer::Refused(refusal) => Err(match refusal {
-                SubmitRefusal::IdempotencyMismatch => SubmitError::IdempotencyMismatch,
-                SubmitRefusal::QueueFull { queued_max } => SubmitError::QueueFull { queued_max },
-                SubmitRefusal::TenantDisabled => SubmitError::TenantDisabled,
-                SubmitRefusal::UnknownUpload { file } => SubmitError::UnknownUpload { file },
-            }),
+            SubmitAnswer::Accepted { queue_position } => {
+                Ok(Submitted { task, queue_position, replayed: Replayed::No })
+            }
+            SubmitAnswer::Earlier(earlier) => {
+                let queue_position = self.queue_position(&earlier.task).await?;
+                Ok(Submitted { queue_position, ..*earlier })
+            }
+            SubmitAnswer::Refused(refusal) => Err(refusal.into()),
         }
     }
 
     /// A task of the tenant.
     pub async fn task(&self, tenant: TenantId, id: TaskId) -> Result<Option<Task>, StoreError> {
-        let sql = concat!("SELECT ", task_columns!(), TASK_FROM!(), " WHERE t.tenant = ? AND t.id = ?");
+        let sql = concat!("SELECT ", task_columns!(), task_from!(), " WHERE t.tenant = ? AND t.id = ?");
         let row = sqlx::query(sql)
             .bind(tenant.0.as_bytes().as_slice())
             .bind(id.0.as_bytes().as_slice())
@@ -160,6 +165,14 @@ impl Store {
 
     /// What came out of a task so far: look at `state` first.
     pub async fn result(&self, tenant: TenantId, id: TaskId) -> Result<Option<TaskResult>, StoreError> {
+        let known = self.shared().recent().known(tenant, id);
+        match known {
+            Known::Ended(ended) => TaskResult::of(ended).map(Some),
+            Known::Live | Known::Nothing => self.read_result(tenant, id).await,
+        }
+    }
+
+    async fn read_result(&self, tenant: TenantId, id: TaskId) -> Result<Option<TaskResult>, StoreError> {
         let sql = "SELECT t.state, r.error, r.result FROM tasks t LEFT JOIN results r ON r.no = t.no \
                    WHERE t.tenant = ? AND t.id = ?";
         let row = sqlx::query(sql)
@@ -171,11 +184,7 @@ impl Store {
         let state: &str = row.try_get(0)?;
         let error: Option<&str> = row.try_get(1)?;
         let result: Option<String> = row.try_get(2)?;
-        Ok(Some(TaskResult {
-            state: state.parse().map_err(StoreError::corrupt)?,
-            result: result.map(RawValue::from_string).transpose().map_err(|error| StoreError::corrupt(error.to_string()))?,
-            error: error.map(serde_json::from_str).transpose().map_err(|error| StoreError::corrupt(error.to_string()))?,
-        }))
+        TaskResult::parse(state.parse().map_err(StoreError::corrupt)?, result, error).map(Some)
     }
 
     /// Waits until the task has ended, `at_most` so long; then answers like [`result`](Self::result).
@@ -186,15 +195,20 @@ impl Store {
         at_most: Duration,
     ) -> Result<Option<TaskResult>, StoreError> {
         let mut watch = self.watch(id);
-        let first = self.result(tenant, id).await?;
-        match &first {
-            Some(result) if !result.state.is_terminal() => {}
-            _ => return Ok(first),
+        let known = self.shared().recent().known(tenant, id);
+        let first = match known {
+            Known::Ended(ended) => return TaskResult::of(ended).map(Some),
+            Known::Live => None,
+            Known::Nothing => Some(self.read_result(tenant, id).await?),
+        };
+        if let Some(read) = first
+            && read.as_ref().is_none_or(|result| result.state.is_terminal())
+        {
+            return Ok(read);
         }
-        match tokio::time::timeout(at_most, watch.ended()).await {
-            Ok(()) => self.result(tenant, id).await,
-            Err(_) => Ok(first),
-        }
+        // Ended or not: the current state is what the caller wants to know.
+        let _ = tokio::time::timeout(at_most, watch.ended()).await;
+        self.result(tenant, id).await
     }
 
     /// Cancels a queued task at once; asks a running one to stop. A task that was cancelled while queued never starts.
@@ -221,24 +235,48 @@ impl Store {
                 writer
                     .run(
                         sqlx::query(
-                            "INSERT OR IGNORE INTO doomed_objects (object_key) \
-                             SELECT object_key FROM artifacts WHERE no = ?",
+                            "INSERT INTO doomed_objects (object_key) SELECT object_key FROM artifacts WHERE no = ? \
+                             ON CONFLICT (object_key) DO NOTHING",
                         )
                         .bind(no),
                     )
                     .await?;
                 writer.run(sqlx::query("DELETE FROM tasks WHERE no = ?").bind(no)).await?;
+                writer.changed(id, Change::Deleted);
                 Ok(Deleted::Yes)
             })
             .await?;
         if deleted == Deleted::Yes {
-            self.delete_doomed_objects().await?;
+            self.sweep_objects().await;
         }
         Ok(deleted)
     }
 
     pub(crate) fn now_ms(&self) -> i64 {
         unix_ms(self.clock().now())
+    }
+}
+
+impl TaskResult {
+    fn of(ended: EndedTask) -> Result<Self, StoreError> {
+        Self::parse(ended.state, ended.result.as_deref().map(str::to_owned), ended.error.as_deref())
+    }
+
+    fn parse(state: TaskState, result: Option<String>, error: Option<&str>) -> Result<Self, StoreError> {
+        let json = |error: serde_json::Error| StoreError::corrupt(error.to_string());
+        let result = result.map(RawValue::from_string).transpose().map_err(json)?;
+        Ok(Self { state, result, error: error.map(serde_json::from_str).transpose().map_err(json)? })
+    }
+}
+
+impl From<SubmitRefusal> for SubmitError {
+    fn from(refusal: SubmitRefusal) -> Self {
+        match refusal {
+            SubmitRefusal::IdempotencyMismatch => SubmitError::IdempotencyMismatch,
+            SubmitRefusal::QueueFull { queued_max } => SubmitError::QueueFull { queued_max },
+            SubmitRefusal::TenantDisabled => SubmitError::TenantDisabled,
+            SubmitRefusal::UnknownUpload { file } => SubmitError::UnknownUpload { file },
+        }
     }
 }
 

@@ -10,8 +10,11 @@ without reading a file. It knows the door (`_host.call`) and nothing of lanes, l
     forms      the JSON form of each type that JSON does not know
     errors     exceptions as the user should read them
     figures    open matplotlib figures to PNG artifacts
+    backend    the matplotlib backend that goes with them
     seeding    `random` and `numpy.random` from the task's seed
-    matplotlib_data   where matplotlib's fonts and styles are in this tree
+    int64      NumPy's default integer
+    turns      the shortest way from the host's `turn` to a task
+    imports    what is done to NumPy and matplotlib when they are first imported
     warmup     what an image does before it is kept
 """
 

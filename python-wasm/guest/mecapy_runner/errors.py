@@ -6,8 +6,8 @@ from . import door
 
 MESSAGE_CHARS_MAX = 4_000
 TRACEBACK_CHARS_MAX = 32_000
-TRACEBACK_FRAMES_HEAD = 20
-TRACEBACK_FRAMES_TAIL = 20
+TRACEBACK_FRAMES_MAX = 2_000
+TRACEBACK_FRAMES_TAIL = 100
 
 # The file name under which the running task's source was compiled.
 script_name = "task.py"
@@ -74,9 +74,17 @@ def _own_frames(error):
 
 def _traceback(error, own):
     _hide_runner(error)
-    described = traceback.TracebackException(type(error), error, own, compact=True)
-    _shorten(described)
+    described = traceback.TracebackException(type(error), error, own, limit=_limit(own), compact=True)
     return _cut("".join(described.format()), TRACEBACK_CHARS_MAX)
+
+
+def _limit(own):
+    """None, or the last frames alone where the stack is deeper than anyone reads."""
+    depth = 0
+    while own is not None and depth <= TRACEBACK_FRAMES_MAX:
+        own = own.tb_next
+        depth += 1
+    return None if depth <= TRACEBACK_FRAMES_MAX else -TRACEBACK_FRAMES_TAIL
 
 
 def _hide_runner(error):
@@ -89,25 +97,6 @@ def _hide_runner(error):
             continue
         seen.add(id(one))
         one.__traceback__ = _own_frames(one)
-        chain.append(one.__cause__)
-        chain.append(one.__context__)
-
-
-def _shorten(described):
-    """Keeps the first and last frames of a long traceback, such as a deep recursion's."""
-    seen = set()
-    chain = [described]
-    while chain:
-        one = chain.pop()
-        if one is None or id(one) in seen:
-            continue
-        seen.add(id(one))
-        stack = one.stack
-        frames = len(stack)
-        if frames > TRACEBACK_FRAMES_HEAD + TRACEBACK_FRAMES_TAIL:
-            left_out = frames - TRACEBACK_FRAMES_HEAD - TRACEBACK_FRAMES_TAIL
-            gap = traceback.FrameSummary(f"… {left_out} frames left out …", 0, "", lookup_line=False, line="")
-            stack[TRACEBACK_FRAMES_HEAD:-TRACEBACK_FRAMES_TAIL] = [gap]
         chain.append(one.__cause__)
         chain.append(one.__context__)
 

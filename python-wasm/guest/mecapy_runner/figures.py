@@ -1,5 +1,4 @@
-"""Open matplotlib figures become PNG artifacts. This module is also matplotlib's backend here: Agg,
-with a `show()` that saves what is open and closes it, as closing the windows would."""
+"""Open matplotlib figures become PNG artifacts."""
 
 import os
 import sys
@@ -10,7 +9,6 @@ FOLDER = "/work/out"
 FIGURES_MAX = 50
 FIGURE_PIXELS_MAX = 40_000_000
 
-_artifact_bytes_left = None
 _saved = 0
 
 
@@ -22,17 +20,8 @@ def save_open(artifact_bytes_max):
 
 
 def show(*args, **kwargs):
-    """matplotlib's `plt.show()`."""
+    """matplotlib's `plt.show()`: saves what is open and closes it, as closing the windows would."""
     save_open(None)
-
-
-def __getattr__(name):
-    # Asked for by matplotlib when it takes this module as its backend.
-    if name == "FigureCanvas":
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-        return FigureCanvasAgg
-    raise AttributeError(name)
 
 
 def _save(gcf, artifact_bytes_max):

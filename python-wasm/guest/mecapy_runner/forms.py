@@ -5,6 +5,8 @@ import binascii
 import dataclasses
 from collections.abc import Mapping, Sequence, Set
 
+from . import int64
+
 
 class NoForm(TypeError):
     """The value has no JSON form; the text says what it is and what to return instead."""
@@ -100,13 +102,16 @@ def _to_list(value):
 
 
 def _array(value):
-    kind = value.dtype.kind
+    dtype = value.dtype
+    kind = dtype.kind
     if kind in "biuU":
+        if kind == "i" and dtype.itemsize == 4:
+            int64.suspect(value)
         return value.tolist()
     if kind == "f":
-        return (value.astype("f8") if value.dtype.char == "g" else value).tolist()
+        return (value.astype("f8") if dtype.char == "g" else value).tolist()
     if kind == "c":
-        return (value.astype("c16") if value.dtype.char == "G" else value).tolist()
+        return (value.astype("c16") if dtype.char == "G" else value).tolist()
     if kind == "M" or kind == "m":
         return _times(value)
     if kind == "V" and value.ndim == 0:
@@ -136,6 +141,8 @@ def _numpy_scalar(value):
     if kind == "b":
         return bool(value)
     if kind == "i" or kind == "u":
+        if kind == "i" and value.itemsize == 4:
+            int64.suspect(value)
         return int(value)
     if kind == "f":
         return float(value)

@@ -6,7 +6,7 @@ import linecache
 import sys
 from types import ModuleType
 
-from . import door, encode, errors, figures, seeding
+from . import door, encode, errors, figures, int64, seeding
 from .call import check_entry, explain_call
 from .errors import Failed
 
@@ -14,7 +14,8 @@ from .errors import Failed
 # that its `if __name__ == "__main__":` block runs.
 MODULE_NAME = "task"
 
-_decode_inputs = json.decoder.JSONDecoder().decode
+_decoder = json.decoder.JSONDecoder()
+_scan = _decoder.scan_once
 _modules = sys.modules
 _stdout = sys.stdout
 _stderr = sys.stderr
@@ -29,6 +30,8 @@ def run():
         seeding.reseed(task["seed"])
         value = _execute(task, module)
         text = encode.result_text(value, task["non_finite"])
+        if int64.suspicious:
+            _warn_of_int32(task["source"])
         figures.save_open(task["artifact_bytes_max"])
         door.send_result(text)
     except Failed as failure:
@@ -95,7 +98,8 @@ def _run_function(code, namespace, entry, inputs):
 
 def _inputs(text):
     try:
-        inputs = _decode_inputs(text)
+        # The scanner wants no white space around the text; the decoder takes it away at a price.
+        inputs = _scan(text, 0)[0] if text[:1] == "{" else _decoder.decode(text)
     except RecursionError:
         raise Failed("invalid_input", "the inputs are nested too deeply") from None
     except ValueError as error:
@@ -126,6 +130,12 @@ def _binds(code, name):
             return True
         at = instructions.find(operation, at + 1)
     return False
+
+
+def _warn_of_int32(source):
+    message = int64.warning(source)
+    if message is not None:
+        door.send_warning("int32", message)
 
 
 def _check_exit(end):

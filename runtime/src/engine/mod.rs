@@ -5,7 +5,7 @@
 mod ticker;
 
 pub use ticker::TICK;
-pub(crate) use ticker::{Active, Ticker};
+pub(crate) use ticker::Ticker;
 
 use crate::memory::SlotCreator;
 use std::sync::Arc;
@@ -71,6 +71,8 @@ pub fn config(nan: NanPayloads) -> Config {
         .consume_fuel(true)
         .epoch_interruption(true)
         .max_wasm_stack(GUEST_STACK_BYTES_MAX)
+        // No guest runs on a fibre here, but the engine checks that one could.
+        .async_stack_size(GUEST_STACK_BYTES_MAX + (4 << 20))
         .with_host_memory(Arc::new(SlotCreator::default()))
         .memory_may_move(false)
         .memory_init_cow(false)

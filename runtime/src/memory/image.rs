@@ -128,8 +128,8 @@ impl Contents {
         let view = unsafe {
             libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_READ, libc::MAP_SHARED, file.as_raw_fd(), 0)
         };
-        match NonNull::new(view.cast()) {
-            Some(view) if view.as_ptr().cast() != libc::MAP_FAILED => Ok(Self { file, view, bytes }),
+        match NonNull::new(view.cast::<u8>()) {
+            Some(pointer) if view != libc::MAP_FAILED => Ok(Self { file, view: pointer, bytes }),
             _ => Err(ImageError::Map(io::Error::last_os_error())),
         }
     }

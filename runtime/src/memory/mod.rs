@@ -24,3 +24,8 @@ const PAGE_BYTES: usize = 4096;
 const RESIDENT_PAGES_MAX: usize = 640;
 /// Idle slots that an image keeps; further ones are unmapped.
 const IDLE_SLOTS_MAX: usize = 64;
+
+/// Whether this kernel can say which pages a run has changed; without it every reset drops all of them.
+pub fn scans_pages() -> bool {
+    pagemap::Pagemap::open().is_some()
+}

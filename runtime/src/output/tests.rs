@@ -16,7 +16,7 @@ fn text_is_kept_and_made_harmless() {
         (&["été ∑ 🦀".as_bytes()], "été ∑ 🦀"),
         (&[b"\x1b[2J\x1b]0;title\x07"], "␛[2J␛]0;title␇"),
         (&[b"\0\x7f"], "␀␡"),
-        ("\u{9b}31m".as_bytes().chunks(9).collect::<Vec<_>>().leak(), "␛[31m"),
+        (&["\u{9b}31m".as_bytes()], "␛[31m"),
         (&[b"a\xffb"], "a\u{fffd}b"),
         (&[b"\xed\xa0\x80"], "\u{fffd}\u{fffd}\u{fffd}"),
         (&[b"\xe2\x88", b"\x91!"], "∑!"),

@@ -16,30 +16,34 @@ pub(super) fn budget_exceeded() -> TaskError {
     )
 }
 
-/// Where an exit is not a failure, `Ok(code)`; else the reason.
+pub(super) fn executor(error: impl std::fmt::Display) -> TaskError {
+    TaskError::new(ErrorKind::Executor, format!("the platform could not make the sandbox: {error}"))
+}
+
+/// `Ok(code)` where the guest ended itself with an exit code; else why it was ended.
 pub(super) fn of(store: &Store<State>, error: &wasmtime::Error) -> Result<i32, TaskError> {
     if let Some(Exit(code)) = error.downcast_ref::<Exit>() {
         return Ok(*code);
     }
-    let refusal = store.data().limiter.refusal();
-    let wasi = &store.data().wasi;
-    Err(if error.is::<Interrupted>() {
-        if wasi.is_cancelled() { cancelled() } else { timed_out(wasi.timeout_ms()) }
-    } else if error.is::<HostCallLimit>() {
-        TaskError::new(ErrorKind::OutOfFuel, "the computation made more system calls than a task may")
-    } else {
-        match error.downcast_ref::<Trap>() {
-            Some(Trap::OutOfFuel) => TaskError::new(
-                ErrorKind::OutOfFuel,
-                "the fuel limit was reached: raise limits.fuel, or look for a loop that doesn't end",
-            ),
-            Some(Trap::StackOverflow) => {
-                TaskError::new(ErrorKind::StackOverflow, "the stack overflowed: a recursion goes too deep or never ends")
-            }
-            _ if refusal.is_some() => out_of_memory(store),
-            Some(trap) => TaskError::new(ErrorKind::Trap, format!("the module trapped: {trap}")),
-            None => TaskError::new(ErrorKind::Executor, format!("the sandbox could not run it: {error}")),
+    if error.is::<Interrupted>() {
+        return Err(if store.data().cancel.is_cancelled() { cancelled() } else { timed_out() });
+    }
+    if let Some(HostCallLimit { calls_max }) = error.downcast_ref::<HostCallLimit>() {
+        let message = format!("the computation made more than {calls_max} system calls");
+        return Err(TaskError::new(ErrorKind::OutOfFuel, message));
+    }
+    let refused = store.data().limiter.refusal().is_some();
+    Err(match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => TaskError::new(
+            ErrorKind::OutOfFuel,
+            "the fuel limit was reached: raise limits.fuel, or look for a loop that doesn't end",
+        ),
+        Some(Trap::StackOverflow) => {
+            TaskError::new(ErrorKind::StackOverflow, "the stack overflowed: a recursion goes too deep or never ends")
         }
+        _ if refused => out_of_memory(store),
+        Some(trap) => TaskError::new(ErrorKind::Trap, format!("the guest did what WebAssembly forbids: {trap}")),
+        None => TaskError::new(ErrorKind::Executor, format!("the sandbox could not run it: {error}")),
     })
 }
 
@@ -54,7 +58,9 @@ pub(super) fn out_of_memory(store: &Store<State>) -> TaskError {
     }
 }
 
-fn timed_out(timeout_ms: u64) -> TaskError {
-    let advice = "look for a loop that doesn't end, or raise limits.timeout_ms (long work belongs in the default lane)";
-    TaskError::new(ErrorKind::Timeout, format!("stopped after {timeout_ms} ms, its time limit: {advice}"))
+fn timed_out() -> TaskError {
+    TaskError::new(
+        ErrorKind::Timeout,
+        "the time limit was reached: look for a loop that doesn't end, or raise limits.timeout_ms (a preview has 5 s at most, the default lane 5 min)",
+    )
 }

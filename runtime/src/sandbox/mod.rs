@@ -3,16 +3,18 @@
 //! Knows nothing of threads, lanes or queues: see `pool`.
 
 mod artifacts;
+mod command;
 mod door;
 mod failure;
+mod grants;
 mod limiter;
 mod python;
-mod wasi_command;
 
 pub use door::RESULT_BYTES_MAX;
 pub(crate) use door::Door;
+pub use grants::add_folders;
 pub(crate) use limiter::Limiter;
-pub(crate) use python::wasi as python_wasi;
+pub(crate) use python::base_grants as python_grants;
 
 use crate::{
     Attempt, Cancel, Engine, Observer, PythonImage, WasiModule,
@@ -24,7 +26,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use wasmtime::{Linker, Memory, Store, UpdateDeadline};
+use wasmtime::{Linker, Store, UpdateDeadline};
 
 /// What to run.
 #[derive(Clone)]
@@ -56,6 +58,8 @@ pub(crate) struct Run<'a> {
     pub(crate) attempt: &'a Attempt,
     pub(crate) cancel: &'a Cancel,
     pub(crate) observer: Option<Arc<dyn Observer>>,
+    /// When the attempt's time is over.
+    pub(crate) deadline: Instant,
     /// Called at each tick while the guest runs: may wait to let others go first.
     pub(crate) checkpoint: Arc<dyn Fn() + Send + Sync>,
 }
@@ -73,14 +77,15 @@ pub(crate) struct State {
     pub(crate) wasi: WasiCtx,
     pub(crate) limiter: Limiter,
     pub(crate) door: Door,
+    pub(crate) cancel: Cancel,
 }
 
 /// A store that has run its guest. Dropping it resets its memory slot, which can wait until the outcome is told.
 pub(crate) struct Spent(#[expect(dead_code, reason = "held for its drop")] Option<Store<State>>);
 
 impl State {
-    pub(crate) fn new(wasi: WasiCtx, limiter: Limiter, door: Door) -> Self {
-        Self { wasi, limiter, door }
+    pub(crate) fn new(wasi: WasiCtx, limiter: Limiter, door: Door, cancel: Cancel) -> Self {
+        Self { wasi, limiter, door, cancel }
     }
 }
 
@@ -89,25 +94,10 @@ impl Sandbox {
     pub(crate) fn run(&self, program: &Program, run: &Run<'_>) -> (Outcome, Spent) {
         let started = Instant::now();
         let cpu_started = thread_cpu_time();
-        if run.cancel.is_cancelled() {
-            return (Outcome::failed(failure::cancelled()), Spent(None));
-        }
-        let deadline = started + Duration::from_millis(run.attempt.limits.timeout_ms);
-        let start_bytes = program.start_bytes();
-        let charge = match self.admit(run.attempt, start_bytes) {
-            Ok(charge) => charge,
-            Err(error) => return (Outcome::failed(error), Spent(None)),
-        };
-        let limiter = Limiter::new(run.attempt.limits.memory_bytes, charge, start_bytes);
-        let made = match program {
-            Program::Python { image, source, entry } => python::make(self, run, (image, source, entry.as_deref()), limiter),
-            Program::Wasi { module } => wasi_command::make(self, run, module, limiter),
-        };
-        let (mut store, guest) = match made {
+        let (mut store, guest) = match self.make(program, run) {
             Ok(made) => made,
             Err(error) => return (Outcome::failed(error), Spent(None)),
         };
-        interrupt_at(&mut store, deadline, run);
         let _active = self.engine.ticker().enter();
         let (mut outcome, startup) = guest.execute(&mut store, started, self);
         outcome.usage = Usage {
@@ -119,6 +109,25 @@ impl Sandbox {
             execute_ms: milliseconds(started.elapsed().saturating_sub(startup)),
         };
         (outcome, Spent(Some(store)))
+    }
+
+    /// The store with everything the guest is granted, and nothing run yet.
+    fn make<'p>(&self, program: &'p Program, run: &Run<'_>) -> Result<(Store<State>, Guest<'p>), TaskError> {
+        if run.cancel.is_cancelled() {
+            return Err(failure::cancelled());
+        }
+        let start_bytes = program.start_bytes();
+        let charge = self.admit(run.attempt, start_bytes)?;
+        let limiter = Limiter::new(run.attempt.limits.memory_bytes, charge, start_bytes);
+        let (state, guest) = match program {
+            Program::Python { image, source, entry } => {
+                (python::state(self, run, (image, source, entry.as_deref()), limiter)?, Guest::Python(image))
+            }
+            Program::Wasi { module } => (command::state(self, run, limiter)?, Guest::Command(module)),
+        };
+        let mut store = store(&self.engine, state, run.attempt.limits.fuel).map_err(failure::executor)?;
+        interrupt_at(&mut store, run);
+        Ok((store, guest))
     }
 
     /// Charges what the sandbox starts with to the process's budget.
@@ -146,9 +155,9 @@ impl Program {
 }
 
 /// A guest that is ready to run.
-pub(crate) enum Guest<'a> {
-    Python(&'a PythonImage),
-    Wasi(&'a WasiModule),
+enum Guest<'p> {
+    Python(&'p PythonImage),
+    Command(&'p WasiModule),
 }
 
 impl Guest<'_> {
@@ -156,26 +165,36 @@ impl Guest<'_> {
     fn execute(&self, store: &mut Store<State>, started: Instant, sandbox: &Sandbox) -> (Outcome, Duration) {
         let instance = match self {
             Guest::Python(image) => image.module.instantiate(store, &image.memory),
-            Guest::Wasi(module) => module.instantiate(store),
+            Guest::Command(module) => module.instantiate(store),
         };
         let startup = started.elapsed();
-        let ended = instance.and_then(|instance| match self {
-            Guest::Python(image) => python::call(store, &instance, image),
-            Guest::Wasi(_) => wasi_command::call(store, &instance),
-        });
         let result = match self {
-            Guest::Python(_) => python::result(store, ended),
-            Guest::Wasi(_) => wasi_command::result(store, ended),
+            Guest::Python(image) => {
+                let ended = instance.and_then(|instance| python::call(store, &instance, image));
+                python::result(store, ended)
+            }
+            Guest::Command(_) => {
+                let ended = instance.and_then(|instance| command::call(store, &instance));
+                command::result(store, ended)
+            }
         };
-        let mut outcome = Outcome::failed(failure::cancelled());
-        outcome.result = result;
-        let state = store.data_mut();
-        outcome.warnings = std::mem::take(&mut state.door.warnings);
-        let (stdout, stderr) = (state.wasi.stdout(), state.wasi.stderr());
-        (outcome.stdout, outcome.stdout_truncated) = (stdout.text(), stdout.is_truncated());
-        (outcome.stderr, outcome.stderr_truncated) = (stderr.text(), stderr.is_truncated());
-        artifacts::collect(state.wasi.tree(), &sandbox.ceilings, &mut outcome);
+        let mut outcome = Outcome { result, ..Outcome::failed(failure::cancelled()) };
+        outcome.warnings = std::mem::take(&mut store.data_mut().door.warnings);
+        if let Ok(denied) = WasiCtx::builder().build() {
+            let left = std::mem::replace(&mut store.data_mut().wasi, denied).into_parts();
+            let (stdout, stderr) = (left.stdout.finish(), left.stderr.finish());
+            (outcome.stderr, outcome.stderr_truncated) = (stderr.text, stderr.truncated);
+            if self.shows_stdout(&outcome) {
+                (outcome.stdout, outcome.stdout_truncated) = (stdout.text, stdout.truncated);
+            }
+            artifacts::collect(&left.tree, &sandbox.ceilings, &mut outcome);
+        }
         (outcome, startup)
+    }
+
+    /// A command's stdout is its result: shown only where it could not be one.
+    fn shows_stdout(&self, outcome: &Outcome) -> bool {
+        matches!(self, Guest::Python(_)) || outcome.result.is_err()
     }
 }
 
@@ -198,8 +217,8 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
 }
 
 /// From now on each tick looks at the deadline and at the cancel switch.
-fn interrupt_at(store: &mut Store<State>, deadline: Instant, run: &Run<'_>) {
-    let (cancel, checkpoint) = (run.cancel.clone(), Arc::clone(&run.checkpoint));
+fn interrupt_at(store: &mut Store<State>, run: &Run<'_>) {
+    let (cancel, checkpoint, deadline) = (run.cancel.clone(), Arc::clone(&run.checkpoint), run.deadline);
     store.epoch_deadline_callback(move |_| {
         if cancel.is_cancelled() || Instant::now() >= deadline {
             return Err(Interrupted.into());

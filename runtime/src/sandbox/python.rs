@@ -1,23 +1,33 @@
 //! A Python attempt: the interpreter's image, the task handed in through the door, the result taken out of it.
 
-use super::{Door, Guest, Limiter, Run, Sandbox, State, door::TaskFrame, failure};
-use crate::{PythonImage, output::Sink, python::call_turn, tree::{BaseTree, Tree}, wasi::WasiCtxBuilder};
-use mecapy_model::{ErrorKind, TaskError};
+use super::{Door, Limiter, Run, Sandbox, State, door::TaskFrame, failure, grants};
+use crate::{
+    PythonImage,
+    python::call_turn,
+    wasi::{WasiCtx, WasiCtxBuilder},
+};
+use mecapy_model::{ErrorKind, LogStream, TaskError};
 use serde_json::value::RawValue;
-use std::sync::Arc;
 use wasmtime::{Instance, Store};
 
 /// The name that tracebacks show for the user's source.
 const SCRIPT_NAME: &str = "task.py";
+/// The directories of the tree, in the order that every image saw.
+const PREOPENS: [&str; 2] = ["/usr/local/lib", "/"];
 
-/// Prepares the store of one attempt.
-pub(super) fn make<'a>(
+/// What the interpreter is granted whatever it runs: the same when an image is made and when it is used.
+pub(crate) fn base_grants() -> WasiCtxBuilder {
+    let builder = WasiCtx::builder().arg("/usr/local/bin/python.wasm").env("TMPDIR", "/tmp").env("HOME", "/tmp");
+    PREOPENS.into_iter().fold(builder, WasiCtxBuilder::preopen)
+}
+
+/// What the host holds for one attempt.
+pub(super) fn state(
     sandbox: &Sandbox,
     run: &Run<'_>,
-    (image, source, entry): (&'a PythonImage, &str, Option<&str>),
+    (image, source, entry): (&PythonImage, &str, Option<&str>),
     limiter: Limiter,
-) -> Result<(Store<State>, Guest<'a>), TaskError> {
-    let executor = |error: &dyn std::fmt::Display| TaskError::new(ErrorKind::Executor, error.to_string());
+) -> Result<State, TaskError> {
     let frame = TaskFrame {
         source,
         entry,
@@ -27,8 +37,32 @@ pub(super) fn make<'a>(
         artifact_bytes_max: sandbox.ceilings.artifact_bytes_max,
         script_name: SCRIPT_NAME,
     };
-    let door = Door::for_task(&frame, run.observer.clone()).map_err(|error| executor(&error))?;
-    let ctx = super::grants(wasi(&image.files), sandbox, run)?;
-    let store = super::store(&sandbox.engine, State::new(ctx, limiter, door), run.attempt.limits.fuel);
-    Ok((store.map_err(|error| executor(&error))?, Guest::Python(image)))
+    let door = Door::for_task(&frame, run.observer.clone()).map_err(failure::executor)?;
+    let builder = base_grants().stdout(grants::log(LogStream::Stdout, sandbox, run));
+    let wasi = grants::complete(builder, image.files.clone(), sandbox, run)?;
+    Ok(State::new(wasi, limiter, door, run.cancel.clone()))
+}
+
+/// Runs the task to its end; 0 means that the runner itself ended well.
+pub(super) fn call(store: &mut Store<State>, instance: &Instance, image: &PythonImage) -> wasmtime::Result<i32> {
+    call_turn(store, instance, image.turn)
+}
+
+/// What the runner said through the door, or why it could not say anything.
+pub(super) fn result(store: &mut Store<State>, ended: wasmtime::Result<i32>) -> Result<Box<RawValue>, TaskError> {
+    let answer = store.data_mut().door.answer.take();
+    match (ended, answer) {
+        (Ok(0), Some(answer)) => answer,
+        (Ok(_), _) if store.data().limiter.refusal().is_some() => Err(failure::out_of_memory(store)),
+        (Ok(_), Some(Err(error))) => Err(error),
+        (Ok(_), _) => Err(TaskError::new(ErrorKind::InvalidOutput, "the computation ended without a result")),
+        (Err(error), answer) => match failure::of(store, &error) {
+            // The code called the operating system's exit after its result was told: the result stands.
+            Ok(0) => answer.unwrap_or_else(|| {
+                Err(TaskError::new(ErrorKind::InvalidOutput, "the code ended the process before it had a result"))
+            }),
+            Ok(code) => Err(TaskError::new(ErrorKind::ExitCode, format!("the code ended the process with exit code {code}"))),
+            Err(error) => Err(error),
+        },
+    }
 }

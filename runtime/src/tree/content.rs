@@ -152,7 +152,8 @@ fn reserve(held: &mut Vec<u8>, end: u64, room: u64) -> Result<(), TreeError> {
     if end <= held.capacity() {
         return Ok(());
     }
-    let spare = (end / 2).min(usize::try_from(room).unwrap_or(usize::MAX));
+    let room_after = usize::try_from(room).unwrap_or(usize::MAX).saturating_sub(end - held.len());
+    let spare = (end / 2).min(room_after);
     held.try_reserve_exact(end.saturating_add(spare) - held.len()).map_err(|_| TreeError::NoSpace)
 }
 

@@ -91,10 +91,11 @@ impl Tree {
         let busy = if at.path.trim_end_matches('/').ends_with("..") { TreeError::NotEmpty } else { TreeError::Invalid };
         let named = self.find(at, Last::Keep)?.named(busy)?;
         let id = named.node.ok_or(TreeError::NotFound)?;
-        if !self.directory(id)?.is_empty() {
+        let is_empty = self.directory(id)?.is_empty();
+        self.check_can_remove(named.parent, id)?;
+        if !is_empty {
             return Err(TreeError::NotEmpty);
         }
-        self.check_can_remove(named.parent, id)?;
         self.detach(&named, id, now)
     }
 

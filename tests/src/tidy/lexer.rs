@@ -54,7 +54,7 @@ pub fn rust_functions(source: &str) -> Vec<Function> {
         .collect()
 }
 
-/// The functions of a Python source, by indentation.
+/// The functions of a Python source, by indentation. A docstring counts no lines, as a Rust doc comment counts none.
 pub fn python_functions(source: &str) -> Vec<Function> {
     let lines: Vec<&str> = source.lines().collect();
     let mut found = Vec::new();
@@ -64,12 +64,26 @@ pub fn python_functions(source: &str) -> Vec<Function> {
         let indent = line.len() - text.len();
         let deeper = |next: &&str| next.len() - next.trim_start().len() > indent || next.trim_start().starts_with(')');
         let body = lines.iter().skip(index + 1).take_while(|next| next.trim().is_empty() || deeper(next));
-        let body: Vec<_> = body.collect();
+        let body: Vec<&str> = body.copied().collect();
         let blank_tail = body.iter().rev().take_while(|next| next.trim().is_empty()).count();
         let name = signature.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
-        found.push(Function { name: name.to_owned(), line: index + 1, lines: 1 + body.len() - blank_tail });
+        let count = 1 + body.len() - blank_tail - docstring_lines(&body);
+        found.push(Function { name: name.to_owned(), line: index + 1, lines: count });
     }
     found
+}
+
+/// The lines of a docstring that stands first in a body (after what is left of the signature).
+fn docstring_lines(body: &[&str]) -> usize {
+    let quotes = "\"\"\"";
+    let Some(start) = body.iter().position(|line| line.trim_start().starts_with(quotes)) else { return 0 };
+    let signature = body.iter().take(start).last().is_none_or(|line| line.trim_end().ends_with(':'));
+    let one_line = |line: &&&str| line.trim().len() > quotes.len() && line.trim_end().ends_with(quotes);
+    match (signature, body.get(start).filter(one_line)) {
+        (false, _) => 0,
+        (true, Some(_)) => 1,
+        (true, None) => 1 + body.iter().skip(start + 1).position(|line| line.contains(quotes)).map_or(0, |at| at + 1),
+    }
 }
 
 struct Scanner<'a> {
@@ -218,5 +232,12 @@ mod tests {
         let source = "def one(\n    a,\n):\n    return a\n\n\nclass C:\n    async def two(self):\n        def three():\n            pass\n        return 1\n\nx = 1\n";
         let found: Vec<_> = python_functions(source).into_iter().map(|f| (f.name, f.line, f.lines)).collect();
         assert_eq!(found, [("one".to_owned(), 1, 4), ("two".to_owned(), 8, 4), ("three".to_owned(), 9, 2)]);
+    }
+
+    #[test]
+    fn docstrings_count_no_lines() {
+        let source = "def one(\n    a,\n) -> int:\n    \"\"\"Says.\n\n    More.\n    \"\"\"\n    return a\n\ndef two():\n    \"\"\"Says.\"\"\"\n    return 1\n";
+        let found: Vec<_> = python_functions(source).into_iter().map(|f| (f.name, f.lines)).collect();
+        assert_eq!(found, [("one".to_owned(), 4), ("two".to_owned(), 2)]);
     }
 }

@@ -23,7 +23,9 @@ pub fn duration(milliseconds: f64) -> String {
         ms if ms < 10.0 => format!("{ms:.1} ms"),
         ms if ms < 1_000.0 => format!("{ms:.0} ms"),
         ms if ms < 120_000.0 => format!("{:.2} s", ms / 1_000.0),
-        ms if ms < 7_200_000.0 => format!("{:.0} min {:02.0} s", (ms / 60_000.0).floor(), (ms / 1_000.0 % 60.0).floor()),
+        ms if ms < 7_200_000.0 => {
+            format!("{:.0} min {:02.0} s", (ms / 60_000.0).floor(), (ms / 1_000.0 % 60.0).floor())
+        }
         ms => format!("{:.0} h {:02.0} min", (ms / 3_600_000.0).floor(), (ms / 60_000.0 % 60.0).floor()),
     }
 }

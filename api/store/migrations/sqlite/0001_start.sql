@@ -24,6 +24,7 @@ CREATE INDEX api_keys_by_tenant ON api_keys (tenant, id);
 
 -- What changes during a task's life. `queue_group` is whose turn a queued task takes: its tenant where the lane is
 -- fair between tenants, empty where it is not, and absent while its tenant is disabled, so that no claim finds it.
+-- `due_ms` orders the queue; `timed` tells that it was asked for, not just the time of acceptance.
 CREATE TABLE tasks (
     no INTEGER NOT NULL PRIMARY KEY,
     id BLOB NOT NULL,
@@ -34,6 +35,7 @@ CREATE TABLE tasks (
     queue_rank INTEGER NOT NULL,
     queue_group BLOB,
     due_ms INTEGER NOT NULL,
+    timed INTEGER NOT NULL DEFAULT 0,
     created_ms INTEGER NOT NULL,
     started_ms INTEGER,
     completed_ms INTEGER,
@@ -75,9 +77,9 @@ CREATE INDEX task_files_by_upload ON task_files (upload);
 
 CREATE TABLE results (
     no INTEGER NOT NULL PRIMARY KEY REFERENCES tasks (no) ON DELETE CASCADE,
-    result TEXT,
     error TEXT,
-    warnings TEXT
+    warnings TEXT,
+    result TEXT
 ) STRICT;
 
 -- Usage outlives its task.

@@ -45,11 +45,6 @@ impl ObjectKey {
         Self(format!("artifacts/{tenant}/{task}/{fence}/{}", encode(name.as_str())))
     }
 
-    /// The folder with all artifacts of a task.
-    pub(crate) fn artifacts_of(tenant: TenantId, task: TaskId) -> Self {
-        Self(format!("artifacts/{tenant}/{task}"))
-    }
-
     /// The folder with the artifacts of one attempt.
     pub(crate) fn artifacts_of_attempt(tenant: TenantId, task: TaskId, fence: u64) -> Self {
         Self(format!("artifacts/{tenant}/{task}/{fence}"))

@@ -123,11 +123,13 @@ impl Sink {
     }
 
     fn push_bytes(&mut self, bytes: &[u8]) {
+        let mut left = bytes.len();
         for chunk in bytes.utf8_chunks() {
             self.push_text(chunk.valid());
             let invalid = chunk.invalid();
-            if std::str::from_utf8(invalid).is_err_and(|error| error.error_len().is_none()) {
-                // Only the last chunk can be a beginning without its end.
+            left -= chunk.valid().len() + invalid.len();
+            let may_go_on = || std::str::from_utf8(invalid).is_err_and(|error| error.error_len().is_none());
+            if left == 0 && may_go_on() {
                 invalid.iter().for_each(|byte| self.partial.push(*byte));
             } else if !invalid.is_empty() {
                 self.push_text("\u{fffd}");
@@ -184,7 +186,8 @@ impl Sink {
             let piece_end = self.text.floor_char_boundary(limit);
             let Some(piece @ [_, ..]) = self.text.get(self.told..piece_end).map(str::as_bytes) else { return };
             // Whole lines where the piece has any.
-            let lines = piece.iter().rposition(|byte| *byte == b'\n').map_or(piece_end, |newline| self.told + newline + 1);
+            let lines =
+                piece.iter().rposition(|byte| *byte == b'\n').map_or(piece_end, |newline| self.told + newline + 1);
             observer.log(self.stream, self.text.get(self.told..lines).unwrap_or_default());
             self.told = lines;
         }

@@ -1,0 +1,80 @@
+//! What every request can reach, composed once by `commands/`.
+
+use crate::{config::RequestLimits, intake::Intake, programs::Programs, telemetry::Metrics, worker::Worker};
+use mecapy_model::{TaskId, TenantId};
+use mecapy_runtime::Sandboxes;
+use mecapy_store::Store;
+use std::sync::{Arc, OnceLock};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+pub use crate::worker::WorkerStatus;
+
+/// Modules that are inspected and compiled at once: each takes a core and some memory.
+const MODULES_AT_ONCE_MAX: usize = 2;
+
+/// The state that handlers share.
+pub struct App {
+    pub store: Store,
+    pub sandboxes: Sandboxes,
+    pub metrics: Metrics,
+    pub limits: RequestLimits,
+    /// What clients call this server; `None`: what the request called it.
+    pub public_url: Option<String>,
+    /// Ends streams and waits when the server stops.
+    pub stopping: CancellationToken,
+    pub module_room: Semaphore,
+    engine: OnceLock<Arc<Programs>>,
+    worker: OnceLock<Arc<Worker>>,
+}
+
+impl App {
+    pub fn new(store: Store, sandboxes: Sandboxes, limits: RequestLimits, public_url: Option<String>) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            sandboxes,
+            metrics: Metrics::new(),
+            limits,
+            public_url,
+            stopping: CancellationToken::new(),
+            module_room: Semaphore::new(MODULES_AT_ONCE_MAX),
+            engine: OnceLock::new(),
+            worker: OnceLock::new(),
+        })
+    }
+
+    /// Programs can be run from now on.
+    pub fn set_programs(&self, programs: Arc<Programs>) {
+        if self.engine.set(programs).is_err() {
+            tracing::warn!("app.programs: set twice, the first stays");
+        }
+    }
+
+    /// `None` while the interpreter is being built.
+    pub fn programs(&self) -> Option<&Arc<Programs>> {
+        self.engine.get()
+    }
+
+    /// This process runs tasks too.
+    pub fn set_worker(&self, worker: Arc<Worker>) {
+        if self.worker.set(worker).is_err() {
+            tracing::warn!("app.worker: set twice, the first stays");
+        }
+    }
+
+    /// Stops a task that runs in this process, after the store was told.
+    pub fn stop_running(&self, task: TaskId) {
+        if let Some(worker) = self.worker.get() {
+            worker.cancel(task);
+        }
+    }
+
+    /// The workers that this server knows of.
+    pub fn workers(&self) -> Vec<WorkerStatus> {
+        self.worker.get().map(|worker| worker.status()).into_iter().collect()
+    }
+
+    pub fn intake(&self, tenant: TenantId) -> Intake<'_> {
+        Intake { store: &self.store, programs: self.programs(), tenant }
+    }
+}

@@ -1,0 +1,248 @@
+//! A computation as the command line describes it: a file, its inputs and its limits.
+
+use super::{
+    inputs::{self, InputFlag},
+    refusal::{Misuse, SourceText},
+    terminal::parse_bytes,
+};
+use mecapy_model::{ArtifactName, Code, LimitsRequest, NonFinite, UploadId};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+/// The largest source or module that is read, bytes; servers have their own, lower limits.
+const PROGRAM_BYTES_MAX: u64 = 256 << 20;
+/// How every WebAssembly module begins.
+const WASM_MAGIC: &[u8] = b"\0asm";
+
+/// What is computed, shared by `run`, `preview` and `submit`.
+#[derive(Debug, clap::Args)]
+pub struct ComputationFlags {
+    /// Python source or WASI module; - reads Python from the standard input
+    #[arg(value_name = "FILE")]
+    program: PathBuf,
+    /// One input; the value is JSON where it reads as JSON, else text
+    #[arg(long = "input", short = 'i', value_name = "NAME=VALUE")]
+    input: Vec<InputFlag>,
+    /// All inputs as a JSON object: the text itself, @FILE, or - for the standard input
+    #[arg(long, value_name = "JSON|@FILE|-")]
+    inputs: Option<String>,
+    /// An input file, readable as /work/in/NAME
+    #[arg(long = "file", short = 'f', value_name = "NAME=PATH")]
+    files: Vec<FileFlag>,
+    /// Python function to call [default: main, where there is one]
+    #[arg(long, value_name = "NAME")]
+    entry: Option<String>,
+    /// Longest run, milliseconds [default: the lane's]
+    #[arg(long, value_name = "MS")]
+    timeout_ms: Option<u64>,
+    /// Linear memory, as in 512MiB [default: the lane's]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    memory: Option<u64>,
+    /// Instruction budget [default: what the timeout is worth]
+    #[arg(long, value_name = "N")]
+    fuel: Option<u64>,
+    /// Seed of every random source; the same seed gives the same numbers [default: a new one]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// What NaN and infinities in the result become
+    #[arg(long, value_name = "reject|null", value_parser = parse_non_finite)]
+    non_finite: Option<NonFinite>,
+}
+
+/// `name=path`, or a path whose last part is the name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileFlag {
+    pub name: ArtifactName,
+    pub path: PathBuf,
+}
+
+impl FromStr for FileFlag {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, path) = match text.split_once('=') {
+            Some((name, path)) => (name, Path::new(path)),
+            None => {
+                let path = Path::new(text);
+                (path.file_name().and_then(|name| name.to_str()).unwrap_or_default(), path)
+            }
+        };
+        let name = ArtifactName::parse(name).map_err(|error| error.to_string())?;
+        Ok(Self { name, path: path.to_owned() })
+    }
+}
+
+/// What to run, read from its file.
+#[derive(Debug)]
+pub enum ProgramFile {
+    Python { source: SourceText, entry: Option<String> },
+    Wasm { bytes: Vec<u8> },
+}
+
+/// A computation, read whole; its input files are named but not opened.
+#[derive(Debug)]
+pub struct Computation {
+    pub program: ProgramFile,
+    pub inputs: Box<RawValue>,
+    pub files: Vec<FileFlag>,
+    pub limits: LimitsRequest,
+    pub seed: Option<u64>,
+    pub non_finite: Option<NonFinite>,
+}
+
+/// The part of a request that a preview and a task share.
+#[derive(Debug, Serialize)]
+pub struct ComputationBody<'a> {
+    pub code: &'a Code,
+    pub inputs: &'a RawValue,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, UploadId>,
+    #[serde(skip_serializing_if = "is_unlimited")]
+    pub limits: LimitsRequest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub non_finite: Option<NonFinite>,
+}
+
+impl ComputationFlags {
+    /// Reads the program and the inputs.
+    pub fn load(self) -> Result<Computation, Misuse> {
+        if self.program == Path::new("-") && self.inputs.as_deref() == Some("-") {
+            return Err(Misuse::new("the program and --inputs can't both come from the standard input"));
+        }
+        let mut names: Vec<&str> = self.files.iter().map(|file| file.name.as_str()).collect();
+        names.sort_unstable();
+        if let Some([name, _]) = names.array_windows::<2>().find(|[left, right]| left == right) {
+            return Err(Misuse::new(format!("--file {name} is given twice")));
+        }
+        let program = read_program(&self.program, self.entry)?;
+        let inputs = inputs::combine(self.inputs.as_deref(), &self.input)?;
+        let limits =
+            LimitsRequest { timeout_ms: self.timeout_ms, memory_bytes: self.memory, fuel: self.fuel, cpus: None };
+        Ok(Computation { program, inputs, files: self.files, limits, seed: self.seed, non_finite: self.non_finite })
+    }
+}
+
+impl Computation {
+    /// The Python source, for showing faults in it.
+    pub fn source_text(&self) -> Option<&SourceText> {
+        match &self.program {
+            ProgramFile::Python { source, .. } => Some(source),
+            ProgramFile::Wasm { .. } => None,
+        }
+    }
+
+    /// The request body for this computation with what was uploaded for it.
+    pub fn body<'a>(&'a self, code: &'a Code, files: BTreeMap<String, UploadId>) -> ComputationBody<'a> {
+        let Self { limits, seed, non_finite, .. } = *self;
+        ComputationBody { code, inputs: &self.inputs, files, limits, seed, non_finite }
+    }
+}
+
+fn read_program(path: &Path, entry: Option<String>) -> Result<ProgramFile, Misuse> {
+    let (name, read) = if path == Path::new("-") {
+        ("<stdin>".to_owned(), read_all(io::stdin().lock()))
+    } else {
+        (path.display().to_string(), fs::File::open(path).and_then(read_all))
+    };
+    let bytes = read.map_err(|error| Misuse::new(format!("can't read {name}: {error}")))?;
+    if bytes.starts_with(WASM_MAGIC) {
+        return match entry {
+            None => Ok(ProgramFile::Wasm { bytes }),
+            Some(_) => Err(Misuse::new("--entry is for Python: a WASI module has one start")),
+        };
+    }
+    if path.extension().is_some_and(|extension| extension == "wasm") {
+        return Err(Misuse::new(format!("{name} is not a WebAssembly module")));
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(ProgramFile::Python { source: SourceText { name, text }, entry }),
+        Err(_) => Err(Misuse::new(format!("{name} is neither Python in UTF-8 nor a WebAssembly module"))),
+    }
+}
+
+fn read_all(reader: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader.take(PROGRAM_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > PROGRAM_BYTES_MAX {
+        return Err(io::Error::other(format!("more than {PROGRAM_BYTES_MAX} bytes")));
+    }
+    Ok(bytes)
+}
+
+fn is_unlimited(limits: &LimitsRequest) -> bool {
+    *limits == LimitsRequest::default()
+}
+
+fn parse_non_finite(text: &str) -> Result<NonFinite, String> {
+    match text {
+        "reject" => Ok(NonFinite::Reject),
+        "null" => Ok(NonFinite::Null),
+        _ => Err("use reject or null".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        computation: ComputationFlags,
+    }
+
+    fn load(name: &str, bytes: &[u8], arguments: &[&str]) -> Result<Computation, Misuse> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let given = ["mecapy", path.to_str().unwrap()].iter().chain(arguments).copied();
+        Cli::parse_from(given).computation.load()
+    }
+
+    #[test]
+    fn the_body_is_that_of_the_contract() {
+        let computation =
+            load("beam.py", b"def main(F): return F", &["-i", "F=1.50", "--memory", "1GiB", "--seed", "7"]).unwrap();
+        let code = Code::Python { source: "x".to_owned(), entry: None };
+        let body = serde_json::to_string(&computation.body(&code, BTreeMap::new())).unwrap();
+        assert_eq!(
+            body,
+            r#"{"code":{"language":"python","source":"x"},"inputs":{"F": 1.50},"limits":{"memory_bytes":1073741824},"seed":7}"#
+        );
+    }
+
+    #[test]
+    fn what_a_file_holds_decides_and_not_its_name() {
+        assert!(matches!(load("a", b"\0asm\x01\0\0\0", &[]).unwrap().program, ProgramFile::Wasm { .. }));
+        assert!(matches!(load("a.txt", b"x = 1", &[]).unwrap().program, ProgramFile::Python { .. }));
+        let refused: [(&str, &[u8], &[&str]); 4] = [
+            ("a.wasm", b"x = 1", &[]),
+            ("a.py", b"\xff\xfe", &[]),
+            ("a.wasm", b"\0asm\x01\0\0\0", &["--entry", "main"]),
+            ("a.py", b"", &["-f", "m=/a", "-f", "m=/b"]),
+        ];
+        for (name, bytes, arguments) in refused {
+            assert!(load(name, bytes, arguments).is_err(), "{name} {arguments:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn input_files_have_safe_names() {
+        let flag: FileFlag = "mesh.med=/data/big mesh.med".parse().unwrap();
+        assert_eq!((flag.name.as_str(), flag.path.as_path()), ("mesh.med", Path::new("/data/big mesh.med")));
+        assert_eq!("/data/mesh.med".parse::<FileFlag>().unwrap().name.as_str(), "mesh.med");
+        for text in ["../x=/a", "/etc/x=/a", "", "a\nb=/a"] {
+            assert!(text.parse::<FileFlag>().is_err(), "{text:?} was accepted");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! `mecapy doctor`: what this machine has, what it lacks, and what to do about it. It changes nothing.
+
+mod check;
+mod engine;
+mod folders;
+mod machine;
+mod network;
+mod tools;
+
+use super::{
+    exit::Exit,
+    terminal::{Format, Style, Terminal, neutralise_line},
+};
+use crate::config::{ConnectionFlags, Layer, Settings};
+use anyhow::Result;
+use check::{Check, Status};
+use serde::Serialize;
+
+/// Check this machine, and say what to do about what is wrong
+#[derive(Debug, clap::Args)]
+pub struct DoctorArguments {
+    #[command(flatten)]
+    connection: ConnectionFlags,
+    #[command(flatten)]
+    settings: Layer,
+}
+
+#[derive(Serialize)]
+struct Findings<'a> {
+    checks: &'a [Check],
+    failed: usize,
+    warned: usize,
+}
+
+pub async fn doctor(arguments: DoctorArguments, terminal: &Terminal) -> Result<Exit> {
+    let bar = terminal.spinner();
+    bar.set_message("looking around");
+    let mut checks = machine::checks();
+    match Settings::load(arguments.settings) {
+        Ok(settings) => {
+            checks.push(Check::ok("configuration", "can be used"));
+            checks.push(engine::check(&settings.cache_dir));
+            checks.extend(folders::checks(&settings));
+            checks.extend(network::checks(&settings, &arguments.connection).await);
+        }
+        Err(error) => checks.push(Check::fail("configuration", error, "mend it; nothing starts before that")),
+    }
+    checks.extend(tools::checks().await);
+    bar.finish_and_clear();
+    let count = |status| checks.iter().filter(|check| check.status == status).count();
+    let (failed, warned) = (count(Status::Fail), count(Status::Warn));
+    match terminal.format {
+        Format::Json => terminal.print_json(&Findings { checks: &checks, failed, warned }),
+        Format::Human => show(&checks, (failed, warned), terminal),
+    }
+    Ok(if failed == 0 { Exit::Completed } else { Exit::Failed })
+}
+
+fn show(checks: &[Check], (failed, warned): (usize, usize), terminal: &Terminal) {
+    let widest = checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0);
+    for check in checks {
+        let mark = match check.status {
+            Status::Ok => terminal.out.paint(Style::Green, "ok  "),
+            Status::Info => terminal.out.paint(Style::Blue, "info"),
+            Status::Warn => terminal.out.paint(Style::Yellow, "warn"),
+            Status::Fail => terminal.out.paint(Style::Red, "FAIL"),
+        };
+        terminal.print(&format!("{mark}  {:<widest$}  {}", check.name, neutralise_line(&check.finding)));
+        if let Some(advice) = &check.advice {
+            terminal.print(&format!("      {:<widest$}  → {}", "", neutralise_line(advice)));
+        }
+    }
+    let summary = match (failed, warned) {
+        (0, 0) => terminal.out.paint(Style::Green, "all is well"),
+        (0, warned) => terminal.out.paint(Style::Yellow, &format!("it works; {warned} could be better")),
+        (failed, _) => terminal.out.paint(Style::Red, &format!("{failed} must be mended")),
+    };
+    terminal.print(&summary);
+}

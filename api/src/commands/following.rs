@@ -1,0 +1,204 @@
+//! Follows a task to its end: quietly, or with its progress and log as they come.
+
+use super::{
+    artifacts::{OutFolder, SavedArtifact},
+    exit::Exit,
+    interrupt::Interrupt,
+    refusal::SourceText,
+    report::{Report, Shown},
+    terminal::{FRACTION_STEPS, Format, Style, Terminal, neutralise, neutralise_line},
+};
+use crate::client::{Answer, Client, Followed, RESULT_WAIT_S_MAX, ResultAnswer, ServerSentEvent, TaskEvent};
+use anyhow::Result;
+use indicatif::ProgressBar;
+use mecapy_model::{LogStream, TaskId, TaskState};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+/// How a task's end is shown.
+pub struct FollowOptions<'a> {
+    /// Download artifacts into this folder; without it they are listed.
+    pub out: Option<PathBuf>,
+    /// What the task's line numbers count in, where it is known.
+    pub source: Option<&'a SourceText>,
+}
+
+/// Shows the task live until it has ended, then its result. Ctrl-C leaves the task alone.
+pub async fn follow(client: &Client, id: TaskId, options: &FollowOptions<'_>, terminal: &Terminal) -> Result<Exit> {
+    let mut interrupt = Interrupt::listen()?;
+    let bar = terminal.fraction_bar();
+    let mut events = client.events(id);
+    loop {
+        let followed = tokio::select! {
+            followed = events.next() => followed.inspect_err(|_| bar.finish_and_clear())?,
+            () = interrupt.next() => {
+                bar.finish_and_clear();
+                return Ok(detached(id, terminal));
+            }
+        };
+        match followed {
+            Followed::Event { event, received } => match terminal.format {
+                Format::Human => show_event(&event, &bar, terminal),
+                Format::Json => print_event(&received, terminal),
+            },
+            Followed::Interrupted { wait } if terminal.is_animated() => {
+                bar.set_message(format!("connection lost, trying again in {} s", wait.as_secs().max(1)));
+            }
+            Followed::Interrupted { .. } => {}
+            Followed::End => break,
+        }
+    }
+    bar.finish_and_clear();
+    match client.result(id, RESULT_WAIT_S_MAX).await? {
+        Some(result) => finish(client, id, (result, options, Shown::Live), terminal).await,
+        None => anyhow::bail!("the server ended the event stream of task {id}, which has not ended"),
+    }
+}
+
+/// Waits for the end without showing the way there.
+pub async fn wait_quietly(
+    client: &Client,
+    id: TaskId,
+    (options, at_most): (&FollowOptions<'_>, Option<Duration>),
+    terminal: &Terminal,
+) -> Result<Exit> {
+    let mut interrupt = Interrupt::listen()?;
+    let bar = terminal.spinner();
+    bar.set_message("waiting for the result");
+    let started = Instant::now();
+    loop {
+        let left = at_most.map_or(Duration::MAX, |at_most| at_most.saturating_sub(started.elapsed()));
+        let wait_s = left.as_secs().min(RESULT_WAIT_S_MAX);
+        let answer = tokio::select! {
+            answer = client.result(id, wait_s) => answer,
+            () = interrupt.next() => {
+                bar.finish_and_clear();
+                return Ok(detached(id, terminal));
+            }
+        };
+        match answer {
+            Ok(Some(result)) => {
+                bar.finish_and_clear();
+                return finish(client, id, (result, options, Shown::Live), terminal).await;
+            }
+            Err(error) if !error.is_passing() => {
+                bar.finish_and_clear();
+                return Err(error.into());
+            }
+            Ok(None) | Err(_) if at_most.is_some_and(|at_most| started.elapsed() >= at_most) => {
+                bar.finish_and_clear();
+                return timed_out(client, id, terminal).await;
+            }
+            Ok(None) => {}
+            Err(_) => tokio::time::sleep(Duration::from_secs(1).min(left)).await,
+        }
+    }
+}
+
+/// Puts together and shows how the task ended.
+async fn finish(
+    client: &Client,
+    id: TaskId,
+    (result, options, shown): (Answer<ResultAnswer>, &FollowOptions<'_>, Shown),
+    terminal: &Terminal,
+) -> Result<Exit> {
+    let task = client.task(id).await?.value;
+    let stored = client.artifacts(id).await?;
+    let artifacts = match &options.out {
+        None => stored.iter().map(SavedArtifact::of).collect(),
+        Some(folder) => {
+            let mut folder = OutFolder::new(Some(folder));
+            let mut saved = Vec::new();
+            for artifact in &stored {
+                saved.push(folder.download(client, artifact).await?);
+            }
+            saved
+        }
+    };
+    let ResultAnswer { state, result, error } = result.value;
+    let report = Report {
+        id: Some(id),
+        state,
+        result,
+        error: error.or(task.error),
+        warnings: task.warnings,
+        seed: task.seed,
+        output: None,
+        usage: task.usage,
+        artifacts,
+    };
+    Ok(report.show(terminal, options.source, shown))
+}
+
+/// The user looks away; the task goes on.
+fn detached(id: TaskId, terminal: &Terminal) -> Exit {
+    let text = format!("the task goes on: `mecapy watch {id}` returns to it, `mecapy cancel {id}` stops it");
+    terminal.note(&terminal.err.paint(Style::Yellow, &text));
+    Exit::Completed
+}
+
+async fn timed_out(client: &Client, id: TaskId, terminal: &Terminal) -> Result<Exit> {
+    match terminal.format {
+        Format::Json => terminal.print(client.task(id).await?.text.get()),
+        Format::Human => {
+            let text = format!("not finished yet; the task goes on: `mecapy watch {id}` returns to it");
+            terminal.note(&terminal.err.paint(Style::Yellow, &text));
+        }
+    }
+    Ok(Exit::Limit)
+}
+
+fn show_event(event: &TaskEvent, bar: &ProgressBar, terminal: &Terminal) {
+    match event {
+        TaskEvent::State { state } | TaskEvent::Done { state } => match (*state, terminal.is_animated()) {
+            (TaskState::Running, true) => bar.set_message(""),
+            (state, true) => bar.set_message(state.to_string()),
+            (state, false) => terminal.note(state.as_str()),
+        },
+        TaskEvent::Progress(progress) => {
+            let steps = (progress.fraction.clamp(0.0, 1.0) * FRACTION_STEPS as f64).round() as u64;
+            let message = neutralise_line(progress.message.as_deref().unwrap_or_default());
+            if terminal.is_animated() {
+                bar.set_position(steps);
+                bar.set_message(message);
+            } else {
+                terminal.note(format!("{:>3.0} %  {message}", progress.fraction * 100.0).trim_end());
+            }
+        }
+        TaskEvent::Log { stream, text } => bar.suspend(|| show_log(*stream, text, terminal)),
+    }
+}
+
+/// A guest's stdout goes to stdout and its stderr to stderr, each entry on lines of its own.
+pub fn show_log(stream: LogStream, text: &str, terminal: &Terminal) {
+    let text = neutralise(text);
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    match stream {
+        LogStream::Stdout => terminal.print(text),
+        LogStream::Stderr => terminal.note(text),
+    }
+}
+
+#[derive(Serialize)]
+struct EventLine<'a> {
+    event: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    data: &'a RawValue,
+}
+
+/// One event as a line of JSON.
+fn print_event(received: &ServerSentEvent, terminal: &Terminal) {
+    let ServerSentEvent { id, event, data } = received;
+    if let Ok(data) = serde_json::from_str::<&RawValue>(data) {
+        // JSON may be laid out over lines, and a line feed can only stand between its tokens.
+        let on_one_line = data.get().replace(['\n', '\r'], " ");
+        if let Ok(data) = RawValue::from_string(on_one_line) {
+            terminal.print_json(&EventLine { event, id: id.as_deref(), data: &data });
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The concrete parts of a server, from its settings.
+
+use super::python;
+use crate::{
+    app::App,
+    commands::terminal::Terminal,
+    config::{SandboxSettings, Settings},
+    programs::Programs,
+    worker::{Worker, WorkerConfig},
+};
+use anyhow::{Context as _, Result};
+use mecapy_model::Lane;
+use mecapy_runtime::{Engine, NanPayloads, Sandboxes, SandboxesConfig};
+use mecapy_store::{Clock, Store, StoreOptions, SystemClock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+use tokio::task::JoinHandle;
+
+/// Memory that is assumed where the machine does not say, bytes.
+const MEMORY_BYTES_ASSUMED: u64 = 4 << 30;
+
+/// Whether tasks run in this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WorkerRole {
+    Embedded,
+    Absent,
+}
+
+/// A server's parts.
+pub(super) struct Composed {
+    pub(super) app: Arc<App>,
+    /// Set once the interpreter is there.
+    worker: Arc<OnceLock<Arc<Worker>>>,
+    /// Where the interpreter has to be built first.
+    building: Option<JoinHandle<()>>,
+}
+
+/// What starts once there is an interpreter.
+#[derive(Clone)]
+struct Rest {
+    app: Arc<App>,
+    engine: Engine,
+    settings: Settings,
+    role: WorkerRole,
+    worker: Arc<OnceLock<Arc<Worker>>>,
+}
+
+/// Opens the store and starts the sandboxes; the worker and Python follow at once, or when the interpreter is built.
+pub(super) async fn compose(settings: &Settings, role: WorkerRole, terminal: &Terminal) -> Result<Composed> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new()?);
+    let store = Store::open(StoreOptions::new(&settings.data_dir), clock)
+        .await
+        .with_context(|| format!("can't use the data folder {}", settings.data_dir.display()))?;
+    let recovered = store.recovered();
+    tracing::info!(recovered = ?recovered, "serve: the store is open");
+    if let Some(key) = store.ensure_admin().await? {
+        terminal.note_raw(&format!("An admin key was made: {}\n", key.path.display()));
+    }
+    let engine = Engine::new(NanPayloads::Native)?;
+    let sandboxes = Sandboxes::new(&engine, &sandboxes_config(&settings.sandboxes)).context("can't start sandboxes")?;
+    let app = App::new(store, sandboxes, settings.requests, settings.public_url.clone());
+    let worker = Arc::new(OnceLock::new());
+    let rest = Rest { app: Arc::clone(&app), engine, settings: settings.clone(), role, worker: Arc::clone(&worker) };
+    let building = match python::open(&rest.engine, &settings.cache_dir).await? {
+        Some(interpreter) => {
+            rest.start(interpreter).await?;
+            None
+        }
+        None => {
+            terminal
+                .note("The Python interpreter is built first, which takes minutes; until then Python is answered 503.");
+            Some(tokio::spawn(rest.build_and_start()))
+        }
+    };
+    Ok(Composed { app, worker, building })
+}
+
+impl Rest {
+    async fn build_and_start(self) {
+        let cache_dir = self.settings.cache_dir.clone();
+        let started = match python::build(&self.engine, &cache_dir).await {
+            Ok(interpreter) => self.start(interpreter).await,
+            Err(error) => Err(error),
+        };
+        match started {
+            Ok(()) => tracing::info!("serve: the Python interpreter is ready"),
+            Err(error) => tracing::error!(error = ?error, "serve: there is no Python: run `mecapy python build`"),
+        }
+    }
+
+    /// Python can be run, and the worker claims.
+    async fn start(&self, interpreter: mecapy_python::Interpreter) -> Result<()> {
+        let store = self.app.store.clone();
+        let programs = Programs::new(Arc::new(interpreter), &self.engine, store, &self.settings.cache_dir)?;
+        let programs = Arc::new(programs);
+        if self.role == WorkerRole::Embedded {
+            let worker = Arc::new(self.start_worker(Arc::clone(&programs)));
+            self.app.set_worker(Arc::clone(&worker));
+            // Nobody else sets it.
+            let _ = self.worker.set(worker);
+        }
+        self.app.set_programs(programs);
+        Ok(())
+    }
+
+    fn start_worker(&self, programs: Arc<Programs>) -> Worker {
+        let store = self.app.store.clone();
+        let mut random = [0; 10];
+        store.clock().fill_random(&mut random);
+        let unix_ms = store.clock().now().unix_timestamp_nanos() / 1_000_000;
+        let unix_ms = u64::try_from(unix_ms).unwrap_or(0);
+        let id = uuid::Builder::from_unix_timestamp_millis(unix_ms, &random).into_uuid();
+        let config = WorkerConfig { lanes: Lane::ALL.to_vec(), running_per_tenant_max: None };
+        Worker::start(store, self.app.sandboxes.clone(), programs, id, config)
+    }
+}
+
+impl Composed {
+    /// Waits until the server stops, then for what runs.
+    pub(super) fn drain_when_stopping(&self, at_most: Duration) -> impl Future<Output = ()> + use<> {
+        let (stopping, worker) = (self.app.stopping.clone(), Arc::clone(&self.worker));
+        let building = self.building.as_ref().map(JoinHandle::abort_handle);
+        async move {
+            stopping.cancelled().await;
+            if let Some(building) = building {
+                building.abort();
+            }
+            if let Some(worker) = worker.get() {
+                worker.drain(at_most).await;
+            }
+        }
+    }
+}
+
+fn sandboxes_config(settings: &SandboxSettings) -> SandboxesConfig {
+    let default = SandboxesConfig::for_machine(SandboxSettings::cores(), memory_bytes());
+    let preview_waiting_max = settings.preview_waiting_max.unwrap_or(default.preview_waiting_max);
+    // One tenant never fills the lane, however long it is.
+    let waiting_per_tenant = if settings.preview_waiting_max.is_some() {
+        preview_waiting_max.div_ceil(2)
+    } else {
+        default.preview_waiting_per_tenant_max
+    };
+    SandboxesConfig {
+        preview_threads: settings.preview_threads.unwrap_or(default.preview_threads),
+        preview_running_per_tenant_max: settings
+            .preview_per_tenant_max
+            .unwrap_or(default.preview_running_per_tenant_max),
+        preview_waiting_max,
+        preview_waiting_per_tenant_max: waiting_per_tenant,
+        default_threads: settings.default_threads.unwrap_or(default.default_threads),
+        long_running_threads: settings.long_running_threads.unwrap_or(default.long_running_threads),
+        memory_budget_bytes: settings.memory_budget_bytes.unwrap_or(default.memory_budget_bytes),
+        ..default
+    }
+}
+
+/// The machine's memory.
+fn memory_bytes() -> u64 {
+    // SAFETY: both calls only read a number.
+    let (pages, page_bytes) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
+    match (u64::try_from(pages), u64::try_from(page_bytes)) {
+        (Ok(pages), Ok(page_bytes)) => pages.saturating_mul(page_bytes),
+        _ => MEMORY_BYTES_ASSUMED,
+    }
+}

@@ -1,0 +1,115 @@
+//! `mecapy serve`: composes the store, the sandboxes, the worker and the HTTP server of one process.
+
+mod compose;
+mod descriptors;
+mod python;
+
+use super::{
+    exit::Exit,
+    refusal::Misuse,
+    terminal::{Style, Terminal},
+};
+use crate::{
+    config::{Layer, Settings},
+    http, server,
+    telemetry::start_log,
+};
+use anyhow::{Context as _, Result};
+use compose::{Composed, WorkerRole};
+use std::time::Duration;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+
+/// Running tasks may go on for so long after the signal to stop; then they go back to the queue.
+const WORKER_DRAIN: Duration = Duration::from_secs(5);
+/// Threads for work that may block: object files, large analyses.
+const BLOCKING_THREADS_MAX: usize = 64;
+
+/// Answer HTTP, and run tasks in this process
+///
+/// Everything it needs is inside: tasks, results and keys go to the data folder. The first start makes an admin
+/// key and writes it to admin.key there. SIGTERM or Ctrl-C stops it: what runs is finished or goes back to the
+/// queue, and nothing that was accepted is lost.
+#[derive(Debug, clap::Args)]
+pub(super) struct ServeArguments {
+    /// Answer HTTP only: previews run here, tasks stay queued
+    #[arg(long)]
+    no_worker: bool,
+    #[command(flatten)]
+    settings: Layer,
+}
+
+pub(super) fn serve(arguments: ServeArguments, terminal: &Terminal) -> Result<Exit> {
+    let mut settings = Settings::load(arguments.settings).map_err(|error| Misuse::new(with_causes(&error)))?;
+    settings.fit_descriptors(descriptors::raise());
+    start_log(&settings.log, settings.log_format).map_err(|error| Misuse::new(format!("log: {error}")))?;
+    let role = if arguments.no_worker { WorkerRole::Absent } else { WorkerRole::Embedded };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(crate::config::SandboxSettings::cores().max(2))
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_name("mecapy-http")
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(run(settings, role, terminal));
+    // What still blocks (an interrupted build, a file) must not hold up the end.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
+}
+
+/// Serves until told to stop.
+async fn run(settings: Settings, role: WorkerRole, terminal: &Terminal) -> Result<Exit> {
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .with_context(|| format!("can't listen at {}: is another server running there?", settings.listen))?;
+    let address = listener.local_addr()?;
+    let composed = compose::compose(&settings, role, terminal).await?;
+    let url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    terminal.note(&format!("{} {}", terminal.err.paint(Style::Green, "MecaPy answers at"), url));
+    tracing::info!(server.address = %address, "serve: listening");
+    let stopping = composed.app.stopping.clone();
+    let stop = async move {
+        if let Err(error) = told_to_stop().await {
+            tracing::error!(error = %error, "serve: signals can't be received");
+        }
+        tracing::info!("serve: stopping");
+        stopping.cancel();
+    };
+    let router = http::router(composed.app.clone());
+    let worker = composed.drain_when_stopping(WORKER_DRAIN);
+    tokio::join!(server::serve(listener, router, settings.connections, stop), worker);
+    close(composed).await;
+    Ok(Exit::Completed)
+}
+
+/// The last things, once nobody uses them.
+async fn close(composed: Composed) {
+    composed.app.sandboxes.shut_down();
+    composed.app.store.close().await;
+    tracing::info!("serve: stopped");
+}
+
+/// Ends at the first signal to stop. A second one ends the process at once.
+async fn told_to_stop() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => (),
+        _ = interrupt.recv() => (),
+    }
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => (),
+            _ = interrupt.recv() => (),
+        }
+        // 128 + SIGTERM, as a shell would say it.
+        std::process::exit(143);
+    });
+    Ok(())
+}
+
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -1,0 +1,132 @@
+//! Where output goes: results to stdout, everything said about them to stderr, and JSON alone on stdout for
+//! programs.
+//!
+//! Whatever comes from a guest or a server is neutralised before it is shown.
+
+mod diagnostic;
+mod escape;
+mod paint;
+mod progress;
+mod quantity;
+mod shape;
+mod table;
+
+pub use diagnostic::{Diagnostic, Severity};
+pub use escape::{neutralise, neutralise_line};
+pub use paint::{Painter, Style};
+pub use progress::FRACTION_STEPS;
+pub use quantity::{bytes, count, duration, parse_bytes, usage_line};
+pub use shape::object_members;
+pub use table::lines as result_lines;
+
+use crate::{client::Problem, commands::refusal::Refusal, config};
+use serde::Serialize;
+use std::io::{self, IsTerminal, Write};
+
+/// Who reads stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Human,
+    Json,
+}
+
+/// The process's stdout and stderr.
+#[derive(Debug, Clone)]
+pub struct Terminal {
+    pub format: Format,
+    /// Colours of stdout.
+    pub out: Painter,
+    /// Colours of stderr.
+    pub err: Painter,
+    /// Width of stdout, in columns.
+    pub columns: usize,
+    /// Whether stderr can show something that moves.
+    animated: bool,
+}
+
+/// Width where stdout is no terminal.
+const COLUMNS_DEFAULT: usize = 100;
+
+impl Terminal {
+    pub fn new(format: Format) -> Self {
+        let painter = |is_terminal: bool| {
+            let colours = is_terminal && format == Format::Human && config::colours_allowed();
+            if colours { Painter::Colours } else { Painter::Plain }
+        };
+        let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
+        let columns = if out { usize::from(console::Term::stdout().size().1) } else { COLUMNS_DEFAULT };
+        let animated = err && format == Format::Human;
+        Self { format, out: painter(out), err: painter(err), columns, animated }
+    }
+
+    /// A line on stdout.
+    pub fn print(&self, line: &str) {
+        self.print_raw(&format!("{line}\n"));
+    }
+
+    /// Exactly this text on stdout. A reader that has gone away is no error: it has seen what it wanted.
+    pub fn print_raw(&self, text: &str) {
+        let mut out = io::stdout().lock();
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+
+    /// A line on stderr, for people only.
+    pub fn note(&self, line: &str) {
+        if self.format == Format::Human {
+            self.note_raw(&format!("{line}\n"));
+        }
+    }
+
+    /// Exactly this text on stderr.
+    pub fn note_raw(&self, text: &str) {
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    /// A JSON document on stdout, on one line.
+    pub fn print_json<T: Serialize>(&self, document: &T) {
+        // What is serialised here has string keys and no failing implementation.
+        self.print(&serde_json::to_string(document).unwrap_or_default());
+    }
+
+    /// Says why a command could not do its work.
+    pub fn fail(&self, error: &anyhow::Error) {
+        if self.format == Format::Json {
+            let refused =
+                error.chain().find_map(|cause| cause.downcast_ref::<Refusal>().map(|refusal| &refusal.problem));
+            let answered = error.chain().find_map(|cause| match cause.downcast_ref() {
+                Some(crate::client::ClientError::Refused(problem)) => Some(&**problem),
+                _ => None,
+            });
+            return match refused.or(answered) {
+                Some(problem) => self.print_json(problem),
+                None => self.print_json(&Problem::of_error(error)),
+            };
+        }
+        if let Some(refusal) = error.downcast_ref::<Refusal>() {
+            return self.show_refusal(refusal);
+        }
+        let word = Severity::Error.word(self.err);
+        let mut text = format!("{word}: {}", neutralise_line(&error.to_string()));
+        for cause in error.chain().skip(1) {
+            text += &format!("\n  {} {}", self.err.paint(Style::Dim, "because:"), neutralise_line(&cause.to_string()));
+        }
+        self.note(&text);
+        if let Some(crate::client::ClientError::Refused(problem)) = error.downcast_ref() {
+            self.show_faults(problem, None);
+        }
+    }
+
+    fn show_refusal(&self, refusal: &Refusal) {
+        if refusal.problem.errors.is_empty() {
+            self.note(&format!("{}: {}", Severity::Error.word(self.err), neutralise_line(&refusal.to_string())));
+        }
+        self.show_faults(&refusal.problem, Some(refusal));
+    }
+
+    fn show_faults(&self, problem: &Problem, refusal: Option<&Refusal>) {
+        let source = refusal.and_then(|refusal| refusal.source_text.as_ref());
+        for fault in &problem.errors {
+            self.note(&Diagnostic::of_fault(fault).render(source, self.err));
+        }
+    }
+}

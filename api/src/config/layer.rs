@@ -1,0 +1,134 @@
+//! The settings as somebody wrote them: one struct that is the flags, the environment and the file at once.
+
+use super::ConfigError;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// The file that is read where it exists and `--config` names no other.
+const CONFIG_FILE_DEFAULT: &str = "mecapy.toml";
+
+macro_rules! layer {
+    ($($(#[doc = $doc:literal])* $env:literal $heading:literal $value_name:literal $name:ident: $type:ty,)*) => {
+        /// Settings that may be left out. Each is a flag, an environment variable and a key of `mecapy.toml`, in
+        /// this order of precedence.
+        #[derive(Debug, Clone, Default, PartialEq, clap::Args, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct Layer {
+            /// Read settings from this file [default: mecapy.toml, where it exists]
+            #[arg(long, env = "MECAPY_CONFIG", value_name = "FILE", help_heading = "Places")]
+            #[serde(skip)]
+            pub config: Option<PathBuf>,
+            $(
+                $(#[doc = $doc])*
+                #[arg(long, env = $env, value_name = $value_name, help_heading = $heading)]
+                pub $name: Option<$type>,
+            )*
+        }
+
+        impl Layer {
+            /// This layer, with what it leaves out taken from `below`.
+            fn over(self, below: Layer) -> Layer {
+                Layer { config: self.config, $($name: self.$name.or(below.$name),)* }
+            }
+        }
+    };
+}
+
+layer! {
+    /// Tasks, keys and results are kept here [default: ./mecapy-data]
+    "MECAPY_DATA_DIR" "Places" "DIR" data_dir: PathBuf,
+    /// Interpreter images and compiled modules are kept here; safe to delete [default: the user's cache folder]
+    "MECAPY_CACHE_DIR" "Places" "DIR" cache_dir: PathBuf,
+    /// Answer HTTP at this address [default: 127.0.0.1:8000]
+    "MECAPY_LISTEN" "Places" "ADDRESS" listen: String,
+    /// What clients call this server, for the links it gives out [default: what each client called it]
+    "MECAPY_PUBLIC_URL" "Places" "URL" public_url: String,
+
+    /// Where tasks are kept: sqlite: (a file in the data folder)
+    "MECAPY_DATABASE_URL" "Backends" "URL" database_url: String,
+    /// How waiting workers are woken: memory: (inside this process)
+    "MECAPY_QUEUE_URL" "Backends" "URL" queue_url: String,
+    /// Where files are kept: file: (in the data folder)
+    "MECAPY_OBJECTS_URL" "Backends" "URL" objects_url: String,
+    /// Accept the access tokens of this OpenID Connect issuer
+    "MECAPY_OIDC_ISSUER" "Backends" "URL" oidc_issuer: String,
+    /// The audience that those tokens must name
+    "MECAPY_OIDC_AUDIENCE" "Backends" "NAME" oidc_audience: String,
+
+    /// Threads that run previews [default: the number of cores]
+    "MECAPY_PREVIEW_THREADS" "Sandboxes" "N" preview_threads: usize,
+    /// Threads that run tasks of the default lane [default: the number of cores]
+    "MECAPY_DEFAULT_THREADS" "Sandboxes" "N" default_threads: usize,
+    /// Threads that run tasks of the long_running lane [default: half the cores, at least 1]
+    "MECAPY_LONG_RUNNING_THREADS" "Sandboxes" "N" long_running_threads: usize,
+    /// Previews that may wait for a thread; more are told to come back [default: 1024]
+    "MECAPY_PREVIEW_WAITING_MAX" "Sandboxes" "N" preview_waiting_max: usize,
+    /// Previews of one tenant that may wait or run at once [default: three quarters of those of all]
+    "MECAPY_PREVIEW_PER_TENANT_MAX" "Sandboxes" "N" preview_per_tenant_max: usize,
+    /// Memory for all sandboxes together, bytes [default: half of the machine's]
+    "MECAPY_MEMORY_BUDGET_BYTES" "Sandboxes" "BYTES" memory_budget_bytes: u64,
+
+    /// Tasks of one tenant that may be queued at once [default: 100000]
+    "MECAPY_QUEUED_PER_TENANT_MAX" "Limits" "N" queued_per_tenant_max: u32,
+    /// Requests a second that one key may make, over a second's burst [default: 20000]
+    "MECAPY_REQUESTS_PER_SECOND_MAX" "Limits" "N" requests_per_second_max: u32,
+    /// Event streams that one key may hold open [default: 64]
+    "MECAPY_STREAMS_PER_KEY_MAX" "Limits" "N" streams_per_key_max: usize,
+    /// Event streams that one tenant may hold open [default: 256]
+    "MECAPY_STREAMS_PER_TENANT_MAX" "Limits" "N" streams_per_tenant_max: usize,
+    /// The longest JSON body, bytes [default: 2 MiB]
+    "MECAPY_JSON_BYTES_MAX" "Limits" "BYTES" json_bytes_max: u64,
+    /// The largest module, bytes [default: 32 MiB]
+    "MECAPY_MODULE_BYTES_MAX" "Limits" "BYTES" module_bytes_max: u64,
+    /// The largest uploaded file, bytes [default: 1 GiB]
+    "MECAPY_UPLOAD_BYTES_MAX" "Limits" "BYTES" upload_bytes_max: u64,
+    /// Open connections in all [default: 4096]
+    "MECAPY_CONNECTIONS_MAX" "Limits" "N" connections_max: usize,
+    /// Open connections of one address [default: 1024]
+    "MECAPY_CONNECTIONS_PER_IP_MAX" "Limits" "N" connections_per_ip_max: usize,
+
+    /// What to log, as tracing's filters are written [default: info]
+    "MECAPY_LOG" "Logging" "FILTER" log: String,
+    /// How to write the log: text or json [default: text]
+    "MECAPY_LOG_FORMAT" "Logging" "FORMAT" log_format: String,
+}
+
+impl Layer {
+    /// These flags (clap has filled in the environment), over the configuration file.
+    pub fn over_file(self) -> Result<Layer, ConfigError> {
+        let file = match &self.config {
+            Some(path) => Some(read(path)?),
+            None => Path::new(CONFIG_FILE_DEFAULT).exists().then(|| read(Path::new(CONFIG_FILE_DEFAULT))).transpose()?,
+        };
+        Ok(self.over(file.unwrap_or_default()))
+    }
+}
+
+fn read(path: &Path) -> Result<Layer, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::File { path: path.to_owned(), error })?;
+    toml::from_str(&text).map_err(|error| ConfigError::Syntax { path: path.to_owned(), error: Box::new(error) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_hides_what_is_below_it_field_by_field() {
+        let flags = Layer { listen: Some("127.0.0.1:1".to_owned()), ..Layer::default() };
+        let file: Layer = toml::from_str("listen = \"127.0.0.1:2\"\nqueued_per_tenant_max = 7").unwrap();
+        let both = flags.over(file);
+        assert_eq!((both.listen.as_deref(), both.queued_per_tenant_max), (Some("127.0.0.1:1"), Some(7)));
+    }
+
+    #[test]
+    fn an_unknown_key_in_the_file_is_an_error() {
+        assert!(toml::from_str::<Layer>("listne = \"127.0.0.1:2\"").is_err());
+    }
+
+    #[test]
+    fn a_named_file_that_is_missing_is_an_error() {
+        let layer = Layer { config: Some("/nonexistent/mecapy.toml".into()), ..Layer::default() };
+        assert!(matches!(layer.over_file(), Err(ConfigError::File { .. })));
+    }
+}

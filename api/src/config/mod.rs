@@ -1,0 +1,14 @@
+//! Where every setting comes from: flags, then `MECAPY_*` in the environment, then `mecapy.toml`, then defaults.
+//!
+//! The only place that reads the environment. What comes out is checked and typed; nothing else parses a setting.
+
+mod backends;
+mod client;
+mod layer;
+mod places;
+mod settings;
+
+pub use client::{ClientFlags, ConnectionFlags, TokenFileError, colours_allowed, docker_socket};
+pub use layer::Layer;
+pub use places::PlaceFlags;
+pub use settings::{ConfigError, LogFormat, RequestLimits, SandboxSettings, Settings};

@@ -1,0 +1,240 @@
+//! The settings, checked and typed, with every default.
+
+use super::{Layer, backends};
+use crate::server::ConnectionLimits;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    thread,
+};
+
+/// Descriptors that are not connections: the database, objects, interpreter images.
+const DESCRIPTORS_RESERVED: u64 = 512;
+
+/// Everything that a server is told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    pub data_dir: PathBuf,
+    pub cache_dir: PathBuf,
+    pub listen: SocketAddr,
+    /// Without a slash at its end.
+    pub public_url: Option<String>,
+    pub sandboxes: SandboxSettings,
+    pub requests: RequestLimits,
+    pub connections: ConnectionLimits,
+    pub log: String,
+    pub log_format: LogFormat,
+}
+
+/// Threads and memory for sandboxed work; `None` is the runtime's own default for this machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SandboxSettings {
+    pub preview_threads: Option<usize>,
+    pub default_threads: Option<usize>,
+    pub long_running_threads: Option<usize>,
+    pub preview_waiting_max: Option<usize>,
+    pub preview_per_tenant_max: Option<usize>,
+    pub memory_budget_bytes: Option<u64>,
+}
+
+/// What requests may ask for, by key, tenant and body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestLimits {
+    pub queued_per_tenant_max: u32,
+    pub requests_per_second_max: u32,
+    pub streams_per_key_max: usize,
+    pub streams_per_tenant_max: usize,
+    pub json_bytes_max: u64,
+    pub module_bytes_max: u64,
+    pub upload_bytes_max: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+/// Why the settings can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("can't read the configuration file {}", path.display())]
+    File {
+        path: PathBuf,
+        #[source]
+        error: std::io::Error,
+    },
+    #[error("the configuration file {} is not right", path.display())]
+    Syntax {
+        path: PathBuf,
+        #[source]
+        error: Box<toml::de::Error>,
+    },
+    #[error("{setting} names {url}: only {works:?} works today ({later} is not available yet)")]
+    Backend { setting: &'static str, url: String, works: &'static str, later: &'static str },
+    #[error(
+        "oidc-issuer and oidc-audience are not available yet: leave them out and use API keys (the first start writes one to <data-dir>/admin.key)"
+    )]
+    Oidc,
+    #[error("{setting} is {value:?}: {needed}")]
+    Value { setting: &'static str, value: String, needed: &'static str },
+    #[error("this user has no cache folder: say where interpreter images go with --cache-dir or MECAPY_CACHE_DIR")]
+    NoCacheDir,
+}
+
+impl Default for RequestLimits {
+    fn default() -> Self {
+        Self {
+            queued_per_tenant_max: 100_000,
+            requests_per_second_max: 20_000,
+            streams_per_key_max: 64,
+            streams_per_tenant_max: 256,
+            json_bytes_max: 2 << 20,
+            module_bytes_max: 32 << 20,
+            upload_bytes_max: 1 << 30,
+        }
+    }
+}
+
+impl Settings {
+    /// The settings that flags, environment, file and defaults give together.
+    pub fn load(flags: Layer) -> Result<Self, ConfigError> {
+        Self::of(flags.over_file()?)
+    }
+
+    /// The folder for interpreter images, for commands that need nothing else.
+    pub fn cache_dir(flags: Layer) -> Result<PathBuf, ConfigError> {
+        cache_dir(flags.over_file()?.cache_dir)
+    }
+
+    fn of(layer: Layer) -> Result<Self, ConfigError> {
+        backends::check(&layer)?;
+        let positive = |setting, value: Option<usize>| match value {
+            Some(0) => Err(bad(setting, "0", "at least 1 is needed")),
+            other => Ok(other),
+        };
+        let sandboxes = SandboxSettings {
+            preview_threads: positive("preview-threads", layer.preview_threads)?,
+            default_threads: positive("default-threads", layer.default_threads)?,
+            long_running_threads: positive("long-running-threads", layer.long_running_threads)?,
+            preview_waiting_max: layer.preview_waiting_max,
+            preview_per_tenant_max: positive("preview-per-tenant-max", layer.preview_per_tenant_max)?,
+            memory_budget_bytes: layer.memory_budget_bytes,
+        };
+        let least = RequestLimits::default();
+        let requests = RequestLimits {
+            queued_per_tenant_max: layer.queued_per_tenant_max.unwrap_or(least.queued_per_tenant_max),
+            requests_per_second_max: layer.requests_per_second_max.unwrap_or(least.requests_per_second_max).max(1),
+            streams_per_key_max: layer.streams_per_key_max.unwrap_or(least.streams_per_key_max),
+            streams_per_tenant_max: layer.streams_per_tenant_max.unwrap_or(least.streams_per_tenant_max),
+            json_bytes_max: layer.json_bytes_max.unwrap_or(least.json_bytes_max),
+            module_bytes_max: layer.module_bytes_max.unwrap_or(least.module_bytes_max),
+            upload_bytes_max: layer.upload_bytes_max.unwrap_or(least.upload_bytes_max),
+        };
+        let connections = ConnectionLimits::default();
+        let connections = ConnectionLimits {
+            connections_max: positive("connections-max", layer.connections_max)?.unwrap_or(connections.connections_max),
+            connections_per_ip_max: positive("connections-per-ip-max", layer.connections_per_ip_max)?
+                .unwrap_or(connections.connections_per_ip_max),
+            ..connections
+        };
+        Ok(Self {
+            data_dir: layer.data_dir.unwrap_or_else(|| PathBuf::from("mecapy-data")),
+            cache_dir: cache_dir(layer.cache_dir)?,
+            listen: address(layer.listen.as_deref().unwrap_or("127.0.0.1:8000"))?,
+            public_url: layer.public_url.map(|url| public_url(&url)).transpose()?,
+            sandboxes,
+            requests,
+            connections,
+            log: layer.log.unwrap_or_else(|| "info".to_owned()),
+            log_format: layer.log_format.map_or(Ok(LogFormat::Text), |text| log_format(&text))?,
+        })
+    }
+
+    /// Fewer connections where the process may not have so many descriptors.
+    pub fn fit_descriptors(&mut self, descriptors_max: u64) {
+        let room = usize::try_from(descriptors_max.saturating_sub(DESCRIPTORS_RESERVED)).unwrap_or(usize::MAX).max(64);
+        self.connections.connections_max = self.connections.connections_max.min(room);
+        self.connections.connections_per_ip_max = self.connections.connections_per_ip_max.min(room);
+    }
+}
+
+impl SandboxSettings {
+    /// Cores of this machine.
+    pub fn cores() -> usize {
+        thread::available_parallelism().map_or(1, usize::from)
+    }
+}
+
+fn bad(setting: &'static str, value: &str, needed: &'static str) -> ConfigError {
+    ConfigError::Value { setting, value: value.to_owned(), needed }
+}
+
+fn address(text: &str) -> Result<SocketAddr, ConfigError> {
+    let text = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    text.parse().map_err(|_| bad("listen", &text, "an IP address and a port are needed, as in 127.0.0.1:8000"))
+}
+
+fn public_url(text: &str) -> Result<String, ConfigError> {
+    let url = text.trim_end_matches('/');
+    let plain = url.bytes().all(|byte| byte.is_ascii_graphic());
+    if plain && (url.starts_with("http://") || url.starts_with("https://")) {
+        return Ok(url.to_owned());
+    }
+    Err(bad("public-url", text, "an http:// or https:// URL is needed"))
+}
+
+fn log_format(text: &str) -> Result<LogFormat, ConfigError> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(bad("log-format", text, "use text or json")),
+    }
+}
+
+fn cache_dir(chosen: Option<PathBuf>) -> Result<PathBuf, ConfigError> {
+    chosen.or_else(|| dirs::cache_dir().map(|dir| dir.join(Path::new("mecapy")))).ok_or(ConfigError::NoCacheDir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer() -> Layer {
+        Layer { cache_dir: Some("/cache".into()), ..Layer::default() }
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_contract() {
+        let settings = Settings::of(layer()).unwrap();
+        assert_eq!(settings.data_dir, Path::new("mecapy-data"));
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:8000");
+        assert_eq!((settings.log_format, settings.public_url), (LogFormat::Text, None));
+    }
+
+    #[test]
+    fn what_can_not_be_used_is_refused_by_name() {
+        let rows = [
+            (Layer { listen: Some("8000".to_owned()), ..layer() }, "listen"),
+            (Layer { preview_threads: Some(0), ..layer() }, "preview-threads"),
+            (Layer { public_url: Some("ftp://x".to_owned()), ..layer() }, "public-url"),
+            (Layer { log_format: Some("xml".to_owned()), ..layer() }, "log-format"),
+            (Layer { queue_url: Some("redis://localhost".to_owned()), ..layer() }, "queue-url"),
+            (Layer { objects_url: Some("s3://bucket".to_owned()), ..layer() }, "objects-url"),
+        ];
+        for (layer, setting) in rows {
+            let error = Settings::of(layer).unwrap_err().to_string();
+            assert!(error.starts_with(setting), "{error}");
+        }
+    }
+
+    #[test]
+    fn connections_leave_descriptors_for_the_rest() {
+        let mut settings = Settings::of(layer()).unwrap();
+        settings.fit_descriptors(1024);
+        assert_eq!(settings.connections.connections_max, 512);
+        settings.fit_descriptors(100);
+        assert_eq!(settings.connections.connections_max, 64);
+    }
+}

@@ -1,0 +1,87 @@
+//! A URL's query, read field by field; what is not known is a fault.
+
+use super::Problem;
+use axum::http::Uri;
+use std::{ops::RangeInclusive, str::FromStr};
+
+/// More fields than this are not looked at.
+const FIELDS_MAX: usize = 32;
+
+#[derive(Debug)]
+pub(super) struct Query {
+    fields: Vec<(String, String)>,
+}
+
+impl Query {
+    /// The query of `uri`, whose fields are among `known`, each at most once.
+    pub(super) fn of(uri: &Uri, known: &[&str]) -> Result<Self, Problem> {
+        let parsed = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri);
+        let axum::extract::Query(fields) = parsed.map_err(|_| Problem::malformed("the URL's query can't be read"))?;
+        if fields.len() > FIELDS_MAX {
+            return Err(Problem::malformed("the URL's query has too many fields"));
+        }
+        for (at, (name, _)) in fields.iter().enumerate() {
+            if !known.contains(&name.as_str()) {
+                let shown: String = name.chars().take(64).collect();
+                let message = format!("there is no query field {shown:?} here: use {}", known.join(", "));
+                return Err(Problem::fault(format!("/{shown}"), "unknown_field", message));
+            }
+            if fields.iter().skip(at + 1).any(|(other, _)| other == name) {
+                return Err(Problem::fault(format!("/{name}"), "duplicate", "give this query field once"));
+            }
+        }
+        Ok(Self { fields })
+    }
+
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        let at = self.fields.iter().position(|(field, _)| field == name)?;
+        Some(self.fields.swap_remove(at).1)
+    }
+
+    /// A whole number within `range`.
+    pub(super) fn integer(&mut self, name: &str, range: RangeInclusive<u64>) -> Result<Option<u64>, Problem> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        match text.parse() {
+            Ok(number) if range.contains(&number) => Ok(Some(number)),
+            _ => {
+                let message = format!("a whole number from {} to {} is needed here", range.start(), range.end());
+                Err(Problem::fault(format!("/{name}"), "out_of_range", message))
+            }
+        }
+    }
+
+    /// A word that `T` knows; an empty one is as good as none.
+    pub(super) fn word<T: FromStr<Err = String>>(&mut self, name: &str) -> Result<Option<T>, Problem> {
+        let text = self.text(name).filter(|text| !text.is_empty());
+        text.map(|text| text.parse().map_err(|error| Problem::fault(format!("/{name}"), "unknown_value", error))).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(query: &str) -> Result<Query, Problem> {
+        Query::of(&format!("/x?{query}").parse().unwrap(), &["limit", "state"])
+    }
+
+    #[test]
+    fn fields_are_read_by_name() {
+        let mut query = read("limit=5&state=queued").unwrap();
+        assert_eq!(query.integer("limit", 1..=200).unwrap(), Some(5));
+        assert_eq!(query.word::<mecapy_model::TaskState>("state").unwrap(), Some(mecapy_model::TaskState::Queued));
+        assert_eq!(query.text("state"), None);
+    }
+
+    #[test]
+    fn faults_are_pointed_at() {
+        for query in ["limit=1000000000", "limit=-1", "limit=x", "limit=1.5", "limit=18446744073709551616"] {
+            let problem = read(query).unwrap().integer("limit", 1..=200).unwrap_err();
+            assert_eq!(problem.errors()[0].pointer, "/limit", "{query}");
+        }
+        for query in ["page=2", "limit=1&limit=2"] {
+            assert_eq!(read(query).unwrap_err().status(), 422, "{query}");
+        }
+        assert!(read("state=done").unwrap().word::<mecapy_model::TaskState>("state").is_err());
+    }
+}

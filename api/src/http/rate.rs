@@ -1,0 +1,73 @@
+//! How often one key may ask: a leaky bucket of one number per key.
+
+use mecapy_model::ApiKeyId;
+use std::{
+    collections::HashMap,
+    sync::{
+        PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// One second's requests may come at once.
+const BURST_NS: u64 = 1_000_000_000;
+/// Keys that are remembered; beyond, all start afresh.
+const KEYS_MAX: usize = 100_000;
+
+/// The rate of every key.
+#[derive(Debug)]
+pub(super) struct Rates {
+    interval_ns: u64,
+    /// By key: when its bucket is empty again, nanoseconds of the monotonic clock.
+    empty_at: RwLock<HashMap<ApiKeyId, AtomicU64>>,
+}
+
+impl Rates {
+    pub(super) fn new(requests_per_second_max: u32) -> Self {
+        Self { interval_ns: BURST_NS / u64::from(requests_per_second_max.max(1)), empty_at: RwLock::default() }
+    }
+
+    /// Counts a request at `now`, or says how long to wait.
+    pub(super) fn count(&self, key: ApiKeyId, now: Duration) -> Result<(), Duration> {
+        let now_ns = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        let known = self.empty_at.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(empty_at) = known.get(&key) {
+            return self.add(empty_at, now_ns);
+        }
+        drop(known);
+        let mut all = self.empty_at.write().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= KEYS_MAX {
+            all.clear();
+        }
+        self.add(all.entry(key).or_default(), now_ns)
+    }
+
+    fn add(&self, empty_at: &AtomicU64, now_ns: u64) -> Result<(), Duration> {
+        let full = now_ns.saturating_add(BURST_NS);
+        let added = empty_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |at| {
+            let after = at.max(now_ns).saturating_add(self.interval_ns);
+            (after <= full).then_some(after)
+        });
+        added.map(drop).map_err(|at| Duration::from_nanos(at.saturating_add(self.interval_ns).saturating_sub(full)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_may_spend_a_second_at_once_and_then_its_rate() {
+        let rates = Rates::new(10);
+        let (key, other) = (ApiKeyId::from_parts(1, &[1; 10]), ApiKeyId::from_parts(1, &[2; 10]));
+        let start = Duration::from_secs(100);
+        let passed = (0..50).filter(|_| rates.count(key, start).is_ok()).count();
+        assert_eq!(passed, 10);
+        let wait = rates.count(key, start).unwrap_err();
+        assert_eq!(wait, Duration::from_millis(100));
+        assert!(rates.count(other, start).is_ok());
+        assert!(rates.count(key, start + wait).is_ok());
+        assert!(rates.count(key, start + wait).is_err());
+    }
+}

@@ -1,0 +1,67 @@
+//! All routes, and what stands around them.
+
+use super::{Problem, auth, observe, openapi, rate::Rates, routes, streams::Streams};
+use crate::app::App;
+use axum::{Router, extract::DefaultBodyLimit, middleware};
+use std::sync::Arc;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_swagger_ui::SwaggerUi;
+
+/// What handlers share.
+pub(super) struct Api {
+    pub(super) app: Arc<App>,
+    pub(super) rates: Rates,
+    pub(super) streams: Arc<Streams>,
+}
+
+/// The whole API of `app`.
+pub fn router(app: Arc<App>) -> Router {
+    let rates = Rates::new(app.limits.requests_per_second_max);
+    let streams = Streams::new(&app.limits);
+    let api = Arc::new(Api { app, rates, streams });
+    let guarded = guarded().layer(middleware::from_fn_with_state(Arc::clone(&api), auth::authenticate));
+    let (router, document) = OpenApiRouter::with_openapi(openapi::document()).merge(open()).merge(guarded).split_for_parts();
+    router
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
+        .fallback(|| async { Problem::not_found("route") })
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
+        // Every route counts its own bytes.
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(Arc::clone(&api), observe::observe))
+        .with_state(api)
+}
+
+/// Routes that need no credentials; `/openapi.json` and `/docs` are added above.
+fn open() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(routes::root::root))
+        .routes(routes!(routes::health::health))
+        .routes(routes!(routes::ready::ready))
+        .routes(routes!(routes::metrics::metrics))
+        .routes(routes!(routes::objects::get::get, routes::objects::put::put))
+}
+
+/// Routes that need a key.
+fn guarded() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(routes::preview::preview))
+        .routes(routes!(routes::tasks::submit::submit, routes::tasks::list::list))
+        .routes(routes!(routes::tasks::get::get, routes::tasks::delete::delete))
+        .routes(routes!(routes::tasks::result::result))
+        .routes(routes!(routes::tasks::logs::logs))
+        .routes(routes!(routes::tasks::events::events))
+        .routes(routes!(routes::tasks::artifacts::artifacts))
+        .routes(routes!(routes::tasks::cancel::cancel))
+        .routes(routes!(routes::tasks::retry::retry))
+        .routes(routes!(routes::uploads::create::create, routes::uploads::list::list))
+        .routes(routes!(routes::uploads::get::get, routes::uploads::delete::delete))
+        .routes(routes!(routes::uploads::complete::complete))
+        .routes(routes!(routes::modules::create::create, routes::modules::list::list))
+        .routes(routes!(routes::modules::get::get))
+        .routes(routes!(routes::api_keys::create::create, routes::api_keys::list::list))
+        .routes(routes!(routes::api_keys::revoke::revoke))
+        .routes(routes!(routes::me::me))
+        .routes(routes!(routes::lanes::lanes))
+        .routes(routes!(routes::workers::workers))
+        .merge(routes::later::later())
+}

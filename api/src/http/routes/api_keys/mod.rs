@@ -1,0 +1,5 @@
+//! API keys of the caller's tenant, for its administrators.
+
+pub(in crate::http) mod create;
+pub(in crate::http) mod list;
+pub(in crate::http) mod revoke;

@@ -1,0 +1,48 @@
+//! `GET /v1/tasks/{id}/artifacts`
+
+use super::{super::json, TASK, task_id};
+use crate::http::{
+    Problem,
+    auth::Caller,
+    router::Api,
+    routes::objects::{Origin, signed_url},
+    shown::{ArtifactShown, time},
+};
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+use mecapy_store::{Grant, Method};
+use std::{sync::Arc, time::Duration};
+
+/// How long a URL works.
+const URL_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// The files that a task produced, each with a URL that works for an hour.
+#[utoipa::path(get, path = "/v1/tasks/{id}/artifacts", tag = "Tasks", params(("id" = uuid::Uuid, Path)), responses(
+    (status = 200, body = Vec<ArtifactShown>)
+))]
+pub(in crate::http) async fn artifacts(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    origin: Origin,
+) -> Result<Response, Problem> {
+    let store = &api.app.store;
+    let found = store.artifacts(caller.tenant(), task_id(&id)?).await?;
+    let artifacts = found.ok_or_else(|| Problem::not_found(TASK))?;
+    let expires_at = store.clock().now() + URL_LIFETIME;
+    let shown = artifacts.into_iter().map(|artifact| {
+        let grant = Grant { method: Method::Get, key: artifact.key, expires_at, bytes_max: None };
+        ArtifactShown {
+            name: artifact.name.as_str().to_owned(),
+            size_bytes: artifact.size_bytes,
+            sha256: artifact.sha256.to_string(),
+            content_type: artifact.content_type,
+            url: signed_url(&api.app, &origin, &grant),
+            expires_at: time(expires_at),
+        }
+    });
+    json(StatusCode::OK, &shown.collect::<Vec<_>>())
+}

@@ -1,0 +1,67 @@
+//! `GET /v1/tasks`
+
+use super::super::json;
+use crate::http::{
+    Problem,
+    auth::Caller,
+    query::Query,
+    router::Api,
+    shown::{TaskPageShown, TaskShown},
+};
+use axum::{
+    extract::State,
+    http::{StatusCode, Uri},
+    response::Response,
+};
+use mecapy_model::{Lane, Task, TaskState, TenantId};
+use mecapy_store::{LIST_LIMIT_MAX, Store, StoreError, TaskQuery};
+use std::sync::Arc;
+
+/// Tasks of a page when the request says nothing.
+const LIMIT_DEFAULT: u64 = 50;
+/// Filters of the contract that belong to what is not built yet.
+const LATER: [&str; 2] = ["function", "study"];
+
+/// The caller's tasks, newest first.
+#[utoipa::path(get, path = "/v1/tasks", tag = "Tasks",
+    params(
+        ("state" = Option<TaskState>, Query, description = "Only tasks in this state"),
+        ("lane" = Option<Lane>, Query, description = "Only tasks of this lane"),
+        ("q" = Option<String>, Query, description = "Only tasks whose name contains this"),
+        ("limit" = Option<u32>, Query, description = "Tasks of a page, 1 to 200; 50 when absent"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")
+    ),
+    responses((status = 200, body = TaskPageShown))
+)]
+pub(in crate::http) async fn list(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let mut query = Query::of(&uri, &["state", "lane", "q", "limit", "cursor", "function", "study"])?;
+    if let Some(name) = LATER.into_iter().find(|name| query.text(name).is_some()) {
+        return Err(Problem::not_available(&format!("/{name}")));
+    }
+    let limit = query.integer("limit", 1..=u64::from(LIST_LIMIT_MAX))?.unwrap_or(LIMIT_DEFAULT);
+    let asked = TaskQuery {
+        state: query.word::<TaskState>("state")?,
+        lane: query.word::<Lane>("lane")?,
+        label: None,
+        name_contains: query.text("q").filter(|text| !text.is_empty()),
+        limit: u32::try_from(limit).unwrap_or(LIST_LIMIT_MAX),
+        cursor: query.text("cursor").filter(|text| !text.is_empty()),
+    };
+    let page = api.app.store.tasks(caller.tenant(), asked).await?;
+    let mut tasks = Vec::with_capacity(page.tasks.len());
+    for task in &page.tasks {
+        tasks.push(TaskShown::new(task, position(&api.app.store, caller.tenant(), task).await?));
+    }
+    json(StatusCode::OK, &TaskPageShown { tasks, next_cursor: page.next_cursor.as_deref() })
+}
+
+async fn position(store: &Store, tenant: TenantId, task: &Task) -> Result<Option<u64>, StoreError> {
+    if task.state != TaskState::Queued {
+        return Ok(None);
+    }
+    Ok(store.task_with_position(tenant, task.id).await?.and_then(|(_, position)| position))
+}

@@ -1,0 +1,34 @@
+//! `POST /v1/tasks`
+
+use super::submit_new;
+use crate::{
+    http::{Problem, auth::Caller, body, problem::ProblemBody, router::Api, schema::TaskRequest, shown::TaskShown},
+    json,
+};
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+use std::sync::Arc;
+
+/// Queues a computation.
+///
+/// 202 after a commit that survives a power loss. The same `Idempotency-Key` with the same body answers the same task
+/// again.
+#[utoipa::path(post, path = "/v1/tasks", tag = "Tasks", request_body = TaskRequest,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes sending it twice harmless; kept for 24 h")),
+    responses(
+        (status = 202, body = TaskShown, headers(("Location" = String, description = "The task's path"))),
+        (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "Invalid, each fault with its pointer")
+    )
+)]
+pub(in crate::http) async fn submit(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, Problem> {
+    let headers = request.headers().clone();
+    let body = body::json(request, api.app.limits.json_bytes_max).await?;
+    let task = api.app.intake(caller.tenant()).task(json::check(&body)?).await?;
+    submit_new(&api.app, task, &headers, &body).await
+}

@@ -1,0 +1,156 @@
+//! `POST /v1/uploads`: the file itself in a form, or a request for where to PUT it.
+
+use super::super::{
+    json,
+    objects::{Origin, signed_url},
+};
+use crate::{
+    app::App,
+    http::{
+        Problem,
+        auth::Caller,
+        body::{self, LimitedBody, media_type},
+        problem::ProblemBody,
+        router::Api,
+        schema::{UploadForm, UploadRequest},
+        shown::UploadShown,
+    },
+    json::{Faults, Fields, Path, Value, check},
+};
+use axum::{
+    body::Body,
+    extract::{
+        FromRequest as _, Multipart, Request, State,
+        multipart::{Field, MultipartError},
+    },
+    http::StatusCode,
+    response::Response,
+};
+use mecapy_model::TenantId;
+use mecapy_store::{Grant, Method, NewUpload, Upload};
+use std::{sync::Arc, time::Duration};
+
+/// How long the URL for a PUT works.
+const URL_LIFETIME: Duration = Duration::from_secs(3600);
+/// What a form may have around its file, bytes.
+const FORM_BYTES_MAX: u64 = 64 << 10;
+/// The longest name or content type, bytes.
+const TEXT_BYTES_MAX: usize = 255;
+
+/// Sends a file, or asks where to.
+///
+/// As `multipart/form-data` with one file, the answer is a complete upload. As JSON, it has the `url` to PUT the file to
+/// (within an hour, without credentials); then complete the upload.
+#[utoipa::path(post, path = "/v1/uploads", tag = "Files",
+    request_body(content(
+        (UploadForm = "multipart/form-data"),
+        (UploadRequest = "application/json")
+    )),
+    responses(
+        (status = 201, body = UploadShown),
+        (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "Too large")
+    )
+)]
+pub(in crate::http) async fn create(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    origin: Origin,
+    request: Request,
+) -> Result<Response, Problem> {
+    match media_type(request.headers()).as_deref() {
+        Some("multipart/form-data") => {
+            let upload = receive(&api.app, caller.tenant(), request).await?;
+            json(StatusCode::CREATED, &UploadShown::new(&upload))
+        }
+        Some("application/json") => {
+            let body = body::json(request, api.app.limits.json_bytes_max).await?;
+            let new = read(check(&body)?, api.app.limits.upload_bytes_max)?;
+            let upload = api.app.store.reserve_upload(caller.tenant(), new).await?;
+            json(StatusCode::CREATED, &with_url(&api.app, &origin, &upload))
+        }
+        _ => Err(Problem::unsupported_media("send multipart/form-data with one file, or application/json")),
+    }
+}
+
+fn with_url(app: &App, origin: &Origin, upload: &Upload) -> UploadShown {
+    let expires_at = (app.store.clock().now() + URL_LIFETIME).min(upload.expires_at);
+    let bytes_max = Some(upload.bytes_max);
+    let grant = Grant { method: Method::Put, key: upload.key.clone(), expires_at, bytes_max };
+    UploadShown { url: Some(signed_url(app, origin, &grant)), bytes_max, ..UploadShown::new(upload) }
+}
+
+/// The upload that a JSON body asks for.
+fn read(text: &str, upload_bytes_max: u64) -> Result<NewUpload, Problem> {
+    let mut faults = Faults::default();
+    let mut new = NewUpload { name: None, content_type: None, bytes_max: upload_bytes_max };
+    if let Some(mut fields) = Fields::open(Value::of(text), Path::Root, &mut faults) {
+        let path = fields.path();
+        new.name = fields.string("name", &mut faults).map(Into::into);
+        new.content_type = fields.string("content_type", &mut faults).map(Into::into);
+        let size = fields.integer("size_bytes", 0..=upload_bytes_max, &mut faults);
+        new.bytes_max = size.unwrap_or(upload_bytes_max);
+        for (name, text) in [("name", &new.name), ("content_type", &new.content_type)] {
+            if text.as_ref().is_some_and(|text| text.len() > TEXT_BYTES_MAX) {
+                faults.at(path.key(name), "too_long", format!("{TEXT_BYTES_MAX} bytes are allowed here"));
+            }
+        }
+        fields.finish(&mut faults);
+    }
+    if faults.is_empty() { Ok(new) } else { Err(Problem::invalid(faults.into_vec())) }
+}
+
+/// Streams the one file of a form to the store.
+async fn receive(app: &App, tenant: TenantId, request: Request) -> Result<Upload, Problem> {
+    let bytes_max = app.limits.upload_bytes_max;
+    let (parts, body) = request.into_parts();
+    let limited = LimitedBody::of(Request::from_parts(parts.clone(), body), bytes_max.saturating_add(FORM_BYTES_MAX))?;
+    let request = Request::from_parts(parts, Body::new(limited));
+    let form = Multipart::from_request(request, &()).await;
+    let mut form = form.map_err(|_| Problem::malformed("the form has no boundary that could be used"))?;
+    let mut received = None;
+    while let Some(field) = form.next_field().await.map_err(form_problem)? {
+        if received.is_some() || field.file_name().is_none() && field.name() != Some("file") {
+            return Err(Problem::fault("", "form", "a form with exactly one field is needed: file"));
+        }
+        received = Some(store(app, tenant, field).await?);
+    }
+    received.ok_or_else(|| Problem::fault("/file", "required", "the form has no file"))
+}
+
+async fn store(app: &App, tenant: TenantId, mut field: Field<'_>) -> Result<Upload, Problem> {
+    let short = |text: &str| text.chars().take(TEXT_BYTES_MAX).collect();
+    let new = NewUpload {
+        name: field.file_name().map(short),
+        content_type: field.content_type().map(short),
+        bytes_max: app.limits.upload_bytes_max,
+    };
+    let mut upload = app.store.begin_upload(tenant, new).await?;
+    while let Some(bytes) = field.chunk().await.map_err(form_problem)? {
+        upload.write(&bytes).await?;
+    }
+    Ok(upload.finish().await?)
+}
+
+fn form_problem(error: MultipartError) -> Problem {
+    body::fault_in(&error).unwrap_or_else(|| Problem::malformed("the form can't be read"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_for_a_url_is_read_strictly() {
+        let new = read(r#"{"name": "mesh.med", "size_bytes": 7}"#, 100).unwrap();
+        assert_eq!((new.name.as_deref(), new.bytes_max), (Some("mesh.med"), 7));
+        assert_eq!(read("{}", 100).unwrap().bytes_max, 100);
+        for (text, pointer) in [
+            (r#"{"size_bytes": 101}"#, "/size_bytes"),
+            (r#"{"name": 1}"#, "/name"),
+            (r#"{"bytes": 1}"#, "/bytes"),
+            ("[]", ""),
+        ] {
+            assert_eq!(read(text, 100).unwrap_err().errors()[0].pointer, pointer, "{text}");
+        }
+    }
+}

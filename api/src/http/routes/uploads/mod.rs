@@ -1,0 +1,10 @@
+//! Files that users send, for tasks to read.
+
+pub(in crate::http) mod complete;
+pub(in crate::http) mod create;
+pub(in crate::http) mod delete;
+pub(in crate::http) mod get;
+pub(in crate::http) mod list;
+
+/// What is not found.
+const UPLOAD: &str = "upload";

@@ -1,0 +1,108 @@
+//! What requests look like, for the OpenAPI document. Bodies are read by `intake`, which a test holds to these.
+
+use mecapy_model::{Lane, LimitsRequest, NonFinite, Retry};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// What to run. Other kinds of the contract (`function`, `solver`, `c`, `rust`) answer 422 `not_available`.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "language", rename_all = "snake_case")]
+#[schema(as = Code)]
+pub enum CodeRequest {
+    /// Inline Python. If the source defines `main` (or `entry`), it is called with the inputs as keyword arguments and
+    /// what it returns is the result; if not, the source runs as a script with the dict `inputs` defined, and what it
+    /// binds to `result` is the result.
+    Python {
+        /// At most 1 MiB.
+        source: String,
+        /// The function to call instead of `main`.
+        entry: Option<String>,
+    },
+    /// An uploaded WASI command module: the inputs as one JSON document on stdin, the result as one on stdout.
+    Wasm {
+        /// The module's SHA-256, as `POST /v1/modules` answered it.
+        module: String,
+    },
+}
+
+/// A computation that is wanted at once.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "code": {"language": "python", "source": "def main(d, F):\n    return {\"stress\": F / (3.14159 * d**2 / 4)}"},
+    "inputs": {"d": 12.0, "F": 25000.0}
+}))]
+pub struct PreviewRequest {
+    pub code: CodeRequest,
+    /// Keyword arguments of the called function. Numbers cross exactly, as text.
+    #[schema(value_type = Object)]
+    pub inputs: Option<serde_json::Value>,
+    /// File name under `/work/in` → upload id.
+    pub files: Option<BTreeMap<String, String>>,
+    pub limits: Option<LimitsRequest>,
+    /// Feeds every source of randomness; chosen and echoed when absent. At most 2^53 − 1.
+    pub seed: Option<u64>,
+    pub non_finite: Option<NonFinite>,
+}
+
+/// A computation that is queued.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "name": "M12 joint", "code": {"language": "python", "source": "def main(d):\n    return {\"area\": 3.14159 * d**2 / 4}"},
+    "inputs": {"d": 12.0}, "lane": "default", "priority": 5, "labels": {"project": "A320"}, "seed": 42
+}))]
+pub struct TaskRequest {
+    /// For people, at most 200 characters.
+    pub name: Option<String>,
+    pub code: CodeRequest,
+    /// Keyword arguments of the called function. Numbers cross exactly, as text.
+    #[schema(value_type = Object)]
+    pub inputs: Option<serde_json::Value>,
+    /// File name under `/work/in` → upload id.
+    pub files: Option<BTreeMap<String, String>>,
+    /// Left out: follows from the timeout.
+    pub lane: Option<Lane>,
+    /// From 0 (last) to 9 (first); 5 when absent.
+    #[schema(maximum = 9)]
+    pub priority: Option<u8>,
+    pub limits: Option<LimitsRequest>,
+    pub retry: Option<Retry>,
+    /// At most 32; names up to 64 characters, values up to 256.
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Feeds every source of randomness; chosen and echoed when absent. At most 2^53 − 1.
+    pub seed: Option<u64>,
+    pub non_finite: Option<NonFinite>,
+    /// Not before this time, at most a year ahead.
+    #[schema(format = DateTime)]
+    pub run_at: Option<String>,
+}
+
+/// Asks where to PUT a file.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"name": "mesh.med", "content_type": "application/octet-stream", "size_bytes": 1048576}))]
+pub struct UploadRequest {
+    pub name: Option<String>,
+    pub content_type: Option<String>,
+    /// The file may not be larger than this.
+    pub size_bytes: Option<u64>,
+}
+
+/// A file, as a form sends it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UploadForm {
+    /// The one file of the form.
+    #[schema(format = Binary)]
+    pub file: String,
+}
+
+/// Asks for an API key.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"name": "notebook", "role": "engineer", "expires_at": "2027-01-01T00:00:00Z"}))]
+pub struct ApiKeyRequest {
+    /// For people, 1 to 100 characters.
+    pub name: String,
+    /// `admin` (keys too), `engineer` (when absent) or `viewer` (reads only).
+    pub role: Option<String>,
+    #[schema(format = DateTime)]
+    pub expires_at: Option<String>,
+}

@@ -1,0 +1,280 @@
+//! How things of the store are shown: names and shapes of the contract.
+
+use super::schema::CodeRequest;
+use mecapy_model::{Code, Lane, LogStream, Progress, Task, TaskError, TaskId, TaskState, Usage, Warning};
+use mecapy_store::{ApiKey, LogEntry, Module, TaskResult, Upload};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
+use utoipa::ToSchema;
+
+/// A time as the contract writes it: RFC 3339, UTC, to the millisecond.
+pub(super) fn time(at: OffsetDateTime) -> String {
+    let at = at.to_offset(UtcOffset::UTC);
+    let whole_ms = at.replace_nanosecond(u32::from(at.millisecond()) * 1_000_000).unwrap_or(at);
+    whole_ms.format(&Rfc3339).unwrap_or_default()
+}
+
+/// One request to compute, with everything that happened to it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Task)]
+pub struct TaskShown<'a> {
+    #[schema(value_type = uuid::Uuid)]
+    id: TaskId,
+    name: Option<&'a str>,
+    state: TaskState,
+    lane: Lane,
+    priority: u8,
+    /// Tasks that run before it; null unless it is queued.
+    queue_position: Option<u64>,
+    #[schema(value_type = CodeRequest)]
+    code: &'a Code,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(format = DateTime)]
+    started_at: Option<String>,
+    #[schema(format = DateTime)]
+    completed_at: Option<String>,
+    #[schema(format = DateTime)]
+    run_at: Option<String>,
+    /// Tries so far.
+    attempt: u32,
+    max_attempts: u32,
+    progress: Option<&'a Progress>,
+    seed: u64,
+    error: Option<&'a TaskError>,
+    warnings: &'a [Warning],
+    #[schema(value_type = Option<uuid::Uuid>)]
+    retry_of: Option<TaskId>,
+    usage: Option<&'a Usage>,
+    labels: &'a BTreeMap<String, String>,
+    /// Studies are not available yet: always null.
+    #[schema(value_type = Option<String>)]
+    study: Option<()>,
+    links: Links,
+}
+
+/// Where to go from a task.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TaskLinks)]
+pub struct Links {
+    #[serde(rename = "self")]
+    task: String,
+    result: String,
+    logs: String,
+    events: String,
+    artifacts: String,
+    cancel: String,
+    retry: String,
+}
+
+impl<'a> TaskShown<'a> {
+    pub(super) fn new(task: &'a Task, queue_position: Option<u64>) -> Self {
+        Self {
+            id: task.id,
+            name: task.name.as_deref(),
+            state: task.state,
+            lane: task.lane,
+            priority: task.priority,
+            queue_position,
+            code: &task.code,
+            created_at: time(task.created_at),
+            started_at: task.started_at.map(time),
+            completed_at: task.completed_at.map(time),
+            run_at: task.run_at.map(time),
+            attempt: task.attempt,
+            max_attempts: task.retry.max_attempts,
+            progress: task.progress.as_ref(),
+            seed: task.seed,
+            error: task.error.as_ref(),
+            warnings: &task.warnings,
+            retry_of: task.retry_of,
+            usage: task.usage.as_ref(),
+            labels: &task.labels,
+            study: None,
+            links: Links::of(task.id),
+        }
+    }
+}
+
+impl Links {
+    fn of(id: TaskId) -> Self {
+        let task = task_path(id);
+        let under = |what: &str| format!("{task}/{what}");
+        Self {
+            result: under("result"),
+            logs: under("logs"),
+            events: under("events"),
+            artifacts: under("artifacts"),
+            cancel: under("cancel"),
+            retry: under("retry"),
+            task,
+        }
+    }
+}
+
+/// The path of a task.
+pub(super) fn task_path(id: TaskId) -> String {
+    format!("/v1/tasks/{id}")
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TaskPage)]
+pub struct TaskPageShown<'a> {
+    pub(super) tasks: Vec<TaskShown<'a>>,
+    /// Give this as `cursor` to see more; null at the end.
+    pub(super) next_cursor: Option<&'a str>,
+}
+
+/// How a task ended.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TaskResult)]
+pub struct ResultShown<'a> {
+    state: TaskState,
+    /// Always an object where there is one; numbers as the computation wrote them.
+    #[schema(value_type = Option<Object>)]
+    result: Option<&'a RawValue>,
+    error: Option<&'a TaskError>,
+}
+
+impl<'a> ResultShown<'a> {
+    pub(super) fn new(ended: &'a TaskResult) -> Self {
+        Self { state: ended.state, result: ended.result.as_deref(), error: ended.error.as_ref() }
+    }
+}
+
+/// What a task wrote.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LogPage)]
+pub struct LogPageShown<'a> {
+    pub(super) entries: Vec<LogEntryShown<'a>>,
+    /// Give this as `since` to see what comes after.
+    pub(super) next_index: u64,
+    /// Whether nothing more will come.
+    pub(super) done: bool,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LogEntry)]
+pub struct LogEntryShown<'a> {
+    index: u64,
+    #[schema(format = DateTime)]
+    at: String,
+    stream: LogStream,
+    text: &'a str,
+}
+
+impl<'a> LogEntryShown<'a> {
+    pub(super) fn new(entry: &'a LogEntry) -> Self {
+        Self { index: entry.index, at: time(entry.at), stream: entry.stream, text: &entry.text }
+    }
+}
+
+/// A file that a task produced.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Artifact)]
+pub struct ArtifactShown {
+    pub(super) name: String,
+    pub(super) size_bytes: u64,
+    pub(super) sha256: String,
+    pub(super) content_type: String,
+    /// GET it there, without credentials, until it expires.
+    pub(super) url: String,
+    #[schema(format = DateTime)]
+    pub(super) expires_at: String,
+}
+
+/// A file that a user sent.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Upload)]
+pub struct UploadShown {
+    upload_id: String,
+    name: Option<String>,
+    content_type: Option<String>,
+    size_bytes: u64,
+    /// Null until the upload is complete.
+    sha256: Option<String>,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(format = DateTime)]
+    expires_at: String,
+    /// PUT the file there, without credentials, then complete the upload; null where it has arrived.
+    pub(super) url: Option<String>,
+    /// What may be PUT there at most.
+    pub(super) bytes_max: Option<u64>,
+}
+
+impl UploadShown {
+    pub(super) fn new(upload: &Upload) -> Self {
+        Self {
+            upload_id: upload.id.to_string(),
+            name: upload.name.clone(),
+            content_type: upload.content_type.clone(),
+            size_bytes: upload.size_bytes,
+            sha256: upload.sha256.map(|digest| digest.to_string()),
+            created_at: time(upload.created_at),
+            expires_at: time(upload.expires_at),
+            url: None,
+            bytes_max: None,
+        }
+    }
+}
+
+/// An uploaded WASI module.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Module)]
+pub struct ModuleShown {
+    /// Its SHA-256: give this as `code.module`.
+    module: String,
+    size_bytes: u64,
+    imports: Vec<String>,
+    exports: Vec<String>,
+    warnings: Vec<Warning>,
+    #[schema(format = DateTime)]
+    created_at: String,
+}
+
+impl ModuleShown {
+    pub(super) fn new(module: Module) -> Self {
+        Self {
+            module: module.digest.to_string(),
+            size_bytes: module.size_bytes,
+            imports: module.imports,
+            exports: module.exports,
+            warnings: module.warnings,
+            created_at: time(module.created_at),
+        }
+    }
+}
+
+/// An API key, without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ApiKey)]
+pub struct ApiKeyShown {
+    id: String,
+    name: String,
+    /// How the secret begins.
+    prefix: String,
+    role: &'static str,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    #[schema(format = DateTime)]
+    revoked_at: Option<String>,
+}
+
+impl ApiKeyShown {
+    pub(super) fn new(key: &ApiKey) -> Self {
+        Self {
+            id: key.id.to_string(),
+            name: key.name.clone(),
+            prefix: key.prefix.clone(),
+            role: key.role.as_str(),
+            created_at: time(key.created_at),
+            expires_at: key.expires_at.map(time),
+            revoked_at: key.revoked_at.map(time),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! How many event streams are open, by key and by tenant.
+
+use super::{Problem, auth::Caller};
+use crate::config::RequestLimits;
+use mecapy_model::{ApiKeyId, TenantId};
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// What a caller with too many streams is told to wait.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(super) struct Streams {
+    per_key_max: usize,
+    per_tenant_max: usize,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    by_key: HashMap<ApiKeyId, usize>,
+    by_tenant: HashMap<TenantId, usize>,
+}
+
+/// An open stream's place; given back on drop.
+#[derive(Debug)]
+pub(super) struct StreamPlace {
+    streams: Arc<Streams>,
+    key: ApiKeyId,
+    tenant: TenantId,
+}
+
+impl Streams {
+    pub(super) fn new(limits: &RequestLimits) -> Arc<Self> {
+        Arc::new(Self {
+            per_key_max: limits.streams_per_key_max,
+            per_tenant_max: limits.streams_per_tenant_max,
+            open: Mutex::default(),
+        })
+    }
+
+    /// A place for one more stream of the caller, or 429.
+    pub(super) fn open(self: &Arc<Self>, caller: &Caller) -> Result<StreamPlace, Problem> {
+        let (key, tenant) = (caller.0.id, caller.tenant());
+        let mut open = self.lock();
+        let full = |count: Option<&usize>, max| count.is_some_and(|count| *count >= max);
+        if full(open.by_key.get(&key), self.per_key_max) || full(open.by_tenant.get(&tenant), self.per_tenant_max) {
+            return Err(Problem::too_many("as many event streams are open as you may have: close one", RETRY_AFTER));
+        }
+        *open.by_key.entry(key).or_default() += 1;
+        *open.by_tenant.entry(tenant).or_default() += 1;
+        Ok(StreamPlace { streams: Arc::clone(self), key, tenant })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for StreamPlace {
+    fn drop(&mut self) {
+        let mut open = self.streams.lock();
+        one_less(&mut open.by_key, self.key);
+        one_less(&mut open.by_tenant, self.tenant);
+    }
+}
+
+fn one_less<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: K) {
+    if let Some(count) = counts.get_mut(&key) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            counts.remove(&key);
+        }
+    }
+}

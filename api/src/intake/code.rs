@@ -1,0 +1,105 @@
+//! The `code` object: which kinds exist, and which can be run today.
+
+use crate::json::{Faults, Fields, Path, Value};
+use mecapy_model::Code;
+
+/// Kinds of code that are named in the contract and not built yet, by the field that tells them.
+const LATER: [&str; 2] = ["function", "solver"];
+
+/// Reads `value`, the `code` of a request, which stands at `path`.
+pub(super) fn read(value: Value<'_>, path: Path<'_>, faults: &mut Faults) -> Option<Code> {
+    let mut fields = Fields::open(value, path, faults)?;
+    if let Some(kind) = LATER.into_iter().find(|kind| fields.has(kind)) {
+        faults.at(path.key(kind), "not_available", format!("code of the kind {kind:?} is not available yet"));
+        return None;
+    }
+    let language = fields.require("language", faults)?;
+    let Some(language) = language.string() else {
+        faults.wrong_kind(path.key("language"), "a string", language);
+        return None;
+    };
+    let code = match language.as_ref() {
+        "python" => python(&mut fields, faults),
+        "wasm" => wasm(&mut fields, faults),
+        "c" | "rust" => {
+            let message = format!("compiling {language} is not available yet: compile it to WASI and upload the module");
+            faults.at(path.key("language"), "not_available", message);
+            return None;
+        }
+        _ => {
+            faults.at(path.key("language"), "unknown_value", "use one of \"python\", \"wasm\"");
+            return None;
+        }
+    };
+    fields.finish(faults);
+    code
+}
+
+fn python(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> Option<Code> {
+    let source = fields.require("source", faults);
+    let entry = fields.string("entry", faults);
+    let source = source?;
+    match source.string() {
+        Some(text) => Some(Code::Python { source: text.into_owned(), entry: entry.map(Into::into) }),
+        None => {
+            let path = fields.path();
+            faults.wrong_kind(path.key("source"), "a string", source);
+            None
+        }
+    }
+}
+
+fn wasm(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> Option<Code> {
+    let module = fields.require("module", faults)?;
+    let digest = module.string().and_then(|text| text.parse().ok());
+    if digest.is_none() {
+        let message = "the SHA-256 of an uploaded module is needed here: 64 lower-case hexadecimal digits";
+        let path = fields.path();
+        faults.at(path.key("module"), "invalid", message);
+    }
+    digest.map(|module| Code::Wasm { module })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_code(text: &str) -> Result<Code, Vec<(String, String)>> {
+        let mut faults = Faults::default();
+        let root = Path::Root;
+        let code = read(Value::of(text), root.key("code"), &mut faults);
+        let faults: Vec<_> = faults.into_vec().into_iter().map(|fault| (fault.pointer, fault.code)).collect();
+        if faults.is_empty() { Ok(code.unwrap()) } else { Err(faults) }
+    }
+
+    #[test]
+    fn both_kinds_of_code_are_read() {
+        let python = read_code(r#"{"language":"python","source":"a\u0000b","entry":"f"}"#).unwrap();
+        assert_eq!(python, Code::Python { source: "a\0b".to_owned(), entry: Some("f".to_owned()) });
+        let wasm = read_code(&format!(r#"{{"language":"wasm","module":"{}"}}"#, "0a".repeat(32))).unwrap();
+        assert_eq!(wasm, Code::Wasm { module: mecapy_model::Digest([0x0a; 32]) });
+    }
+
+    #[test]
+    fn every_fault_is_pointed_at() {
+        let rows = [
+            (r#""python""#, "/code", "wrong_type"),
+            ("{}", "/code/language", "required"),
+            (r#"{"language":7}"#, "/code/language", "wrong_type"),
+            (r#"{"language":"fortran"}"#, "/code/language", "unknown_value"),
+            (r#"{"language":"c","source":""}"#, "/code/language", "not_available"),
+            (r#"{"language":"rust","source":""}"#, "/code/language", "not_available"),
+            (r#"{"function":"a/b#c"}"#, "/code/function", "not_available"),
+            (r#"{"solver":"code_aster","files":{}}"#, "/code/solver", "not_available"),
+            (r#"{"language":"python"}"#, "/code/source", "required"),
+            (r#"{"language":"python","source":1}"#, "/code/source", "wrong_type"),
+            (r#"{"language":"python","source":"","entry":1}"#, "/code/entry", "wrong_type"),
+            (r#"{"language":"python","source":"","module":"x"}"#, "/code/module", "unknown_field"),
+            (r#"{"language":"wasm"}"#, "/code/module", "required"),
+            (r#"{"language":"wasm","module":"../../x"}"#, "/code/module", "invalid"),
+        ];
+        for (text, pointer, code) in rows {
+            assert_eq!(read_code(text), Err(vec![(pointer.to_owned(), code.to_owned())]), "{text}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The `limits` object and the lane it runs in.
+
+use crate::json::{Faults, Fields, Kind, Value};
+use mecapy_model::{Lane, Limits, LimitsRequest};
+
+/// Reads the field `limits`.
+pub(super) fn read(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> LimitsRequest {
+    let limits = fields.object("limits", faults, |fields, faults| LimitsRequest {
+        timeout_ms: whole(fields, "timeout_ms", faults),
+        memory_bytes: whole(fields, "memory_bytes", faults),
+        fuel: whole(fields, "fuel", faults),
+        cpus: whole(fields, "cpus", faults).map(|cpus| u32::try_from(cpus).unwrap_or(u32::MAX)),
+    });
+    limits.unwrap_or_default()
+}
+
+/// The limits in force in `lane`; a fault for each that is out of its range.
+pub(super) fn resolve(request: &LimitsRequest, lane: Lane, faults: &mut Faults) -> Option<Limits> {
+    let none = LimitsRequest::default();
+    let one_by_one = [
+        LimitsRequest { timeout_ms: request.timeout_ms, ..none },
+        LimitsRequest { memory_bytes: request.memory_bytes, ..none },
+        LimitsRequest { fuel: request.fuel, ..none },
+        LimitsRequest { cpus: request.cpus, ..none },
+    ];
+    for error in one_by_one.iter().filter_map(|only| only.resolve(lane).err()) {
+        let root = crate::json::Path::Root;
+        let limits = root.key("limits");
+        faults.at(limits.key(error.field), "out_of_range", error.to_string());
+    }
+    request.resolve(lane).ok()
+}
+
+/// A whole number; one that is too small or too large to hold stands for the end of its range.
+fn whole(fields: &mut Fields<'_, '_>, name: &'static str, faults: &mut Faults) -> Option<u64> {
+    let value = fields.take(name)?;
+    let path = fields.path();
+    match (value.kind(), saturated(value)) {
+        (Kind::Number, Some(number)) => Some(number),
+        (Kind::Number, None) => {
+            faults.at(path.key(name), "wrong_type", "a whole number is needed here, without a fraction");
+            None
+        }
+        _ => {
+            faults.wrong_kind(path.key(name), "a whole number", value);
+            None
+        }
+    }
+}
+
+fn saturated(value: Value<'_>) -> Option<u64> {
+    let text = value.text();
+    match (text.parse::<u64>(), text.strip_prefix('-')) {
+        (Ok(number), _) => Some(number),
+        (Err(_), _) if text.contains(['.', 'e', 'E']) => None,
+        (Err(_), Some(_)) => Some(0),
+        (Err(_), None) => Some(u64::MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::Path;
+
+    fn faults_of(text: &str) -> Vec<(String, String)> {
+        let mut faults = Faults::default();
+        let mut fields = Fields::open(Value::of(text), Path::Root, &mut faults).unwrap();
+        let limits = read(&mut fields, &mut faults);
+        if faults.is_empty() {
+            resolve(&limits, Lane::HighPriority, &mut faults);
+        }
+        fields.finish(&mut faults);
+        faults.into_vec().into_iter().map(|fault| (fault.pointer, fault.code)).collect()
+    }
+
+    #[test]
+    fn all_limits_out_of_range_are_named_together() {
+        let text = r#"{"limits":{"timeout_ms":-1,"memory_bytes":99999999999999999999,"fuel":0,"cpus":2}}"#;
+        let pointers: Vec<_> = faults_of(text).into_iter().map(|(pointer, _)| pointer).collect();
+        assert_eq!(pointers, ["/limits/timeout_ms", "/limits/memory_bytes", "/limits/fuel", "/limits/cpus"]);
+    }
+
+    #[test]
+    fn what_is_no_whole_number_is_a_wrong_type() {
+        for (text, code) in [
+            (r#"{"limits":{"timeout_ms":1.5}}"#, "wrong_type"),
+            (r#"{"limits":{"timeout_ms":1e999}}"#, "wrong_type"),
+            (r#"{"limits":{"timeout_ms":"5"}}"#, "wrong_type"),
+            (r#"{"limits":{"timeout_s":5}}"#, "unknown_field"),
+        ] {
+            assert_eq!(faults_of(text).first().map(|(_, code)| code.as_str()), Some(code), "{text}");
+        }
+        assert_eq!(faults_of(r#"{"limits":null}"#), []);
+    }
+}

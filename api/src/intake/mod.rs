@@ -1,0 +1,59 @@
+//! From a request body to work that can be done: reads it, validates all of it, and looks up what it refers to.
+//!
+//! Knows nothing of HTTP: a request that can't be accepted is a list of faults with pointers.
+
+mod code;
+mod computation;
+mod labels;
+mod limits;
+mod lookup;
+mod preview;
+mod task;
+
+pub use lookup::{Intake, unknown_upload};
+pub use preview::Preview;
+
+use mecapy_model::Fault;
+use mecapy_store::StoreError;
+use std::time::Duration;
+
+/// The longest name of a task, in characters.
+pub const NAME_CHARS_MAX: usize = 200;
+/// Labels of one task.
+pub const LABELS_MAX: usize = 32;
+/// The longest name of a label, in characters.
+pub const LABEL_NAME_CHARS_MAX: usize = 64;
+/// The longest value of a label, in characters.
+pub const LABEL_VALUE_CHARS_MAX: usize = 256;
+/// Input files of one task.
+pub const FILES_MAX: usize = 64;
+/// The largest seed: the largest whole number that every JSON reader keeps exact.
+pub const SEED_MAX: u64 = (1 << 53) - 1;
+/// The highest priority.
+pub const PRIORITY_MAX: u64 = 9;
+/// The priority of a task that asks for none.
+pub const PRIORITY_DEFAULT: u8 = 5;
+/// Tries that a task may ask for.
+pub const ATTEMPTS_MAX: u64 = 10;
+/// The longest wait before a second try that a task may ask for, milliseconds.
+pub const BACKOFF_MS_MAX: u64 = 3_600_000;
+/// The largest growth from one wait to the next.
+pub const BACKOFF_FACTOR_MAX: f64 = 10.0;
+/// How far ahead a task may be planned.
+pub const RUN_AT_DAYS_MAX: i64 = 366;
+
+/// Why a request was not accepted.
+#[derive(Debug)]
+pub enum Rejected {
+    /// The request is at fault, here.
+    Invalid(Vec<Fault>),
+    /// What it needs is not there yet.
+    NotReady { detail: &'static str, retry_after: Duration },
+    Store(StoreError),
+}
+
+impl From<StoreError> for Rejected {
+    fn from(error: StoreError) -> Self {
+        Rejected::Store(error)
+    }
+}

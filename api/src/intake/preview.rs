@@ -1,0 +1,106 @@
+//! A preview's request.
+
+use super::{
+    Rejected,
+    computation::{self, Computation},
+    limits,
+    lookup::Intake,
+};
+use crate::json::{Faults, Fields, Path, Value};
+use mecapy_model::{Code, Lane, Limits, NonFinite, Warning};
+use mecapy_runtime::InputFile;
+use std::sync::Arc;
+
+/// A preview that may run.
+#[derive(Debug)]
+pub struct Preview {
+    pub code: Code,
+    pub inputs: Arc<str>,
+    pub files: Vec<InputFile>,
+    pub limits: Limits,
+    pub seed: u64,
+    pub non_finite: NonFinite,
+    /// What the analysis has to say of the source.
+    pub warnings: Vec<Warning>,
+}
+
+impl Intake<'_> {
+    /// Accepts the preview that `text`, checked JSON, asks for.
+    ///
+    /// # Errors
+    /// All faults of the request together.
+    pub async fn preview(&self, text: &str) -> Result<Preview, Rejected> {
+        let mut faults = Faults::default();
+        let (asked, limits) = read(text, &mut faults);
+        let Computation { code, inputs, files, seed, non_finite } = asked;
+        let warnings = match &code {
+            Some(code) => self.check_code(code, &mut faults).await?,
+            None => Vec::new(),
+        };
+        let files = self.open_files(files, &mut faults).await?;
+        match (code, limits) {
+            (Some(code), Some(limits)) if faults.is_empty() => Ok(Preview {
+                code,
+                inputs: Arc::from(inputs),
+                files,
+                limits,
+                seed: seed.unwrap_or_else(|| self.new_seed()),
+                non_finite,
+                warnings,
+            }),
+            _ => Err(Rejected::Invalid(faults.into_vec())),
+        }
+    }
+}
+
+fn read<'a>(text: &'a str, faults: &mut Faults) -> (Computation<'a>, Option<Limits>) {
+    let nothing = || Computation {
+        code: None,
+        inputs: "{}",
+        files: Default::default(),
+        seed: None,
+        non_finite: NonFinite::default(),
+    };
+    let Some(mut fields) = Fields::open(Value::of(text), Path::Root, faults) else { return (nothing(), None) };
+    let computation = computation::read(&mut fields, faults);
+    let limits = limits::read(&mut fields, faults);
+    fields.finish(faults);
+    (computation, limits::resolve(&limits, Lane::HighPriority, faults))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_faults_of_a_whole_request_come_together() {
+        let text = r#"{"code": {"language": "python"}, "inputs": [1], "files": {"../x": "y", "ok": 3},
+                       "limits": {"timeout_ms": 6000, "memory": 1}, "seed": -1, "non_finite": "maybe", "lane": "default"}"#;
+        let mut faults = Faults::default();
+        read(text, &mut faults);
+        let mut found: Vec<_> = faults.into_vec().into_iter().map(|fault| (fault.pointer, fault.code)).collect();
+        found.sort();
+        let expected = [
+            ("/code/source", "required"),
+            ("/files/..~1x", "invalid_name"),
+            ("/files/ok", "wrong_type"),
+            ("/inputs", "wrong_type"),
+            ("/lane", "unknown_field"),
+            ("/limits/memory", "unknown_field"),
+            ("/limits/timeout_ms", "out_of_range"),
+            ("/non_finite", "unknown_value"),
+            ("/seed", "out_of_range"),
+        ];
+        assert_eq!(found, expected.map(|(pointer, code)| (pointer.to_owned(), code.to_owned())));
+    }
+
+    #[test]
+    fn inputs_keep_their_text() {
+        let mut faults = Faults::default();
+        let text = r#"{"code":{"language":"python","source":""},"inputs": {"x" : 1e400, "big":123456789012345678901234567890} }"#;
+        let (computation, limits) = read(text, &mut faults);
+        assert_eq!(computation.inputs, r#"{"x" : 1e400, "big":123456789012345678901234567890}"#);
+        assert_eq!(limits.map(|limits| limits.timeout_ms), Some(5_000));
+        assert!(faults.is_empty());
+    }
+}

@@ -1,0 +1,214 @@
+//! A task's request.
+
+use super::{
+    ATTEMPTS_MAX, BACKOFF_FACTOR_MAX, BACKOFF_MS_MAX, PRIORITY_DEFAULT, PRIORITY_MAX, RUN_AT_DAYS_MAX, Rejected,
+    computation::{self, Computation},
+    labels, limits,
+    lookup::Intake,
+};
+use crate::json::{Faults, Fields, Path, Value};
+use mecapy_model::{Lane, Limits, Retry};
+use mecapy_store::NewTask;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
+
+/// Fields of the contract that belong to what is not built yet.
+const LATER: [&str; 3] = ["study", "cache", "webhook"];
+const LANES: [(&str, Lane); 3] = [
+    (Lane::HighPriority.as_str(), Lane::HighPriority),
+    (Lane::Default.as_str(), Lane::Default),
+    (Lane::LongRunning.as_str(), Lane::LongRunning),
+];
+
+/// A task as it was asked for.
+#[derive(Debug)]
+struct Asked<'a> {
+    name: Option<String>,
+    computation: Computation<'a>,
+    lane: Lane,
+    priority: u8,
+    limits: Option<Limits>,
+    retry: Retry,
+    labels: BTreeMap<String, String>,
+    run_at: Option<OffsetDateTime>,
+}
+
+impl Intake<'_> {
+    /// Accepts the task that `text`, checked JSON, asks for.
+    ///
+    /// # Errors
+    /// All faults of the request together.
+    pub async fn task(&self, text: &str) -> Result<NewTask, Rejected> {
+        let mut faults = Faults::default();
+        let Some(asked) = read(text, self.now(), &mut faults) else {
+            return Err(Rejected::Invalid(faults.into_vec()));
+        };
+        if let Some(code) = &asked.computation.code {
+            self.check_code(code, &mut faults).await?;
+        }
+        self.check_files(&asked.computation.files, &mut faults).await?;
+        let inputs = RawValue::from_string(asked.computation.inputs.to_owned());
+        match (asked.computation.code, asked.limits, inputs) {
+            (Some(code), Some(limits), Ok(inputs)) if faults.is_empty() => Ok(NewTask {
+                tenant: self.tenant,
+                name: asked.name,
+                lane: asked.lane,
+                priority: asked.priority,
+                code,
+                inputs,
+                files: asked.computation.files,
+                limits,
+                retry: asked.retry,
+                seed: asked.computation.seed.unwrap_or_else(|| self.new_seed()),
+                non_finite: asked.computation.non_finite,
+                labels: asked.labels,
+                run_at: asked.run_at,
+                retry_of: None,
+            }),
+            _ => Err(Rejected::Invalid(faults.into_vec())),
+        }
+    }
+}
+
+fn read<'a>(text: &'a str, now: OffsetDateTime, faults: &mut Faults) -> Option<Asked<'a>> {
+    let mut fields = Fields::open(Value::of(text), Path::Root, faults)?;
+    let path = fields.path();
+    for name in LATER {
+        if fields.take(name).is_some() {
+            faults.at(path.key(name), "not_available", format!("the field {name:?} is not available yet"));
+        }
+    }
+    let name = labels::name(&mut fields, faults);
+    let computation = computation::read(&mut fields, faults);
+    let lane = fields.one_of("lane", &LANES, faults);
+    let priority = fields.integer("priority", 0..=PRIORITY_MAX, faults);
+    let limits = limits::read(&mut fields, faults);
+    let lane = lane.unwrap_or_else(|| Lane::for_timeout(limits.timeout_ms));
+    let asked = Asked {
+        name,
+        computation,
+        lane,
+        priority: priority.and_then(|priority| u8::try_from(priority).ok()).unwrap_or(PRIORITY_DEFAULT),
+        limits: limits::resolve(&limits, lane, faults),
+        retry: retry(&mut fields, faults),
+        labels: labels::labels(&mut fields, faults),
+        run_at: run_at(&mut fields, now, faults),
+    };
+    fields.finish(faults);
+    Some(asked)
+}
+
+fn retry(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> Retry {
+    let default = Retry::default();
+    let retry = fields.object("retry", faults, |fields, faults| {
+        let max_attempts = fields.integer("max_attempts", 1..=ATTEMPTS_MAX, faults);
+        Retry {
+            max_attempts: max_attempts.and_then(|n| u32::try_from(n).ok()).unwrap_or(default.max_attempts),
+            backoff_ms: fields.integer("backoff_ms", 0..=BACKOFF_MS_MAX, faults).unwrap_or(default.backoff_ms),
+            backoff_factor: fields
+                .number("backoff_factor", 1.0..=BACKOFF_FACTOR_MAX, faults)
+                .unwrap_or(default.backoff_factor),
+        }
+    });
+    retry.unwrap_or(default)
+}
+
+fn run_at(fields: &mut Fields<'_, '_>, now: OffsetDateTime, faults: &mut Faults) -> Option<OffsetDateTime> {
+    let text = fields.string("run_at", faults)?;
+    let path = fields.path();
+    let Ok(at) = OffsetDateTime::parse(&text, &Rfc3339) else {
+        faults.at(path.key("run_at"), "invalid", "a time is needed here, as in \"2026-12-01T06:00:00Z\"");
+        return None;
+    };
+    if at > now + time::Duration::days(RUN_AT_DAYS_MAX) {
+        faults.at(path.key("run_at"), "out_of_range", format!("a task can be planned {RUN_AT_DAYS_MAX} days ahead at most"));
+        return None;
+    }
+    if at < OffsetDateTime::UNIX_EPOCH {
+        faults.at(path.key("run_at"), "out_of_range", "a time before 1970 is no time to run at");
+        return None;
+    }
+    Some(at.to_offset(UtcOffset::UTC))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    const NOW: OffsetDateTime = datetime!(2026-06-01 00:00 UTC);
+
+    fn asked(text: &str) -> Result<Asked<'_>, Vec<(String, String)>> {
+        let mut faults = Faults::default();
+        let asked = read(text, NOW, &mut faults);
+        let faults: Vec<_> = faults.into_vec().into_iter().map(|fault| (fault.pointer, fault.code)).collect();
+        if faults.is_empty() { Ok(asked.unwrap()) } else { Err(faults) }
+    }
+
+    fn with(fields: &str) -> String {
+        format!(r#"{{"code":{{"language":"python","source":""}},{fields}}}"#)
+    }
+
+    #[test]
+    fn the_whole_of_the_contracts_task_is_read() {
+        let text = with(
+            r#""name": "M12 joint", "inputs": {"d": 12}, "files": {"mesh.med": "01890a5d-ac96-774b-bcce-b302099a8057"},
+               "lane": "default", "priority": 7, "limits": {"timeout_ms": 60000, "memory_bytes": 536870912, "fuel": 60000000000, "cpus": 1},
+               "retry": {"max_attempts": 3, "backoff_ms": 1000, "backoff_factor": 2.0}, "labels": {"project": "A320"},
+               "seed": 42, "non_finite": "null", "run_at": "2026-12-01T07:00:00+01:00""#,
+        );
+        let task = asked(&text).unwrap();
+        assert_eq!((task.name.as_deref(), task.priority, task.retry.max_attempts), (Some("M12 joint"), 7, 3));
+        assert_eq!(task.run_at, Some(datetime!(2026-12-01 06:00 UTC)));
+        assert_eq!((task.computation.inputs, task.computation.seed), (r#"{"d": 12}"#, Some(42)));
+        assert_eq!(task.labels.get("project").map(String::as_str), Some("A320"));
+        assert_eq!(task.limits.map(|limits| limits.fuel), Some(60_000_000_000));
+    }
+
+    #[test]
+    fn the_lane_follows_from_the_timeout_unless_it_is_named() {
+        let rows = [
+            (r#""limits":{"timeout_ms":1000}"#, Lane::Default),
+            (r#""limits":{"timeout_ms":300001}"#, Lane::LongRunning),
+            (r#""lane":"high_priority""#, Lane::HighPriority),
+            (r#""seed":1"#, Lane::Default),
+        ];
+        for (fields, lane) in rows {
+            assert_eq!(asked(&with(fields)).unwrap().lane, lane, "{fields}");
+        }
+    }
+
+    #[test]
+    fn every_fault_is_pointed_at() {
+        let long = format!(r#""name":"{}""#, "x".repeat(201));
+        let many: Vec<_> = (0..33).map(|n| format!("\"l{n}\":\"\"")).collect();
+        let many = format!(r#""labels":{{{}}}"#, many.join(","));
+        let rows = [
+            (r#""study":"x""#, "/study", "not_available"),
+            (r#""cache":"use""#, "/cache", "not_available"),
+            (r#""webhook":{"url":"https://x"}"#, "/webhook", "not_available"),
+            (r#""tenant_id":"x""#, "/tenant_id", "unknown_field"),
+            (r#""state":"completed""#, "/state", "unknown_field"),
+            (r#""fence":1"#, "/fence", "unknown_field"),
+            (r#""lane":"fast""#, "/lane", "unknown_value"),
+            (r#""lane":"high_priority","limits":{"timeout_ms":5001}"#, "/limits/timeout_ms", "out_of_range"),
+            (r#""limits":{"cpus":2}"#, "/limits/cpus", "out_of_range"),
+            (r#""priority":10"#, "/priority", "out_of_range"),
+            (r#""seed":9007199254740992"#, "/seed", "out_of_range"),
+            (r#""retry":{"max_attempts":0}"#, "/retry/max_attempts", "out_of_range"),
+            (r#""retry":{"backoff_factor":0.5}"#, "/retry/backoff_factor", "out_of_range"),
+            (r#""retry":{"times":2}"#, "/retry/times", "unknown_field"),
+            (r#""labels":{"":"x"}"#, "/labels/", "invalid"),
+            (r#""labels":{"a":1}"#, "/labels/a", "wrong_type"),
+            (r#""run_at":"tomorrow""#, "/run_at", "invalid"),
+            (r#""run_at":"2036-01-01T00:00:00Z""#, "/run_at", "out_of_range"),
+            (&long, "/name", "too_long"),
+            (&many, "/labels", "too_many"),
+        ];
+        for (fields, pointer, code) in rows {
+            assert_eq!(asked(&with(fields)).unwrap_err(), [(pointer.to_owned(), code.to_owned())], "{fields}");
+        }
+        assert_eq!(asked("[]").unwrap_err(), [(String::new(), "wrong_type".to_owned())]);
+    }
+}

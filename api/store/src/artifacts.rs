@@ -1,0 +1,77 @@
+//! Files that a task produced: objects first, rows with the task's end.
+
+use crate::reading::bytes_of;
+use crate::{ClaimRef, ObjectKey, Store, StoreError};
+use mecapy_model::{Artifact, ArtifactName, Digest, TaskId, TenantId};
+use sqlx::Row;
+
+/// A file in the object folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredArtifact {
+    pub name: ArtifactName,
+    pub key: ObjectKey,
+    pub size_bytes: u64,
+    pub sha256: Digest,
+    pub content_type: String,
+}
+
+impl Store {
+    /// Stores an attempt's files, durable when this returns. They show once [`finish`](Self::finish) is handed what
+    /// this answers.
+    pub async fn store_artifacts(
+        &self,
+        claim: &ClaimRef,
+        artifacts: Vec<Artifact>,
+    ) -> Result<Vec<StoredArtifact>, StoreError> {
+        let mut stored = Vec::with_capacity(artifacts.len());
+        for Artifact { name, content_type, bytes } in artifacts {
+            let key = ObjectKey::artifact(claim.tenant, claim.task, claim.fence, &name);
+            let mut writer = self.objects().create(&key, bytes.len() as u64).await?;
+            writer.write(&bytes).await?;
+            let (size_bytes, sha256) = writer.finish().await?;
+            stored.push(StoredArtifact { name, key, size_bytes, sha256, content_type: content_type.to_owned() });
+        }
+        Ok(stored)
+    }
+
+    /// A task's files by name; `None`: no such task.
+    pub async fn artifacts(
+        &self,
+        tenant: TenantId,
+        task: TaskId,
+    ) -> Result<Option<Vec<StoredArtifact>>, StoreError> {
+        let sql = "SELECT a.name, a.object_key, a.size_bytes, a.sha256, a.content_type \
+                   FROM tasks t LEFT JOIN artifacts a ON a.no = t.no WHERE t.tenant = ? AND t.id = ? ORDER BY a.name";
+        let rows = sqlx::query(sql)
+            .bind(tenant.0.as_bytes().as_slice())
+            .bind(task.0.as_bytes().as_slice())
+            .fetch_all(self.readers())
+            .await?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let mut artifacts = Vec::with_capacity(rows.len());
+        for row in rows {
+            // A task without files is one row without a name.
+            let Some(name) = row.try_get::<Option<&str>, _>(0)? else { continue };
+            artifacts.push(StoredArtifact {
+                name: ArtifactName::parse(name).map_err(|error| StoreError::corrupt(error.to_string()))?,
+                key: ObjectKey::parse(row.try_get(1)?).map_err(|error| StoreError::corrupt(error.to_string()))?,
+                size_bytes: u64::try_from(row.try_get::<i64, _>(2)?).unwrap_or(0),
+                sha256: Digest(bytes_of(row.try_get(3)?)?),
+                content_type: row.try_get(4)?,
+            });
+        }
+        Ok(Some(artifacts))
+    }
+
+    /// Deletes what an attempt stored that will never be finished.
+    pub(crate) async fn delete_attempt_objects(
+        &self,
+        tenant: TenantId,
+        task: TaskId,
+        fence: u64,
+    ) -> Result<(), StoreError> {
+        self.objects().delete_under(&ObjectKey::artifacts_of_attempt(tenant, task, fence)).await
+    }
+}

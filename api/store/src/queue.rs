@@ -1,0 +1,262 @@
+//! What a worker does: claim, report, finish, give back. Everything but a claim needs the claim's fence and lease token.
+
+use crate::clock::unix_ms;
+use crate::reading::uuid_of;
+use crate::shared::Group;
+use crate::writer::{Call, GiveBack, Note, Op};
+use crate::{Store, StoreError, StoredArtifact};
+use mecapy_model::{
+    ErrorKind, Lane, LogStream, Outcome, Progress, Task, TaskError, TaskId, TenantId, Usage, Warning,
+};
+use serde_json::value::RawValue;
+use sqlx::Row;
+use std::sync::Arc;
+use std::time::Duration;
+use time::OffsetDateTime;
+use tokio::sync::{Notify, broadcast};
+
+/// How many of a tenant's (in a FIFO lane: the lane's) queued tasks a position counts at most.
+const POSITION_COUNTED_MAX: u32 = 10_000;
+/// The longest wait between two tries that a task's own retry rule can ask for.
+const BACKOFF_MAX: Duration = Duration::from_secs(3_600);
+
+/// A request for work.
+#[derive(Debug, Clone, Copy)]
+pub struct ClaimRequest {
+    pub lane: Lane,
+    pub max: u32,
+    /// How many tasks of one tenant may run at a time in this lane; `high_priority` is strict FIFO and ignores it.
+    pub running_per_tenant_max: Option<u32>,
+}
+
+/// The right to report on one attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimRef {
+    pub task: TaskId,
+    pub tenant: TenantId,
+    pub fence: u64,
+    pub lease: LeaseToken,
+    pub(crate) no: i64,
+}
+
+/// Random, so that nobody but the claimant can report on a claim.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct LeaseToken(pub(crate) [u8; 16]);
+
+impl std::fmt::Debug for LeaseToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LeaseToken(…)")
+    }
+}
+
+/// A task that the caller now runs.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    pub task: Task,
+    pub claim: ClaimRef,
+    /// Attempts before this one that the platform lost.
+    pub lost_attempts: u32,
+}
+
+/// What a heartbeat is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beat {
+    Extended,
+    /// Extended, and the attempt should stop.
+    CancelRequested,
+    /// The claim is somebody else's or nobody's now: stop at once, report nothing.
+    Stale,
+}
+
+/// Whether a report had effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    Done,
+    /// The claim does not hold any more; nothing was written.
+    Stale,
+}
+
+/// A piece of output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewLog {
+    pub stream: LogStream,
+    pub text: String,
+}
+
+/// How an attempt ended. An error of kind `cancelled` ends the task cancelled, any other error failed.
+#[derive(Debug, Clone)]
+pub struct Finish {
+    pub result: Result<Box<RawValue>, TaskError>,
+    pub warnings: Vec<Warning>,
+    pub logs: Vec<NewLog>,
+    /// What [`Store::store_artifacts`] answered for this claim.
+    pub artifacts: Vec<StoredArtifact>,
+    pub usage: Usage,
+}
+
+/// What became of tasks whose attempt was lost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recovered {
+    pub requeued: u64,
+    /// Lost once too often: ended with `worker_lost`.
+    pub failed: u64,
+    /// A cancel had been asked for.
+    pub cancelled: u64,
+}
+
+impl Finish {
+    /// What an outcome says, with its output as log entries. The outcome's own artifacts are left out: hand them to
+    /// [`Store::store_artifacts`] first.
+    pub fn new(outcome: Outcome, artifacts: Vec<StoredArtifact>) -> Self {
+        let streams = [
+            (LogStream::Stdout, outcome.stdout, outcome.stdout_truncated),
+            (LogStream::Stderr, outcome.stderr, outcome.stderr_truncated),
+        ];
+        let mut logs = Vec::new();
+        for (stream, text, truncated) in streams {
+            if !text.is_empty() {
+                logs.push(NewLog { stream, text });
+            }
+            if truncated {
+                logs.push(NewLog { stream, text: "[output truncated]\n".to_owned() });
+            }
+        }
+        Self { result: outcome.result, warnings: outcome.warnings, logs, artifacts, usage: outcome.usage }
+    }
+}
+
+impl Claimed {
+    /// After a platform fault of this attempt: how long to wait before one more try, or `None` where the task's retry
+    /// rule allows no more. Attempts that were lost don't count.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let retry = self.task.retry;
+        let tries = self.task.attempt.saturating_sub(self.lost_attempts).max(1);
+        if tries >= retry.max_attempts {
+            return None;
+        }
+        let factor = retry.backoff_factor.max(1.0).powi(i32::try_from(tries - 1).unwrap_or(i32::MAX));
+        let seconds = Duration::from_millis(retry.backoff_ms).as_secs_f64() * factor;
+        // NaN and infinity end at the cap.
+        Some(Duration::try_from_secs_f64(seconds).unwrap_or(BACKOFF_MAX).min(BACKOFF_MAX))
+    }
+}
+
+impl Store {
+    /// Signalled after a commit that queued something in the lane. A hint: claim, then wait for the next.
+    pub fn lane_wakeup(&self, lane: Lane) -> Arc<Notify> {
+        self.shared().lane_wakeup(lane)
+    }
+
+    /// The running tasks that somebody asks to cancel, as it happens. A hint: heartbeats say the same, later.
+    pub fn cancel_requests(&self) -> broadcast::Receiver<TaskId> {
+        self.shared().cancel_requests()
+    }
+
+    /// The earliest time at which something that is queued in the lane may start; may be in the past.
+    pub async fn next_due(&self, lane: Lane) -> Result<Option<OffsetDateTime>, StoreError> {
+        let sql = "SELECT min(due_ms) FROM tasks WHERE state = 'queued' AND lane = ? AND queue_group IS NOT NULL";
+        let row = sqlx::query(sql).bind(lane.as_str()).fetch_one(self.readers()).await?;
+        Ok(row.try_get::<Option<i64>, _>(0)?.map(crate::clock::from_unix_ms))
+    }
+
+    /// Takes up to `max` tasks that may start now, in the order in which they should: `high_priority` by age; `default`
+    /// by priority, then the tenant with the fewest running, then age; `long_running` by age, where the tenant's cap
+    /// allows. Each is committed as running before it is answered.
+    pub async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
+        if request.max == 0 || !self.shared().counts().has_queued(request.lane) {
+            return Ok(Vec::new());
+        }
+        self.write(|reply| Op::Claim(Call::new(request, reply))).await
+    }
+
+    /// Extends leases.
+    pub async fn heartbeat(&self, claims: Vec<ClaimRef>) -> Result<Vec<(TaskId, Beat)>, StoreError> {
+        self.write(|reply| Op::Heartbeat(Call::new(claims, reply))).await
+    }
+
+    /// Notes how far the attempt is. Each call is a row update: a few per second and task at most.
+    pub async fn progress(&self, claim: ClaimRef, progress: Progress) -> Result<Written, StoreError> {
+        self.write(|reply| Op::Note(Call::new(Note::progress(claim, progress), reply))).await
+    }
+
+    /// Appends to the task's log. Past [`StoreOptions::log_bytes_max`](crate::StoreOptions) the rest is dropped, and
+    /// the log says so once.
+    pub async fn append_logs(&self, claim: ClaimRef, entries: Vec<NewLog>) -> Result<Written, StoreError> {
+        self.write(|reply| Op::Note(Call::new(Note::logs(claim, entries), reply))).await
+    }
+
+    /// Ends the task: state, result, usage, log, artifacts and events in one transaction. A stale finish writes nothing,
+    /// and the objects that its attempt stored are deleted.
+    pub async fn finish(&self, claim: ClaimRef, finish: Finish) -> Result<Written, StoreError> {
+        let (tenant, task, fence) = (claim.tenant, claim.task, claim.fence);
+        let stored_objects = !finish.artifacts.is_empty();
+        let ending = crate::writer::Ending::of(claim, finish, self.options(), self.now_ms());
+        let written = self.write(|reply| Op::Finish(Call::new(Box::new(ending), reply))).await?;
+        if written == Written::Stale && stored_objects {
+            self.delete_attempt_objects(tenant, task, fence).await?;
+        }
+        Ok(written)
+    }
+
+    /// Gives a task back, as if it had not been claimed (the worker drains). The attempt doesn't count.
+    pub async fn release(&self, claim: ClaimRef) -> Result<Written, StoreError> {
+        self.write(|reply| Op::GiveBack(Call::new((claim, GiveBack::Released), reply))).await
+    }
+
+    /// Queues the task for another try, not before a time (see [`Claimed::retry_after`]). The attempt counts.
+    /// A task whose cancel was asked for ends cancelled instead.
+    pub async fn retry_later(&self, claim: ClaimRef, not_before: OffsetDateTime) -> Result<Written, StoreError> {
+        let how = GiveBack::RetryAt { due_ms: unix_ms(not_before) };
+        self.write(|reply| Op::GiveBack(Call::new((claim, how), reply))).await
+    }
+
+    /// Takes back the tasks whose lease ran out. Call every 15 s or so.
+    pub async fn requeue_expired(&self) -> Result<Recovered, StoreError> {
+        let (recovered, lost) = self.write_rarely(async |writer| writer.requeue_expired().await).await?;
+        for attempt in lost {
+            self.delete_attempt_objects(attempt.tenant, attempt.task, attempt.fence).await?;
+        }
+        Ok(recovered)
+    }
+
+    /// How many queued tasks would run before this one.
+    pub(crate) async fn queue_position(&self, task: &Task) -> Result<Option<u64>, StoreError> {
+        let sql = "SELECT due_ms, no, queue_rank, queue_group FROM tasks WHERE tenant = ? AND id = ? AND state = 'queued'";
+        let row = sqlx::query(sql)
+            .bind(task.tenant.0.as_bytes().as_slice())
+            .bind(task.id.0.as_bytes().as_slice())
+            .fetch_optional(self.readers())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let (due_ms, no, rank): (i64, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let Some(group) = row.try_get::<Option<&[u8]>, _>(3)? else { return Ok(None) };
+        let fair = Group::of_lane(task.lane, task.tenant) != Group::Shared && task.lane == Lane::Default;
+        let sql = if fair {
+            "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE state = 'queued' AND lane = ?1 AND queue_rank = ?2 \
+             AND queue_group = ?3 AND (due_ms, no) < (?4, ?5) LIMIT ?6)"
+        } else {
+            "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE state = 'queued' AND lane = ?1 AND queue_rank = ?2 \
+             AND queue_group IS NOT NULL AND ?3 IS NOT NULL AND (due_ms, no) < (?4, ?5) LIMIT ?6)"
+        };
+        let counted = sqlx::query(sql)
+            .bind(task.lane.as_str())
+            .bind(rank)
+            .bind(group)
+            .bind(due_ms)
+            .bind(no)
+            .bind(POSITION_COUNTED_MAX)
+            .fetch_one(self.readers())
+            .await?;
+        let ahead = u64::try_from(counted.try_get::<i64, _>(0)?).unwrap_or(0);
+        if !fair {
+            return Ok(Some(ahead));
+        }
+        let tenant = TenantId(uuid_of(group)?);
+        Ok(Some(self.shared().counts().fair_position(rank, tenant, ahead)))
+    }
+}
+
+/// The state a finish leads to.
+pub(crate) fn is_cancel(error: &TaskError) -> bool {
+    error.kind == ErrorKind::Cancelled
+}

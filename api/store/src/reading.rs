@@ -1,0 +1,175 @@
+//! A task from its rows.
+
+use crate::StoreError;
+use crate::clock::{from_unix_ms, unix_ms};
+use mecapy_model::{
+    Limits, NonFinite, Progress, Retry, Task, TaskId, TaskState, TenantId, UploadId, Usage,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// The columns that [`read_task`] takes, in its order.
+macro_rules! task_columns {
+    () => {
+        "t.no, t.lost_attempts, t.event_seq, t.id, t.tenant, t.state, t.lane, t.priority, t.name, t.labels, \
+         t.created_ms, t.started_ms, t.completed_ms, t.attempt, t.fence, t.cancel_requested, t.progress_fraction, \
+         t.progress_message, s.code, s.inputs, s.settings, r.error, r.warnings, u.fuel, u.memory_peak_bytes, u.cpu_ms, \
+         u.queued_ms, u.startup_ms, u.execute_ms"
+    };
+}
+pub(crate) use task_columns;
+
+/// Where [`task_columns`] come from.
+macro_rules! task_from {
+    () => {
+        " FROM tasks t JOIN task_specs s ON s.no = t.no LEFT JOIN results r ON r.no = t.no \
+         LEFT JOIN task_usage u ON u.no = t.no"
+    };
+}
+pub(crate) use task_from;
+
+/// What of a task is written once and never searched.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    files: BTreeMap<String, UploadId>,
+    limits: Limits,
+    retry: Retry,
+    seed: u64,
+    non_finite: NonFinite,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    run_at_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    retry_of: Option<TaskId>,
+}
+
+impl Settings {
+    pub(crate) fn of(task: &Task) -> Self {
+        Self {
+            files: task.files.clone(),
+            limits: task.limits,
+            retry: task.retry,
+            seed: task.seed,
+            non_finite: task.non_finite,
+            run_at_ms: task.run_at.map(unix_ms),
+            retry_of: task.retry_of,
+        }
+    }
+}
+
+/// A task with what only the store and the worker need of it.
+#[derive(Debug)]
+pub(crate) struct ReadTask {
+    pub(crate) no: i64,
+    pub(crate) lost_attempts: u32,
+    pub(crate) event_seq: i64,
+    pub(crate) task: Task,
+}
+
+/// Reads a row of [`task_columns`].
+pub(crate) fn read_task(row: &SqliteRow) -> Result<ReadTask, StoreError> {
+    let mut columns = Columns { row, next: 0 };
+    let (no, lost_attempts, event_seq) = (columns.take()?, columns.take()?, columns.take()?);
+    let (id, tenant) = (TaskId(columns.uuid()?), TenantId(columns.uuid()?));
+    let state: TaskState = columns.take::<&str>()?.parse().map_err(StoreError::corrupt)?;
+    let lane = columns.take::<&str>()?.parse().map_err(StoreError::corrupt)?;
+    let (priority, name) = (columns.take()?, columns.take()?);
+    let labels = columns.json()?.unwrap_or_default();
+    let created_at = from_unix_ms(columns.take()?);
+    let started_at = columns.take::<Option<i64>>()?.map(from_unix_ms);
+    let completed_at = columns.take::<Option<i64>>()?.map(from_unix_ms);
+    let (attempt, fence, cancel_requested) = (columns.take()?, columns.count()?, columns.take()?);
+    let (fraction, message): (Option<f64>, Option<String>) = (columns.take()?, columns.take()?);
+    let code = columns.json()?.ok_or_else(|| StoreError::corrupt("a task without code"))?;
+    let inputs = RawValue::from_string(columns.take()?).map_err(|error| StoreError::corrupt(error.to_string()))?;
+    let settings: Settings = columns.json()?.ok_or_else(|| StoreError::corrupt("a task without settings"))?;
+    let (error, warnings) = (columns.json()?, columns.json()?.unwrap_or_default());
+    let usage = read_usage(&mut columns)?;
+    let task = Task {
+        id,
+        tenant,
+        name,
+        state,
+        lane,
+        priority,
+        code,
+        inputs,
+        files: settings.files,
+        limits: settings.limits,
+        retry: settings.retry,
+        seed: settings.seed,
+        non_finite: settings.non_finite,
+        labels,
+        run_at: settings.run_at_ms.map(from_unix_ms),
+        created_at,
+        started_at,
+        completed_at,
+        attempt,
+        fence,
+        cancel_requested,
+        progress: fraction.map(|fraction| Progress { fraction, message }),
+        error,
+        warnings,
+        retry_of: settings.retry_of,
+        usage,
+    };
+    Ok(ReadTask { no, lost_attempts, event_seq, task })
+}
+
+fn read_usage(columns: &mut Columns<'_>) -> Result<Option<Usage>, StoreError> {
+    let fuel: Option<i64> = columns.take()?;
+    let memory: Option<i64> = columns.take()?;
+    let (Some(fuel), Some(memory)) = (fuel, memory) else { return Ok(None) };
+    Ok(Some(Usage {
+        fuel: u64::try_from(fuel).unwrap_or(0),
+        memory_peak_bytes: u64::try_from(memory).unwrap_or(0),
+        cpu_ms: columns.take()?,
+        queued_ms: columns.take()?,
+        startup_ms: columns.take()?,
+        execute_ms: columns.take()?,
+    }))
+}
+
+/// Takes a row's columns from left to right.
+struct Columns<'r> {
+    row: &'r SqliteRow,
+    next: usize,
+}
+
+impl<'r> Columns<'r> {
+    fn take<T>(&mut self) -> Result<T, StoreError>
+    where
+        T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
+    {
+        let value = self.row.try_get(self.next)?;
+        self.next += 1;
+        Ok(value)
+    }
+
+    fn uuid(&mut self) -> Result<Uuid, StoreError> {
+        uuid_of(self.take::<&[u8]>()?)
+    }
+
+    fn count(&mut self) -> Result<u64, StoreError> {
+        Ok(u64::try_from(self.take::<i64>()?).unwrap_or(0))
+    }
+
+    fn json<T: serde::de::DeserializeOwned>(&mut self) -> Result<Option<T>, StoreError> {
+        let text: Option<&str> = self.take()?;
+        text.map(serde_json::from_str).transpose().map_err(|error| StoreError::corrupt(error.to_string()))
+    }
+}
+
+/// A UUID from its 16 bytes.
+pub(crate) fn uuid_of(bytes: &[u8]) -> Result<Uuid, StoreError> {
+    Uuid::from_slice(bytes).map_err(|_| StoreError::corrupt("an id is not 16 bytes"))
+}
+
+/// Fixed-size bytes, such as a digest.
+pub(crate) fn bytes_of<const N: usize>(bytes: &[u8]) -> Result<[u8; N], StoreError> {
+    bytes.try_into().map_err(|_| StoreError::corrupt(format!("a value is not {N} bytes")))
+}

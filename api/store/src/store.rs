@@ -1,0 +1,268 @@
+//! Opening a data folder, and the ways in: a pool that reads, a queue to the one connection that writes.
+
+use crate::folder::DataFolder;
+use crate::ids::IdSource;
+use crate::keys::Keys;
+use crate::shared::Shared;
+use crate::sql::migrator;
+use crate::writer::{self, CALLS_MAX, Call, Inbox, LostAttempt, Op, PREVIEW_USAGE_MAX, Writer};
+use crate::{Clock, LaneCount, Objects, PreviewUsage, Recovered, Signer, StoreError};
+use mecapy_model::TenantId;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqlitePool};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+/// How long a statement waits for another connection's lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The writer's page cache, in KiB.
+const WRITER_CACHE_KIB: u32 = 64 << 10;
+/// The write-ahead log's length, in pages, at which a commit moves it into the database.
+const CHECKPOINT_PAGES: u32 = 4_096;
+/// Prepared statements that the writer keeps: every statement in each power-of-two length.
+const STATEMENTS_MAX: usize = 256;
+
+/// Where a store lives and what it allows.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    pub data_dir: PathBuf,
+    /// Connections that read at the same time.
+    pub read_connections: u32,
+    /// A task that the platform lost so many times ends with `worker_lost`.
+    pub lost_attempts_max: u32,
+    /// How long a claim holds without a heartbeat.
+    pub lease: Duration,
+    /// The longest result, in bytes of JSON.
+    pub result_bytes_max: usize,
+    /// The longest log of one task, in bytes.
+    pub log_bytes_max: u64,
+}
+
+impl StoreOptions {
+    /// The defaults: 4 readers, 10 lost attempts, leases of 30 s, results up to 16 MiB, logs up to 4 MiB.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            read_connections: 4,
+            lost_attempts_max: 10,
+            lease: Duration::from_secs(30),
+            result_bytes_max: 16 << 20,
+            log_bytes_max: 4 << 20,
+        }
+    }
+}
+
+/// Everything durable of one server. Cheap to clone; the last clone lets the data folder go.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    options: Arc<StoreOptions>,
+    clock: Arc<dyn Clock>,
+    ids: IdSource,
+    readers: SqlitePool,
+    calls: mpsc::Sender<Op>,
+    preview_usage: mpsc::Sender<PreviewUsage>,
+    preview_usage_drops: AtomicU64,
+    shared: Arc<Shared>,
+    objects: Objects,
+    signer: Signer,
+    keys: Keys,
+    recovered: Recovered,
+    folder: Arc<DataFolder>,
+    /// Held by whoever deletes objects without rows.
+    sweeping: Mutex<()>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("options", &self.inner.options).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens a data folder (made where it is missing), brings its schema up to date and takes back what an earlier
+    /// process was running.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] where another process has the folder.
+    pub async fn open(options: StoreOptions, clock: Arc<dyn Clock>) -> Result<Store, StoreError> {
+        let options = Arc::new(options);
+        let folder = Arc::new(DataFolder::open(&options.data_dir)?);
+        let signer = Signer::new(&folder.signing_key(&*clock)?);
+        let objects = Objects::open_folder(&folder.objects_folder()?, clock.clone())?;
+        let file = folder.database_file()?;
+        let mut conn = writing_connection(&file).await?;
+        migrator().run(&mut conn).await?;
+        let shared = Arc::new(Shared::new());
+        let keys = Keys::load(&mut conn).await?;
+        let mut writer = Writer::new(conn, shared.clone(), clock.clone(), options.clone()).await?;
+        let (recovered, lost) = writer.recover().await?;
+        let readers = reading_pool(&file, options.read_connections).await?;
+        let (calls, calls_in) = mpsc::channel(CALLS_MAX);
+        let (preview_usage, preview_usage_in) = mpsc::channel(PREVIEW_USAGE_MAX);
+        writer::start(writer, Inbox { calls: calls_in, preview_usage: preview_usage_in }, folder.clone())?;
+        let ids = IdSource::new(clock.clone());
+        let preview_usage_drops = AtomicU64::new(0);
+        let inner = Inner {
+            options,
+            clock,
+            ids,
+            readers,
+            calls,
+            preview_usage,
+            preview_usage_drops,
+            shared,
+            objects,
+            signer,
+            keys,
+            recovered,
+            folder,
+            sweeping: Mutex::new(()),
+        };
+        let store = Store { inner: Arc::new(inner) };
+        store.tidy_up_after_predecessor(lost).await?;
+        Ok(store)
+    }
+
+    /// Writes what is still waiting and closes the database. Calls after it answer [`StoreError::Closed`].
+    pub async fn close(&self) {
+        let (reply, closed) = oneshot::channel();
+        if self.inner.calls.send(Op::Close(reply)).await.is_ok() {
+            // An error means that the writer has ended already.
+            let _ = closed.await;
+        }
+        self.inner.readers.close().await;
+    }
+
+    /// What opening the folder did with the tasks that were running.
+    pub fn recovered(&self) -> Recovered {
+        self.inner.recovered
+    }
+
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.clock
+    }
+
+    pub fn objects(&self) -> &Objects {
+        &self.inner.objects
+    }
+
+    pub fn signer(&self) -> &Signer {
+        &self.inner.signer
+    }
+
+    /// Whether a read and a write go through.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").fetch_one(self.readers()).await?;
+        self.write_rarely(async |writer| {
+            // Changes nothing, but takes the write lock and a commit.
+            writer.run(sqlx::query("UPDATE tasks SET no = no WHERE no = -1")).await.map(drop)
+        })
+        .await
+    }
+
+    /// Live tasks per lane, of all tenants; in memory.
+    pub fn lane_counts(&self) -> Vec<LaneCount> {
+        self.shared().counts().lane_counts(None)
+    }
+
+    /// Live tasks of one tenant per lane; in memory.
+    pub fn tenant_counts(&self, tenant: TenantId) -> Vec<LaneCount> {
+        self.shared().counts().lane_counts(Some(tenant))
+    }
+
+    pub(crate) fn options(&self) -> &StoreOptions {
+        &self.inner.options
+    }
+
+    pub(crate) fn ids(&self) -> &IdSource {
+        &self.inner.ids
+    }
+
+    pub(crate) fn readers(&self) -> &SqlitePool {
+        &self.inner.readers
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.inner.shared
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.inner.keys
+    }
+
+    pub(crate) fn folder(&self) -> &DataFolder {
+        &self.inner.folder
+    }
+
+    pub(crate) fn sweeping(&self) -> &Mutex<()> {
+        &self.inner.sweeping
+    }
+
+    pub(crate) fn preview_usage(&self) -> &mpsc::Sender<PreviewUsage> {
+        &self.inner.preview_usage
+    }
+
+    pub(crate) fn preview_usage_drops(&self) -> &AtomicU64 {
+        &self.inner.preview_usage_drops
+    }
+
+    /// Hands a call to the writer and waits for its answer, which follows the commit.
+    pub(crate) async fn write<O>(
+        &self,
+        op: impl FnOnce(oneshot::Sender<Result<O, StoreError>>) -> Op,
+    ) -> Result<O, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.inner.calls.send(op(reply)).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Has the writer run `work` within its transaction. It may run twice: the first time may be rolled back.
+    pub(crate) async fn write_rarely<O: Send + 'static>(
+        &self,
+        work: impl AsyncFn(&mut Writer) -> Result<O, StoreError> + Send + 'static,
+    ) -> Result<O, StoreError> {
+        self.write(|reply| Op::Rare(Box::new(Call::new(work, reply)))).await
+    }
+
+    async fn tidy_up_after_predecessor(&self, lost: Vec<LostAttempt>) -> Result<(), StoreError> {
+        let Recovered { requeued, failed, cancelled } = self.inner.recovered;
+        if requeued + failed + cancelled > 0 {
+            tracing::info!(tasks.requeued = requeued, tasks.failed = failed, tasks.cancelled = cancelled,
+                "took back what the server before this one was running");
+        }
+        for attempt in lost {
+            self.delete_attempt_objects(attempt.tenant, attempt.task, attempt.fence).await?;
+        }
+        self.sweep_objects().await;
+        Ok(())
+    }
+}
+
+fn connect_options(file: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(file).foreign_keys(true).busy_timeout(BUSY_TIMEOUT).disable_statement_logging()
+}
+
+async fn writing_connection(file: &Path) -> Result<SqliteConnection, StoreError> {
+    let options = connect_options(file)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .statement_cache_capacity(STATEMENTS_MAX)
+        .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
+        .pragma("trusted_schema", "OFF")
+        .thread_name(|number| format!("mecapy-sqlite-w{number}"));
+    Ok(options.connect().await?)
+}
+
+async fn reading_pool(file: &Path, connections: u32) -> Result<SqlitePool, StoreError> {
+    let options = connect_options(file).read_only(true).thread_name(|number| format!("mecapy-sqlite-r{number}"));
+    let pool = SqlitePoolOptions::new().max_connections(connections.max(1)).test_before_acquire(false);
+    Ok(pool.connect_with(options).await?)
+}

@@ -1,0 +1,234 @@
+//! Choosing what runs next, and taking it.
+
+use super::state::Writer;
+use super::submit::EVENTS;
+use crate::clock::{from_unix_ms, millis};
+use crate::reading::{ReadTask, read_task, task_columns, task_from};
+use crate::shared::{Change, Group, Place};
+use crate::sql::{Rows, pieces, script, union_all, with_list};
+use crate::{ClaimRef, ClaimRequest, Claimed, LeaseToken, StoreError};
+use mecapy_model::{Lane, TaskState, Transition};
+use sqlx::Row;
+use std::collections::{HashMap, VecDeque};
+
+/// How many tasks one claim takes at most, whatever was asked.
+const CLAIM_MAX: u32 = 256;
+
+/// Up to `#`'s limit of the tasks of one group that may start, oldest first.
+const HEADS: &str = "SELECT * FROM (SELECT # AS line, due_ms, no FROM tasks WHERE state = 'queued' AND lane = ? \
+                     AND queue_rank = ? AND queue_group = ? AND due_ms <= ? ORDER BY due_ms, no LIMIT ?)";
+
+/// The oldest tasks of one group, and how many of its tasks run or have been chosen.
+struct Line {
+    group: Group,
+    running: u64,
+    served: u64,
+    heads: VecDeque<(i64, i64)>,
+}
+
+/// What may still be chosen.
+struct Wanted {
+    request: ClaimRequest,
+    count: usize,
+}
+
+/// Claims tasks as [`Store::claim`](crate::Store::claim) says.
+pub(super) async fn claim(writer: &mut Writer, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
+    let mut chosen = Vec::new();
+    let count = usize::try_from(request.max.min(CLAIM_MAX)).unwrap_or(0);
+    let ranks = writer.shared.counts().ranks(request.lane);
+    for rank in ranks {
+        let wanted = Wanted { request, count: count - chosen.len() };
+        if wanted.count == 0 {
+            break;
+        }
+        chosen.extend(choose(writer, rank, &wanted).await?);
+    }
+    take(writer, &chosen).await
+}
+
+/// The numbers of the tasks of one rank to start, in order.
+async fn choose(writer: &mut Writer, rank: i64, wanted: &Wanted) -> Result<Vec<i64>, StoreError> {
+    let lane = wanted.request.lane;
+    let mut turns: VecDeque<_> = writer.shared.counts().turns(lane, rank, writer.now_ms).into();
+    let mut lines: Vec<Line> = Vec::new();
+    while !turns.is_empty() {
+        // In the default lane the first groups with something to start are all that can get a turn in this claim; in a
+        // FIFO lane the oldest task may be in any group.
+        let short = match lane {
+            Lane::Default => wanted.count.saturating_sub(lines.len()).min(turns.len()),
+            Lane::HighPriority | Lane::LongRunning => turns.len(),
+        };
+        if short == 0 {
+            break;
+        }
+        let next: Vec<Line> = turns
+            .drain(..short)
+            .map(|turn| Line { group: turn.group, running: turn.running, served: turn.served, heads: VecDeque::new() })
+            .filter(|line| room(line, &wanted.request) > 0)
+            .collect();
+        lines.extend(load_heads(writer, rank, wanted, next).await?);
+    }
+    let mut chosen = Vec::with_capacity(wanted.count);
+    while chosen.len() < wanted.count {
+        let open = lines.iter_mut().filter(|line| !line.heads.is_empty() && room(line, &wanted.request) > 0);
+        let next = match lane {
+            Lane::Default => open.min_by_key(|line| (line.running, line.served)),
+            Lane::HighPriority | Lane::LongRunning => open.min_by_key(|line| line.heads.front().copied()),
+        };
+        let Some(line) = next else { break };
+        line.running += 1;
+        chosen.extend(line.heads.pop_front().map(|(_, no)| no));
+    }
+    Ok(chosen)
+}
+
+/// How many more tasks of the line may run.
+fn room(line: &Line, request: &ClaimRequest) -> u64 {
+    match (line.group, request.running_per_tenant_max) {
+        (Group::Tenant(_), Some(max)) => u64::from(max).saturating_sub(line.running),
+        _ => u64::MAX,
+    }
+}
+
+/// Reads the oldest tasks of each line; drops the lines that have nothing to start.
+async fn load_heads(
+    writer: &mut Writer,
+    rank: i64,
+    wanted: &Wanted,
+    mut lines: Vec<Line>,
+) -> Result<Vec<Line>, StoreError> {
+    let lane = wanted.request.lane;
+    let mut loaded = Vec::with_capacity(lines.len());
+    while !lines.is_empty() {
+        let length = pieces(&lines).next().map_or(lines.len(), <[Line]>::len);
+        let mut piece: Vec<Line> = lines.drain(..length).collect();
+        let mut query = sqlx::query(union_all(HEADS, piece.len()));
+        for line in &piece {
+            let limit = u64::try_from(wanted.count).unwrap_or(u64::MAX).min(room(line, &wanted.request));
+            query = query
+                .bind(lane.as_str())
+                .bind(rank)
+                .bind(line.group.bytes().map(<[u8]>::to_vec))
+                .bind(writer.now_ms)
+                .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        }
+        for row in query.fetch_all(&mut writer.conn).await? {
+            let line: i64 = row.try_get(0)?;
+            let line = usize::try_from(line).ok().and_then(|line| piece.get_mut(line));
+            if let Some(line) = line {
+                line.heads.push_back((row.try_get(1)?, row.try_get(2)?));
+            }
+        }
+        for line in piece {
+            if line.heads.is_empty() {
+                rest(writer, Place { lane, rank, group: line.group }).await?;
+            } else {
+                loaded.push(line);
+            }
+        }
+    }
+    Ok(loaded)
+}
+
+/// Remembers until when a group has nothing to start, so that claims leave it alone.
+async fn rest(writer: &mut Writer, place: Place) -> Result<(), StoreError> {
+    let sql = "SELECT min(due_ms) FROM tasks WHERE state = 'queued' AND lane = ? AND queue_rank = ? AND queue_group = ?";
+    let query = sqlx::query(sql).bind(place.lane.as_str()).bind(place.rank).bind(place.group.bytes());
+    let due: Option<i64> = query.fetch_one(&mut writer.conn).await?.try_get(0)?;
+    writer.shared.counts().rest(place, due.unwrap_or(i64::MAX));
+    Ok(())
+}
+
+/// Makes the chosen tasks running, under one new lease token.
+async fn take(writer: &mut Writer, chosen: &[i64]) -> Result<Vec<Claimed>, StoreError> {
+    let mut lease = LeaseToken([0; 16]);
+    if !chosen.is_empty() {
+        writer.clock.fill_random(&mut lease.0);
+    }
+    let mut claimed: HashMap<i64, Claimed> = HashMap::with_capacity(chosen.len());
+    for piece in pieces(chosen) {
+        let rows = queued_tasks(writer, piece).await?;
+        start(writer, &rows, lease).await?;
+        for read in rows {
+            let mut task = read.task;
+            let place = writer.place(task.lane, task.priority, task.tenant);
+            let mut counts = writer.shared.counts();
+            counts.unqueue(place, task.tenant);
+            counts.start(task.lane, task.tenant);
+            drop(counts);
+            writer.changed(task.id, Change::Moved);
+            task.state = TaskState::Running;
+            task.attempt += 1;
+            task.fence += 1;
+            task.started_at = Some(from_unix_ms(writer.now_ms));
+            let claim = ClaimRef { task: task.id, tenant: task.tenant, fence: task.fence, lease, no: read.no };
+            claimed.insert(read.no, Claimed { task, claim, lost_attempts: read.lost_attempts });
+        }
+    }
+    Ok(chosen.iter().filter_map(|no| claimed.remove(no)).collect())
+}
+
+/// The queued tasks with these numbers: as they were just accepted, or else read.
+async fn queued_tasks(writer: &mut Writer, numbers: &[i64]) -> Result<Vec<ReadTask>, StoreError> {
+    let mut tasks = Vec::with_capacity(numbers.len());
+    let mut unknown = Vec::new();
+    for no in numbers {
+        match writer.fresh().take(*no) {
+            Some(task) => tasks.push(ReadTask { no: *no, lost_attempts: 0, event_seq: 1, task }),
+            None => unknown.push(*no),
+        }
+    }
+    for piece in pieces(&unknown) {
+        tasks.extend(read_queued(writer, piece).await?);
+    }
+    for read in &tasks {
+        read.task.state.after(Transition::Claim).map_err(|error| StoreError::corrupt(error.to_string()))?;
+    }
+    Ok(tasks)
+}
+
+async fn read_queued(writer: &mut Writer, numbers: &[i64]) -> Result<Vec<ReadTask>, StoreError> {
+    const HEAD: &str = concat!("SELECT ", task_columns!(), task_from!(), " WHERE t.no IN (");
+    let mut query = sqlx::query(with_list(HEAD, numbers.len(), ")"));
+    for no in numbers {
+        query = query.bind(*no);
+    }
+    let rows = query.fetch_all(&mut writer.conn).await?;
+    rows.iter().map(read_task).collect()
+}
+
+/// queued → running, a compare-and-set, with its event.
+async fn start(writer: &mut Writer, tasks: &[ReadTask], lease: LeaseToken) -> Result<(), StoreError> {
+    const START: Rows = Rows {
+        head: "UPDATE tasks SET state = 'running', fence = fence + 1, attempt = attempt + 1, event_seq = event_seq + 1, \
+               timed = 0, lease_token = v.column2, lease_until_ms = v.column3, started_ms = v.column4 FROM (",
+        width: 5,
+        tail: ") AS v WHERE tasks.no = v.column1 AND tasks.state = 'queued' AND tasks.event_seq = v.column5",
+    };
+    let until = writer.lease_now_ms().saturating_add(millis(writer.options.lease));
+    let mut query = sqlx::query(script(&[&START, &EVENTS], tasks.len()));
+    for read in tasks {
+        query = query
+            .bind(read.no)
+            .bind(lease.0.as_slice())
+            .bind(until)
+            .bind(writer.now_ms)
+            .bind(read.event_seq);
+    }
+    for read in tasks {
+        query = query
+            .bind(read.no)
+            .bind(read.event_seq + 1)
+            .bind(writer.now_ms)
+            .bind(TaskState::Running.as_str())
+            .bind(read.task.attempt + 1);
+    }
+    // One change for the task and one for its event.
+    let (changes, expected) = (writer.run(query).await?, 2 * tasks.len() as u64);
+    if changes == expected {
+        Ok(())
+    } else {
+        Err(StoreError::corrupt(format!("starting {} queued tasks changed {changes} rows", tasks.len())))
+    }
+}

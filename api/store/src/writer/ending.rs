@@ -1,0 +1,359 @@
+//! Ending tasks: state, result, usage, log, artifacts and events in one transaction.
+
+use super::batch::Call;
+use super::state::Writer;
+use super::submit::EVENTS;
+use crate::follow::stream_name;
+use crate::queue::is_cancel;
+use crate::reading::uuid_of;
+use crate::recent::EndedTask;
+use crate::shared::{Change, Place};
+use crate::sql::{Rows, pieces, script};
+use crate::{ClaimRef, Finish, NewLog, StoreError, StoreOptions, StoredArtifact, Written};
+use mecapy_model::{
+    ErrorKind, Lane, LogStream, TaskError, TaskId, TaskState, TenantId, Transition, Usage, Warning,
+};
+use sqlx::Row;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Said once where a task's log is cut.
+const LOG_CUT: &str = "\n[log truncated]\n";
+
+/// How a running attempt ended, as its rows will say it; made on the caller's side, where work is not serialised.
+pub(crate) struct Ending {
+    claim: ClaimRef,
+    at_ms: i64,
+    record: Record,
+    logs: Vec<(LogStream, Arc<str>)>,
+    artifacts: Vec<StoredArtifact>,
+}
+
+/// What is written once for every task.
+#[derive(Clone)]
+pub(super) struct Record {
+    transition: Transition,
+    result: Option<Arc<str>>,
+    error: Option<Arc<str>>,
+    error_kind: Option<ErrorKind>,
+    warnings: Option<Arc<str>>,
+    usage: Usage,
+}
+
+/// A task whose row says by now that it has ended.
+pub(super) struct Ended {
+    pub(super) no: i64,
+    pub(super) task: TaskId,
+    pub(super) tenant: TenantId,
+    pub(super) attempt: i64,
+    pub(super) state: TaskState,
+    /// The number of its `Done` event; the one before is its last state's.
+    pub(super) done_seq: i64,
+    pub(super) at_ms: i64,
+    pub(super) record: Record,
+}
+
+const FINISH: Rows = Rows {
+    head: "UPDATE tasks SET state = v.column4, completed_ms = v.column5, event_seq = tasks.event_seq + v.column6, \
+           log_bytes = tasks.log_bytes + v.column7, lease_token = NULL, lease_until_ms = NULL FROM (",
+    width: 7,
+    tail: ") AS v WHERE tasks.no = v.column1 AND tasks.fence = v.column2 AND tasks.lease_token = v.column3 \
+           AND tasks.state = 'running' \
+           RETURNING no, event_seq, log_bytes, attempt, lane, tenant, fence",
+};
+const RESULTS: Rows = Rows { head: "INSERT INTO results (no, error, warnings, result)", width: 4, tail: "" };
+const USAGE: Rows = Rows {
+    head: "INSERT INTO task_usage (no, tenant, at_ms, error_kind, fuel, memory_peak_bytes, cpu_ms, queued_ms, \
+           startup_ms, execute_ms)",
+    width: 10,
+    tail: "",
+};
+const LOGS: Rows = Rows { head: "INSERT INTO task_logs (no, seq, at_ms, stream, text)", width: 5, tail: "" };
+const ARTIFACTS: Rows = Rows {
+    head: "INSERT INTO artifacts (no, name, object_key, size_bytes, sha256, content_type)",
+    width: 6,
+    tail: "",
+};
+
+impl Ending {
+    /// A result over the limit becomes an `invalid_output` error.
+    pub(crate) fn of(claim: ClaimRef, finish: Finish, options: &StoreOptions, at_ms: i64) -> Self {
+        let result = finish.result.and_then(|result| {
+            let (bytes, max) = (result.get().len(), options.result_bytes_max);
+            if bytes <= max {
+                return Ok(result);
+            }
+            let message = format!("the result is {bytes} bytes of JSON; {max} are the most. Write large data to a file.");
+            Err(TaskError::new(ErrorKind::InvalidOutput, message))
+        });
+        let record = match result {
+            Ok(result) => {
+                Record { result: Some(result.get().into()), ..Record::new(Transition::Complete, finish.usage) }
+            }
+            Err(error) => Record::failed(&error, finish.usage),
+        };
+        let record = Record { warnings: warnings_json(&finish.warnings), ..record };
+        let logs = finish.logs.into_iter().map(|NewLog { stream, text }| (stream, text.into())).collect();
+        Self { claim, at_ms, record, logs, artifacts: finish.artifacts }
+    }
+}
+
+impl Record {
+    fn new(transition: Transition, usage: Usage) -> Self {
+        Self { transition, result: None, error: None, error_kind: None, warnings: None, usage }
+    }
+
+    pub(super) fn failed(error: &TaskError, usage: Usage) -> Self {
+        let transition = if is_cancel(error) { Transition::Cancel } else { Transition::Fail };
+        let text = serde_json::to_string(error).map(Arc::from);
+        Self { error: text.ok(), error_kind: Some(error.kind), ..Self::new(transition, usage) }
+    }
+
+    /// The state that a task in `from` gets.
+    pub(super) fn state_after(&self, from: TaskState) -> Result<TaskState, StoreError> {
+        from.after(self.transition).map_err(|error| StoreError::corrupt(error.to_string()))
+    }
+}
+
+impl Writer {
+    /// Ends the attempts whose claims hold; the others are stale.
+    pub(super) async fn finish_all(&mut self, calls: &mut [Call<Box<Ending>, Written>]) -> Result<(), StoreError> {
+        // A fence is given out once, so number and fence name one claim; of equal calls the first counts.
+        let mut by_claim: HashMap<(i64, u64), usize> = HashMap::with_capacity(calls.len());
+        let mut first = Vec::with_capacity(calls.len());
+        for (index, call) in calls.iter_mut().enumerate() {
+            call.answer = Some(Written::Stale);
+            by_claim.entry((call.input.claim.no, call.input.claim.fence)).or_insert_with(|| {
+                first.push(index);
+                index
+            });
+        }
+        let mut ended = Vec::with_capacity(first.len());
+        let mut logs = Vec::new();
+        for piece in pieces(&first) {
+            let rows = self.end_running(calls, piece).await?;
+            for row in rows {
+                let no: i64 = row.try_get(0)?;
+                let fence = u64::try_from(row.try_get::<i64, _>(6)?).unwrap_or(0);
+                let Some(call) = by_claim.get(&(no, fence)).and_then(|index| calls.get_mut(*index)) else { continue };
+                let lane: Lane = row.try_get::<&str, _>(4)?.parse().map_err(StoreError::corrupt)?;
+                let (seq, log_bytes): (i64, i64) = (row.try_get(1)?, row.try_get(2)?);
+                let ending = &call.input;
+                let before = log_bytes - bytes(&ending.logs);
+                let first_seq = seq - 1 - count(&ending.logs);
+                let entries = cut_logs(&ending.logs, before, self.options.log_bytes_max);
+                logs.extend((first_seq..).zip(entries).map(|(seq, (stream, text))| (no, seq, ending.at_ms, stream, text)));
+                let tenant = TenantId(uuid_of(row.try_get(5)?)?);
+                self.shared.counts().stop(lane, tenant);
+                ended.push(Ended {
+                    no,
+                    task: ending.claim.task,
+                    tenant,
+                    attempt: row.try_get(3)?,
+                    state: ending.record.state_after(TaskState::Running)?,
+                    done_seq: seq,
+                    at_ms: ending.at_ms,
+                    record: ending.record.clone(),
+                });
+                call.answer = Some(Written::Done);
+            }
+        }
+        self.record_ended(&ended).await?;
+        self.insert_logs(&logs).await?;
+        let done = calls.iter().filter(|call| call.answer == Some(Written::Done));
+        let artifacts: Vec<_> = done
+            .flat_map(|call| call.input.artifacts.iter().map(|artifact| (call.input.claim.no, artifact)))
+            .collect();
+        self.insert_artifacts(&artifacts).await
+    }
+
+    /// The compare-and-set; answers the rows that it hit.
+    async fn end_running(
+        &mut self,
+        calls: &[Call<Box<Ending>, Written>],
+        indexes: &[usize],
+    ) -> Result<Vec<sqlx::sqlite::SqliteRow>, StoreError> {
+        let mut query = sqlx::query(FINISH.sql(indexes.len()));
+        for call in indexes.iter().filter_map(|index| calls.get(*index)) {
+            let Ending { claim, at_ms, record, logs, .. } = &*call.input;
+            query = query
+                .bind(claim.no)
+                .bind(i64::try_from(claim.fence).unwrap_or(i64::MAX))
+                .bind(claim.lease.0.as_slice())
+                .bind(record.state_after(TaskState::Running)?.as_str())
+                .bind(*at_ms)
+                .bind(count(logs) + 2)
+                .bind(bytes(logs));
+        }
+        Ok(query.fetch_all(&mut self.conn).await?)
+    }
+
+    /// Ends one task that is queued, or running without a worker that could still report; a compare-and-set.
+    pub(super) async fn end_one(&mut self, task: &LiveTask, record: Record) -> Result<(), StoreError> {
+        let state = record.state_after(task.state)?;
+        let sql = "UPDATE tasks SET state = ?, completed_ms = ?, event_seq = event_seq + 2, lease_token = NULL, \
+                   lease_until_ms = NULL WHERE no = ? AND state = ? AND fence = ?";
+        let query = sqlx::query(sql)
+            .bind(state.as_str())
+            .bind(self.now_ms)
+            .bind(task.no)
+            .bind(task.state.as_str())
+            .bind(task.fence);
+        if self.run(query).await? != 1 {
+            return Err(StoreError::corrupt("a task changed within the transaction that ends it"));
+        }
+        let mut counts = self.shared.counts();
+        match task.state {
+            TaskState::Queued => counts.unqueue(task.place, task.tenant),
+            _ => counts.stop(task.place.lane, task.tenant),
+        }
+        drop(counts);
+        let ended = Ended {
+            no: task.no,
+            task: task.id,
+            tenant: task.tenant,
+            attempt: task.attempt,
+            state,
+            done_seq: task.event_seq + 2,
+            at_ms: self.now_ms,
+            record,
+        };
+        self.record_ended(&[ended]).await
+    }
+
+    /// Result, usage and last event of tasks whose rows say that they have ended.
+    async fn record_ended(&mut self, ended: &[Ended]) -> Result<(), StoreError> {
+        for piece in pieces(ended) {
+            let mut query = sqlx::query(script(&[&RESULTS, &USAGE, &EVENTS], piece.len()));
+            for Ended { no, record, .. } in piece {
+                query = query
+                    .bind(*no)
+                    .bind(record.error.clone())
+                    .bind(record.warnings.clone())
+                    .bind(record.result.clone());
+            }
+            for Ended { no, tenant, at_ms, record, .. } in piece {
+                query = query.bind(*no).bind(tenant.0.as_bytes().as_slice()).bind(*at_ms);
+                query = bind_usage(query, record.error_kind, &record.usage);
+            }
+            for Ended { no, state, attempt, done_seq, at_ms, .. } in piece {
+                query = query.bind(*no).bind(*done_seq - 1).bind(*at_ms).bind(state.as_str()).bind(*attempt);
+            }
+            self.run(query).await?;
+        }
+        for Ended { no, task, tenant, state, record, .. } in ended {
+            let ended = EndedTask {
+                tenant: *tenant,
+                state: *state,
+                result: record.result.clone(),
+                error: record.error.clone(),
+            };
+            self.fresh().take(*no);
+            self.changed(*task, Change::Ended(ended));
+        }
+        Ok(())
+    }
+
+    pub(super) async fn insert_logs(
+        &mut self,
+        logs: &[(i64, i64, i64, LogStream, Arc<str>)],
+    ) -> Result<(), StoreError> {
+        for piece in pieces(logs) {
+            let mut query = sqlx::query(LOGS.sql(piece.len()));
+            for (no, seq, at_ms, stream, text) in piece {
+                query = query.bind(*no).bind(*seq).bind(*at_ms).bind(stream_name(*stream)).bind(text.clone());
+            }
+            self.run(query).await?;
+        }
+        Ok(())
+    }
+
+    async fn insert_artifacts(&mut self, artifacts: &[(i64, &StoredArtifact)]) -> Result<(), StoreError> {
+        for piece in pieces(artifacts) {
+            let mut query = sqlx::query(ARTIFACTS.sql(piece.len()));
+            for (no, artifact) in piece {
+                query = query
+                    .bind(*no)
+                    .bind(artifact.name.as_str())
+                    .bind(artifact.key.as_str())
+                    .bind(i64::try_from(artifact.size_bytes).unwrap_or(i64::MAX))
+                    .bind(artifact.sha256.0.as_slice())
+                    .bind(artifact.content_type.as_str());
+            }
+            self.run(query).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A queued or running task as far as ending or re-queueing it needs.
+pub(super) struct LiveTask {
+    pub(super) no: i64,
+    pub(super) id: TaskId,
+    pub(super) tenant: TenantId,
+    pub(super) place: Place,
+    pub(super) state: TaskState,
+    pub(super) attempt: i64,
+    pub(super) lost_attempts: i64,
+    pub(super) fence: i64,
+    pub(super) event_seq: i64,
+    pub(super) due_ms: i64,
+    pub(super) created_ms: i64,
+    pub(super) cancel_requested: bool,
+}
+
+/// Binds the last seven columns of a usage row.
+pub(super) fn bind_usage<'q>(
+    query: super::state::Query<'q>,
+    error_kind: Option<ErrorKind>,
+    usage: &Usage,
+) -> super::state::Query<'q> {
+    query
+        .bind(error_kind.map(ErrorKind::as_str))
+        .bind(i64::try_from(usage.fuel).unwrap_or(i64::MAX))
+        .bind(i64::try_from(usage.memory_peak_bytes).unwrap_or(i64::MAX))
+        .bind(finite(usage.cpu_ms))
+        .bind(finite(usage.queued_ms))
+        .bind(finite(usage.startup_ms))
+        .bind(finite(usage.execute_ms))
+}
+
+/// SQLite has no NaN.
+fn finite(value: f64) -> f64 {
+    if value.is_finite() { value } else { 0.0 }
+}
+
+/// The entries that fit a log which holds `before` bytes already; the first that doesn't is cut, with a note.
+pub(super) fn cut_logs(logs: &[(LogStream, Arc<str>)], before: i64, bytes_max: u64) -> Vec<(LogStream, Arc<str>)> {
+    let mut room = bytes_max.saturating_sub(u64::try_from(before).unwrap_or(u64::MAX));
+    let full_before = u64::try_from(before).unwrap_or(u64::MAX) > bytes_max;
+    let mut kept = Vec::with_capacity(logs.len());
+    for (stream, text) in logs {
+        let bytes = text.len() as u64;
+        if bytes <= room {
+            room -= bytes;
+            kept.push((*stream, text.clone()));
+            continue;
+        }
+        if !full_before {
+            let room = usize::try_from(room).unwrap_or(usize::MAX);
+            let end = (0..=room.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+            let start = text.get(..end).unwrap_or_default();
+            kept.push((*stream, format!("{start}{LOG_CUT}").into()));
+        }
+        break;
+    }
+    kept
+}
+
+pub(super) fn bytes(logs: &[(LogStream, Arc<str>)]) -> i64 {
+    logs.iter().map(|(_, text)| i64::try_from(text.len()).unwrap_or(i64::MAX)).fold(0, i64::saturating_add)
+}
+
+pub(super) fn count(logs: &[(LogStream, Arc<str>)]) -> i64 {
+    i64::try_from(logs.len()).unwrap_or(i64::MAX)
+}
+
+fn warnings_json(warnings: &[Warning]) -> Option<Arc<str>> {
+    if warnings.is_empty() { None } else { serde_json::to_string(warnings).ok().map(Arc::from) }
+}

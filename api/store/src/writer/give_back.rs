@@ -1,0 +1,201 @@
+//! Tasks that go back to the queue: released, to be tried again, or lost with their worker.
+
+use super::ending::{LiveTask, Record};
+use super::state::Writer;
+use crate::reading::uuid_of;
+use crate::shared::{Change, Place};
+use crate::{ClaimRef, Recovered, StoreError, Written};
+use mecapy_model::{ErrorKind, Lane, TaskError, TaskId, TaskState, TenantId, Transition, Usage};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+/// So many losses are taken for bad luck: the task is queued again at once.
+const LOSSES_FREE: i64 = 3;
+/// The wait after the first loss that is not, doubled with each further one.
+const LOSS_BACKOFF_MS: i64 = 1_000;
+const LOSS_BACKOFF_MS_MAX: i64 = 5_000;
+
+/// A query for live tasks with the given condition; its rows are for [`Writer::read_live`].
+macro_rules! select_live {
+    ($condition:literal) => {
+        sqlx::query(concat!(
+            "SELECT no, id, tenant, lane, priority, state, attempt, lost_attempts, fence, event_seq, due_ms, ",
+            "created_ms, cancel_requested FROM tasks ",
+            $condition
+        ))
+    };
+}
+pub(super) use select_live;
+
+/// Why a worker gives a task back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum GiveBack {
+    /// It drains: as if the task had not been claimed.
+    Released,
+    /// A fault of the platform; to be tried again from a Unix millisecond on.
+    RetryAt { due_ms: i64 },
+}
+
+/// An attempt that nobody will finish; what it stored is to be deleted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LostAttempt {
+    pub(crate) tenant: TenantId,
+    pub(crate) task: TaskId,
+    pub(crate) fence: u64,
+}
+
+/// How a task returns to the queue.
+struct Requeue {
+    due_ms: i64,
+    timed: bool,
+    attempt: i64,
+    lost_attempts: i64,
+}
+
+impl Writer {
+    pub(super) async fn give_back(&mut self, claim: &ClaimRef, how: GiveBack) -> Result<Written, StoreError> {
+        let fence = i64::try_from(claim.fence).unwrap_or(i64::MAX);
+        let query = select_live!("WHERE no = ? AND fence = ? AND lease_token = ? AND state = 'running'")
+            .bind(claim.no)
+            .bind(fence)
+            .bind(claim.lease.0.as_slice());
+        let Some(row) = query.fetch_optional(&mut self.conn).await? else { return Ok(Written::Stale) };
+        let task = self.read_live(&row)?;
+        if task.cancel_requested {
+            self.end_cancelled(&task).await?;
+            return Ok(Written::Done);
+        }
+        let (attempt, lost_attempts) = (task.attempt, task.lost_attempts);
+        let requeue = match how {
+            GiveBack::Released => Requeue { due_ms: task.due_ms, timed: false, attempt: attempt - 1, lost_attempts },
+            GiveBack::RetryAt { due_ms } => Requeue { due_ms, timed: true, attempt, lost_attempts },
+        };
+        self.requeue(&task, requeue).await?;
+        Ok(Written::Done)
+    }
+
+    /// Takes back what has an expired lease.
+    pub(crate) async fn requeue_expired(&mut self) -> Result<(Recovered, Vec<LostAttempt>), StoreError> {
+        let query = select_live!("WHERE state = 'running' AND lease_until_ms < ?").bind(self.lease_now_ms());
+        let rows = query.fetch_all(&mut self.conn).await?;
+        self.lose(rows).await
+    }
+
+    /// Takes back everything that runs: it was claimed by a process that is gone.
+    pub(crate) async fn requeue_predecessors(&mut self) -> Result<(Recovered, Vec<LostAttempt>), StoreError> {
+        let rows = select_live!("WHERE state = 'running'").fetch_all(&mut self.conn).await?;
+        self.lose(rows).await
+    }
+
+    async fn lose(&mut self, rows: Vec<SqliteRow>) -> Result<(Recovered, Vec<LostAttempt>), StoreError> {
+        let mut recovered = Recovered::default();
+        let mut lost = Vec::with_capacity(rows.len());
+        for row in rows {
+            let task = self.read_live(&row)?;
+            let fence = u64::try_from(task.fence).unwrap_or(0);
+            lost.push(LostAttempt { tenant: task.tenant, task: task.id, fence });
+            let losses = task.lost_attempts + 1;
+            if task.cancel_requested {
+                self.end_cancelled(&task).await?;
+                recovered.cancelled += 1;
+            } else if losses >= i64::from(self.options.lost_attempts_max) {
+                let message = format!("the platform lost this task {losses} times while it ran");
+                let error = TaskError::new(ErrorKind::WorkerLost, message);
+                self.end_one(&task, Record::failed(&error, Usage::default())).await?;
+                recovered.failed += 1;
+            } else {
+                let wait = loss_backoff_ms(losses);
+                let (due_ms, timed) = if wait == 0 { (task.due_ms, false) } else { (self.now_ms + wait, true) };
+                let requeue = Requeue { due_ms, timed, attempt: task.attempt, lost_attempts: losses };
+                self.requeue(&task, requeue).await?;
+                recovered.requeued += 1;
+            }
+        }
+        Ok((recovered, lost))
+    }
+
+    /// running → queued; a compare-and-set.
+    async fn requeue(&mut self, task: &LiveTask, requeue: Requeue) -> Result<(), StoreError> {
+        let state = task.state.after(Transition::Requeue).map_err(|error| StoreError::corrupt(error.to_string()))?;
+        let sql = "UPDATE tasks SET state = ?, queue_group = ?, due_ms = ?, timed = ?, attempt = ?, lost_attempts = ?, \
+                   event_seq = event_seq + 1, lease_token = NULL, lease_until_ms = NULL, started_ms = NULL \
+                   WHERE no = ? AND fence = ? AND state = 'running'";
+        let query = sqlx::query(sql)
+            .bind(state.as_str())
+            .bind(task.place.group.bytes())
+            .bind(requeue.due_ms)
+            .bind(requeue.timed)
+            .bind(requeue.attempt)
+            .bind(requeue.lost_attempts)
+            .bind(task.no)
+            .bind(task.fence);
+        if self.run(query).await? != 1 {
+            return Err(StoreError::corrupt("a task changed within the transaction that requeues it"));
+        }
+        let sql = "INSERT INTO task_events (no, seq, at_ms, state, attempt) VALUES (?, ?, ?, ?, ?)";
+        let event = sqlx::query(sql)
+            .bind(task.no)
+            .bind(task.event_seq + 1)
+            .bind(self.now_ms)
+            .bind(state.as_str())
+            .bind(requeue.attempt);
+        self.run(event).await?;
+        let mut counts = self.shared.counts();
+        counts.stop(task.place.lane, task.tenant);
+        counts.queue(task.place, task.tenant, requeue.due_ms);
+        drop(counts);
+        self.changed(task.id, Change::Moved);
+        self.wake(task.place.lane);
+        Ok(())
+    }
+
+    /// Ends a task whose cancel was asked for, without a worker's word.
+    pub(super) async fn end_cancelled(&mut self, task: &LiveTask) -> Result<(), StoreError> {
+        let message = if task.attempt == 0 { "cancelled before it started" } else { "cancelled" };
+        let queued_ms = if task.attempt == 0 { self.now_ms.saturating_sub(task.created_ms).max(0) } else { 0 };
+        let usage = Usage { queued_ms: queued_ms as f64, ..Usage::default() };
+        self.end_one(task, Record::failed(&TaskError::new(ErrorKind::Cancelled, message), usage)).await
+    }
+
+    /// Reads a row of `select_live!`.
+    pub(super) fn read_live(&self, row: &SqliteRow) -> Result<LiveTask, StoreError> {
+        let tenant = TenantId(uuid_of(row.try_get(2)?)?);
+        let lane: Lane = row.try_get::<&str, _>(3)?.parse().map_err(StoreError::corrupt)?;
+        let state: TaskState = row.try_get::<&str, _>(5)?.parse().map_err(StoreError::corrupt)?;
+        let place: Place = self.place(lane, row.try_get(4)?, tenant);
+        Ok(LiveTask {
+            no: row.try_get(0)?,
+            id: TaskId(uuid_of(row.try_get(1)?)?),
+            tenant,
+            place,
+            state,
+            attempt: row.try_get(6)?,
+            lost_attempts: row.try_get(7)?,
+            fence: row.try_get(8)?,
+            event_seq: row.try_get(9)?,
+            due_ms: row.try_get(10)?,
+            created_ms: row.try_get(11)?,
+            cancel_requested: row.try_get(12)?,
+        })
+    }
+}
+
+/// How long a task waits after so many losses, so that one which kills its worker leaves others time to finish.
+fn loss_backoff_ms(losses: i64) -> i64 {
+    let doublings = losses - LOSSES_FREE - 1;
+    if doublings < 0 {
+        return 0;
+    }
+    LOSS_BACKOFF_MS.saturating_mul(1 << doublings.min(10)).min(LOSS_BACKOFF_MS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_losses_cost_no_time_and_later_ones_little() {
+        let waits: Vec<i64> = (1..=9).map(loss_backoff_ms).collect();
+        assert_eq!(waits, [0, 0, 0, 1_000, 2_000, 4_000, 5_000, 5_000, 5_000]);
+    }
+}

@@ -1,0 +1,323 @@
+//! Accepting tasks.
+
+use super::batch::Call;
+use super::state::{Writer, weight};
+use crate::reading::{Settings, bytes_of, read_task, task_columns, task_from};
+use crate::sql::{Rows, pieces, script};
+use crate::clock::unix_ms;
+use crate::shared::Change;
+use crate::{Idempotency, Replayed, StoreError, Submitted};
+use mecapy_model::{Lane, Task, TaskId, TaskState, TenantId, UploadId};
+use sqlx::Row;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A task as its rows will say it; made on the caller's side, where work is not serialised.
+pub(crate) struct NewRow {
+    id: TaskId,
+    tenant: TenantId,
+    lane: Lane,
+    priority: u8,
+    run_at_ms: Option<i64>,
+    created_ms: i64,
+    name: Option<Arc<str>>,
+    labels: Option<Arc<str>>,
+    code: Arc<str>,
+    inputs: Arc<str>,
+    settings: Arc<str>,
+    files: Vec<(String, UploadId)>,
+    idempotency: Option<Idempotency>,
+    queued_max: u32,
+    /// For the claim that is likely to follow soon.
+    fresh: Option<Box<Task>>,
+}
+
+pub(crate) enum SubmitAnswer {
+    /// The task is new; so many are ahead of it.
+    Accepted { queue_position: Option<u64> },
+    /// The idempotency key made this one before.
+    Earlier(Box<Submitted>),
+    Refused(SubmitRefusal),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum SubmitRefusal {
+    IdempotencyMismatch,
+    QueueFull { queued_max: u32 },
+    TenantDisabled,
+    UnknownUpload { file: String },
+}
+
+/// A task with more code and inputs is read again when it is claimed.
+const FRESH_TASK_BYTES_MAX: usize = 64 << 10;
+
+/// What a key was used for.
+enum Used {
+    Before { digest: [u8; 32], task_no: i64 },
+    /// By the accepted call with this index, in the same transaction.
+    Now { digest: [u8; 32], call: usize },
+}
+
+const TASKS: Rows = Rows {
+    head: "INSERT INTO tasks (no, id, tenant, state, lane, priority, queue_rank, queue_group, due_ms, timed, created_ms, \
+           name, labels)",
+    width: 13,
+    tail: "",
+};
+const SPECS: Rows = Rows { head: "INSERT INTO task_specs (no, code, inputs, settings)", width: 4, tail: "" };
+pub(super) const EVENTS: Rows =
+    Rows { head: "INSERT INTO task_events (no, seq, at_ms, state, attempt)", width: 5, tail: "" };
+/// A key whose task was deleted serves again.
+const KEYS: Rows = Rows {
+    head: "INSERT INTO idempotency (tenant, key, body_digest, task_no, created_ms)",
+    width: 5,
+    tail: " ON CONFLICT (tenant, key) DO UPDATE SET body_digest = excluded.body_digest, task_no = excluded.task_no, \
+           created_ms = excluded.created_ms",
+};
+const FILES: Rows = Rows { head: "INSERT INTO task_files (no, upload)", width: 2, tail: "" };
+const KNOWN_KEYS: Rows = Rows {
+    head: "SELECT tenant, key, body_digest, task_no FROM idempotency WHERE (tenant, key) IN (",
+    width: 2,
+    tail: ")",
+};
+
+impl NewRow {
+    pub(crate) fn new(
+        task: &Task,
+        idempotency: Option<Idempotency>,
+        queued_max: u32,
+    ) -> Result<Self, StoreError> {
+        let json = |error: serde_json::Error| StoreError::corrupt(error.to_string());
+        let labels = match task.labels.is_empty() {
+            true => None,
+            false => Some(serde_json::to_string(&task.labels).map_err(json)?.into()),
+        };
+        let mut files: Vec<_> = task.files.iter().map(|(name, upload)| (name.clone(), *upload)).collect();
+        files.sort_by_key(|(_, upload)| *upload);
+        Ok(Self {
+            id: task.id,
+            tenant: task.tenant,
+            lane: task.lane,
+            priority: task.priority,
+            run_at_ms: task.run_at.map(unix_ms),
+            created_ms: unix_ms(task.created_at),
+            name: task.name.as_deref().map(Arc::from),
+            labels,
+            code: serde_json::to_string(&task.code).map_err(json)?.into(),
+            inputs: task.inputs.get().into(),
+            settings: serde_json::to_string(&Settings::of(task)).map_err(json)?.into(),
+            files,
+            idempotency,
+            queued_max,
+            fresh: (weight(task) <= FRESH_TASK_BYTES_MAX).then(|| Box::new(task.clone())),
+        })
+    }
+}
+
+/// A row that is accepted, with its number and place.
+struct Accepted<'a> {
+    no: i64,
+    due_ms: i64,
+    row: &'a NewRow,
+}
+
+impl Writer {
+    pub(super) async fn submit_all(&mut self, calls: &mut [Call<Box<NewRow>, SubmitAnswer>]) -> Result<(), StoreError> {
+        if calls.is_empty() {
+            return Ok(());
+        }
+        let mut used = self.used_keys(calls).await?;
+        let mut accepted = Vec::with_capacity(calls.len());
+        let mut answers = Vec::with_capacity(calls.len());
+        let mut repeats = Vec::new();
+        for (index, call) in calls.iter().enumerate() {
+            let row = &*call.input;
+            if let Some(key) = &row.idempotency {
+                match used.get(&(row.tenant, key.key.as_str())) {
+                    Some(Used::Before { digest, task_no }) => {
+                        if *digest != key.body_digest {
+                            answers.push(Some(SubmitAnswer::Refused(SubmitRefusal::IdempotencyMismatch)));
+                            continue;
+                        }
+                        if let Some(earlier) = self.earlier(*task_no).await? {
+                            answers.push(Some(SubmitAnswer::Earlier(Box::new(earlier))));
+                            continue;
+                        }
+                    }
+                    Some(Used::Now { digest, call }) => {
+                        if *digest == key.body_digest {
+                            repeats.push((index, *call));
+                            answers.push(None);
+                        } else {
+                            answers.push(Some(SubmitAnswer::Refused(SubmitRefusal::IdempotencyMismatch)));
+                        }
+                        continue;
+                    }
+                    None => {}
+                }
+            }
+            if let Some(refusal) = self.refusal(row).await? {
+                answers.push(Some(SubmitAnswer::Refused(refusal)));
+                continue;
+            }
+            if let Some(key) = &row.idempotency {
+                let now = Used::Now { digest: key.body_digest, call: accepted.len() };
+                used.insert((row.tenant, key.key.as_str()), now);
+            }
+            let (no, due_ms, queue_position) = self.enqueue(row);
+            accepted.push(Accepted { no, due_ms, row });
+            answers.push(Some(SubmitAnswer::Accepted { queue_position }));
+        }
+        self.insert_tasks(&accepted).await?;
+        self.insert_attachments(&accepted).await?;
+        for (index, first) in repeats {
+            let no = accepted.get(first).map_or(0, |task| task.no);
+            let earlier = self.earlier(no).await?.ok_or_else(|| StoreError::corrupt("a task just accepted is gone"))?;
+            if let Some(answer) = answers.get_mut(index) {
+                *answer = Some(SubmitAnswer::Earlier(Box::new(earlier)));
+            }
+        }
+        let numbers: HashMap<TaskId, i64> = accepted.iter().map(|task| (task.row.id, task.no)).collect();
+        for (call, answer) in calls.iter_mut().zip(answers) {
+            if let (Some(no), Some(task)) = (numbers.get(&call.input.id), call.input.fresh.take()) {
+                self.fresh().keep(*no, *task);
+            }
+            call.answer = answer;
+        }
+        Ok(())
+    }
+
+    /// Counts the task in; answers its number, when it is due and how many are ahead.
+    fn enqueue(&mut self, row: &NewRow) -> (i64, i64, Option<u64>) {
+        let no = self.next_no;
+        self.next_no += 1;
+        let due_ms = row.run_at_ms.unwrap_or(0).max(self.now_ms);
+        let place = self.place(row.lane, row.priority, row.tenant);
+        let mut counts = self.shared.counts();
+        let position = match row.lane {
+            Lane::Default => counts.fair_position(place.rank, row.tenant, counts.queued_at(place)),
+            Lane::HighPriority | Lane::LongRunning => counts.open_in(row.lane),
+        };
+        counts.queue(place, row.tenant, due_ms);
+        drop(counts);
+        self.wake(row.lane);
+        self.changed(row.id, Change::Accepted { tenant: row.tenant });
+        (no, due_ms, Some(position))
+    }
+
+    async fn refusal(&mut self, row: &NewRow) -> Result<Option<SubmitRefusal>, StoreError> {
+        if !self.is_enabled(row.tenant) {
+            return Ok(Some(SubmitRefusal::TenantDisabled));
+        }
+        if self.shared.counts().queued_of(row.tenant) >= u64::from(row.queued_max) {
+            return Ok(Some(SubmitRefusal::QueueFull { queued_max: row.queued_max }));
+        }
+        for (file, upload) in &row.files {
+            let sql = "SELECT 1 FROM uploads WHERE id = ? AND tenant = ? AND state = 'complete'";
+            let query = sqlx::query(sql).bind(upload.0.as_bytes().as_slice()).bind(row.tenant.0.as_bytes().as_slice());
+            if query.fetch_optional(&mut self.conn).await?.is_none() {
+                return Ok(Some(SubmitRefusal::UnknownUpload { file: file.clone() }));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn used_keys<'a>(
+        &mut self,
+        calls: &'a [Call<Box<NewRow>, SubmitAnswer>],
+    ) -> Result<HashMap<(TenantId, &'a str), Used>, StoreError> {
+        let keyed = |call: &'a Call<Box<NewRow>, SubmitAnswer>| {
+            call.input.idempotency.as_ref().map(|key| (call.input.tenant, key.key.as_str()))
+        };
+        let keys: Vec<(TenantId, &'a str)> = calls.iter().filter_map(keyed).collect();
+        let mut known = HashMap::new();
+        for piece in pieces(&keys) {
+            let mut query = sqlx::query(KNOWN_KEYS.sql(piece.len()));
+            for (tenant, key) in piece {
+                query = query.bind(tenant.0.as_bytes().as_slice()).bind(*key);
+            }
+            for row in query.fetch_all(&mut self.conn).await? {
+                let tenant: [u8; 16] = bytes_of(row.try_get(0)?)?;
+                let key: String = row.try_get(1)?;
+                let used = Used::Before { digest: bytes_of(row.try_get(2)?)?, task_no: row.try_get(3)? };
+                known.insert((tenant, key), used);
+            }
+        }
+        let find = |(tenant, key): (TenantId, &'a str)| {
+            known.remove(&(*tenant.0.as_bytes(), key.to_owned())).map(|used| ((tenant, key), used))
+        };
+        Ok(keys.into_iter().filter_map(find).collect())
+    }
+
+    /// A task that an idempotency key made before, unless it was deleted.
+    async fn earlier(&mut self, task_no: i64) -> Result<Option<Submitted>, StoreError> {
+        let sql = concat!("SELECT ", task_columns!(), task_from!(), " WHERE t.no = ?");
+        let row = sqlx::query(sql).bind(task_no).fetch_optional(&mut self.conn).await?;
+        let Some(row) = row else { return Ok(None) };
+        let task = read_task(&row)?.task;
+        Ok(Some(Submitted { task, queue_position: None, replayed: Replayed::Yes }))
+    }
+
+    async fn insert_tasks(&mut self, accepted: &[Accepted<'_>]) -> Result<(), StoreError> {
+        for piece in pieces(accepted) {
+            let mut query = sqlx::query(script(&[&TASKS, &SPECS, &EVENTS], piece.len()));
+            for Accepted { no, due_ms, row } in piece {
+                let place = self.place(row.lane, row.priority, row.tenant);
+                query = query
+                    .bind(*no)
+                    .bind(row.id.0.as_bytes().as_slice())
+                    .bind(row.tenant.0.as_bytes().as_slice())
+                    .bind(TaskState::Queued.as_str())
+                    .bind(row.lane.as_str())
+                    .bind(row.priority)
+                    .bind(place.rank)
+                    .bind(place.group.bytes().map(<[u8]>::to_vec))
+                    .bind(*due_ms)
+                    .bind(row.run_at_ms.is_some())
+                    .bind(row.created_ms)
+                    .bind(row.name.clone())
+                    .bind(row.labels.clone());
+            }
+            for Accepted { no, row, .. } in piece {
+                query = query.bind(*no).bind(row.code.clone()).bind(row.inputs.clone()).bind(row.settings.clone());
+            }
+            for Accepted { no, row, .. } in piece {
+                query = query.bind(*no).bind(1_i64).bind(row.created_ms).bind(TaskState::Queued.as_str()).bind(0_i64);
+            }
+            self.run(query).await?;
+        }
+        Ok(())
+    }
+
+    /// Idempotency rows and input files, which most tasks have none of.
+    async fn insert_attachments(&mut self, accepted: &[Accepted<'_>]) -> Result<(), StoreError> {
+        let keyed: Vec<_> = accepted.iter().filter_map(|task| task.row.idempotency.as_ref().map(|key| (task, key))).collect();
+        for piece in pieces(&keyed) {
+            let mut query = sqlx::query(KEYS.sql(piece.len()));
+            for (task, key) in piece {
+                query = query
+                    .bind(task.row.tenant.0.as_bytes().as_slice())
+                    .bind(key.key.as_str())
+                    .bind(key.body_digest.as_slice())
+                    .bind(task.no)
+                    .bind(task.row.created_ms);
+            }
+            self.run(query).await?;
+        }
+        for task in accepted {
+            let mut uploads: Vec<UploadId> = task.row.files.iter().map(|(_, upload)| *upload).collect();
+            uploads.dedup();
+            for piece in pieces(&uploads) {
+                let mut query = sqlx::query(FILES.sql(piece.len()));
+                for upload in piece {
+                    query = query.bind(task.no).bind(upload.0.as_bytes().as_slice());
+                }
+                self.run(query).await?;
+            }
+            for upload in &uploads {
+                self.keep_upload(*upload).await?;
+            }
+        }
+        Ok(())
+    }
+}

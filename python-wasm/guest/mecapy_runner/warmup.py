@@ -1,0 +1,94 @@
+"""What an image does before it is kept: rehearsals of whole tasks, then a clean desk."""
+
+import gc
+import json
+import linecache
+import os
+import sys
+import warnings
+
+from . import door, figures, forms, seeding, task, turns
+
+# Young objects before a collection; Python's own 2 000 would have short tasks collect for nothing.
+GC_YOUNG_MAX = 20_000
+
+WORK_FOLDER = "/work/out"
+INPUT_FOLDER = "/work/in"
+
+
+def rehearse(source, inputs="{}", entry=None, non_finite="reject"):
+    """Runs a task against a door of its own and returns its frames as (operation, value) pairs."""
+    request = {
+        "source": source,
+        "entry": entry,
+        "inputs": inputs,
+        "seed": 1,
+        "non_finite": non_finite,
+        "artifact_bytes_max": 1 << 20,
+        "script_name": "task.py",
+    }
+    answer = json.dumps(request).encode()
+    frames = []
+
+    def call(frame):
+        if frame == b"t":
+            return answer
+        frames.append((frame[:1].decode(), json.loads(frame[1:])))
+        return b""
+
+    main = sys.modules["__main__"]
+    host = door.replace_host(call)
+    try:
+        task.run()
+    finally:
+        door.replace_host(host)
+        sys.modules["__main__"] = main
+        sys.modules.pop(task.MODULE_NAME, None)
+    return frames
+
+
+def expect(frames, operation):
+    """Raises when a rehearsal did not end as it should, so that no such image is kept."""
+    if not frames or frames[-1][0] != operation:
+        raise RuntimeError(f"a rehearsal ended with {frames[-1:]!r}, not with {operation!r}")
+    return frames[-1][1]
+
+
+def finish():
+    """Leaves the interpreter as a task should find it. The last thing that an image does."""
+    seeding.learn_numpy()
+    turns.install()
+    seeding.reseed(0)
+    _forget_rehearsals()
+    sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
+    sys.set_int_max_str_digits(0)
+    sys.argv[:] = ["task.py"]
+    os.chdir(WORK_FOLDER)
+    if INPUT_FOLDER not in sys.path:
+        sys.path.append(INPUT_FOLDER)
+    sys.path_importer_cache.pop(INPUT_FOLDER, None)
+    gc.set_threshold(GC_YOUNG_MAX, 20, 100)
+    gc.collect()
+    gc.freeze()
+
+
+def _forget_rehearsals():
+    figures.forget()
+    linecache.cache.pop("task.py", None)
+    for kind in list(forms._known):
+        if kind.__module__ in ("__main__", task.MODULE_NAME):
+            del forms._known[kind]
+    for module in list(sys.modules.values()):
+        registry = getattr(module, "__warningregistry__", None)
+        if isinstance(registry, dict):
+            registry.clear()
+    warnings.resetwarnings()
+    _default_warnings()
+
+
+def _default_warnings():
+    """Python's own filters, and none for `plt.show()` where there is no screen."""
+    warnings.filterwarnings("default", category=DeprecationWarning, module="__main__")
+    for quiet in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
+        warnings.filterwarnings("ignore", category=quiet, append=True)
+    warnings.filterwarnings("ignore", message="Figure.* is non-interactive")

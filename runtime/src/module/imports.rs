@@ -1,0 +1,130 @@
+//! What a command module may import: the functions of WASI preview 1, with exactly their types.
+
+use super::Refused;
+use super::limits::NAME_BYTES_MAX;
+use crate::wasi::MODULE;
+use wasmparser::{FuncType, ValType};
+
+/// Every function of preview 1 but those of sockets; `i` is i32 and `I` is i64, results after the colon.
+const FUNCTIONS: [(&str, &str); 42] = [
+    ("args_get", "ii:i"),
+    ("args_sizes_get", "ii:i"),
+    ("clock_res_get", "ii:i"),
+    ("clock_time_get", "iIi:i"),
+    ("environ_get", "ii:i"),
+    ("environ_sizes_get", "ii:i"),
+    ("fd_advise", "iIIi:i"),
+    ("fd_allocate", "iII:i"),
+    ("fd_close", "i:i"),
+    ("fd_datasync", "i:i"),
+    ("fd_fdstat_get", "ii:i"),
+    ("fd_fdstat_set_flags", "ii:i"),
+    ("fd_fdstat_set_rights", "iII:i"),
+    ("fd_filestat_get", "ii:i"),
+    ("fd_filestat_set_size", "iI:i"),
+    ("fd_filestat_set_times", "iIIi:i"),
+    ("fd_pread", "iiiIi:i"),
+    ("fd_prestat_dir_name", "iii:i"),
+    ("fd_prestat_get", "ii:i"),
+    ("fd_pwrite", "iiiIi:i"),
+    ("fd_read", "iiii:i"),
+    ("fd_readdir", "iiiIi:i"),
+    ("fd_renumber", "ii:i"),
+    ("fd_seek", "iIii:i"),
+    ("fd_sync", "i:i"),
+    ("fd_tell", "ii:i"),
+    ("fd_write", "iiii:i"),
+    ("path_create_directory", "iii:i"),
+    ("path_filestat_get", "iiiii:i"),
+    ("path_filestat_set_times", "iiiiIIi:i"),
+    ("path_link", "iiiiiii:i"),
+    ("path_open", "iiiiiIIii:i"),
+    ("path_readlink", "iiiiii:i"),
+    ("path_remove_directory", "iii:i"),
+    ("path_rename", "iiiiii:i"),
+    ("path_symlink", "iiiii:i"),
+    ("path_unlink_file", "iii:i"),
+    ("poll_oneoff", "iiii:i"),
+    ("proc_exit", "i:"),
+    ("proc_raise", "i:i"),
+    ("random_get", "ii:i"),
+    ("sched_yield", ":i"),
+];
+
+/// Accepts an imported function; `signature` is none where the import is no function.
+pub(super) fn check(module: &str, name: &str, signature: Option<&FuncType>) -> Result<(), Refused> {
+    let refuse = |reason| Err(Refused::Import { module: shortened(module), name: shortened(name), reason });
+    if module != MODULE {
+        return refuse(advice(module, name));
+    }
+    if name.starts_with("sock_") {
+        return refuse("a sandbox has no network; build without sockets, inputs arrive on stdin and under /work/in");
+    }
+    let Some(&(_, expected)) = FUNCTIONS.iter().find(|(known, _)| *known == name) else {
+        return refuse("WASI preview 1 has no such function; build with a current WASI toolchain (target wasm32-wasip1)");
+    };
+    let Some(signature) = signature else {
+        return refuse("only functions can be imported");
+    };
+    if matches(signature, expected) {
+        return Ok(());
+    }
+    Err(Refused::ImportSignature { module: shortened(module), name: shortened(name), found: in_words(signature), expected: spelled_out(expected) })
+}
+
+/// What to do about an import from anywhere but WASI.
+fn advice(module: &str, name: &str) -> &'static str {
+    match module {
+        "env" if matches!(name, "memory" | "__indirect_function_table" | "__stack_pointer" | "__memory_base" | "__table_base") => {
+            "the module expects to be linked into another; link it as a command of its own, without --import-memory and without -fPIC"
+        }
+        "env" if name.starts_with("emscripten") || name.starts_with("__syscall") || name.starts_with("invoke_") => {
+            "that is Emscripten's JavaScript runtime; build with a WASI target (clang --target=wasm32-wasip1, or python -m ziglang cc -target wasm32-wasi)"
+        }
+        "env" | "a" => "nothing provides it; it may be a function that was declared but not linked, or the module was built for a browser. Build with a WASI target",
+        "GOT.mem" | "GOT.func" => "that is dynamic linking; link statically, without -fPIC",
+        "wasi_unstable" => "that is WASI as it was before 2020; build with a current toolchain (target wasm32-wasip1)",
+        "wasi" => "that is WASI threads; a sandbox runs one thread, build with target wasm32-wasip1",
+        "wbg" | "__wbindgen_placeholder__" | "__wbindgen_externref_xform__" => "that is wasm-bindgen, for browsers; build with --target wasm32-wasip1 and without wasm-bindgen",
+        "go" | "gojs" => "that is Go for browsers; build with GOOS=wasip1 GOARCH=wasm",
+        _ if module.starts_with("wasi:") || module.starts_with("wasi_snapshot_preview2") => {
+            "that is WASI 0.2, for components; build a core module (target wasm32-wasip1)"
+        }
+        _ => "a sandbox offers the functions of wasi_snapshot_preview1 and nothing else",
+    }
+}
+
+fn matches(signature: &FuncType, expected: &str) -> bool {
+    let letters = |types: &[ValType]| -> Option<String> { types.iter().map(letter).collect() };
+    let (parameters, results) = expected.split_once(':').unwrap_or((expected, ""));
+    letters(signature.params()).as_deref() == Some(parameters) && letters(signature.results()).as_deref() == Some(results)
+}
+
+fn letter(ty: &ValType) -> Option<char> {
+    match ty {
+        ValType::I32 => Some('i'),
+        ValType::I64 => Some('I'),
+        _ => None,
+    }
+}
+
+fn in_words(signature: &FuncType) -> String {
+    let words = |types: &[ValType]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    format!("({}) -> ({})", words(signature.params()), words(signature.results()))
+}
+
+fn spelled_out(expected: &str) -> String {
+    let words = |letters: &str| letters.chars().map(|letter| if letter == 'i' { "i32" } else { "i64" }).collect::<Vec<_>>().join(", ");
+    let (parameters, results) = expected.split_once(':').unwrap_or((expected, ""));
+    format!("({}) -> ({})", words(parameters), words(results))
+}
+
+/// A name of the module's author, fit for a message.
+fn shortened(name: &str) -> String {
+    name.chars().take(NAME_BYTES_MAX / 10).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FUNCTIONS.into_iter()
+}
