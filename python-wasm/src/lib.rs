@@ -9,6 +9,7 @@ mod conformance;
 mod fetch;
 mod interpreter;
 mod layout;
+mod patch;
 mod recipe;
 mod runner;
 mod strip;

@@ -14,6 +14,9 @@ pub struct RecipeError(#[from] toml::de::Error);
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
     pub(crate) wheel: Wheel,
+    /// Applied to the module, in order, before anything else is done with it.
+    #[serde(rename = "patch", default)]
+    pub(crate) patches: Vec<Patch>,
     #[serde(rename = "mount")]
     pub(crate) mounts: Vec<Mount>,
     pub(crate) environment: Environment,
@@ -59,6 +62,18 @@ pub(crate) struct Folder {
     pub(crate) path: String,
 }
 
+/// Bytes of the interpreter's module that are replaced by as many others.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Patch {
+    pub(crate) offset: usize,
+    /// Hexadecimal.
+    pub(crate) expect: String,
+    /// Hexadecimal.
+    pub(crate) replace: String,
+    pub(crate) why: String,
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Mount {
@@ -77,7 +92,7 @@ pub(crate) enum Source {
     Guest,
 }
 
-/// What the runtime grants every interpreter; it must say the same.
+/// What the runtime grants every interpreter; a test holds the two against each other.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Environment {

@@ -1,6 +1,6 @@
 //! Which imported thing a name stands for, however it was renamed.
 
-use super::walk::Seen;
+use super::seen::Seen;
 use ruff_python_ast::Expr;
 use std::collections::{HashMap, HashSet};
 

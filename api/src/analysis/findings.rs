@@ -1,7 +1,7 @@
 //! Collects faults and warnings in source order, each place once and never more than a limit.
 
 use super::position::Lines;
-use super::walk::{Guard, Place, Seen};
+use super::seen::{Guard, Place, Seen};
 use super::{Analysis, FINDINGS_MAX};
 use mecapy_model::{Fault, Warning};
 use ruff_text_size::TextSize;

@@ -2,7 +2,7 @@
 
 use super::catalogue::{Catalogue, nearest};
 use super::findings::{Finding, Findings, Reporter, quoted};
-use super::walk::{Guard, Import, Place, Seen};
+use super::seen::{Guard, Import, Place, Seen};
 use super::{ENTRY_DEFAULT, FINDINGS_MAX};
 use ruff_text_size::TextSize;
 

@@ -6,6 +6,7 @@
 
 mod bindings;
 mod catalogue;
+mod conditions;
 mod deep;
 mod findings;
 mod imports;
@@ -13,6 +14,7 @@ mod nesting;
 mod position;
 mod rules;
 mod scope;
+mod seen;
 mod syntax;
 mod walk;
 

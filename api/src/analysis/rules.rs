@@ -3,7 +3,7 @@
 use super::bindings::Bindings;
 use super::findings::{Finding, Reporter, quoted};
 use super::imports::Imports;
-use super::walk::{Guard, Place};
+use super::seen::{Guard, Place};
 use ruff_python_ast::{Expr, ExprCall, Number};
 use ruff_text_size::Ranged;
 

@@ -1,93 +1,20 @@
 //! One walk over the syntax tree that writes down what the checks need: imports, calls, names, functions.
 
+use super::conditions::{Caught, Condition, suppresses};
 use super::position::Lines;
 use super::scope::{Kind, Scopes};
+use super::seen::{Guard, Import, Place, Seen};
 use super::{Function, Parameter};
 use ruff_python_ast::visitor::{
     Visitor, walk_body, walk_except_handler, walk_expr, walk_parameter, walk_pattern, walk_stmt,
 };
 use ruff_python_ast::{self as ast, Expr, ExprContext, ModModule, Pattern, Stmt};
-use ruff_python_parser::semantic_errors::{SemanticSyntaxChecker, SemanticSyntaxError};
-use ruff_text_size::{Ranged, TextSize};
-use std::collections::{BTreeSet, HashSet};
+use ruff_python_parser::semantic_errors::SemanticSyntaxChecker;
+use ruff_text_size::Ranged;
+use std::collections::HashSet;
 
 /// Type parameters up to which the parser's own check for doubles, which compares each with each, is asked for.
 const TYPE_PARAMETERS_CHECKED_MAX: usize = 64;
-
-/// Whether what stands at a place will run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Guard {
-    /// As far as can be told, yes.
-    Open,
-    /// Under `if __name__ == "__main__"`, which is meant for the author's own machine.
-    MainBlock,
-    /// Its failure is caught, or it stands under a condition on the platform.
-    Excused,
-}
-
-/// Where something stands, as far as it decides whether it runs.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    /// Index into [`Seen::owners`]: the function or class at the top level around it.
-    pub(super) owner: Option<usize>,
-    pub(super) guard: Guard,
-}
-
-/// One name of an import statement.
-pub(super) struct Import<'a> {
-    /// Dotted; empty for `from . import x`.
-    pub(super) module: &'a str,
-    /// For `from module import name`; `*` is a name.
-    pub(super) name: Option<&'a str>,
-    /// The name that the statement binds, unless it is a star.
-    pub(super) binds: Option<&'a str>,
-    pub(super) relative: bool,
-    /// `import a.b` binds `a`, `import a.b as c` binds all of `a.b`.
-    pub(super) renamed: bool,
-    pub(super) at: TextSize,
-    pub(super) place: Place,
-}
-
-/// Everything that the checks look at.
-pub(super) struct Seen<'a> {
-    pub(super) imports: Vec<Import<'a>>,
-    pub(super) calls: Vec<(&'a ast::ExprCall, Place)>,
-    /// `….environ[…]` where it is read.
-    pub(super) environment: Vec<(&'a ast::ExprSubscript, Place)>,
-    /// Names bound anywhere by anything but an import.
-    pub(super) bound: HashSet<&'a str>,
-    /// Names bound at the top level, imports apart.
-    pub(super) defined: HashSet<&'a str>,
-    /// Names read outside the function or class of that name.
-    pub(super) mentioned: HashSet<&'a str>,
-    /// Functions and classes at the top level, as [`Place::owner`] counts them.
-    pub(super) owners: Vec<&'a str>,
-    /// Whether names may come to be in ways that can't be followed (`exec`, `globals()`).
-    pub(super) dynamic: bool,
-    pub(super) functions: Vec<Function>,
-    pub(super) async_functions: HashSet<&'a str>,
-    pub(super) semantic_errors: Vec<SemanticSyntaxError>,
-}
-
-impl Seen<'_> {
-    /// Top-level names of all modules that are imported by absolute name.
-    pub(super) fn imported_modules(&self) -> BTreeSet<String> {
-        let absolute = self.imports.iter().filter(|import| !import.relative);
-        absolute.map(|import| import.top_level().to_owned()).collect()
-    }
-
-    /// Whether the function or class around `place`, if any, is used by anything, `entry` being called.
-    pub(super) fn is_reachable(&self, place: Place, entry: &str) -> bool {
-        let owner = place.owner.and_then(|owner| self.owners.get(owner));
-        owner.is_none_or(|&owner| self.dynamic || owner == entry || self.mentioned.contains(owner))
-    }
-}
-
-impl<'a> Import<'a> {
-    pub(super) fn top_level(&self) -> &'a str {
-        self.module.split('.').next().unwrap_or(self.module)
-    }
-}
 
 /// Walks the tree of `source`, which must be free of syntax errors. Recurses as deep as the tree.
 pub(super) fn walk<'a>(source: &'a str, module: &'a ModModule) -> Seen<'a> {
@@ -438,92 +365,6 @@ impl<'a> Visitor<'a> for Walk<'a> {
             self.bind(name.as_str());
         }
         walk_pattern(self, pattern);
-    }
-}
-
-/// What a failing statement under `try` is caught as.
-#[derive(Clone, Copy)]
-struct Caught {
-    imports: bool,
-    calls: bool,
-}
-
-impl Caught {
-    fn by(handlers: &[ast::ExceptHandler]) -> Self {
-        let mut caught = Caught { imports: false, calls: false };
-        for ast::ExceptHandler::ExceptHandler(handler) in handlers {
-            match handler.type_.as_deref() {
-                Some(Expr::Tuple(tuple)) => tuple.elts.iter().for_each(|class| caught.add(class)),
-                Some(class) => caught.add(class),
-                None => caught = Caught { imports: true, calls: true },
-            }
-        }
-        caught
-    }
-
-    fn add(&mut self, class: &Expr) {
-        let all = ["Exception", "BaseException", "ImportError", "ModuleNotFoundError"];
-        let of_calls =
-            ["OSError", "IOError", "EOFError", "AttributeError", "RuntimeError", "NotImplementedError", "NameError"];
-        match last_name(class) {
-            Some(name) if all.contains(&name) => (self.imports, self.calls) = (true, true),
-            Some(name) if of_calls.contains(&name) => self.calls = true,
-            Some(_) => {}
-            // An expression that can't be read may hold anything.
-            None => (self.imports, self.calls) = (true, true),
-        }
-    }
-}
-
-/// What an `if` asks about.
-#[derive(Clone, Copy, PartialEq)]
-enum Condition {
-    Plain,
-    /// The platform, the version, a type checker: the branches are written for different machines.
-    Platform,
-    MainBlock,
-}
-
-impl Condition {
-    fn of(test: &Expr) -> Self {
-        struct Names(Condition);
-        impl<'a> Visitor<'a> for Names {
-            fn visit_expr(&mut self, expr: &'a Expr) {
-                match last_name(expr) {
-                    Some("__name__") => self.0 = Condition::MainBlock,
-                    Some(
-                        "TYPE_CHECKING" | "platform" | "version_info" | "implementation" | "hasattr" | "find_spec"
-                        | "environ" | "getenv" | "modules" | "__debug__",
-                    ) => self.0 = Condition::Platform,
-                    Some("name") if matches!(expr, Expr::Attribute(name) if last_name(&name.value) == Some("os")) => {
-                        self.0 = Condition::Platform
-                    }
-                    _ => {}
-                }
-                walk_expr(self, expr);
-            }
-        }
-        let never = matches!(test, Expr::BooleanLiteral(literal) if !literal.value)
-            || matches!(test, Expr::NumberLiteral(number) if number.value == ast::Number::Int(ast::Int::ZERO));
-        if never {
-            return Condition::Platform;
-        }
-        let mut names = Names(Condition::Plain);
-        names.visit_expr(test);
-        names.0
-    }
-}
-
-fn suppresses(context: &Expr) -> bool {
-    matches!(context, Expr::Call(call) if last_name(&call.func) == Some("suppress"))
-}
-
-/// `name` of `name` and of `anything.name`.
-pub(super) fn last_name(expr: &Expr) -> Option<&str> {
-    match expr {
-        Expr::Name(name) => Some(name.id.as_str()),
-        Expr::Attribute(attribute) => Some(attribute.attr.as_str()),
-        _ => None,
     }
 }
 

@@ -1,12 +1,12 @@
 //! The server's answers, as far as the command line reads them. Fields that a newer server adds are passed over.
 
-use mecapy_model::{ArtifactName, Lane, LogStream, Progress, TaskError, TaskId, TaskState, UploadId, Usage, Warning};
+use mecapy_model::{ArtifactName, Lane, LogStream, TaskError, TaskId, TaskState, UploadId, Usage, Warning};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// A preview: everything that a computation left, in one answer.
 #[derive(Debug, Deserialize)]
-pub struct PreviewAnswer {
+pub(crate) struct PreviewAnswer {
     pub state: TaskState,
     #[serde(default)]
     pub result: Option<Box<RawValue>>,
@@ -30,7 +30,7 @@ pub struct PreviewAnswer {
 
 /// An artifact inside a preview's answer.
 #[derive(Debug, Deserialize)]
-pub struct InlineArtifact {
+pub(crate) struct InlineArtifact {
     pub name: ArtifactName,
     pub content_type: String,
     pub base64: String,
@@ -38,7 +38,7 @@ pub struct InlineArtifact {
 
 /// A task as the server shows it.
 #[derive(Debug, Deserialize)]
-pub struct TaskAnswer {
+pub(crate) struct TaskAnswer {
     pub id: TaskId,
     #[serde(default)]
     pub name: Option<String>,
@@ -46,8 +46,6 @@ pub struct TaskAnswer {
     pub lane: Lane,
     #[serde(default)]
     pub queue_position: Option<u64>,
-    #[serde(default)]
-    pub progress: Option<Progress>,
     #[serde(default)]
     pub seed: Option<u64>,
     #[serde(default)]
@@ -60,7 +58,7 @@ pub struct TaskAnswer {
 
 /// The result of a task that has ended.
 #[derive(Debug, Deserialize)]
-pub struct ResultAnswer {
+pub(crate) struct ResultAnswer {
     pub state: TaskState,
     #[serde(default)]
     pub result: Option<Box<RawValue>>,
@@ -70,7 +68,7 @@ pub struct ResultAnswer {
 
 /// A piece of a task's log.
 #[derive(Debug, Deserialize)]
-pub struct LogPage {
+pub(crate) struct LogPage {
     pub entries: Vec<LogEntry>,
     pub next_index: u64,
     /// The task has ended, and nothing will be added.
@@ -78,7 +76,7 @@ pub struct LogPage {
 }
 
 #[derive(Debug, Deserialize, Serialize)]
-pub struct LogEntry {
+pub(crate) struct LogEntry {
     pub index: u64,
     pub at: String,
     pub stream: LogStream,
@@ -87,7 +85,7 @@ pub struct LogEntry {
 
 /// A stored artifact; `url` is signed and needs no other credentials.
 #[derive(Debug, Deserialize)]
-pub struct ArtifactAnswer {
+pub(crate) struct ArtifactAnswer {
     pub name: ArtifactName,
     pub size_bytes: u64,
     pub sha256: String,
@@ -96,12 +94,12 @@ pub struct ArtifactAnswer {
 }
 
 #[derive(Debug, Deserialize)]
-pub struct UploadAnswer {
+pub(crate) struct UploadAnswer {
     pub upload_id: UploadId,
 }
 
 #[derive(Debug, Deserialize)]
-pub struct ModuleAnswer {
+pub(crate) struct ModuleAnswer {
     pub module: mecapy_model::Digest,
     #[serde(default)]
     pub warnings: Vec<Warning>,
@@ -109,7 +107,7 @@ pub struct ModuleAnswer {
 
 /// `GET /`: what is running there.
 #[derive(Debug, Deserialize)]
-pub struct ServerAnswer {
+pub(crate) struct ServerAnswer {
     pub name: String,
     pub version: String,
 }

@@ -2,7 +2,7 @@
 
 use super::{Client, ClientError};
 use mecapy_model::{LogStream, Progress, TaskId, TaskState};
-use reqwest::{Response, header};
+use reqwest::Response;
 use serde::Deserialize;
 use std::{collections::VecDeque, time::Duration};
 
@@ -18,7 +18,7 @@ const EVENT_BYTES_MAX: usize = 8 << 20;
 
 /// Something that happened to a task.
 #[derive(Debug, Clone, PartialEq)]
-pub enum TaskEvent {
+pub(crate) enum TaskEvent {
     State { state: TaskState },
     Progress(Progress),
     Log { stream: LogStream, text: String },
@@ -27,7 +27,7 @@ pub enum TaskEvent {
 
 /// What following a task brings next.
 #[derive(Debug)]
-pub enum Followed {
+pub(crate) enum Followed {
     Event {
         event: TaskEvent,
         received: ServerSentEvent,
@@ -41,7 +41,7 @@ pub enum Followed {
 }
 
 /// The events of one task, from its first.
-pub struct TaskEvents<'c> {
+pub(crate) struct TaskEvents<'c> {
     client: &'c Client,
     task: TaskId,
     last_event_id: Option<String>,
@@ -54,7 +54,7 @@ pub struct TaskEvents<'c> {
 }
 
 impl<'c> TaskEvents<'c> {
-    pub fn new(client: &'c Client, task: TaskId) -> Self {
+    pub(crate) fn new(client: &'c Client, task: TaskId) -> Self {
         Self {
             client,
             task,
@@ -69,7 +69,7 @@ impl<'c> TaskEvents<'c> {
     }
 
     /// Waits for the next. Cancelling the wait loses nothing that was received.
-    pub async fn next(&mut self) -> Result<Followed, ClientError> {
+    pub(crate) async fn next(&mut self) -> Result<Followed, ClientError> {
         loop {
             while let Some(received) = self.received.pop_front() {
                 if let Some(event) = received.task_event() {
@@ -135,7 +135,7 @@ impl<'c> TaskEvents<'c> {
 
 /// One event as it was sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ServerSentEvent {
+pub(crate) struct ServerSentEvent {
     pub id: Option<String>,
     pub event: String,
     pub data: String,

@@ -8,13 +8,12 @@ mod events;
 mod problem;
 mod uploads;
 
-pub use answers::{
+pub(crate) use answers::{
     ArtifactAnswer, InlineArtifact, LogEntry, LogPage, ModuleAnswer, PreviewAnswer, ResultAnswer, ServerAnswer,
     TaskAnswer, UploadAnswer,
 };
-pub use events::{Followed, ServerSentEvent, TaskEvent, TaskEvents};
-pub use problem::{ClientError, Problem};
-pub use uploads::BytesSent;
+pub(crate) use events::{Followed, ServerSentEvent, TaskEvent, TaskEvents};
+pub(crate) use problem::{ClientError, Problem};
 
 use mecapy_model::TaskId;
 use reqwest::{Method, RequestBuilder, Response, header};
@@ -29,7 +28,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// A preview runs for 5 s at most, and may wait its turn before.
 const PREVIEW_TIMEOUT: Duration = Duration::from_secs(90);
 /// Longest wait that the server is asked for in one request, seconds (the contract allows 60).
-pub const RESULT_WAIT_S_MAX: u64 = 30;
+pub(crate) const RESULT_WAIT_S_MAX: u64 = 30;
 /// The largest answer that is read: a result, its logs and its artifacts in one preview.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// Tries to submit a task where the network or the server fails for a moment.
@@ -38,11 +37,11 @@ const SUBMIT_RETRY_WAIT: Duration = Duration::from_millis(300);
 
 /// A secret that authenticates requests; it is never shown.
 #[derive(Clone)]
-pub struct Token(String);
+pub(crate) struct Token(String);
 
 impl Token {
     /// The token in `text`, white space around it aside; `None` where there is nothing else.
-    pub fn new(text: &str) -> Option<Self> {
+    pub(crate) fn new(text: &str) -> Option<Self> {
         let text = text.trim();
         (!text.is_empty()).then(|| Self(text.to_owned()))
     }
@@ -56,7 +55,7 @@ impl fmt::Debug for Token {
 
 /// An answer as it was sent and as it was understood.
 #[derive(Debug)]
-pub struct Answer<T> {
+pub(crate) struct Answer<T> {
     /// The whole answer: numbers, order and unknown fields as they came.
     pub text: Box<RawValue>,
     pub value: T,
@@ -64,7 +63,7 @@ pub struct Answer<T> {
 
 /// A client of one server.
 #[derive(Debug, Clone)]
-pub struct Client {
+pub(crate) struct Client {
     http: reqwest::Client,
     /// Without a slash at its end.
     base_url: String,
@@ -73,7 +72,7 @@ pub struct Client {
 
 impl Client {
     /// A client of the server at `base_url` (`http://…` or `https://…`). Connects to nothing yet.
-    pub fn new(base_url: &str, token: Option<&Token>) -> Result<Self, ClientError> {
+    pub(crate) fn new(base_url: &str, token: Option<&Token>) -> Result<Self, ClientError> {
         let base_url = base_url.trim_end_matches('/').to_owned();
         let wrong = || ClientError::Address { url: base_url.clone() };
         let url: reqwest::Url = base_url.parse().map_err(|_| wrong())?;
@@ -102,32 +101,36 @@ impl Client {
         Ok(Self { http, base_url, authorization })
     }
 
-    pub fn base_url(&self) -> &str {
+    pub(crate) fn base_url(&self) -> &str {
         &self.base_url
     }
 
     /// `GET /`: what answers there; needs no credentials.
-    pub async fn server(&self) -> Result<ServerAnswer, ClientError> {
+    pub(crate) async fn server(&self) -> Result<ServerAnswer, ClientError> {
         Ok(self.answer::<ServerAnswer>(self.request(Method::GET, "/").timeout(CONNECT_TIMEOUT)).await?.value)
     }
 
     /// Whether the server says that it is ready for work.
-    pub async fn ready(&self) -> Result<(), ClientError> {
+    pub(crate) async fn ready(&self) -> Result<(), ClientError> {
         self.send(self.request(Method::GET, "/ready").timeout(CONNECT_TIMEOUT)).await.map(drop)
     }
 
     /// Who the credentials belong to.
-    pub async fn me(&self) -> Result<Box<RawValue>, ClientError> {
+    pub(crate) async fn me(&self) -> Result<Box<RawValue>, ClientError> {
         Ok(self.answer::<serde::de::IgnoredAny>(self.get("/v1/me")).await?.text)
     }
 
-    pub async fn preview(&self, body: &RawValue) -> Result<Answer<PreviewAnswer>, ClientError> {
+    pub(crate) async fn preview(&self, body: &RawValue) -> Result<Answer<PreviewAnswer>, ClientError> {
         let request = json_body(self.request(Method::POST, "/v1/preview"), body).timeout(PREVIEW_TIMEOUT);
         self.answer(request).await
     }
 
     /// Submits a task; the idempotency key makes it safe to try again where the answer was lost.
-    pub async fn submit(&self, body: &RawValue, idempotency_key: &str) -> Result<Answer<TaskAnswer>, ClientError> {
+    pub(crate) async fn submit(
+        &self,
+        body: &RawValue,
+        idempotency_key: &str,
+    ) -> Result<Answer<TaskAnswer>, ClientError> {
         let mut tried = 1;
         loop {
             let request = json_body(self.request(Method::POST, "/v1/tasks"), body);
@@ -142,12 +145,12 @@ impl Client {
         }
     }
 
-    pub async fn task(&self, id: TaskId) -> Result<Answer<TaskAnswer>, ClientError> {
+    pub(crate) async fn task(&self, id: TaskId) -> Result<Answer<TaskAnswer>, ClientError> {
         self.answer(self.get(&format!("/v1/tasks/{id}"))).await
     }
 
     /// The result; waits up to `wait_s` seconds (at most [`RESULT_WAIT_S_MAX`]). `None` while the task goes on.
-    pub async fn result(&self, id: TaskId, wait_s: u64) -> Result<Option<Answer<ResultAnswer>>, ClientError> {
+    pub(crate) async fn result(&self, id: TaskId, wait_s: u64) -> Result<Option<Answer<ResultAnswer>>, ClientError> {
         let wait_s = wait_s.min(RESULT_WAIT_S_MAX);
         let request = self.request(Method::GET, &format!("/v1/tasks/{id}/result?wait={wait_s}"));
         match self.answer(request.timeout(ANSWER_TIMEOUT + Duration::from_secs(wait_s))).await {
@@ -158,27 +161,27 @@ impl Client {
     }
 
     /// The log from entry `since` on, or a first part of it.
-    pub async fn logs(&self, id: TaskId, since: u64) -> Result<LogPage, ClientError> {
+    pub(crate) async fn logs(&self, id: TaskId, since: u64) -> Result<LogPage, ClientError> {
         Ok(self.answer::<LogPage>(self.get(&format!("/v1/tasks/{id}/logs?since={since}"))).await?.value)
     }
 
     /// Asks for the task to stop; it may take a moment to do so.
-    pub async fn cancel(&self, id: TaskId) -> Result<(), ClientError> {
+    pub(crate) async fn cancel(&self, id: TaskId) -> Result<(), ClientError> {
         let request = self.request(Method::POST, &format!("/v1/tasks/{id}/cancel"));
         self.send(request.timeout(ANSWER_TIMEOUT)).await.map(drop)
     }
 
-    pub async fn artifacts(&self, id: TaskId) -> Result<Vec<ArtifactAnswer>, ClientError> {
+    pub(crate) async fn artifacts(&self, id: TaskId) -> Result<Vec<ArtifactAnswer>, ClientError> {
         Ok(self.answer::<Vec<ArtifactAnswer>>(self.get(&format!("/v1/tasks/{id}/artifacts"))).await?.value)
     }
 
     /// The events of a task from its first, live until it has ended.
-    pub fn events(&self, id: TaskId) -> TaskEvents<'_> {
+    pub(crate) fn events(&self, id: TaskId) -> TaskEvents<'_> {
         TaskEvents::new(self, id)
     }
 
     /// Hands an artifact's bytes to `write` as they arrive, and checks them against what was announced.
-    pub async fn download(
+    pub(crate) async fn download(
         &self,
         artifact: &ArtifactAnswer,
         mut write: impl FnMut(&[u8]) -> std::io::Result<()>,
@@ -277,7 +280,7 @@ impl Client {
 }
 
 /// Whether `base_url` names this machine, so that a key in a local file may be sent there.
-pub fn is_local(base_url: &str) -> bool {
+pub(crate) fn is_local(base_url: &str) -> bool {
     base_url.parse().is_ok_and(|url| is_loopback(&url))
 }
 

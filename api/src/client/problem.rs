@@ -8,7 +8,7 @@ const QUOTED_CHARS_MAX: usize = 300;
 
 /// Why a request brought no answer that can be used.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+pub(crate) enum ClientError {
     #[error("{url:?} is not a server's address: it begins with http:// or https://")]
     Address { url: String },
     #[error("the token holds characters that can't be sent")]
@@ -33,12 +33,12 @@ pub enum ClientError {
 
 impl ClientError {
     /// Whether nothing answered at all.
-    pub fn is_unreachable(&self) -> bool {
+    pub(crate) fn is_unreachable(&self) -> bool {
         matches!(self, ClientError::Unreachable { .. })
     }
 
     /// Whether the same request could succeed a moment later.
-    pub fn is_passing(&self) -> bool {
+    pub(crate) fn is_passing(&self) -> bool {
         match self {
             ClientError::Unreachable { .. } | ClientError::TimedOut { .. } => true,
             ClientError::Refused(problem) => matches!(problem.status, 429 | 502 | 503 | 504),
@@ -50,7 +50,7 @@ impl ClientError {
 /// RFC 9457 problem details.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Problem {
+pub(crate) struct Problem {
     #[serde(rename = "type")]
     pub kind: String,
     pub title: String,
@@ -65,7 +65,7 @@ pub struct Problem {
 
 impl Problem {
     /// Reads an answer with an error status, whoever wrote it.
-    pub fn from_answer(status: u16, retry_after_s: Option<u64>, body: &[u8]) -> Self {
+    pub(crate) fn from_answer(status: u16, retry_after_s: Option<u64>, body: &[u8]) -> Self {
         match serde_json::from_slice::<Problem>(body) {
             Ok(problem) if !problem.title.is_empty() => Problem { status, retry_after_s, ..problem },
             _ => {
@@ -77,7 +77,7 @@ impl Problem {
     }
 
     /// Faults that were found before anything was sent.
-    pub fn of_faults(errors: Vec<Fault>) -> Self {
+    pub(crate) fn of_faults(errors: Vec<Fault>) -> Self {
         let detail = match errors.as_slice() {
             [only] => only.message.clone(),
             all => format!("there are {} faults", all.len()),
@@ -87,7 +87,7 @@ impl Problem {
     }
 
     /// Anything else, in the same form for programs.
-    pub fn of_error(error: &anyhow::Error) -> Self {
+    pub(crate) fn of_error(error: &anyhow::Error) -> Self {
         let causes: Vec<_> = error.chain().skip(1).map(ToString::to_string).collect();
         Problem {
             kind: "about:blank".into(),
@@ -98,7 +98,7 @@ impl Problem {
     }
 
     /// One line that says what happened.
-    pub fn headline(&self) -> String {
+    pub(crate) fn headline(&self) -> String {
         match (self.detail.as_str(), self.retry_after_s) {
             ("", _) => self.title.clone(),
             (detail, Some(seconds)) => format!("{}: {detail} (try again in {seconds} s)", self.title),

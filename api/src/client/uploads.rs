@@ -14,11 +14,16 @@ const MODULE_TIMEOUT: Duration = Duration::from_secs(120);
 const CHUNK_BYTES: usize = 256 << 10;
 
 /// Told the bytes of each chunk as it is handed to the network.
-pub type BytesSent = Arc<dyn Fn(u64) + Send + Sync>;
+pub(crate) type BytesSent = Arc<dyn Fn(u64) + Send + Sync>;
 
 impl Client {
     /// Sends one file, which is read as it goes.
-    pub async fn upload(&self, name: &ArtifactName, path: &Path, sent: BytesSent) -> Result<UploadId, ClientError> {
+    pub(crate) async fn upload(
+        &self,
+        name: &ArtifactName,
+        path: &Path,
+        sent: BytesSent,
+    ) -> Result<UploadId, ClientError> {
         let unreadable = |source| ClientError::File { path: path.display().to_string(), source };
         let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
         let metadata = file.metadata().await.map_err(unreadable)?;
@@ -38,7 +43,7 @@ impl Client {
     }
 
     /// Sends a WASI module.
-    pub async fn upload_module(&self, wasm: Vec<u8>) -> Result<ModuleAnswer, ClientError> {
+    pub(crate) async fn upload_module(&self, wasm: Vec<u8>) -> Result<ModuleAnswer, ClientError> {
         let request = self.request(Method::POST, "/v1/modules").header(header::CONTENT_TYPE, "application/wasm");
         Ok(self.answer::<ModuleAnswer>(request.body(wasm).timeout(MODULE_TIMEOUT)).await?.value)
     }

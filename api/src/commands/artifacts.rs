@@ -12,11 +12,11 @@ use std::{
 };
 
 /// Where artifacts go when no folder is named.
-pub const OUT_FOLDER_DEFAULT: &str = "mecapy-out";
+pub(crate) const OUT_FOLDER_DEFAULT: &str = "mecapy-out";
 
 /// An artifact, and where it was written, if it was.
 #[derive(Debug, Clone, Serialize)]
-pub struct SavedArtifact {
+pub(crate) struct SavedArtifact {
     pub name: ArtifactName,
     pub content_type: String,
     pub size_bytes: u64,
@@ -26,18 +26,18 @@ pub struct SavedArtifact {
 
 /// A folder for artifacts, made when the first is written. A link in it that leads elsewhere is not followed.
 #[derive(Debug)]
-pub struct OutFolder {
+pub(crate) struct OutFolder {
     path: PathBuf,
     dir: Option<Dir>,
 }
 
 impl OutFolder {
-    pub fn new(path: Option<&Path>) -> Self {
+    pub(crate) fn new(path: Option<&Path>) -> Self {
         Self { path: path.unwrap_or(Path::new(OUT_FOLDER_DEFAULT)).to_owned(), dir: None }
     }
 
     /// Writes one file, over an earlier one of that name.
-    pub fn save(&mut self, name: &ArtifactName, content_type: &str, bytes: &[u8]) -> Result<SavedArtifact> {
+    pub(crate) fn save(&mut self, name: &ArtifactName, content_type: &str, bytes: &[u8]) -> Result<SavedArtifact> {
         let shown = self.path.join(name.as_str());
         let mut file = self.create(name)?;
         file.write_all(bytes).with_context(|| format!("can't write {}", shown.display()))?;
@@ -50,7 +50,7 @@ impl OutFolder {
     }
 
     /// Writes what a preview's answer carries.
-    pub fn save_inline(&mut self, artifacts: &[InlineArtifact]) -> Result<Vec<SavedArtifact>> {
+    pub(crate) fn save_inline(&mut self, artifacts: &[InlineArtifact]) -> Result<Vec<SavedArtifact>> {
         let save = |artifact: &InlineArtifact| {
             let bytes = base64::engine::general_purpose::STANDARD.decode(&artifact.base64);
             let bytes = bytes.with_context(|| format!("artifact {} is not base64", artifact.name.as_str()))?;
@@ -60,7 +60,7 @@ impl OutFolder {
     }
 
     /// Downloads a stored artifact.
-    pub async fn download(&mut self, client: &Client, artifact: &ArtifactAnswer) -> Result<SavedArtifact> {
+    pub(crate) async fn download(&mut self, client: &Client, artifact: &ArtifactAnswer) -> Result<SavedArtifact> {
         let mut file = self.create(&artifact.name)?;
         client.download(artifact, |chunk| file.write_all(chunk)).await?;
         let path = Some(self.path.join(artifact.name.as_str()));
@@ -85,7 +85,7 @@ impl OutFolder {
 
 impl SavedArtifact {
     /// An artifact that stays on the server.
-    pub fn of(artifact: &ArtifactAnswer) -> Self {
+    pub(crate) fn of(artifact: &ArtifactAnswer) -> Self {
         Self {
             name: artifact.name.clone(),
             content_type: artifact.content_type.clone(),

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 /// Stop tasks, queued or running
 #[derive(Debug, clap::Args)]
-pub struct CancelArguments {
+pub(crate) struct CancelArguments {
     /// Ids of tasks, as `submit` printed them
     #[arg(required = true, value_name = "ID")]
     ids: Vec<TaskId>,
@@ -33,7 +33,7 @@ struct Line<'a> {
 }
 
 /// Goes on after a task that can't be cancelled; the exit is that of the first that couldn't.
-pub async fn cancel(arguments: CancelArguments, terminal: &Terminal) -> Result<Exit> {
+pub(crate) async fn cancel(arguments: CancelArguments, terminal: &Terminal) -> Result<Exit> {
     let client = connect(&arguments.client)?;
     let mut exit = Exit::Completed;
     for id in arguments.ids {

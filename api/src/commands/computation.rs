@@ -23,7 +23,7 @@ const WASM_MAGIC: &[u8] = b"\0asm";
 
 /// What is computed, shared by `run`, `preview` and `submit`.
 #[derive(Debug, clap::Args)]
-pub struct ComputationFlags {
+pub(crate) struct ComputationFlags {
     /// Python source or WASI module; - reads Python from the standard input
     #[arg(value_name = "FILE")]
     program: PathBuf,
@@ -58,7 +58,7 @@ pub struct ComputationFlags {
 
 /// `name=path`, or a path whose last part is the name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileFlag {
+pub(crate) struct FileFlag {
     pub name: ArtifactName,
     pub path: PathBuf,
 }
@@ -81,14 +81,14 @@ impl FromStr for FileFlag {
 
 /// What to run, read from its file.
 #[derive(Debug)]
-pub enum ProgramFile {
+pub(crate) enum ProgramFile {
     Python { source: SourceText, entry: Option<String> },
     Wasm { bytes: Vec<u8> },
 }
 
 /// A computation, read whole; its input files are named but not opened.
 #[derive(Debug)]
-pub struct Computation {
+pub(crate) struct Computation {
     pub program: ProgramFile,
     pub inputs: Box<RawValue>,
     pub files: Vec<FileFlag>,
@@ -99,7 +99,7 @@ pub struct Computation {
 
 /// The part of a request that a preview and a task share.
 #[derive(Debug, Serialize)]
-pub struct ComputationBody<'a> {
+pub(crate) struct ComputationBody<'a> {
     pub code: &'a Code,
     pub inputs: &'a RawValue,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -114,7 +114,7 @@ pub struct ComputationBody<'a> {
 
 impl ComputationFlags {
     /// Reads the program and the inputs.
-    pub fn load(self) -> Result<Computation, Misuse> {
+    pub(crate) fn load(self) -> Result<Computation, Misuse> {
         if self.program == Path::new("-") && self.inputs.as_deref() == Some("-") {
             return Err(Misuse::new("the program and --inputs can't both come from the standard input"));
         }
@@ -133,7 +133,7 @@ impl ComputationFlags {
 
 impl Computation {
     /// The Python source, for showing faults in it.
-    pub fn source_text(&self) -> Option<&SourceText> {
+    pub(crate) fn source_text(&self) -> Option<&SourceText> {
         match &self.program {
             ProgramFile::Python { source, .. } => Some(source),
             ProgramFile::Wasm { .. } => None,
@@ -141,7 +141,7 @@ impl Computation {
     }
 
     /// The request body for this computation with what was uploaded for it.
-    pub fn body<'a>(&'a self, code: &'a Code, files: BTreeMap<String, UploadId>) -> ComputationBody<'a> {
+    pub(crate) fn body<'a>(&'a self, code: &'a Code, files: BTreeMap<String, UploadId>) -> ComputationBody<'a> {
         let Self { limits, seed, non_finite, .. } = *self;
         ComputationBody { code, inputs: &self.inputs, files, limits, seed, non_finite }
     }
@@ -205,8 +205,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         fs::write(&path, bytes).unwrap();
-        let given = ["mecapy", path.to_str().unwrap()].iter().chain(arguments).copied();
-        Cli::parse_from(given).computation.load()
+        let program = ["mecapy", path.to_str().unwrap()];
+        Cli::parse_from(program.iter().chain(arguments)).computation.load()
     }
 
     #[test]

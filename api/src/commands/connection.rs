@@ -11,19 +11,19 @@ use mecapy_model::{Code, UploadId};
 use std::{collections::BTreeMap, fs, sync::Arc};
 
 /// A client of the server that the flags name.
-pub fn connect(flags: &ClientFlags) -> Result<Client> {
+pub(crate) fn connect(flags: &ClientFlags) -> Result<Client> {
     let token = flags.connection.token(flags.data_dir())?;
     Ok(Client::new(flags.connection.url(), token.as_ref())?)
 }
 
 /// What a request refers to, once it is on the server.
-pub struct Sent {
+pub(crate) struct Sent {
     pub code: Code,
     pub files: BTreeMap<String, UploadId>,
 }
 
 /// Sends the module and the input files, with a progress bar.
-pub async fn send_parts(client: &Client, computation: &Computation, terminal: &Terminal) -> Result<Sent> {
+pub(crate) async fn send_parts(client: &Client, computation: &Computation, terminal: &Terminal) -> Result<Sent> {
     let code = match &computation.program {
         ProgramFile::Python { source, entry } => Code::Python { source: source.text.clone(), entry: entry.clone() },
         ProgramFile::Wasm { bytes } => Code::Wasm { module: send_module(client, bytes, terminal).await? },

@@ -6,7 +6,7 @@ use mecapy_model::{ErrorKind, TaskState};
 use std::process::ExitCode;
 
 /// Shown at the end of `--help`.
-pub const EXIT_CODES_HELP: &str = "\
+pub(crate) const EXIT_CODES_HELP: &str = "\
 Exit codes:
    0  completed
    1  the computation failed (or `doctor` found something that must be mended)
@@ -20,7 +20,7 @@ Exit codes:
 /// Why the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Exit {
+pub(crate) enum Exit {
     Completed = 0,
     Failed = 1,
     Misuse = 2,
@@ -33,7 +33,7 @@ pub enum Exit {
 
 impl Exit {
     /// The exit for a computation that ended.
-    pub fn of_computation(state: TaskState, error: Option<ErrorKind>) -> Self {
+    pub(crate) fn of_computation(state: TaskState, error: Option<ErrorKind>) -> Self {
         match (state, error) {
             (TaskState::Completed, _) => Exit::Completed,
             (TaskState::Cancelled, _) | (_, Some(ErrorKind::Cancelled)) => Exit::Cancelled,
@@ -46,7 +46,7 @@ impl Exit {
     }
 
     /// The exit for a command that could not do its work.
-    pub fn of_error(error: &anyhow::Error) -> Self {
+    pub(crate) fn of_error(error: &anyhow::Error) -> Self {
         for cause in error.chain() {
             if cause.is::<Misuse>() {
                 return Exit::Misuse;

@@ -20,7 +20,7 @@ use std::{
 };
 
 /// How a task's end is shown.
-pub struct FollowOptions<'a> {
+pub(crate) struct FollowOptions<'a> {
     /// Download artifacts into this folder; without it they are listed.
     pub out: Option<PathBuf>,
     /// What the task's line numbers count in, where it is known.
@@ -28,7 +28,12 @@ pub struct FollowOptions<'a> {
 }
 
 /// Shows the task live until it has ended, then its result. Ctrl-C leaves the task alone.
-pub async fn follow(client: &Client, id: TaskId, options: &FollowOptions<'_>, terminal: &Terminal) -> Result<Exit> {
+pub(crate) async fn follow(
+    client: &Client,
+    id: TaskId,
+    options: &FollowOptions<'_>,
+    terminal: &Terminal,
+) -> Result<Exit> {
     let mut interrupt = Interrupt::listen()?;
     let bar = terminal.fraction_bar();
     let mut events = client.events(id);
@@ -60,7 +65,7 @@ pub async fn follow(client: &Client, id: TaskId, options: &FollowOptions<'_>, te
 }
 
 /// Waits for the end without showing the way there.
-pub async fn wait_quietly(
+pub(crate) async fn wait_quietly(
     client: &Client,
     id: TaskId,
     (options, at_most): (&FollowOptions<'_>, Option<Duration>),
@@ -174,7 +179,7 @@ fn show_event(event: &TaskEvent, bar: &ProgressBar, terminal: &Terminal) {
 }
 
 /// A guest's stdout goes to stdout and its stderr to stderr, each entry on lines of its own.
-pub fn show_log(stream: LogStream, text: &str, terminal: &Terminal) {
+pub(crate) fn show_log(stream: LogStream, text: &str, terminal: &Terminal) {
     let text = neutralise(text);
     let text = text.strip_suffix('\n').unwrap_or(&text);
     match stream {

@@ -13,7 +13,7 @@ const INPUTS_BYTES_MAX: u64 = 64 << 20;
 
 /// `name=value`; the value is JSON where it reads as JSON, else text.
 #[derive(Debug, Clone)]
-pub struct InputFlag {
+pub(crate) struct InputFlag {
     pub name: String,
     pub value: Box<RawValue>,
 }
@@ -35,7 +35,7 @@ impl FromStr for InputFlag {
 }
 
 /// The inputs as one JSON object, every value written as the user wrote it.
-pub fn combine(document: Option<&str>, flags: &[InputFlag]) -> Result<Box<RawValue>, Misuse> {
+pub(crate) fn combine(document: Option<&str>, flags: &[InputFlag]) -> Result<Box<RawValue>, Misuse> {
     let text = document.map(read_document).transpose()?.unwrap_or_else(|| "{}".to_owned());
     let members =
         object_members(&text).map_err(|error| Misuse::new(format!("--inputs must be one JSON object: {error}")))?;

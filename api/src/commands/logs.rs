@@ -20,7 +20,7 @@ const FOLLOW_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Show what a task printed: its stdout on stdout, its stderr on stderr
 #[derive(Debug, clap::Args)]
-pub struct LogsArguments {
+pub(crate) struct LogsArguments {
     /// The task's id, as `submit` printed it
     id: TaskId,
     /// Go on until the task has ended
@@ -33,7 +33,7 @@ pub struct LogsArguments {
     client: ClientFlags,
 }
 
-pub async fn logs(arguments: LogsArguments, terminal: &Terminal) -> Result<Exit> {
+pub(crate) async fn logs(arguments: LogsArguments, terminal: &Terminal) -> Result<Exit> {
     let client = connect(&arguments.client)?;
     let mut interrupt = Interrupt::listen()?;
     let LogsArguments { id, since, follow, .. } = arguments;

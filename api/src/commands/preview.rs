@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 /// Run a file on a server and show the result at once (up to 5 s of computing)
 #[derive(Debug, clap::Args)]
-pub struct PreviewArguments {
+pub(crate) struct PreviewArguments {
     #[command(flatten)]
     computation: ComputationFlags,
     /// Folder for artifacts [default: mecapy-out, where there are any]
@@ -26,7 +26,7 @@ pub struct PreviewArguments {
     client: ClientFlags,
 }
 
-pub async fn preview(arguments: PreviewArguments, terminal: &Terminal) -> Result<Exit> {
+pub(crate) async fn preview(arguments: PreviewArguments, terminal: &Terminal) -> Result<Exit> {
     let computation = arguments.computation.load()?;
     let client = connect(&arguments.client)?;
     let mut interrupt = Interrupt::listen()?;

@@ -7,10 +7,10 @@ use mecapy_model::Fault;
 /// The command line asks for something that can't be done.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Misuse(String);
+pub(crate) struct Misuse(String);
 
 impl Misuse {
-    pub fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }
 }
@@ -18,26 +18,26 @@ impl Misuse {
 /// A computation that was not accepted, with the source that the faults point into where there is one.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.problem.headline())]
-pub struct Refusal {
+pub(crate) struct Refusal {
     pub problem: Problem,
     pub source_text: Option<SourceText>,
 }
 
 /// A Python source, and what the user calls it.
 #[derive(Debug, Clone)]
-pub struct SourceText {
+pub(crate) struct SourceText {
     pub name: String,
     pub text: String,
 }
 
 impl Refusal {
     /// What this process found itself.
-    pub fn of_faults(faults: Vec<Fault>, source_text: Option<SourceText>) -> Self {
+    pub(crate) fn of_faults(faults: Vec<Fault>, source_text: Option<SourceText>) -> Self {
         Self { problem: Problem::of_faults(faults), source_text }
     }
 
     /// Puts the source beside a server's 422, so that its faults can be shown in it; other errors stay as they are.
-    pub fn with_source(error: ClientError, source_text: Option<&SourceText>) -> anyhow::Error {
+    pub(crate) fn with_source(error: ClientError, source_text: Option<&SourceText>) -> anyhow::Error {
         match error {
             ClientError::Refused(problem) if problem.status == 422 => {
                 Refusal { problem: *problem, source_text: source_text.cloned() }.into()

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 /// The whole of what is known at the end; with `--json` this is the document on stdout.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<TaskId>,
     pub state: TaskState,
@@ -28,7 +28,7 @@ pub struct Report {
 
 /// What the guest printed.
 #[derive(Debug, Serialize)]
-pub struct Output {
+pub(crate) struct Output {
     pub stdout: String,
     pub stderr: String,
     pub stdout_truncated: bool,
@@ -36,14 +36,14 @@ pub struct Output {
 
 /// Whether the guest's output has been shown while it ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
+pub(crate) enum Shown {
     Live,
     NotYet,
 }
 
 impl Report {
     /// Shows it, and answers the exit it stands for. `source` is what the user's line numbers count in.
-    pub fn show(&self, terminal: &Terminal, source: Option<&SourceText>, output: Shown) -> Exit {
+    pub(crate) fn show(&self, terminal: &Terminal, source: Option<&SourceText>, output: Shown) -> Exit {
         match terminal.format {
             Format::Json => terminal.print_json(self),
             Format::Human => self.show_to_people(terminal, source, output),

@@ -19,7 +19,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 /// Hand a file to a server's queue, and print the task's id
 #[derive(Debug, clap::Args)]
-pub struct SubmitArguments {
+pub(crate) struct SubmitArguments {
     #[command(flatten)]
     computation: ComputationFlags,
     /// Wait for the end, and show the result
@@ -67,7 +67,7 @@ struct TaskBody<'a> {
     labels: BTreeMap<&'a str, &'a str>,
 }
 
-pub async fn submit(mut arguments: SubmitArguments, terminal: &Terminal) -> Result<Exit> {
+pub(crate) async fn submit(mut arguments: SubmitArguments, terminal: &Terminal) -> Result<Exit> {
     if arguments.out.is_some() && !arguments.wait && !arguments.watch {
         return Err(Misuse::new("--out needs --wait or --watch: there are no artifacts before the end").into());
     }

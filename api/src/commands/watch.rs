@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 /// Follow a task to its end: progress, log, result. Ctrl-C stops watching and leaves the task alone
 #[derive(Debug, clap::Args)]
-pub struct WatchArguments {
+pub(crate) struct WatchArguments {
     /// The task's id, as `submit` printed it
     id: TaskId,
     /// Download artifacts into this folder
@@ -23,7 +23,7 @@ pub struct WatchArguments {
     client: ClientFlags,
 }
 
-pub async fn watch(arguments: WatchArguments, terminal: &Terminal) -> Result<Exit> {
+pub(crate) async fn watch(arguments: WatchArguments, terminal: &Terminal) -> Result<Exit> {
     let client = connect(&arguments.client)?;
     follow(&client, arguments.id, &FollowOptions { out: arguments.out, source: None }, terminal).await
 }

@@ -16,7 +16,7 @@ const TOKEN_FILE_BYTES_MAX: u64 = 64 << 10;
 /// Which server, and with what credentials.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Server")]
-pub struct ConnectionFlags {
+pub(crate) struct ConnectionFlags {
     /// The server's address [default: http://127.0.0.1:8000]
     #[arg(long, env = "MECAPY_API_URL", value_name = "URL")]
     pub url: Option<String>,
@@ -30,7 +30,7 @@ pub struct ConnectionFlags {
 
 /// The same for commands that know no other place.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct ClientFlags {
+pub(crate) struct ClientFlags {
     #[command(flatten)]
     pub connection: ConnectionFlags,
     /// Where a server on this machine keeps its data, for its key [default: ./mecapy-data]
@@ -41,7 +41,7 @@ pub struct ClientFlags {
 /// The token could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error("can't read the token file {}", path.display())]
-pub struct TokenFileError {
+pub(crate) struct TokenFileError {
     path: PathBuf,
     #[source]
     source: io::Error,
@@ -49,18 +49,18 @@ pub struct TokenFileError {
 
 impl ClientFlags {
     /// Where the server's data would be, for its key.
-    pub fn data_dir(&self) -> &Path {
+    pub(crate) fn data_dir(&self) -> &Path {
         self.data_dir.as_deref().unwrap_or(Path::new("mecapy-data"))
     }
 }
 
 impl ConnectionFlags {
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         self.url.as_deref().unwrap_or(URL_DEFAULT)
     }
 
     /// The token that was given; else the admin key in `data_dir`, which is sent to this machine alone.
-    pub fn token(&self, data_dir: &Path) -> Result<Option<Token>, TokenFileError> {
+    pub(crate) fn token(&self, data_dir: &Path) -> Result<Option<Token>, TokenFileError> {
         if let Some(token) = &self.token {
             return Ok(Token::new(token));
         }
@@ -77,14 +77,14 @@ impl ConnectionFlags {
 
 /// Whether the user's environment allows colours: `NO_COLOR` is not set, and the terminal is not a dumb one.
 #[expect(clippy::disallowed_methods, reason = "the environment is read in this folder")]
-pub fn colours_allowed() -> bool {
+pub(crate) fn colours_allowed() -> bool {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     !refused && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// The socket of the Docker engine that the user's environment names, or the usual one.
 #[expect(clippy::disallowed_methods, reason = "the environment is read in this folder")]
-pub fn docker_socket() -> PathBuf {
+pub(crate) fn docker_socket() -> PathBuf {
     let host = std::env::var_os("DOCKER_HOST").and_then(|host| host.into_string().ok());
     let named = host.as_deref().and_then(|host| host.strip_prefix("unix://"));
     PathBuf::from(named.unwrap_or("/var/run/docker.sock"))

@@ -8,7 +8,7 @@ mod layer;
 mod places;
 mod settings;
 
-pub use client::{ClientFlags, ConnectionFlags, TokenFileError, colours_allowed, docker_socket};
+pub(crate) use client::{ClientFlags, ConnectionFlags, colours_allowed, docker_socket};
 pub use layer::Layer;
-pub use places::PlaceFlags;
+pub(crate) use places::PlaceFlags;
 pub use settings::{ConfigError, LogFormat, RequestLimits, SandboxSettings, Settings};

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// Where interpreter images are.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Places")]
-pub struct PlaceFlags {
+pub(crate) struct PlaceFlags {
     /// Interpreter images and compiled modules are kept here [default: the user's cache folder]
     #[arg(long, env = "MECAPY_CACHE_DIR", value_name = "DIR")]
     cache_dir: Option<PathBuf>,
@@ -16,7 +16,7 @@ pub struct PlaceFlags {
 }
 
 impl PlaceFlags {
-    pub fn cache_dir(&self) -> Result<PathBuf, ConfigError> {
+    pub(crate) fn cache_dir(&self) -> Result<PathBuf, ConfigError> {
         Settings::cache_dir(Layer {
             cache_dir: self.cache_dir.clone(),
             config: self.config.clone(),

@@ -3,12 +3,43 @@
 use super::problem::ProblemBody;
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    openapi::{
+        ContentBuilder, PathItem, Ref, RefOr, Response, ResponseBuilder,
+        path::Operation,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
 };
 
 /// The document's head; routes add themselves.
 pub(super) fn document() -> utoipa::openapi::OpenApi {
     Head::openapi()
+}
+
+/// Adds to every route what every route may answer.
+pub(super) fn finish(document: &mut utoipa::openapi::OpenApi) {
+    for operation in document.paths.paths.values_mut().flat_map(operations) {
+        let guarded = operation.security.is_none();
+        let responses = &mut operation.responses.responses;
+        let mut add = |status: &str, description: &str| {
+            responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(problem(description)));
+        };
+        add("default", "Any other problem");
+        if guarded {
+            add("401", "No credentials, or bad ones");
+            add("403", "This key may not do that");
+            add("429", "Too much at once: see Retry-After");
+            add("503", "Not ready: see Retry-After");
+        }
+    }
+}
+
+fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut path.get, &mut path.post, &mut path.put, &mut path.delete].into_iter().flatten()
+}
+
+fn problem(description: &str) -> Response {
+    let body = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    ResponseBuilder::new().description(description).content("application/problem+json", body).build()
 }
 
 #[derive(OpenApi)]

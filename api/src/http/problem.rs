@@ -9,7 +9,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use mecapy_model::Fault;
-use mecapy_runtime::Refused;
+use mecapy_runtime::{
+    Refused,
+    module::{self, ModuleError},
+};
 use mecapy_store::{ApiKeyError, ListError, SignatureError, StoreError, SubmitError, UploadError};
 use serde::Serialize;
 use std::{borrow::Cow, time::Duration};
@@ -145,7 +148,8 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The platform failed", detail)
     }
 
-    pub fn status(&self) -> StatusCode {
+    #[cfg(test)]
+    pub(crate) fn status(&self) -> StatusCode {
         self.status
     }
 
@@ -203,6 +207,26 @@ impl From<Refused> for Problem {
                 Problem::too_many("you have as many previews under way as one tenant may: wait for one to end", retry_after)
             }
             Refused::ShuttingDown => Problem::not_ready("the server is shutting down", RETRY_AFTER_STORE),
+        }
+    }
+}
+
+/// A module that can't be accepted.
+impl From<module::Refused> for Problem {
+    fn from(refused: module::Refused) -> Self {
+        if refused.is_other_media_type() {
+            return Problem::unsupported_media(refused.to_string());
+        }
+        Problem::fault("", refused.code(), refused.to_string())
+    }
+}
+
+impl From<ModuleError> for Problem {
+    fn from(error: ModuleError) -> Self {
+        match error {
+            ModuleError::Refused(refused) => refused.into(),
+            ModuleError::Busy => Problem::too_many("other modules are being compiled", RETRY_AFTER_QUEUE),
+            error => Problem::internal(&error),
         }
     }
 }

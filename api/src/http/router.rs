@@ -20,7 +20,9 @@ pub fn router(app: Arc<App>) -> Router {
     let streams = Streams::new(&app.limits);
     let api = Arc::new(Api { app, rates, streams });
     let guarded = guarded().layer(middleware::from_fn_with_state(Arc::clone(&api), auth::authenticate));
-    let (router, document) = OpenApiRouter::with_openapi(openapi::document()).merge(open()).merge(guarded).split_for_parts();
+    let all = OpenApiRouter::with_openapi(openapi::document()).merge(open()).merge(guarded);
+    let (router, mut document) = all.split_for_parts();
+    openapi::finish(&mut document);
     router
         .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
         .fallback(|| async { Problem::not_found("route") })

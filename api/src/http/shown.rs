@@ -200,9 +200,9 @@ pub struct UploadShown {
     #[schema(format = DateTime)]
     expires_at: String,
     /// PUT the file there, without credentials, then complete the upload; null where it has arrived.
-    pub(super) url: Option<String>,
+    url: Option<String>,
     /// What may be PUT there at most.
-    pub(super) bytes_max: Option<u64>,
+    bytes_max: Option<u64>,
 }
 
 impl UploadShown {
@@ -218,6 +218,11 @@ impl UploadShown {
             url: None,
             bytes_max: None,
         }
+    }
+
+    /// The same with where to PUT the file.
+    pub(super) fn with_url(self, url: String, bytes_max: u64) -> Self {
+        Self { url: Some(url), bytes_max: Some(bytes_max), ..self }
     }
 }
 

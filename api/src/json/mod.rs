@@ -10,5 +10,5 @@ mod value;
 
 pub use fields::{Faults, Fields};
 pub use path::Path;
-pub use scan::{DEPTH_MAX, Malformed, check};
+pub use scan::{Malformed, Reason, check};
 pub use value::{Kind, Value};

@@ -7,7 +7,6 @@ use std::fmt;
 pub enum Path<'p> {
     Root,
     Key(&'p Path<'p>, &'p str),
-    Index(&'p Path<'p>, usize),
 }
 
 impl<'p> Path<'p> {
@@ -15,18 +14,12 @@ impl<'p> Path<'p> {
     pub fn key(&'p self, name: &'p str) -> Path<'p> {
         Path::Key(self, name)
     }
-
-    /// The item `index` of the array that is here.
-    pub fn index(&'p self, index: usize) -> Path<'p> {
-        Path::Index(self, index)
-    }
 }
 
 impl fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Path::Root => Ok(()),
-            Path::Index(parent, index) => write!(f, "{parent}/{index}"),
             Path::Key(parent, name) if name.contains(['~', '/']) => {
                 write!(f, "{parent}/{}", name.replace('~', "~0").replace('/', "~1"))
             }
@@ -45,6 +38,6 @@ mod tests {
         let files = root.key("files");
         assert_eq!(root.to_string(), "");
         assert_eq!(files.key("a/b~c").to_string(), "/files/a~1b~0c");
-        assert_eq!(files.index(3).key("").to_string(), "/files/3/");
+        assert_eq!(files.key("").to_string(), "/files/");
     }
 }

@@ -4,7 +4,7 @@
 use std::{borrow::Cow, collections::HashSet};
 
 /// How deep objects and arrays may nest.
-pub const DEPTH_MAX: usize = 64;
+const DEPTH_MAX: usize = 64;
 /// Up to so many keys an object is searched from end to end; beyond, they are hashed.
 const KEYS_SEARCHED_MAX: usize = 16;
 /// So much of a key is quoted in a message, in characters.

@@ -96,28 +96,31 @@ async fn write_down(
 ) -> Result<Written, StoreError> {
     let (store, claim) = (&shared.store, &live.claim);
     if live.is_given_back() {
-        return persist(async || store.release(claim.clone()).await).await;
+        return persist(|| store.release(claim.clone())).await;
     }
     if let Some(kind) = outcome.error_kind().filter(|kind| kind.is_platform_fault())
         && let Some(backoff) = claimed.retry_after()
     {
         tracing::warn!(task.id = %claim.task, error.kind = %kind, "worker.retry: the platform failed, tried again later");
         let not_before = store.clock().now() + backoff;
-        return persist(async || store.retry_later(claim.clone(), not_before).await).await;
+        return persist(|| store.retry_later(claim.clone(), not_before)).await;
     }
     let artifacts = std::mem::take(&mut outcome.artifacts);
     let stored = match artifacts.is_empty() {
         true => Vec::new(),
-        false => persist(async || store.store_artifacts(claim, artifacts.clone()).await).await?,
+        false => persist(|| store.store_artifacts(claim, artifacts.clone())).await?,
     };
     outcome.usage.queued_ms += queued_ms(&claimed.task);
     let logs = last_logs(live, &outcome).await;
     let finish = Finish { logs, ..Finish::new(outcome, stored) };
-    persist(async || store.finish(claim.clone(), finish.clone()).await).await
+    persist(|| store.finish(claim.clone(), finish.clone())).await
 }
 
 /// Tries a write again where the store says that it may help.
-async fn persist<T>(mut write: impl AsyncFnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
+async fn persist<T, F>(mut write: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
     let mut tries = 1;
     loop {
         match write().await {

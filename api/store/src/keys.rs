@@ -156,7 +156,7 @@ impl Store {
         };
         let new = NewApiKey { tenant, name: "first admin key".to_owned(), role: Role::Admin, expires_at: None };
         let (key, secret) = self.draw_key(new);
-        let path = self.folder().admin_key_file();
+        let path = self.admin_key_file().to_owned();
         write_private(&path, format!("{}\n", secret.expose()).as_bytes())?;
         match self.insert_key(key, &secret).await {
             Ok(_) => Ok(Some(AdminKey { path, tenant, secret })),

@@ -189,11 +189,15 @@ impl Store {
     /// and the objects that its attempt stored are deleted.
     pub async fn finish(&self, claim: ClaimRef, finish: Finish) -> Result<Written, StoreError> {
         let (tenant, task, fence) = (claim.tenant, claim.task, claim.fence);
-        let stored_objects = !finish.artifacts.is_empty();
+        let stored = finish.artifacts.first().map(|artifact| artifact.key.clone());
         let ending = crate::writer::Ending::of(claim, finish, self.options(), self.now_ms());
         let written = self.write(|reply| Op::Finish(Call::new(Box::new(ending), reply))).await?;
-        if written == Written::Stale && stored_objects {
-            self.delete_attempt_objects(tenant, task, fence).await?;
+        if let (Written::Stale, Some(stored)) = (written, stored) {
+            // Of a finish that is repeated the first has recorded the objects: then they stay.
+            let recorded = self.artifacts(tenant, task).await?.unwrap_or_default();
+            if recorded.iter().all(|artifact| artifact.key != stored) {
+                self.delete_attempt_objects(tenant, task, fence).await?;
+            }
         }
         Ok(written)
     }

@@ -74,7 +74,7 @@ struct Inner {
     signer: Signer,
     keys: Keys,
     recovered: Recovered,
-    folder: Arc<DataFolder>,
+    admin_key_file: PathBuf,
     /// Held by whoever deletes objects without rows.
     sweeping: Mutex<()>,
 }
@@ -93,7 +93,7 @@ impl Store {
     /// [`StoreError::Locked`] where another process has the folder.
     pub async fn open(options: StoreOptions, clock: Arc<dyn Clock>) -> Result<Store, StoreError> {
         let options = Arc::new(options);
-        let folder = Arc::new(DataFolder::open(&options.data_dir)?);
+        let folder = DataFolder::open(&options.data_dir)?;
         let signer = Signer::new(&folder.signing_key(&*clock)?);
         let objects = Objects::open_folder(&folder.objects_folder()?, clock.clone())?;
         let file = folder.database_file()?;
@@ -106,7 +106,8 @@ impl Store {
         let readers = reading_pool(&file, options.read_connections).await?;
         let (calls, calls_in) = mpsc::channel(CALLS_MAX);
         let (preview_usage, preview_usage_in) = mpsc::channel(PREVIEW_USAGE_MAX);
-        writer::start(writer, Inbox { calls: calls_in, preview_usage: preview_usage_in }, folder.clone())?;
+        let admin_key_file = folder.admin_key_file();
+        writer::start(writer, Inbox { calls: calls_in, preview_usage: preview_usage_in }, folder)?;
         let ids = IdSource::new(clock.clone());
         let preview_usage_drops = AtomicU64::new(0);
         let inner = Inner {
@@ -122,7 +123,7 @@ impl Store {
             signer,
             keys,
             recovered,
-            folder,
+            admin_key_file,
             sweeping: Mutex::new(()),
         };
         let store = Store { inner: Arc::new(inner) };
@@ -130,7 +131,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Writes what is still waiting and closes the database. Calls after it answer [`StoreError::Closed`].
+    /// Writes what is still waiting, closes the database and lets the folder go. Calls after it answer [`StoreError::Closed`].
     pub async fn close(&self) {
         let (reply, closed) = oneshot::channel();
         if self.inner.calls.send(Op::Close(reply)).await.is_ok() {
@@ -197,8 +198,8 @@ impl Store {
         &self.inner.keys
     }
 
-    pub(crate) fn folder(&self) -> &DataFolder {
-        &self.inner.folder
+    pub(crate) fn admin_key_file(&self) -> &Path {
+        &self.inner.admin_key_file
     }
 
     pub(crate) fn sweeping(&self) -> &Mutex<()> {

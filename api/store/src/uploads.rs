@@ -183,6 +183,21 @@ impl Store {
         query.fetch_optional(self.readers()).await?.as_ref().map(read_upload).transpose()
     }
 
+    /// A complete upload's file, open for reading, and its length in bytes. `None`: absent, another tenant's, or not
+    /// complete yet.
+    pub async fn open_upload(
+        &self,
+        tenant: TenantId,
+        id: UploadId,
+    ) -> Result<Option<(std::fs::File, u64)>, StoreError> {
+        let Some(upload) = self.upload(tenant, id).await?.filter(|upload| upload.state == UploadState::Complete) else {
+            return Ok(None);
+        };
+        let Some(reader) = self.objects().open(&upload.key).await? else { return Ok(None) };
+        let bytes = reader.size_bytes();
+        Ok(reader.into_std().map(|file| (file, bytes)))
+    }
+
     /// The tenant's uploads, newest first, `limit` at most.
     pub async fn uploads(&self, tenant: TenantId, limit: u32) -> Result<Vec<Upload>, StoreError> {
         let sql = "SELECT id, tenant, name, content_type, state, size_bytes, sha256, bytes_max, created_ms, expires_ms \

@@ -12,6 +12,13 @@ TRACEBACK_FRAMES_TAIL = 100
 # The file name under which the running task's source was compiled.
 script_name = "task.py"
 
+_TOO_LARGE = (
+    "cannot fit 'int' into an index-sized integer",
+    "Python int too large to convert to C ssize_t",
+    "array is too big",
+    "Maximum allowed dimension exceeded",
+    "Maximum allowed size exceeded",
+)
 _RUNNER = __file__.rpartition("/")[0] + "/"
 
 
@@ -32,17 +39,35 @@ class Failed(BaseException):
 
 def send(error):
     """Reports an exception that the user's code let through."""
-    kind = "exception"
-    if isinstance(error, MemoryError):
-        kind = "out_of_memory"
-    elif isinstance(error, RecursionError):
-        kind = "stack_overflow"
+    kind = _kind(error)
     try:
         own = _own_frames(error)
         door.send_error(kind, message_of(error), _traceback(error, own), _line(error, own))
     except BaseException:
         # No memory to describe it, or an exception that resists description.
         door.send_error(kind, type(error).__name__)
+
+
+def _kind(error):
+    if isinstance(error, RecursionError) or _is_too_nested(error):
+        return "stack_overflow"
+    if isinstance(error, MemoryError) or _is_too_large(error):
+        return "out_of_memory"
+    return "exception"
+
+
+def _is_too_large(error):
+    """A size that no 32-bit address space can hold, as 'a' * 10**10 asks for."""
+    return type(error) in (OverflowError, ValueError) and _text_of(error).startswith(_TOO_LARGE)
+
+
+def _is_too_nested(error):
+    """The parser's own stack is full: a source problem, whatever the exception's type."""
+    return type(error) is MemoryError and _text_of(error).startswith("Parser stack")
+
+
+def _text_of(error):
+    return error.args[0] if error.args and type(error.args[0]) is str else ""
 
 
 def message_of(error):
@@ -59,7 +84,9 @@ def message_of(error):
     except BaseException:
         text = f"<its text can't be shown: {name}.__str__ raised>"
     text = f"{name}: {text}" if text else name
-    if isinstance(error, MemoryError):
+    if _is_too_large(error):
+        text += " (one object can't have more than 2 GiB here)"
+    elif isinstance(error, MemoryError) and not _is_too_nested(error):
         text += " (the task reached its memory limit)"
     return _cut(text, MESSAGE_CHARS_MAX)
 

@@ -27,7 +27,9 @@ const DIGEST_BYTES: usize = 32;
 pub enum ArtefactsError {
     #[error("can't use the folder {folder} for compiled modules")]
     Io { folder: PathBuf, source: io::Error },
-    #[error("the folder {folder} for compiled modules is open to others: it must be a folder of this user with mode 0700")]
+    #[error(
+        "the folder {folder} for compiled modules is open to others: it must be a folder of this user with mode 0700"
+    )]
     NotPrivate { folder: PathBuf },
 }
 
@@ -61,7 +63,11 @@ impl Artefacts {
 
     /// The code that was kept under `key`, or nothing where there is none, or none that can be believed.
     pub fn read(&self, key: &str) -> Option<Vec<u8>> {
-        let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC).open(self.path(key)?).ok()?;
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
+            .open(self.path(key)?)
+            .ok()?;
         let code = believed(&file, key);
         if code.is_some() {
             // The time of use, for `prune`. Where it can't be set the file only goes sooner.
@@ -92,7 +98,10 @@ impl Artefacts {
 
     /// Removes what was used longest ago until the rest fits; `newest` stays.
     fn prune(&self, newest: &Path) {
-        let mut files: Vec<(SystemTime, u64, PathBuf)> = self.files().filter(|(_, _, path)| path.extension().is_some_and(|extension| extension == EXTENSION)).collect();
+        let mut files: Vec<(SystemTime, u64, PathBuf)> = self
+            .files()
+            .filter(|(_, _, path)| path.extension().is_some_and(|extension| extension == EXTENSION))
+            .collect();
         files.sort();
         let mut total: u64 = files.iter().map(|(_, bytes, _)| bytes).sum();
         for (_, bytes, path) in files.iter().filter(|(_, _, path)| path != newest) {

@@ -4,7 +4,8 @@ use super::Refused;
 use super::counters::{Counter, at_most};
 use super::limits;
 use wasmparser::{
-    BlockType, FuncToValidate, FuncType, FuncValidator, FuncValidatorAllocations, FunctionBody, Operator, ValidatorResources,
+    BlockType, FuncToValidate, FuncType, FuncValidator, FuncValidatorAllocations, FunctionBody, Operator,
+    ValidatorResources,
 };
 
 /// What is carried from one function to the next.
@@ -30,7 +31,12 @@ impl Bodies {
         }
     }
 
-    pub(super) fn check(&mut self, function: FuncToValidate<ValidatorResources>, body: &FunctionBody<'_>, signatures: &Signatures<'_>) -> Result<(), Refused> {
+    pub(super) fn check(
+        &mut self,
+        function: FuncToValidate<ValidatorResources>,
+        body: &FunctionBody<'_>,
+        signatures: &Signatures<'_>,
+    ) -> Result<(), Refused> {
         at_most("bytes in one function", body.range().len() as u64, limits::BODY_BYTES_MAX)?;
         let mut locals = Counter::new("locals in one function", limits::LOCALS_MAX);
         for group in body.get_locals_reader()? {
@@ -58,7 +64,9 @@ impl Bodies {
         targets: &mut Counter,
     ) -> Result<(), Refused> {
         match operator {
-            Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => block(*blockty, validator, signatures),
+            Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => {
+                block(*blockty, validator, signatures)
+            }
             Operator::TryTable { try_table } => {
                 at_most("clauses in one try_table", try_table.catches.len() as u64, limits::CATCHES_MAX)?;
                 block(try_table.ty, validator, signatures)
@@ -71,7 +79,9 @@ impl Bodies {
                 let type_index = signatures.functions.get(*function_index as usize).copied();
                 self.call_values.add(type_index.map_or(0, |index| signatures.values(index)))
             }
-            Operator::CallIndirect { type_index, .. } | Operator::ReturnCallIndirect { type_index, .. } => self.call_values.add(signatures.values(*type_index)),
+            Operator::CallIndirect { type_index, .. } | Operator::ReturnCallIndirect { type_index, .. } => {
+                self.call_values.add(signatures.values(*type_index))
+            }
             _ => Ok(()),
         }
     }
@@ -85,10 +95,16 @@ impl Signatures<'_> {
     }
 }
 
-fn block(ty: BlockType, validator: &FuncValidator<ValidatorResources>, signatures: &Signatures<'_>) -> Result<(), Refused> {
+fn block(
+    ty: BlockType,
+    validator: &FuncValidator<ValidatorResources>,
+    signatures: &Signatures<'_>,
+) -> Result<(), Refused> {
     at_most("blocks within blocks", u64::from(validator.control_stack_height()), limits::BLOCK_DEPTH_MAX)?;
     match ty {
-        BlockType::FuncType(index) => at_most("values of one block", signatures.values(index), limits::BLOCK_VALUES_MAX),
+        BlockType::FuncType(index) => {
+            at_most("values of one block", signatures.values(index), limits::BLOCK_VALUES_MAX)
+        }
         BlockType::Empty | BlockType::Type(_) => Ok(()),
     }
 }

@@ -81,20 +81,38 @@ struct State {
 enum Entry {
     /// Someone is at it.
     Loading,
-    Loaded { module: Arc<WasiModule>, bytes: u64, used: u64 },
-    Refused { why: Refused, used: u64 },
+    Loaded {
+        module: Arc<WasiModule>,
+        bytes: u64,
+        used: u64,
+    },
+    Refused {
+        why: Refused,
+        used: u64,
+    },
 }
 
 impl ModuleCache {
     pub fn open(engine: &Engine, config: CacheConfig) -> Result<Self, ArtefactsError> {
         let artefacts = Artefacts::open(&config.folder, config.folder_bytes_max)?;
-        Ok(Self { engine: engine.clone(), compatibility: engine.compatibility(), artefacts, config, state: Mutex::default(), changed: Condvar::new() })
+        Ok(Self {
+            engine: engine.clone(),
+            compatibility: engine.compatibility(),
+            artefacts,
+            config,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        })
     }
 
     /// The module of a digest. `read` yields its bytes and is called only where nothing compiled is kept.
     ///
     /// Blocks while the module is loaded or compiled; many callers of one digest cause one compilation.
-    pub fn get(&self, digest: Digest, read: impl FnOnce() -> io::Result<Vec<u8>>) -> Result<Arc<WasiModule>, ModuleError> {
+    pub fn get(
+        &self,
+        digest: Digest,
+        read: impl FnOnce() -> io::Result<Vec<u8>>,
+    ) -> Result<Arc<WasiModule>, ModuleError> {
         if let Some(known) = self.known_or_mine(digest)? {
             return Ok(known);
         }
@@ -130,12 +148,18 @@ impl ModuleCache {
         }
     }
 
-    fn load(&self, digest: Digest, read: impl FnOnce() -> io::Result<Vec<u8>>) -> Result<(Arc<WasiModule>, u64), ModuleError> {
+    fn load(
+        &self,
+        digest: Digest,
+        read: impl FnOnce() -> io::Result<Vec<u8>>,
+    ) -> Result<(Arc<WasiModule>, u64), ModuleError> {
         let key = format!("{digest}-{}", self.compatibility);
         if let Some(code) = self.artefacts.read(&key) {
             match self.link(&code) {
                 Ok(module) => return Ok((module, code.len() as u64)),
-                Err(error) => tracing::warn!(module.digest = %digest, error = %error, "a kept module can't be loaded and is compiled again"),
+                Err(error) => {
+                    tracing::warn!(module.digest = %digest, error = %error, "a kept module can't be loaded and is compiled again")
+                }
             }
         }
         let wasm = read().map_err(ModuleError::Read)?;
@@ -222,7 +246,9 @@ impl State {
                 self.entries.insert(digest, Entry::Refused { why, used });
             }
         }
-        while self.loaded_bytes > loaded_bytes_max && self.forget_oldest(|entry| matches!(entry, Entry::Loaded { .. })) {}
+        while self.loaded_bytes > loaded_bytes_max && self.forget_oldest(|entry| matches!(entry, Entry::Loaded { .. }))
+        {
+        }
         while self.refusals > REFUSALS_MAX && self.forget_oldest(|entry| matches!(entry, Entry::Refused { .. })) {}
     }
 

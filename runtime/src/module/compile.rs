@@ -31,7 +31,12 @@ pub struct CompileLimits {
 
 impl Default for CompileLimits {
     fn default() -> Self {
-        Self { wall: Duration::from_secs(120), cpu: Duration::from_secs(45), address_space_bytes: 4 << 30, artefact_bytes: 256 << 20 }
+        Self {
+            wall: Duration::from_secs(120),
+            cpu: Duration::from_secs(45),
+            address_space_bytes: 4 << 30,
+            artefact_bytes: 256 << 20,
+        }
     }
 }
 
@@ -104,12 +109,18 @@ impl Compiler {
             (Some(EXIT_REFUSED), _) => Err(Refused::CompileFailed { reason: said }.into()),
             (Some(EXIT_NOT_SET_UP), _) => Err(CompileError::NotSetUp(said)),
             // The compiler panicked: a fault of ours that this module brings out, every time.
-            (Some(PANICKED), _) => Err(Refused::CompileFailed { reason: "the compiler gave up on it".to_owned() }.into()),
-            (_, Some(libc::SIGXCPU | libc::SIGKILL)) => Err(Refused::CompileTooExpensive { limit: "processor time" }.into()),
+            (Some(PANICKED), _) => {
+                Err(Refused::CompileFailed { reason: "the compiler gave up on it".to_owned() }.into())
+            }
+            (_, Some(libc::SIGXCPU | libc::SIGKILL)) => {
+                Err(Refused::CompileTooExpensive { limit: "processor time" }.into())
+            }
             (_, Some(libc::SIGABRT)) => Err(Refused::CompileTooExpensive { limit: "memory" }.into()),
             (_, Some(libc::SIGSEGV | libc::SIGBUS)) => Err(Refused::CompileTooExpensive { limit: "stack" }.into()),
             (_, Some(libc::SIGXFSZ)) => Err(Refused::CompileTooExpensive { limit: "size of the code" }.into()),
-            (code, signal) => Err(CompileError::NotSetUp(format!("it ended with code {code:?}, signal {signal:?}: {said}"))),
+            (code, signal) => {
+                Err(CompileError::NotSetUp(format!("it ended with code {code:?}, signal {signal:?}: {said}")))
+            }
         }
     }
 }

@@ -61,7 +61,9 @@ pub(super) fn check(module: &str, name: &str, signature: Option<&FuncType>) -> R
         return refuse("a sandbox has no network; build without sockets, inputs arrive on stdin and under /work/in");
     }
     let Some(&(_, expected)) = FUNCTIONS.iter().find(|(known, _)| *known == name) else {
-        return refuse("WASI preview 1 has no such function; build with a current WASI toolchain (target wasm32-wasip1)");
+        return refuse(
+            "WASI preview 1 has no such function; build with a current WASI toolchain (target wasm32-wasip1)",
+        );
     };
     let Some(signature) = signature else {
         return refuse("only functions can be imported");
@@ -69,23 +71,37 @@ pub(super) fn check(module: &str, name: &str, signature: Option<&FuncType>) -> R
     if matches(signature, expected) {
         return Ok(());
     }
-    Err(Refused::ImportSignature { module: shortened(module), name: shortened(name), found: in_words(signature), expected: spelled_out(expected) })
+    Err(Refused::ImportSignature {
+        module: shortened(module),
+        name: shortened(name),
+        found: in_words(signature),
+        expected: spelled_out(expected),
+    })
 }
 
 /// What to do about an import from anywhere but WASI.
 fn advice(module: &str, name: &str) -> &'static str {
     match module {
-        "env" if matches!(name, "memory" | "__indirect_function_table" | "__stack_pointer" | "__memory_base" | "__table_base") => {
+        "env"
+            if matches!(
+                name,
+                "memory" | "__indirect_function_table" | "__stack_pointer" | "__memory_base" | "__table_base"
+            ) =>
+        {
             "the module expects to be linked into another; link it as a command of its own, without --import-memory and without -fPIC"
         }
         "env" if name.starts_with("emscripten") || name.starts_with("__syscall") || name.starts_with("invoke_") => {
             "that is Emscripten's JavaScript runtime; build with a WASI target (clang --target=wasm32-wasip1, or python -m ziglang cc -target wasm32-wasi)"
         }
-        "env" | "a" => "nothing provides it; it may be a function that was declared but not linked, or the module was built for a browser. Build with a WASI target",
+        "env" | "a" => {
+            "nothing provides it; it may be a function that was declared but not linked, or the module was built for a browser. Build with a WASI target"
+        }
         "GOT.mem" | "GOT.func" => "that is dynamic linking; link statically, without -fPIC",
         "wasi_unstable" => "that is WASI as it was before 2020; build with a current toolchain (target wasm32-wasip1)",
         "wasi" => "that is WASI threads; a sandbox runs one thread, build with target wasm32-wasip1",
-        "wbg" | "__wbindgen_placeholder__" | "__wbindgen_externref_xform__" => "that is wasm-bindgen, for browsers; build with --target wasm32-wasip1 and without wasm-bindgen",
+        "wbg" | "__wbindgen_placeholder__" | "__wbindgen_externref_xform__" => {
+            "that is wasm-bindgen, for browsers; build with --target wasm32-wasip1 and without wasm-bindgen"
+        }
         "go" | "gojs" => "that is Go for browsers; build with GOOS=wasip1 GOARCH=wasm",
         _ if module.starts_with("wasi:") || module.starts_with("wasi_snapshot_preview2") => {
             "that is WASI 0.2, for components; build a core module (target wasm32-wasip1)"
@@ -97,7 +113,8 @@ fn advice(module: &str, name: &str) -> &'static str {
 fn matches(signature: &FuncType, expected: &str) -> bool {
     let letters = |types: &[ValType]| -> Option<String> { types.iter().map(letter).collect() };
     let (parameters, results) = expected.split_once(':').unwrap_or((expected, ""));
-    letters(signature.params()).as_deref() == Some(parameters) && letters(signature.results()).as_deref() == Some(results)
+    letters(signature.params()).as_deref() == Some(parameters)
+        && letters(signature.results()).as_deref() == Some(results)
 }
 
 fn letter(ty: &ValType) -> Option<char> {
@@ -114,7 +131,9 @@ fn in_words(signature: &FuncType) -> String {
 }
 
 fn spelled_out(expected: &str) -> String {
-    let words = |letters: &str| letters.chars().map(|letter| if letter == 'i' { "i32" } else { "i64" }).collect::<Vec<_>>().join(", ");
+    let words = |letters: &str| {
+        letters.chars().map(|letter| if letter == 'i' { "i32" } else { "i64" }).collect::<Vec<_>>().join(", ")
+    };
     let (parameters, results) = expected.split_once(':').unwrap_or((expected, ""));
     format!("({}) -> ({})", words(parameters), words(results))
 }

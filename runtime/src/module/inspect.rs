@@ -7,8 +7,8 @@ use mecapy_model::{Digest, Warning};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use wasmparser::{
-    CompositeInnerType, ConstExpr, DataKind, ElementItems, ElementKind, ExternalKind, FuncType, Parser, Payload, TableInit, TypeRef, ValidPayload, Validator,
-    WasmFeatures,
+    CompositeInnerType, ConstExpr, DataKind, ElementItems, ElementKind, ExternalKind, FuncType, Parser, Payload,
+    TableInit, TypeRef, ValidPayload, Validator, WasmFeatures,
 };
 
 /// What may be used. Never more than the engine compiles (see [`crate::config`]).
@@ -104,7 +104,10 @@ fn check_header(bytes: &[u8]) -> Result<(), Refused> {
 
 fn is_text_format(bytes: &[u8]) -> bool {
     let text = bytes.trim_ascii_start();
-    text.starts_with(b"(module") || text.starts_with(b"(component") || text.starts_with(b";;") || text.starts_with(b"(;")
+    text.starts_with(b"(module")
+        || text.starts_with(b"(component")
+        || text.starts_with(b";;")
+        || text.starts_with(b"(;")
 }
 
 struct Inspection {
@@ -178,7 +181,9 @@ impl Inspection {
             }
             Payload::ExportSection(section) => self.exports(section.clone()),
             Payload::ElementSection(section) => self.elements(section.clone()),
-            Payload::DataCountSection { count, .. } => at_most("data segments", u64::from(*count), limits::DATA_SEGMENTS_MAX),
+            Payload::DataCountSection { count, .. } => {
+                at_most("data segments", u64::from(*count), limits::DATA_SEGMENTS_MAX)
+            }
             Payload::DataSection(section) => {
                 at_most("data segments", u64::from(section.count()), limits::DATA_SEGMENTS_MAX)?;
                 section.clone().into_iter().try_for_each(|data| match data?.kind {
@@ -187,9 +192,15 @@ impl Inspection {
                 })
             }
             Payload::CodeSectionStart { count, .. } => at_most("functions", u64::from(*count), limits::FUNCTIONS_MAX),
-            Payload::CodeSectionEntry(body) => at_most("bytes in one function", body.range().len() as u64, limits::BODY_BYTES_MAX),
+            Payload::CodeSectionEntry(body) => {
+                at_most("bytes in one function", body.range().len() as u64, limits::BODY_BYTES_MAX)
+            }
             Payload::CustomSection(section) => {
-                let bytes = if section.name().starts_with(".debug_") { &mut self.debug_bytes } else { &mut self.other_custom_bytes };
+                let bytes = if section.name().starts_with(".debug_") {
+                    &mut self.debug_bytes
+                } else {
+                    &mut self.other_custom_bytes
+                };
                 *bytes = bytes.saturating_add(section.data().len());
                 Ok(())
             }
@@ -301,7 +312,9 @@ impl Inspection {
     fn finish(self, bytes: &[u8]) -> Result<ModuleInfo, Refused> {
         self.check_start()?;
         let (Some((memory_min_pages, memory_max_pages)), true) = (self.memory, self.exports_memory) else {
-            return Err(Refused::Export("the module exports no memory named \"memory\": WASI passes all data through it; build with a WASI target"));
+            return Err(Refused::Export(
+                "the module exports no memory named \"memory\": WASI passes all data through it; build with a WASI target",
+            ));
         };
         Ok(ModuleInfo {
             digest: Digest(Sha256::digest(bytes).into()),
@@ -324,7 +337,11 @@ impl Inspection {
                 "the module exports no function _start: build a program with a main function for a WASI target"
             }));
         };
-        let ty = self.functions.get(start as usize).and_then(|&index| self.types.get(index as usize)).and_then(Option::as_ref);
+        let ty = self
+            .functions
+            .get(start as usize)
+            .and_then(|&index| self.types.get(index as usize))
+            .and_then(Option::as_ref);
         if ty.is_some_and(|ty| ty.params().is_empty() && ty.results().is_empty()) {
             return Ok(());
         }
@@ -333,12 +350,26 @@ impl Inspection {
 
     fn warnings(&self) -> Vec<Warning> {
         let mut warnings = Vec::new();
-        let mut warn = |code: &str, message: String| warnings.push(Warning { code: code.to_owned(), message, line: None, pointer: None });
+        let mut warn = |code: &str, message: String| {
+            warnings.push(Warning { code: code.to_owned(), message, line: None, pointer: None })
+        };
         if self.debug_bytes > 0 {
-            warn("debug_information", format!("{} KiB of debug information are ignored: strip the module to upload less.", self.debug_bytes.div_ceil(1024)));
+            warn(
+                "debug_information",
+                format!(
+                    "{} KiB of debug information are ignored: strip the module to upload less.",
+                    self.debug_bytes.div_ceil(1024)
+                ),
+            );
         }
         if self.other_custom_bytes > limits::CUSTOM_BYTES_QUIET_MAX {
-            warn("custom_sections", format!("{} KiB of custom sections are ignored: strip the module to upload less.", self.other_custom_bytes.div_ceil(1024)));
+            warn(
+                "custom_sections",
+                format!(
+                    "{} KiB of custom sections are ignored: strip the module to upload less.",
+                    self.other_custom_bytes.div_ceil(1024)
+                ),
+            );
         }
         if self.exports.iter().any(|export| export.name == "_initialize") {
             warn("reactor", "The module exports _initialize beside _start: only _start is called.".to_owned());
@@ -352,5 +383,9 @@ fn name(name: &str) -> Result<(), Refused> {
 }
 
 fn constant(expression: &ConstExpr<'_>) -> Result<(), Refused> {
-    at_most("bytes in one constant expression", expression.get_binary_reader().bytes_remaining() as u64, limits::CONSTANT_BYTES_MAX)
+    at_most(
+        "bytes in one constant expression",
+        expression.get_binary_reader().bytes_remaining() as u64,
+        limits::CONSTANT_BYTES_MAX,
+    )
 }

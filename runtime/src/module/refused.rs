@@ -25,7 +25,9 @@ pub enum Refused {
     #[error("{0}")]
     Export(&'static str),
     /// The compiler was stopped at a limit of time, memory or size.
-    #[error("the module takes too long or too much memory to compile ({limit}); split its largest functions, or build it with optimisation (-O2)")]
+    #[error(
+        "the module takes too long or too much memory to compile ({limit}); split its largest functions, or build it with optimisation (-O2)"
+    )]
     CompileTooExpensive { limit: &'static str },
     /// The compiler could not compile a valid module.
     #[error("the module can't be compiled: {reason}")]
@@ -70,7 +72,10 @@ pub(super) const REASON_CHARACTERS_MAX: usize = 300;
 impl From<wasmparser::Error> for Refused {
     fn from(error: wasmparser::Error) -> Self {
         let said = error.message();
-        let needs_feature = said.contains("must be enabled") || said.contains("is not enabled") || said.contains("proposal") || said.contains("feature");
+        let needs_feature = said.contains("must be enabled")
+            || said.contains("is not enabled")
+            || said.contains("proposal")
+            || said.contains("feature");
         let said: String = said.chars().take(REASON_CHARACTERS_MAX).collect();
         let reason = if needs_feature { format!("{said} ({OFFERED})") } else { said };
         Refused::Invalid { offset: error.offset(), reason }

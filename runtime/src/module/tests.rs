@@ -4,8 +4,9 @@ use super::*;
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 use wasm_encoder::{
-    CodeSection, ConstExpr, DataSection, DataSegment, DataSegmentMode, ElementSection, Elements, ExportKind as Kind, ExportSection, Function, FunctionSection,
-    GlobalSection, GlobalType, Instruction, MemorySection, MemoryType, Module, TypeSection, ValType,
+    CodeSection, ConstExpr, DataSection, DataSegment, DataSegmentMode, ElementSection, Elements, ExportKind as Kind,
+    ExportSection, Function, FunctionSection, GlobalSection, GlobalType, Instruction, MemorySection, MemoryType,
+    Module, TypeSection, ValType,
 };
 
 /// A module that is accepted, with `extra` inside.
@@ -31,16 +32,17 @@ fn commands_are_accepted_and_described() {
         (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
         (memory (export "memory") 2 64) (table 4 funcref) (global (mut i32) (i32.const 7)) (tag (param i32))
         (data (i32.const 8) "text") (elem (i32.const 0) func 2)
-        (func (export "_start") (block (try_table (catch_all 0) (throw 0))) (return_call 3))
+        (func (export "_start") (block (try_table (catch_all 0) (throw 0 (i32.const 1)))) (return_call 3))
         (func (drop (i8x16.relaxed_swizzle (v128.const i64x2 1 2) (v128.const i64x2 1 2)))))"#;
     let info = inspect(&wat(text)).unwrap();
     assert_eq!((info.memory_min_pages, info.memory_max_pages, info.functions), (2, Some(64), 2));
     assert_eq!(info.imports.iter().map(|import| import.name.as_str()).collect::<Vec<_>>(), ["fd_write", "proc_exit"]);
-    assert_eq!(info.exports.iter().map(|export| (export.name.as_str(), export.kind)).collect::<Vec<_>>(), [("memory", ExportKind::Memory), ("_start", ExportKind::Function)]);
+    assert_eq!(
+        info.exports.iter().map(|export| (export.name.as_str(), export.kind)).collect::<Vec<_>>(),
+        [("memory", ExportKind::Memory), ("_start", ExportKind::Function)]
+    );
     assert_eq!(info.warnings, []);
-    for extra in ["", "(start 0)", "(global externref (ref.null extern))"].into_iter().take(2) {
-        assert!(inspect(&wat(&command(extra))).is_ok(), "{extra}");
-    }
+    assert!(inspect(&wat(&command("(start 0)"))).is_ok());
     let json = serde_json::to_value(&info).unwrap();
     assert_eq!(json["digest"].as_str().unwrap().len(), 64);
 }
@@ -49,8 +51,14 @@ fn commands_are_accepted_and_described() {
 fn every_function_of_wasi_is_accepted_with_its_type() {
     for (name, signature) in super::imports::all() {
         let (parameters, results) = signature.split_once(':').unwrap();
-        let words = |letters: &str| letters.chars().map(|letter| if letter == 'i' { " i32" } else { " i64" }).collect::<String>();
-        let import = format!("(import \"wasi_snapshot_preview1\" \"{name}\" (func (param{}) (result{})))", words(parameters), words(results));
+        let words = |letters: &str| {
+            letters.chars().map(|letter| if letter == 'i' { " i32" } else { " i64" }).collect::<String>()
+        };
+        let import = format!(
+            "(import \"wasi_snapshot_preview1\" \"{name}\" (func (param{}) (result{})))",
+            words(parameters),
+            words(results)
+        );
         inspect(&wat(&command(&import))).unwrap_or_else(|refused| panic!("{name}: {refused}"));
     }
 }
@@ -62,8 +70,14 @@ fn every_accepted_import_exists_in_the_host() {
     let imports: String = super::imports::all()
         .map(|(name, signature)| {
             let (parameters, results) = signature.split_once(':').unwrap();
-            let words = |letters: &str| letters.chars().map(|letter| if letter == 'i' { " i32" } else { " i64" }).collect::<String>();
-            format!("(import \"wasi_snapshot_preview1\" \"{name}\" (func (param{}) (result{})))", words(parameters), words(results))
+            let words = |letters: &str| {
+                letters.chars().map(|letter| if letter == 'i' { " i32" } else { " i64" }).collect::<String>()
+            };
+            format!(
+                "(import \"wasi_snapshot_preview1\" \"{name}\" (func (param{}) (result{})))",
+                words(parameters),
+                words(results)
+            )
         })
         .collect();
     let module = wasmtime::Module::new(engine.wasm(), wat(&command(&imports))).unwrap();
@@ -153,7 +167,13 @@ fn imports_and_names_are_bounded() {
 #[test]
 fn custom_sections_are_ignored_however_odd_and_told_of_if_large() {
     let mut module = wat(&command(""));
-    for (name, data) in [("name", vec![0xff; 100]), (".debug_info", vec![7; 3_000]), ("producers", vec![0x80; 10]), ("huge", vec![1; 1 << 20]), ("", vec![])] {
+    for (name, data) in [
+        ("name", vec![0xff; 100]),
+        (".debug_info", vec![7; 3_000]),
+        ("producers", vec![0x80; 10]),
+        ("huge", vec![1; 1 << 20]),
+        ("", vec![]),
+    ] {
         let section = wasm_encoder::CustomSection { name: Cow::Borrowed(name), data: Cow::Owned(data) };
         module.push(0);
         wasm_encoder::Encode::encode(&section, &mut module);
@@ -184,7 +204,15 @@ impl Parts {
         let mut exports = ExportSection::new();
         exports.export("memory", Kind::Memory, 0).export("_start", Kind::Func, 0);
         let mut module = Module::new();
-        module.section(&self.types).section(&self.functions).section(&memories).section(&self.globals).section(&exports).section(&self.elements).section(&self.code).section(&self.data);
+        module
+            .section(&self.types)
+            .section(&self.functions)
+            .section(&memories)
+            .section(&self.globals)
+            .section(&exports)
+            .section(&self.elements)
+            .section(&self.code)
+            .section(&self.data);
         module.finish()
     }
 
@@ -222,7 +250,10 @@ fn branch_table(targets: usize) -> [Instruction<'static>; 2] {
 
 #[test]
 fn compile_bombs_are_refused_by_the_counters() {
-    let nested = |depth: usize| std::iter::repeat_n(Instruction::Block(wasm_encoder::BlockType::Empty), depth).chain(std::iter::repeat_n(Instruction::End, depth));
+    let nested = |depth: usize| {
+        std::iter::repeat_n(Instruction::Block(wasm_encoder::BlockType::Empty), depth)
+            .chain(std::iter::repeat_n(Instruction::End, depth))
+    };
     let many_locals = {
         let mut parts = Parts::default();
         parts.types.ty().function([], []);
@@ -240,7 +271,9 @@ fn compile_bombs_are_refused_by_the_counters() {
         let mut function = Function::new([]);
         function.instruction(&Instruction::Unreachable);
         for _ in 0..100_000 {
-            function.instruction(&Instruction::Block(wasm_encoder::BlockType::FunctionType(1))).instruction(&Instruction::End);
+            function
+                .instruction(&Instruction::Block(wasm_encoder::BlockType::FunctionType(1)))
+                .instruction(&Instruction::End);
         }
         function.instruction(&Instruction::End);
         parts.code.function(&function);
@@ -270,8 +303,11 @@ fn compile_bombs_are_refused_by_the_counters() {
         let mut function = Function::new([]);
         function.instruction(&Instruction::End);
         parts.code.function(&function);
-        let sum = std::iter::once(Instruction::I32Const(0)).chain((0..100_000).flat_map(|_| [Instruction::I32Const(1), Instruction::I32Add]));
-        parts.globals.global(GlobalType { val_type: ValType::I32, mutable: false, shared: false }, &ConstExpr::extended(sum));
+        let sum = std::iter::once(Instruction::I32Const(0))
+            .chain((0..100_000).flat_map(|_| [Instruction::I32Const(1), Instruction::I32Add]));
+        parts
+            .globals
+            .global(GlobalType { val_type: ValType::I32, mutable: false, shared: false }, &ConstExpr::extended(sum));
         parts.into_module()
     };
     let items = {
@@ -321,13 +357,15 @@ fn compile_bombs_are_refused_by_the_counters() {
 /// Every prefix of a module, and the module with each byte changed: an answer, never a panic.
 #[test]
 fn cut_and_changed_modules_get_an_answer() {
-    let module = wat(r#"(module (type (func (param i32 i64) (result f64))) (import "wasi_snapshot_preview1" "fd_close" (func (param i32) (result i32)))
+    let module = wat(
+        r#"(module (type (func (param i32 i64) (result f64))) (import "wasi_snapshot_preview1" "fd_close" (func (param i32) (result i32)))
         (memory (export "memory") 1 4) (table 2 8 funcref) (global (mut i64) (i64.const 9)) (tag (param i32))
         (func $a (export "_start") (local i32 f32 v128) (block (loop (br_table 0 1 0 (local.get 0)))) (drop (call 0 (i32.const 3))))
         (func (param i32 i64) (result f64) (if (result f64) (local.get 0) (then (f64.const 1)) (else (f64.load offset=8 (i32.const 0)))))
-        (func (try_table (catch 0 0) (throw 0 (i32.const 1))) unreachable)
-        (elem (i32.const 0) func $a 2) (data (i32.const 16) "data") (data "passive") (start 1))"#);
-    assert!(inspect(&module).is_err_and(|refused| refused.code() == "module_invalid" || refused.code() == "export_missing") || inspect(&module).is_ok());
+        (func (try_table (catch_all 0) (throw 0 (i32.const 1))) unreachable)
+        (elem (i32.const 0) func $a 2) (data (i32.const 16) "data") (data "passive") (start 1))"#,
+    );
+    inspect(&module).unwrap();
     let mut accepted = 0;
     for end in 0..module.len() {
         assert!(inspect(&module[..end]).is_err(), "a module cut at {end} was accepted");
@@ -346,14 +384,23 @@ fn cut_and_changed_modules_get_an_answer() {
 #[test]
 fn the_engine_accepts_what_is_accepted() {
     let engine = crate::Engine::new(crate::NanPayloads::Native).unwrap();
-    for text in [command("(func (drop (i32.trunc_sat_f32_s (f32.const 1))) (return_call 0))"), command("(func (block (result exnref) (try_table (catch_all_ref 0)) unreachable) drop)")] {
+    for text in [
+        command("(func (drop (i32.trunc_sat_f32_s (f32.const 1))) (return_call 0))"),
+        command("(func (block (result exnref) (try_table (catch_all_ref 0)) unreachable) drop)"),
+    ] {
         let module = wat(&text);
         if inspect(&module).is_ok() {
             wasmtime::Module::new(engine.wasm(), &module).unwrap();
         }
     }
     let most = super::inspect::FEATURES;
-    for flag in [wasmparser::WasmFeatures::THREADS, wasmparser::WasmFeatures::MEMORY64, wasmparser::WasmFeatures::MULTI_MEMORY, wasmparser::WasmFeatures::GC, wasmparser::WasmFeatures::GC_TYPES] {
+    for flag in [
+        wasmparser::WasmFeatures::THREADS,
+        wasmparser::WasmFeatures::MEMORY64,
+        wasmparser::WasmFeatures::MULTI_MEMORY,
+        wasmparser::WasmFeatures::GC,
+        wasmparser::WasmFeatures::GC_TYPES,
+    ] {
         assert!(!most.contains(flag));
     }
 }

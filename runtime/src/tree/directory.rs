@@ -142,7 +142,7 @@ impl Tree {
             DirectoryEntry { name: "..", id: directory.parent, kind: Kind::Directory, next: 2 },
         ];
         let dots = dots.into_iter().filter(move |dot| dot.next > cookie);
-        let named = directory.from_cookie(cookie).filter_map(|(name, id, next)| {
+        let named = directory.listed_from(cookie).filter_map(|(name, id, next)| {
             let kind = self.kind(id).ok()?;
             Some(DirectoryEntry { name, id, kind, next })
         });

@@ -213,7 +213,7 @@ impl Directory {
     }
 
     /// Entries from a cookie on, each with the cookie that follows it.
-    pub(super) fn from_cookie(&self, cookie: u64) -> impl Iterator<Item = (&str, NodeId, u64)> + use<'_> {
+    pub(super) fn listed_from(&self, cookie: u64) -> impl Iterator<Item = (&str, NodeId, u64)> + use<'_> {
         self.by_order.range(cookie..).map(|(order, (name, id))| (name.as_ref(), *id, order + 1))
     }
 }

@@ -120,10 +120,11 @@ impl Walk<'_> {
                     self.chain.pop();
                     self.here()?;
                 }
-                name => match self.enter(here, name, tail)? {
-                    Some(step) => return Ok(step),
-                    None => {}
-                },
+                name => {
+                    if let Some(step) = self.enter(here, name, tail)? {
+                        return Ok(step);
+                    }
+                }
             }
             rest = tail.unwrap_or_default();
         }

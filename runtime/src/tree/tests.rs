@@ -1,3 +1,5 @@
+mod charge;
+
 use super::*;
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Our own WASI preview1 host: every function of `wasi_snapshot_preview1`, synchronous, over an in-memory tree.
 //!
 //! A guest reaches what its [`WasiCtx`] holds and nothing else: no host path, no socket, no clock or randomness but the
-//! task's own. A refusal is an errno and never a trap, but for four ends of a run, which come back as errors that carry
+//! task's own. A refusal is an errno and never a trap, but for the three ends of a run that come back as errors:
 //! [`Exit`], [`Interrupted`] or [`HostCallLimit`]. It knows nothing of Python, of images or of pools.
 //!
 //! What one call may cost is bounded: iovecs, paths, subscriptions and random bytes are capped, and copies are bounded

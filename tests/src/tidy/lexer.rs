@@ -77,7 +77,7 @@ pub fn python_functions(source: &str) -> Vec<Function> {
 fn docstring_lines(body: &[&str]) -> usize {
     let quotes = "\"\"\"";
     let Some(start) = body.iter().position(|line| line.trim_start().starts_with(quotes)) else { return 0 };
-    let signature = body.iter().take(start).last().is_none_or(|line| line.trim_end().ends_with(':'));
+    let signature = body.iter().take(start).next_back().is_none_or(|line| line.trim_end().ends_with(':'));
     let one_line = |line: &&&str| line.trim().len() > quotes.len() && line.trim_end().ends_with(quotes);
     match (signature, body.get(start).filter(one_line)) {
         (false, _) => 0,

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 /// Check this machine, and say what to do about what is wrong
 #[derive(Debug, clap::Args)]
-pub struct DoctorArguments {
+pub(crate) struct DoctorArguments {
     #[command(flatten)]
     connection: ConnectionFlags,
     #[command(flatten)]
@@ -32,7 +32,7 @@ struct Findings<'a> {
     warned: usize,
 }
 
-pub async fn doctor(arguments: DoctorArguments, terminal: &Terminal) -> Result<Exit> {
+pub(crate) async fn doctor(arguments: DoctorArguments, terminal: &Terminal) -> Result<Exit> {
     let bar = terminal.spinner();
     bar.set_message("looking around");
     let mut checks = machine::checks();

@@ -9,7 +9,7 @@ use anyhow::Result;
 
 /// Build, list and find the interpreter images
 #[derive(Debug, clap::Args)]
-pub struct PythonArguments {
+pub(crate) struct PythonArguments {
     #[command(subcommand)]
     command: PythonCommand,
 }
@@ -22,7 +22,7 @@ enum PythonCommand {
     Path(PlaceFlags),
 }
 
-pub fn python(arguments: PythonArguments, terminal: &Terminal) -> Result<Exit> {
+pub(crate) fn python(arguments: PythonArguments, terminal: &Terminal) -> Result<Exit> {
     match arguments.command {
         PythonCommand::Build(arguments) => build::build(arguments, terminal),
         PythonCommand::List(arguments) => list::list(arguments, terminal),

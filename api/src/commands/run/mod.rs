@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 /// Run a file in a sandbox of this machine, without a server
 #[derive(Debug, clap::Args)]
-pub struct RunArguments {
+pub(crate) struct RunArguments {
     #[command(flatten)]
     computation: ComputationFlags,
     /// Folder for artifacts [default: mecapy-out, where there are any]
@@ -27,7 +27,7 @@ pub struct RunArguments {
     places: PlaceFlags,
 }
 
-pub async fn run(arguments: RunArguments, terminal: &Terminal) -> Result<Exit> {
+pub(crate) async fn run(arguments: RunArguments, terminal: &Terminal) -> Result<Exit> {
     let computation = arguments.computation.load()?;
     let cache_dir = arguments.places.cache_dir()?;
     let prepared = local::prepare(&computation, &cache_dir)?;

@@ -13,13 +13,13 @@ const LINE_CHARS_MAX: usize = 200;
 
 /// How serious it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Severity {
+pub(crate) enum Severity {
     Error,
     Warning,
 }
 
 impl Severity {
-    pub fn word(self, painter: Painter) -> String {
+    pub(crate) fn word(self, painter: Painter) -> String {
         match self {
             Severity::Error => painter.paint(Style::Red, "error"),
             Severity::Warning => painter.paint(Style::Yellow, "warning"),
@@ -29,7 +29,7 @@ impl Severity {
 
 /// Something to tell about a place in a source or in a request.
 #[derive(Debug, Clone, Copy)]
-pub struct Diagnostic<'a> {
+pub(crate) struct Diagnostic<'a> {
     pub severity: Severity,
     pub code: &'a str,
     pub message: &'a str,
@@ -42,7 +42,7 @@ pub struct Diagnostic<'a> {
 }
 
 impl<'a> Diagnostic<'a> {
-    pub fn of_fault(fault: &'a Fault) -> Self {
+    pub(crate) fn of_fault(fault: &'a Fault) -> Self {
         Self {
             severity: Severity::Error,
             code: &fault.code,
@@ -54,7 +54,7 @@ impl<'a> Diagnostic<'a> {
     }
 
     /// The text, without a line feed at its end.
-    pub fn render(&self, source: Option<&SourceText>, painter: Painter) -> String {
+    pub(crate) fn render(&self, source: Option<&SourceText>, painter: Painter) -> String {
         let word = self.severity.word(painter);
         let code = if self.code.is_empty() { String::new() } else { format!("[{}]", neutralise_line(self.code)) };
         let mut text = format!("{word}{code}: {}", neutralise_line(self.message));

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 /// The same text with line feeds and tabs kept, and every other control character shown as a symbol.
-pub fn neutralise(text: &str) -> Cow<'_, str> {
+pub(crate) fn neutralise(text: &str) -> Cow<'_, str> {
     if text.chars().any(|character| symbol_for(character).is_some()) {
         Cow::Owned(text.replace("\r\n", "\n").chars().map(|c| symbol_for(c).unwrap_or(c)).collect())
     } else {
@@ -13,7 +13,7 @@ pub fn neutralise(text: &str) -> Cow<'_, str> {
 }
 
 /// The same on one line.
-pub fn neutralise_line(text: &str) -> String {
+pub(crate) fn neutralise_line(text: &str) -> String {
     neutralise(text).chars().map(|c| if matches!(c, '\n' | '\t') { ' ' } else { c }).collect()
 }
 

@@ -11,13 +11,13 @@ mod quantity;
 mod shape;
 mod table;
 
-pub use diagnostic::{Diagnostic, Severity};
-pub use escape::{neutralise, neutralise_line};
-pub use paint::{Painter, Style};
-pub use progress::FRACTION_STEPS;
-pub use quantity::{bytes, count, duration, parse_bytes, usage_line};
-pub use shape::object_members;
-pub use table::lines as result_lines;
+pub(crate) use diagnostic::{Diagnostic, Severity};
+pub(crate) use escape::{neutralise, neutralise_line};
+pub(crate) use paint::{Painter, Style};
+pub(crate) use progress::FRACTION_STEPS;
+pub(crate) use quantity::{bytes, duration, parse_bytes, usage_line};
+pub(crate) use shape::object_members;
+pub(crate) use table::lines as result_lines;
 
 use crate::{client::Problem, commands::refusal::Refusal, config};
 use serde::Serialize;
@@ -25,14 +25,14 @@ use std::io::{self, IsTerminal, Write};
 
 /// Who reads stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     Human,
     Json,
 }
 
 /// The process's stdout and stderr.
 #[derive(Debug, Clone)]
-pub struct Terminal {
+pub(crate) struct Terminal {
     pub format: Format,
     /// Colours of stdout.
     pub out: Painter,
@@ -48,7 +48,7 @@ pub struct Terminal {
 const COLUMNS_DEFAULT: usize = 100;
 
 impl Terminal {
-    pub fn new(format: Format) -> Self {
+    pub(crate) fn new(format: Format) -> Self {
         let painter = |is_terminal: bool| {
             let colours = is_terminal && format == Format::Human && config::colours_allowed();
             if colours { Painter::Colours } else { Painter::Plain }
@@ -60,36 +60,36 @@ impl Terminal {
     }
 
     /// A line on stdout.
-    pub fn print(&self, line: &str) {
+    pub(crate) fn print(&self, line: &str) {
         self.print_raw(&format!("{line}\n"));
     }
 
     /// Exactly this text on stdout. A reader that has gone away is no error: it has seen what it wanted.
-    pub fn print_raw(&self, text: &str) {
+    pub(crate) fn print_raw(&self, text: &str) {
         let mut out = io::stdout().lock();
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
     /// A line on stderr, for people only.
-    pub fn note(&self, line: &str) {
+    pub(crate) fn note(&self, line: &str) {
         if self.format == Format::Human {
             self.note_raw(&format!("{line}\n"));
         }
     }
 
     /// Exactly this text on stderr.
-    pub fn note_raw(&self, text: &str) {
+    pub(crate) fn note_raw(&self, text: &str) {
         let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 
     /// A JSON document on stdout, on one line.
-    pub fn print_json<T: Serialize>(&self, document: &T) {
+    pub(crate) fn print_json<T: Serialize>(&self, document: &T) {
         // What is serialised here has string keys and no failing implementation.
         self.print(&serde_json::to_string(document).unwrap_or_default());
     }
 
     /// Says why a command could not do its work.
-    pub fn fail(&self, error: &anyhow::Error) {
+    pub(crate) fn fail(&self, error: &anyhow::Error) {
         if self.format == Format::Json {
             let refused =
                 error.chain().find_map(|cause| cause.downcast_ref::<Refusal>().map(|refusal| &refusal.problem));

@@ -2,7 +2,7 @@
 
 /// How a piece of text stands out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Style {
+pub(crate) enum Style {
     Bold,
     Dim,
     Red,
@@ -13,14 +13,14 @@ pub enum Style {
 
 /// Whether a stream takes colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Painter {
+pub(crate) enum Painter {
     Colours,
     Plain,
 }
 
 impl Painter {
     /// The text in this style; `text` must have been neutralised where it comes from elsewhere.
-    pub fn paint(self, style: Style, text: &str) -> String {
+    pub(crate) fn paint(self, style: Style, text: &str) -> String {
         let code = match style {
             Style::Bold => "1",
             Style::Dim => "2",

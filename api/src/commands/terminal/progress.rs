@@ -6,35 +6,35 @@ use std::time::Duration;
 
 const SPINNER_INTERVAL: Duration = Duration::from_millis(120);
 /// Resolution of a bar that shows a fraction.
-pub const FRACTION_STEPS: u64 = 1_000;
+pub(crate) const FRACTION_STEPS: u64 = 1_000;
 
 impl Terminal {
     /// Whether bars are shown.
-    pub fn is_animated(&self) -> bool {
+    pub(crate) fn is_animated(&self) -> bool {
         self.animated
     }
 
     /// A bar that counts bytes.
-    pub fn bytes_bar(&self, total: u64) -> ProgressBar {
+    pub(crate) fn bytes_bar(&self, total: u64) -> ProgressBar {
         self.bar(Some(total), "{msg}  [{bar:30}] {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}")
     }
 
     /// A bar from 0 to [`FRACTION_STEPS`].
-    pub fn fraction_bar(&self) -> ProgressBar {
+    pub(crate) fn fraction_bar(&self) -> ProgressBar {
         let bar = self.bar(Some(FRACTION_STEPS), "{spinner} [{bar:30}] {percent:>3} %  {elapsed}  {msg}");
         bar.enable_steady_tick(SPINNER_INTERVAL);
         bar
     }
 
     /// A bar of `total` steps with what is done now.
-    pub fn steps_bar(&self, total: u64) -> ProgressBar {
+    pub(crate) fn steps_bar(&self, total: u64) -> ProgressBar {
         let bar = self.bar(Some(total), "{spinner} [{bar:30}] {pos}/{len}  {elapsed}  {wide_msg}");
         bar.enable_steady_tick(SPINNER_INTERVAL);
         bar
     }
 
     /// Something that turns while there is nothing to count.
-    pub fn spinner(&self) -> ProgressBar {
+    pub(crate) fn spinner(&self) -> ProgressBar {
         let bar = self.bar(None, "{spinner} {msg}  {elapsed}");
         bar.enable_steady_tick(SPINNER_INTERVAL);
         bar

@@ -3,7 +3,7 @@
 use mecapy_model::Usage;
 
 /// `0.4 ms · 1.2 M fuel · 82 MiB`, with the time in the queue where it was noticeable.
-pub fn usage_line(usage: &Usage) -> String {
+pub(crate) fn usage_line(usage: &Usage) -> String {
     let mut line = format!(
         "{} · {} fuel · {}",
         duration(usage.startup_ms + usage.execute_ms),
@@ -17,7 +17,7 @@ pub fn usage_line(usage: &Usage) -> String {
 }
 
 /// A time given in milliseconds.
-pub fn duration(milliseconds: f64) -> String {
+pub(crate) fn duration(milliseconds: f64) -> String {
     match milliseconds {
         ms if ms < 0.0 || !ms.is_finite() => "?".to_owned(),
         ms if ms < 10.0 => format!("{ms:.1} ms"),
@@ -31,17 +31,17 @@ pub fn duration(milliseconds: f64) -> String {
 }
 
 /// A count with a decimal prefix.
-pub fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     scaled(number, 1_000, &["", " k", " M", " G", " T", " P", " E"])
 }
 
 /// A size with a binary prefix.
-pub fn bytes(number: u64) -> String {
+pub(crate) fn bytes(number: u64) -> String {
     scaled(number, 1_024, &[" B", " KiB", " MiB", " GiB", " TiB", " PiB", " EiB"])
 }
 
 /// Reads a size such as `512MiB`, `1.5 GB` or `1048576`; a bare `M` or `G` is binary, as memory is.
-pub fn parse_bytes(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let digits_end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits_end);

@@ -9,7 +9,7 @@ use std::fmt;
 
 /// One level of a JSON value.
 #[derive(Debug)]
-pub enum Shape<'a> {
+pub(crate) enum Shape<'a> {
     Object(Vec<(String, &'a RawValue)>),
     Array(Vec<&'a RawValue>),
     Text(String),
@@ -18,7 +18,7 @@ pub enum Shape<'a> {
 }
 
 impl<'a> Shape<'a> {
-    pub fn of(value: &'a RawValue) -> Self {
+    pub(crate) fn of(value: &'a RawValue) -> Self {
         let text = value.get().trim();
         let parts = match text.bytes().next() {
             Some(b'{') => serde_json::Deserializer::from_str(text).deserialize_map(Members).map(Shape::Object),
@@ -32,7 +32,7 @@ impl<'a> Shape<'a> {
 }
 
 /// The members of a JSON object in their order, or why the text is not one.
-pub fn object_members(text: &str) -> Result<Vec<(String, &RawValue)>, serde_json::Error> {
+pub(crate) fn object_members(text: &str) -> Result<Vec<(String, &RawValue)>, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let members = deserializer.deserialize_map(Members)?;
     deserializer.end()?;

@@ -19,7 +19,7 @@ const KEY_COLUMNS_MAX: usize = 32;
 const INDENT: usize = 2;
 
 /// The lines of a result, each at most `columns` wide (and never less than a readable width).
-pub fn lines(result: &RawValue, painter: Painter, columns: usize) -> Vec<String> {
+pub(crate) fn lines(result: &RawValue, painter: Painter, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let table = Table { painter, columns: columns.max(40) };
     match Shape::of(result) {

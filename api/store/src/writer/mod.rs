@@ -24,7 +24,6 @@ pub(crate) use submit::{NewRow, SubmitAnswer, SubmitRefusal};
 use crate::folder::DataFolder;
 use crate::{PreviewUsage, StoreError};
 use batch::Batch;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
@@ -46,18 +45,23 @@ pub(crate) struct Inbox {
 /// Starts the writer on a thread of its own, so that neither a busy server nor a busy disk delays the other.
 ///
 /// It ends after [`Op::Close`], or when nobody can call any more. The folder's lock is let go after that.
-pub(crate) fn start(writer: Writer, inbox: Inbox, folder: Arc<DataFolder>) -> Result<(), StoreError> {
+pub(crate) fn start(writer: Writer, inbox: Inbox, folder: DataFolder) -> Result<(), StoreError> {
     let failed = || StoreError::io("starting the store's writer");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed())?;
     let work = move || {
-        runtime.block_on(serve(writer, inbox));
+        let closing = runtime.block_on(serve(writer, inbox));
         drop(folder);
+        if let Some(reply) = closing {
+            // Whoever asked may be gone.
+            let _ = reply.send(());
+        }
     };
     std::thread::Builder::new().name("mecapy-store".to_owned()).spawn(work).map_err(failed())?;
     Ok(())
 }
 
-async fn serve(mut writer: Writer, mut inbox: Inbox) {
+/// Works until it is told to close; answers whom to tell that it has.
+async fn serve(mut writer: Writer, mut inbox: Inbox) -> Option<oneshot::Sender<()>> {
     let mut closing = None;
     let mut waiting = Vec::with_capacity(BATCH_CALLS_MAX);
     let mut usage_written = Instant::now();
@@ -87,9 +91,7 @@ async fn serve(mut writer: Writer, mut inbox: Inbox) {
         }
     }
     writer.close().await;
-    if let Some(reply) = closing {
-        let _: Result<(), ()> = oneshot::Sender::send(reply, ());
-    }
+    closing
 }
 
 /// Executes a batch in one transaction, or, where that fails, its calls one by one; and whatever they leave to do.

@@ -76,7 +76,7 @@ fn with_url(app: &App, origin: &Origin, upload: &Upload) -> UploadShown {
     let expires_at = (app.store.clock().now() + URL_LIFETIME).min(upload.expires_at);
     let bytes_max = Some(upload.bytes_max);
     let grant = Grant { method: Method::Put, key: upload.key.clone(), expires_at, bytes_max };
-    UploadShown { url: Some(signed_url(app, origin, &grant)), bytes_max, ..UploadShown::new(upload) }
+    UploadShown::new(upload).with_url(signed_url(app, origin, &grant), upload.bytes_max)
 }
 
 /// The upload that a JSON body asks for.

@@ -1,0 +1,120 @@
+//! A store in a temporary folder, with a clock that the test moves.
+
+use mecapy_model::{Code, Lane, LimitsRequest, NonFinite, Retry, Task, TaskId, TenantId, Usage};
+use mecapy_store::{ClaimRequest, Claimed, Finish, ManualClock, NewTask, Store, StoreOptions, Submission};
+use serde_json::value::RawValue;
+use sqlx::{ConnectOptions, Row};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use time::OffsetDateTime;
+
+pub(crate) struct Fixture {
+    pub(crate) store: Store,
+    pub(crate) tenant: TenantId,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) folder: Arc<TempDir>,
+}
+
+impl Fixture {
+    pub(crate) async fn new() -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let clock = Arc::new(ManualClock::at(OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap(), 7));
+        let store = Store::open(StoreOptions::new(folder.path().join("data")), clock.clone()).await.unwrap();
+        let tenant = store.create_tenant("ours").await.unwrap();
+        Self { store, tenant, clock, folder }
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Another tenant's task, or a task in another lane: change what differs.
+    pub(crate) fn submission(&self) -> Submission {
+        Submission { task: new_task(self.tenant), idempotency: None, queued_max: 10_000 }
+    }
+
+    pub(crate) async fn submit(&self) -> Task {
+        self.store.submit(self.submission()).await.unwrap().task
+    }
+
+    pub(crate) async fn submit_for(&self, tenant: TenantId, lane: Lane) -> TaskId {
+        let task = NewTask { tenant, lane, ..new_task(tenant) };
+        self.store.submit(Submission { task, ..self.submission() }).await.unwrap().task.id
+    }
+
+    pub(crate) async fn claim(&self, lane: Lane, max: u32) -> Vec<Claimed> {
+        self.store.claim(ClaimRequest { lane, max, running_per_tenant_max: None }).await.unwrap()
+    }
+
+    pub(crate) async fn claim_one(&self) -> Claimed {
+        self.claim(Lane::Default, 1).await.pop().expect("something to claim")
+    }
+
+    /// Drops the store as a crash would, without a word to the writer, and opens its folder again.
+    pub(crate) async fn reopen(self) -> Self {
+        let Self { store, tenant, clock, folder } = self;
+        drop(store);
+        let store = open_when_free(&folder.path().join("data"), clock.clone()).await;
+        Self { store, tenant, clock, folder }
+    }
+
+    /// A number that the database's rows give.
+    pub(crate) async fn number(&self, sql: &'static str) -> i64 {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.data().join("mecapy.db")).read_only(true);
+        let mut connection = options.connect().await.unwrap();
+        sqlx::query(sql).fetch_one(&mut connection).await.unwrap().get(0)
+    }
+}
+
+/// Opens a folder that an earlier store may hold for a moment longer.
+pub(crate) async fn open_when_free(data: &Path, clock: Arc<ManualClock>) -> Store {
+    let attempts = async {
+        loop {
+            match Store::open(StoreOptions::new(data), clock.clone()).await {
+                Err(mecapy_store::StoreError::Locked { .. }) => tokio::time::sleep(Duration::from_millis(2)).await,
+                other => return other.unwrap(),
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), attempts).await.expect("the folder is let go")
+}
+
+pub(crate) fn new_task(tenant: TenantId) -> NewTask {
+    NewTask {
+        tenant,
+        name: Some("beam".to_owned()),
+        lane: Lane::Default,
+        priority: 5,
+        code: Code::Python { source: "def main(F): return F * 2".to_owned(), entry: None },
+        inputs: json(r#"{"F": 1.10}"#),
+        files: BTreeMap::new(),
+        limits: LimitsRequest::default().resolve(Lane::Default).unwrap(),
+        retry: Retry::default(),
+        seed: u64::MAX,
+        non_finite: NonFinite::Reject,
+        labels: BTreeMap::new(),
+        run_at: None,
+        retry_of: None,
+    }
+}
+
+pub(crate) fn finish_with(result: &str) -> Finish {
+    Finish {
+        result: Ok(json(result)),
+        warnings: Vec::new(),
+        logs: Vec::new(),
+        artifacts: Vec::new(),
+        usage: Usage { fuel: 7, memory_peak_bytes: 1 << 20, cpu_ms: 0.5, ..Usage::default() },
+    }
+}
+
+pub(crate) fn json(text: &str) -> Box<RawValue> {
+    RawValue::from_string(text.to_owned()).unwrap()
+}
+
+pub(crate) fn ids(claimed: &[Claimed]) -> Vec<TaskId> {
+    claimed.iter().map(|claimed| claimed.task.id).collect()
+}

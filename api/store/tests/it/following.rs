@@ -1,0 +1,161 @@
+//! Events, logs and waiting.
+
+use crate::fixture::{Fixture, finish_with};
+use mecapy_model::{LogStream, Progress, TaskId, TaskState};
+use mecapy_store::{EVENTS_PAGE_MAX, EventKind, Finish, NewLog};
+use std::time::Duration;
+
+fn log(text: &str) -> NewLog {
+    NewLog { stream: LogStream::Stdout, text: text.to_owned() }
+}
+
+#[tokio::test]
+async fn events_come_in_order_and_resume_anywhere() {
+    let fixture = Fixture::new().await;
+    let id = fixture.submit().await.id;
+    let claim = fixture.claim_one().await.claim;
+    for fraction in [0.25, 0.5] {
+        let progress = Progress { fraction, message: Some("half way".to_owned()) };
+        fixture.store.progress(claim.clone(), progress).await.unwrap();
+    }
+    fixture.store.append_logs(claim.clone(), vec![log("one"), log("two")]).await.unwrap();
+    let running = fixture.store.events(fixture.tenant, id, 0).await.unwrap().unwrap();
+    assert!(!running.done);
+    fixture.store.finish(claim, Finish { logs: vec![log("three")], ..finish_with("{}") }).await.unwrap();
+
+    let page = fixture.store.events(fixture.tenant, id, 0).await.unwrap().unwrap();
+    assert!(page.done);
+    assert_eq!(page.events[..running.events.len()], running.events[..]);
+    let kinds: Vec<_> = page.events.iter().map(|event| event.kind.clone()).collect();
+    let text = |text: &str| EventKind::Log { stream: LogStream::Stdout, text: text.to_owned() };
+    let state = |state, attempt| EventKind::State { state, attempt };
+    let expected = [
+        state(TaskState::Queued, 0),
+        state(TaskState::Running, 1),
+        EventKind::Progress(Progress { fraction: 0.5, message: Some("half way".to_owned()) }),
+        text("one"),
+        text("two"),
+        text("three"),
+        state(TaskState::Completed, 1),
+        EventKind::Done { state: TaskState::Completed },
+    ];
+    assert_eq!(kinds, expected);
+    assert!(page.events.windows(2).all(|pair| pair[0].id < pair[1].id));
+    for (at, event) in page.events.iter().enumerate() {
+        let rest = fixture.store.events(fixture.tenant, id, event.id).await.unwrap().unwrap();
+        assert_eq!(rest.events, page.events[at + 1..]);
+        assert!(rest.done);
+    }
+    for beyond in [10_000, u64::MAX] {
+        assert!(fixture.store.events(fixture.tenant, id, beyond).await.unwrap().unwrap().events.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn long_logs_come_in_pages_without_a_gap() {
+    let fixture = Fixture::new().await;
+    let id = fixture.submit().await.id;
+    let claim = fixture.claim_one().await.claim;
+    let lines = usize::try_from(EVENTS_PAGE_MAX).unwrap() * 2 + 5;
+    fixture.store.append_logs(claim.clone(), (0..lines).map(|line| log(&format!("{line}\n"))).collect()).await.unwrap();
+    fixture.store.finish(claim, finish_with("{}")).await.unwrap();
+    let expected: Vec<String> = (0..lines).map(|line| format!("{line}\n")).collect();
+
+    let (mut texts, mut since) = (Vec::new(), 0);
+    loop {
+        let page = fixture.store.logs(fixture.tenant, id, since).await.unwrap().unwrap();
+        texts.extend(page.entries.into_iter().map(|entry| entry.text));
+        since = page.next_index;
+        if page.done {
+            break;
+        }
+    }
+    assert_eq!(texts, expected);
+
+    let (mut texts, mut after, mut last) = (Vec::new(), 0, None);
+    loop {
+        let page = fixture.store.events(fixture.tenant, id, after).await.unwrap().unwrap();
+        for event in page.events {
+            after = event.id;
+            last = Some(event.kind.clone());
+            if let EventKind::Log { text, .. } = event.kind {
+                texts.push(text);
+            }
+        }
+        if page.done {
+            break;
+        }
+    }
+    assert_eq!(texts, expected);
+    assert_eq!(last, Some(EventKind::Done { state: TaskState::Completed }));
+}
+
+#[tokio::test]
+async fn a_waiter_is_told_at_the_end_and_not_before() {
+    let fixture = Fixture::new().await;
+    let id = fixture.submit().await.id;
+    let early = fixture.store.wait(fixture.tenant, id, Duration::from_millis(20)).await.unwrap().unwrap();
+    assert_eq!(early.state, TaskState::Queued);
+    let store = fixture.store.clone();
+    let tenant = fixture.tenant;
+    let waiters: Vec<_> = (0..50)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.wait(tenant, id, Duration::from_secs(30)).await.unwrap().unwrap() })
+        })
+        .collect();
+    let claim = fixture.claim_one().await.claim;
+    fixture.store.finish(claim, finish_with("[1.50]")).await.unwrap();
+    for waiter in waiters {
+        let result = tokio::time::timeout(Duration::from_secs(5), waiter).await.unwrap().unwrap();
+        assert_eq!((result.state, result.result.unwrap().get()), (TaskState::Completed, "[1.50]"));
+    }
+    let late = store.wait(tenant, id, Duration::from_secs(30)).await.unwrap().unwrap();
+    assert_eq!(late.state, TaskState::Completed);
+    let fixture = fixture.reopen_after(store).await;
+    let read = fixture.store.wait(tenant, id, Duration::from_secs(30)).await.unwrap().unwrap();
+    assert_eq!(read.result.unwrap().get(), "[1.50]");
+}
+
+#[tokio::test]
+async fn a_watch_sees_each_kind_of_change_and_only_of_its_task() {
+    let fixture = Fixture::new().await;
+    let (id, other) = (fixture.submit().await.id, fixture.submit().await.id);
+    let (mut watch, mut unmoved) = (fixture.store.watch(id), fixture.store.watch(other));
+    let claim = fixture.claim_one().await.claim;
+    assert_eq!(claim.task, id);
+    let told = async |watch: &mut mecapy_store::TaskWatch| {
+        tokio::time::timeout(Duration::from_secs(5), watch.changed()).await.expect("news");
+    };
+    told(&mut watch).await;
+    fixture.store.progress(claim.clone(), Progress { fraction: 0.1, message: None }).await.unwrap();
+    told(&mut watch).await;
+    fixture.store.append_logs(claim.clone(), vec![log("x")]).await.unwrap();
+    told(&mut watch).await;
+    fixture.store.cancel(fixture.tenant, id).await.unwrap();
+    told(&mut watch).await;
+    fixture.store.finish(claim, finish_with("{}")).await.unwrap();
+    told(&mut watch).await;
+    tokio::time::timeout(Duration::from_secs(5), watch.ended()).await.expect("its end");
+    assert!(tokio::time::timeout(Duration::from_millis(20), unmoved.changed()).await.is_err());
+}
+
+#[tokio::test]
+async fn what_is_absent_has_no_events_logs_or_result() {
+    let fixture = Fixture::new().await;
+    let absent = TaskId::from_parts(1, &[1; 10]);
+    let (store, tenant) = (&fixture.store, fixture.tenant);
+    assert!(store.events(tenant, absent, 0).await.unwrap().is_none());
+    assert!(store.logs(tenant, absent, 0).await.unwrap().is_none());
+    assert!(store.result(tenant, absent).await.unwrap().is_none());
+    assert!(store.wait(tenant, absent, Duration::from_secs(30)).await.unwrap().is_none());
+    assert!(store.artifacts(tenant, absent).await.unwrap().is_none());
+}
+
+impl Fixture {
+    /// Reopens the folder after dropping one more handle on its store.
+    async fn reopen_after(self, handle: mecapy_store::Store) -> Self {
+        drop(handle);
+        self.reopen().await
+    }
+}

@@ -1,0 +1,129 @@
+//! Tenants, keys, and that nobody sees another's.
+
+use crate::fixture::{Fixture, finish_with};
+use mecapy_model::{Digest, Lane, TenantId};
+use mecapy_store::{
+    Access, ApiKeyError, Cancelled, Clock, Deleted, Found, NewApiKey, NewModule, NewUpload, Role, SubmitError, TenantError,
+    UploadDeleted, UploadError,
+};
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+#[tokio::test]
+async fn the_first_start_makes_an_admin_key_and_no_later_one() {
+    let fixture = Fixture::new().await;
+    let admin = fixture.store.ensure_admin().await.unwrap().unwrap();
+    let written = std::fs::read_to_string(&admin.path).unwrap();
+    assert_eq!(written.trim(), admin.secret.expose());
+    assert_eq!(std::fs::metadata(&admin.path).unwrap().permissions().mode() & 0o777, 0o600);
+    let key = fixture.store.authenticate(admin.secret.expose()).unwrap();
+    assert_eq!((key.tenant, key.role), (admin.tenant, Role::Admin));
+    assert!(fixture.store.ensure_admin().await.unwrap().is_none());
+
+    let fixture = fixture.reopen().await;
+    assert!(fixture.store.ensure_admin().await.unwrap().is_none());
+    assert!(fixture.store.authenticate(admin.secret.expose()).is_some());
+    // Whoever revokes the last admin key gets a new one at the next start.
+    fixture.store.revoke_api_key(admin.tenant, key.id).await.unwrap();
+    let next = fixture.store.ensure_admin().await.unwrap().unwrap();
+    assert_eq!(next.tenant, admin.tenant);
+    assert_ne!(next.secret, admin.secret);
+    assert!(fixture.store.authenticate(admin.secret.expose()).is_none());
+}
+
+#[tokio::test]
+async fn keys_end_by_revocation_expiry_and_with_their_tenant() {
+    let fixture = Fixture::new().await;
+    let new = |expires_at| NewApiKey { tenant: fixture.tenant, name: "ci".to_owned(), role: Role::Engineer, expires_at };
+    let lasting = fixture.store.create_api_key(new(None)).await.unwrap();
+    let short = fixture.store.create_api_key(new(Some(fixture.clock.now() + Duration::from_secs(60)))).await.unwrap();
+    assert!(lasting.secret.expose().starts_with(&lasting.key.prefix));
+    assert!(!format!("{lasting:?}").contains(lasting.secret.expose()), "a secret is printed");
+    assert_eq!(*fixture.store.authenticate(lasting.secret.expose()).unwrap(), lasting.key);
+    assert!(fixture.store.authenticate(short.secret.expose()).is_some());
+    fixture.clock.advance(Duration::from_secs(60));
+    assert!(fixture.store.authenticate(short.secret.expose()).is_none());
+
+    fixture.store.set_tenant_access(fixture.tenant, Access::Disabled).await.unwrap();
+    assert!(fixture.store.authenticate(lasting.secret.expose()).is_none());
+    let refused = fixture.store.submit(fixture.submission()).await;
+    assert!(matches!(refused, Err(SubmitError::TenantDisabled)));
+    let fixture = fixture.reopen().await;
+    assert!(fixture.store.authenticate(lasting.secret.expose()).is_none());
+    fixture.store.set_tenant_access(fixture.tenant, Access::Enabled).await.unwrap();
+    assert!(fixture.store.authenticate(lasting.secret.expose()).is_some());
+
+    assert_eq!(fixture.store.revoke_api_key(fixture.tenant, lasting.key.id).await.unwrap(), Found::Yes);
+    assert!(fixture.store.authenticate(lasting.secret.expose()).is_none());
+    let listed = fixture.store.api_keys(fixture.tenant).await.unwrap();
+    assert_eq!(listed.iter().map(|key| key.revoked_at.is_some()).collect::<Vec<_>>(), [true, false]);
+    let fixture = fixture.reopen().await;
+    assert!(fixture.store.authenticate(lasting.secret.expose()).is_none());
+}
+
+#[tokio::test]
+async fn what_is_no_secret_authenticates_nobody() {
+    let fixture = Fixture::new().await;
+    let admin = fixture.store.ensure_admin().await.unwrap().unwrap();
+    let secret = admin.secret.expose();
+    let long = "x".repeat(1 << 20);
+    for text in ["", "mecapy_", &secret[1..], &secret[..secret.len() - 1], &format!("{secret} "), &secret.to_uppercase(), &long] {
+        assert!(fixture.store.authenticate(text).is_none());
+    }
+    let stranger = NewApiKey {
+        tenant: TenantId::from_parts(1, &[1; 10]),
+        name: String::new(),
+        role: Role::Admin,
+        expires_at: None,
+    };
+    assert!(matches!(fixture.store.create_api_key(stranger).await, Err(ApiKeyError::UnknownTenant)));
+}
+
+#[tokio::test]
+async fn tenants_have_names_of_their_own() {
+    let fixture = Fixture::new().await;
+    let (first, second) = tokio::join!(fixture.store.create_tenant("acme"), fixture.store.create_tenant("acme"));
+    let taken = [first, second].into_iter().filter(|made| matches!(made, Err(TenantError::NameTaken))).count();
+    assert_eq!(taken, 1);
+    let names: Vec<_> = fixture.store.tenants().await.unwrap().into_iter().map(|tenant| (tenant.name, tenant.access)).collect();
+    assert_eq!(names, [("ours".to_owned(), Access::Enabled), ("acme".to_owned(), Access::Enabled)]);
+    let absent = TenantId::from_parts(1, &[1; 10]);
+    assert_eq!(fixture.store.set_tenant_access(absent, Access::Disabled).await.unwrap(), Found::No);
+}
+
+#[tokio::test]
+async fn anothers_things_are_absent() {
+    let fixture = Fixture::new().await;
+    let other = fixture.store.create_tenant("other").await.unwrap();
+    let store = &fixture.store;
+    let queued = fixture.submit().await.id;
+    let ended = fixture.submit_for(fixture.tenant, Lane::HighPriority).await;
+    let claimed = fixture.claim(Lane::HighPriority, 1).await.pop().unwrap();
+    store.finish(claimed.claim, finish_with("{}")).await.unwrap();
+    for id in [queued, ended] {
+        assert!(store.task(other, id).await.unwrap().is_none());
+        assert!(store.task_with_position(other, id).await.unwrap().is_none());
+        assert!(store.result(other, id).await.unwrap().is_none());
+        assert!(store.wait(other, id, Duration::from_secs(30)).await.unwrap().is_none());
+        assert!(store.events(other, id, 0).await.unwrap().is_none());
+        assert!(store.logs(other, id, 0).await.unwrap().is_none());
+        assert!(store.artifacts(other, id).await.unwrap().is_none());
+        assert_eq!(store.cancel(other, id).await.unwrap(), Cancelled::Missing);
+        assert_eq!(store.delete_task(other, id).await.unwrap(), Deleted::Missing);
+    }
+    let upload = NewUpload { name: None, content_type: None, bytes_max: 4 };
+    let upload = store.begin_upload(fixture.tenant, upload).await.unwrap().finish().await.unwrap();
+    assert!(store.upload(other, upload.id).await.unwrap().is_none());
+    assert!(matches!(store.complete_upload(other, upload.id).await, Err(UploadError::Missing)));
+    assert_eq!(store.delete_upload(other, upload.id).await.unwrap(), UploadDeleted::Missing);
+    let module = NewModule { digest: Digest([1; 32]), bytes: vec![0], imports: vec![], exports: vec![], warnings: vec![] };
+    let digest = store.put_module(fixture.tenant, module).await.unwrap().digest;
+    assert!(store.module(other, digest).await.unwrap().is_none());
+    assert!(store.module_bytes(other, digest).await.unwrap().is_none());
+    assert_eq!(store.delete_module(other, digest).await.unwrap(), Found::No);
+    let admin = store.ensure_admin().await.unwrap().unwrap();
+    let key = store.authenticate(admin.secret.expose()).unwrap();
+    assert_eq!(store.revoke_api_key(other, key.id).await.unwrap(), Found::No);
+    assert!(store.api_keys(other).await.unwrap().is_empty());
+    assert_eq!(store.tenant_counts(other).iter().map(|count| count.queued + count.running).sum::<u64>(), 0);
+}
