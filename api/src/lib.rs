@@ -1,16 +1,19 @@
-//! HTTP, intake, the embedded worker and the command line: everything behind the binary `mecapy`.
+//! HTTP API, worker loop and command line of MecaPy.
+//!
+//! `http` never names the worker, `worker` never names axum, and only `commands` builds concrete backends from
+//! what `config` read.
 
 pub mod analysis;
-mod app;
-mod client;
-mod commands;
-mod config;
-mod http;
-mod intake;
-mod json;
-mod programs;
-mod server;
-mod telemetry;
-mod worker;
+pub mod app;
+pub mod client;
+pub mod commands;
+pub mod config;
+pub mod http;
+pub mod intake;
+pub mod json;
+pub mod programs;
+pub mod server;
+pub mod telemetry;
+pub mod worker;
 
 pub use commands::run;

@@ -1,4 +1,4 @@
-//! The binary `mecapy`. Every role is a subcommand: see `commands`.
+//! The binary `mecapy`.
 
 use std::process::ExitCode;
 

@@ -97,7 +97,8 @@ impl Programs {
             tracing::error!(%error, "programs.module: the store failed");
             TaskError::new(ErrorKind::Storage, "the platform could not read the module")
         })?;
-        let bytes = bytes.ok_or_else(|| TaskError::new(ErrorKind::InvalidInput, format!("there is no module {digest}")))?;
+        let bytes =
+            bytes.ok_or_else(|| TaskError::new(ErrorKind::InvalidInput, format!("there is no module {digest}")))?;
         self.compile(digest, bytes).await.map_err(|error| match error {
             ModuleError::Refused(refused) => TaskError::new(ErrorKind::Compile, refused.to_string()),
             error => {

@@ -20,7 +20,16 @@ macro_rules! row_files {
     };
 }
 
-row_files!["convention.toml", "errors.toml", "integers.toml", "json.toml", "seeds.toml"];
+row_files![
+    "contained.toml",
+    "convention.toml",
+    "errors.toml",
+    "integers.toml",
+    "json.toml",
+    "numerics.toml",
+    "packages.toml",
+    "seeds.toml",
+];
 
 /// Linear memory that the rows may use together, bytes.
 const MEMORY_BUDGET_BYTES: u64 = 3 << 30;

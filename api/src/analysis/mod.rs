@@ -30,8 +30,11 @@ use std::collections::BTreeSet;
 
 /// The longest source that is analysed, bytes; a longer one is a fault.
 pub const SOURCE_BYTES_MAX: usize = 1 << 20;
-/// The deepest expression that is analysed, in nested operations; Python itself gives up earlier.
-pub const NESTING_MAX: usize = 3_000;
+/// The deepest expression that is analysed, in operators and brackets: formulas of thousands of terms, as computer
+/// algebra writes them, pass.
+pub const NESTING_MAX: usize = 20_000;
+/// The deepest brackets, as in Python itself.
+pub const BRACKETS_MAX: usize = 200;
 /// The most faults that one source is told of, and the most warnings.
 pub const FINDINGS_MAX: usize = 50;
 

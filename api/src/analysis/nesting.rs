@@ -3,7 +3,7 @@
 //! The figure never falls short of the depth of the syntax tree: each operator, keyword and bracket counts as a
 //! level until a comma or the end of the statement shows that what follows stands beside it, not below.
 
-use super::NESTING_MAX;
+use super::{BRACKETS_MAX, NESTING_MAX};
 use ruff_python_ast::token::TokenKind;
 use ruff_python_parser::{Mode, ParseErrorType, ParseOptions, parse_unchecked};
 use ruff_text_size::{Ranged, TextSize};
@@ -12,7 +12,7 @@ use ruff_text_size::{Ranged, TextSize};
 pub(super) struct Shape {
     /// No part of the syntax tree is deeper.
     pub(super) depth: usize,
-    /// Where the depth passes [`NESTING_MAX`].
+    /// Where the depth passes [`NESTING_MAX`], or the brackets pass [`BRACKETS_MAX`].
     pub(super) too_deep: Option<TextSize>,
     /// The first string or bracket that can't be right: the parser's own recovery may then nest deeper than `depth`.
     pub(super) broken: Option<Broken>,
@@ -61,7 +61,7 @@ pub(super) fn measure(source: &str) -> Shape {
         let at = in_source(token.start());
         let bad = measure.token(token.kind(), at);
         bad_bracket = bad_bracket.or(bad);
-        if measure.depth > NESTING_MAX {
+        if measure.depth > NESTING_MAX || measure.levels.len() > BRACKETS_MAX {
             return Shape { depth: measure.depth, too_deep: Some(at), broken: bad_bracket };
         }
     }

@@ -420,19 +420,37 @@ fn hostile_sources_are_survived() {
     sources.push(format!("class A[{}]: pass", (0..100_000).map(|i| format!("T{i},")).collect::<String>()));
     sources.push(format!("def f({}): pass", (0..100_000).map(|i| format!("a{i},")).collect::<String>()));
     sources.push(format!("f({})", (0..100_000).map(|i| format!("a{i}=1,")).collect::<String>()));
-    sources.push(format!("[a {}]", "for a in b if c ".repeat(1_000)));
-    sources.push(format!("{}a{}", "[a for a in ".repeat(700), "]".repeat(700)));
-    sources.push(format!("{}a{}", "[".repeat(700), " for a in b]".repeat(700)));
+    sources.push(format!("[a {}]", "for a in b if c ".repeat(6_000)));
+    sources.push(format!("{}a{}", "[a for a in ".repeat(BRACKETS_MAX), "]".repeat(BRACKETS_MAX)));
+    sources.push(format!("{}a{}", "[".repeat(BRACKETS_MAX), " for a in b]".repeat(BRACKETS_MAX)));
     sources.push(format!("(a b\n{}", indented("for a,b in c:")));
-    sources.push(format!("x = {}1", "1+".repeat(NESTING_MAX - 10)));
-    sources.push(format!("x = {}1{}", "(".repeat(NESTING_MAX / 2 - 10), ")".repeat(NESTING_MAX / 2 - 10)));
-    sources.push(format!("match a:\n case {}: pass", "a|".repeat(2_000) + "a"));
-    sources.push(format!("match a:\n case {}: pass", "[".repeat(1_000) + &"]".repeat(1_000)));
+    for (unit, levels) in [
+        ("1+", 1),
+        ("-", 1),
+        ("not ", 1),
+        ("a.", 1),
+        ("a**", 1),
+        ("lambda:", 1),
+        ("lambda a:", 1),
+        ("1 if 1 else ", 2),
+        ("await ", 1),
+        ("a@", 1),
+    ] {
+        let chain = unit.repeat(NESTING_MAX / levels - 10);
+        sources.push(format!("async def f():\n    x = {chain}a\n"));
+    }
+    sources.push(format!("x = a{}", "()".repeat(NESTING_MAX / 2 - 10)));
+    sources.push(format!("x = a{}", "[0]".repeat(NESTING_MAX / 2 - 10)));
+    sources.push(format!("x = {}1{}", "(".repeat(BRACKETS_MAX), ")".repeat(BRACKETS_MAX)));
+    sources.push(format!("match a:\n case {}: pass", "a|".repeat(15_000) + "a"));
+    sources.push(format!("match a:\n case {}: pass", "[".repeat(BRACKETS_MAX) + &"]".repeat(BRACKETS_MAX)));
     sources.extend(["if a:", "def f():", "class A:", "async def f():", "while a:", "try:", "with a:"].map(indented));
     for source in &sources {
         let started = Instant::now();
         let analysis = analyse(source, None, &catalogue());
         let took = started.elapsed();
+            println!("{took:?} {} {:?}", source.len(), source.chars().take(40).collect::<String>());
+        }
         assert!(took < Duration::from_secs(5), "{took:?} for {:?}…", source.chars().take(40).collect::<String>());
         assert!(analysis.faults.iter().all(|fault| fault.message.len() < 1_000));
     }

@@ -16,6 +16,9 @@ use std::collections::HashSet;
 /// Type parameters up to which the parser's own check for doubles, which compares each with each, is asked for.
 const TYPE_PARAMETERS_CHECKED_MAX: usize = 64;
 
+/// `for` clauses of one comprehension up to which that check is asked for.
+const GENERATORS_CHECKED_MAX: usize = 64;
+
 /// Walks the tree of `source`, which must be free of syntax errors. Recurses as deep as the tree.
 pub(super) fn walk<'a>(source: &'a str, module: &'a ModModule) -> Seen<'a> {
     let seen = Seen {
@@ -308,7 +311,9 @@ impl<'a> Visitor<'a> for Walk<'a> {
     }
 
     fn visit_expr(&mut self, expr: &'a Expr) {
-        self.checker.visit_expr(expr, &self.scopes);
+        if generators(expr) <= GENERATORS_CHECKED_MAX {
+            self.checker.visit_expr(expr, &self.scopes);
+        }
         match expr {
             Expr::Name(name) => self.name(name),
             Expr::Call(call) => {
@@ -365,6 +370,16 @@ impl<'a> Visitor<'a> for Walk<'a> {
             self.bind(name.as_str());
         }
         walk_pattern(self, pattern);
+    }
+}
+
+fn generators(expr: &Expr) -> usize {
+    match expr {
+        Expr::ListComp(list) => list.generators.len(),
+        Expr::SetComp(set) => set.generators.len(),
+        Expr::DictComp(dict) => dict.generators.len(),
+        Expr::Generator(generator) => generator.generators.len(),
+        _ => 0,
     }
 }
 

@@ -5,6 +5,7 @@ use super::{
     refusal::{Misuse, SourceText},
     terminal::parse_bytes,
 };
+use crate::intake::SEED_MAX;
 use mecapy_model::{ArtifactName, Code, LimitsRequest, NonFinite, UploadId};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -49,7 +50,7 @@ pub(crate) struct ComputationFlags {
     #[arg(long, value_name = "N")]
     fuel: Option<u64>,
     /// Seed of every random source; the same seed gives the same numbers [default: a new one]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=SEED_MAX))]
     seed: Option<u64>,
     /// What NaN and infinities in the result become
     #[arg(long, value_name = "reject|null", value_parser = parse_non_finite)]

@@ -98,7 +98,9 @@ impl Layer {
     pub fn over_file(self) -> Result<Layer, ConfigError> {
         let file = match &self.config {
             Some(path) => Some(read(path)?),
-            None => Path::new(CONFIG_FILE_DEFAULT).exists().then(|| read(Path::new(CONFIG_FILE_DEFAULT))).transpose()?,
+            None => {
+                Path::new(CONFIG_FILE_DEFAULT).exists().then(|| read(Path::new(CONFIG_FILE_DEFAULT))).transpose()?
+            }
         };
         Ok(self.over(file.unwrap_or_default()))
     }

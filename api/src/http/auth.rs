@@ -44,7 +44,8 @@ pub(super) async fn authenticate(State(api): State<Arc<Api>>, mut request: Reque
 }
 
 fn admit(api: &Api, method: &Method, headers: &HeaderMap) -> Result<Caller, Problem> {
-    let key = bearer(headers).and_then(|secret| api.app.store.authenticate(secret)).ok_or_else(Problem::unauthorized)?;
+    let key =
+        bearer(headers).and_then(|secret| api.app.store.authenticate(secret)).ok_or_else(Problem::unauthorized)?;
     if let Err(wait) = api.rates.count(key.id, api.app.store.clock().monotonic()) {
         return Err(Problem::too_many("this key asks more often than it may", wait));
     }

@@ -178,9 +178,12 @@ mod tests {
 
     #[tokio::test]
     async fn json_must_say_so_and_be_plain() {
-        for (content_type, status) in
-            [("application/json", None), ("Application/JSON; charset=utf-8", None), ("text/plain", Some(415)), ("", Some(415))]
-        {
+        for (content_type, status) in [
+            ("application/json", None),
+            ("Application/JSON; charset=utf-8", None),
+            ("text/plain", Some(415)),
+            ("", Some(415)),
+        ] {
             let read = json(request(content_type, Body::from("{}")), 100).await;
             assert_eq!(read.err().map(|problem| problem.status().as_u16()), status, "{content_type}");
         }
@@ -193,17 +196,20 @@ mod tests {
     async fn declared_and_undeclared_bytes_are_counted() {
         let declared = request("application/json", Body::from(vec![b' '; 101]));
         assert_eq!(json(declared, 100).await.unwrap_err().status(), 413);
-        let pieces = tokio_stream::iter(std::iter::repeat_n(Ok::<_, std::io::Error>(Bytes::from_static(b"0123456789")), 11));
+        let pieces =
+            tokio_stream::iter(std::iter::repeat_n(Ok::<_, std::io::Error>(Bytes::from_static(b"0123456789")), 11));
         let chunked = request("application/json", Body::from_stream(pieces));
         assert_eq!(json(chunked, 100).await.unwrap_err().status(), 413);
-        let pieces = tokio_stream::iter(std::iter::repeat_n(Ok::<_, std::io::Error>(Bytes::from_static(b"0123456789")), 10));
+        let pieces =
+            tokio_stream::iter(std::iter::repeat_n(Ok::<_, std::io::Error>(Bytes::from_static(b"0123456789")), 10));
         assert_eq!(json(request("application/json", Body::from_stream(pieces)), 100).await.unwrap().len(), 100);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_stalls_is_given_up() {
         let started = Instant::now();
-        let stalls = tokio_stream::once(Ok::<_, std::io::Error>(Bytes::from_static(b"{"))).chain(tokio_stream::pending());
+        let stalls =
+            tokio_stream::once(Ok::<_, std::io::Error>(Bytes::from_static(b"{"))).chain(tokio_stream::pending());
         let problem = json(request("application/json", Body::from_stream(stalls)), 100).await.unwrap_err();
         assert_eq!(problem.status(), 408);
         assert!(started.elapsed() >= PATIENCE_BASE);

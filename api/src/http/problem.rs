@@ -41,7 +41,7 @@ pub struct Problem {
     "detail": "/limits/timeout_ms: a whole number from 1 to 5000 is needed here",
     "errors": [{"pointer": "/limits/timeout_ms", "code": "out_of_range", "message": "a whole number from 1 to 5000 is needed here"}]
 }))]
-pub struct ProblemBody {
+pub(super) struct ProblemBody {
     /// A name for this kind of problem, the same in every answer of its kind.
     #[serde(rename = "type")]
     kind: String,
@@ -102,7 +102,12 @@ impl Problem {
     }
 
     pub fn unsupported_media(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The media type is not supported", detail)
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-media-type",
+            "The media type is not supported",
+            detail,
+        )
     }
 
     /// 422: understood, but invalid; one fault at least.
@@ -202,10 +207,13 @@ impl From<intake::Rejected> for Problem {
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::LaneFull { retry_after } => Problem::too_many("the lane is full: try again in a moment", retry_after),
-            Refused::TenantFull { retry_after } => {
-                Problem::too_many("you have as many previews under way as one tenant may: wait for one to end", retry_after)
+            Refused::LaneFull { retry_after } => {
+                Problem::too_many("the lane is full: try again in a moment", retry_after)
             }
+            Refused::TenantFull { retry_after } => Problem::too_many(
+                "you have as many previews under way as one tenant may: wait for one to end",
+                retry_after,
+            ),
             Refused::ShuttingDown => Problem::not_ready("the server is shutting down", RETRY_AFTER_STORE),
         }
     }
@@ -318,7 +326,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_envelope_has_every_part_of_the_contract() {
-        let (response, body) = shown(Problem::fault("/inputs", "wrong_type", "an object is needed here, not null")).await;
+        let (response, body) =
+            shown(Problem::fault("/inputs", "wrong_type", "an object is needed here, not null")).await;
         assert_eq!(response.status(), 422);
         assert_eq!(response.headers()["content-type"], "application/problem+json");
         let expected = serde_json::json!({
@@ -333,7 +342,10 @@ mod tests {
     async fn what_must_be_retried_says_when_in_whole_seconds() {
         for (wait, shown_as) in [(Duration::from_millis(20), "1"), (Duration::from_millis(1500), "2")] {
             let (response, _) = shown(Refused::LaneFull { retry_after: wait }.into()).await;
-            assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (429, &HeaderValue::from_static(shown_as)));
+            assert_eq!(
+                (response.status().as_u16(), &response.headers()["retry-after"]),
+                (429, &HeaderValue::from_static(shown_as))
+            );
         }
     }
 

@@ -53,7 +53,8 @@ impl Query {
     /// A word that `T` knows; an empty one is as good as none.
     pub(super) fn word<T: FromStr<Err = String>>(&mut self, name: &str) -> Result<Option<T>, Problem> {
         let text = self.text(name).filter(|text| !text.is_empty());
-        text.map(|text| text.parse().map_err(|error| Problem::fault(format!("/{name}"), "unknown_value", error))).transpose()
+        text.map(|text| text.parse().map_err(|error| Problem::fault(format!("/{name}"), "unknown_value", error)))
+            .transpose()
     }
 }
 

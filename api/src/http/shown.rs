@@ -19,7 +19,7 @@ pub(super) fn time(at: OffsetDateTime) -> String {
 /// One request to compute, with everything that happened to it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Task)]
-pub struct TaskShown<'a> {
+pub(super) struct TaskShown<'a> {
     #[schema(value_type = uuid::Uuid)]
     id: TaskId,
     name: Option<&'a str>,
@@ -58,7 +58,7 @@ pub struct TaskShown<'a> {
 /// Where to go from a task.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TaskLinks)]
-pub struct Links {
+pub(super) struct Links {
     #[serde(rename = "self")]
     task: String,
     result: String,
@@ -121,7 +121,7 @@ pub(super) fn task_path(id: TaskId) -> String {
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TaskPage)]
-pub struct TaskPageShown<'a> {
+pub(super) struct TaskPageShown<'a> {
     pub(super) tasks: Vec<TaskShown<'a>>,
     /// Give this as `cursor` to see more; null at the end.
     pub(super) next_cursor: Option<&'a str>,
@@ -130,7 +130,7 @@ pub struct TaskPageShown<'a> {
 /// How a task ended.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TaskResult)]
-pub struct ResultShown<'a> {
+pub(super) struct ResultShown<'a> {
     state: TaskState,
     /// Always an object where there is one; numbers as the computation wrote them.
     #[schema(value_type = Option<Object>)]
@@ -147,7 +147,7 @@ impl<'a> ResultShown<'a> {
 /// What a task wrote.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = LogPage)]
-pub struct LogPageShown<'a> {
+pub(super) struct LogPageShown<'a> {
     pub(super) entries: Vec<LogEntryShown<'a>>,
     /// Give this as `since` to see what comes after.
     pub(super) next_index: u64,
@@ -157,7 +157,7 @@ pub struct LogPageShown<'a> {
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = LogEntry)]
-pub struct LogEntryShown<'a> {
+pub(super) struct LogEntryShown<'a> {
     index: u64,
     #[schema(format = DateTime)]
     at: String,
@@ -174,7 +174,7 @@ impl<'a> LogEntryShown<'a> {
 /// A file that a task produced.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Artifact)]
-pub struct ArtifactShown {
+pub(super) struct ArtifactShown {
     pub(super) name: String,
     pub(super) size_bytes: u64,
     pub(super) sha256: String,
@@ -188,7 +188,7 @@ pub struct ArtifactShown {
 /// A file that a user sent.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Upload)]
-pub struct UploadShown {
+pub(super) struct UploadShown {
     upload_id: String,
     name: Option<String>,
     content_type: Option<String>,
@@ -229,7 +229,7 @@ impl UploadShown {
 /// An uploaded WASI module.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Module)]
-pub struct ModuleShown {
+pub(super) struct ModuleShown {
     /// Its SHA-256: give this as `code.module`.
     module: String,
     size_bytes: u64,
@@ -256,7 +256,7 @@ impl ModuleShown {
 /// An API key, without its secret.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ApiKey)]
-pub struct ApiKeyShown {
+pub(super) struct ApiKeyShown {
     id: String,
     name: String,
     /// How the secret begins.

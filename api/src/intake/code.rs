@@ -22,7 +22,8 @@ pub(super) fn read(value: Value<'_>, path: Path<'_>, faults: &mut Faults) -> Opt
         "python" => python(&mut fields, faults),
         "wasm" => wasm(&mut fields, faults),
         "c" | "rust" => {
-            let message = format!("compiling {language} is not available yet: compile it to WASI and upload the module");
+            let message =
+                format!("compiling {language} is not available yet: compile it to WASI and upload the module");
             faults.at(path.key("language"), "not_available", message);
             return None;
         }

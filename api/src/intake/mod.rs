@@ -48,7 +48,10 @@ pub enum Rejected {
     /// The request is at fault, here.
     Invalid(Vec<Fault>),
     /// What it needs is not there yet.
-    NotReady { detail: &'static str, retry_after: Duration },
+    NotReady {
+        detail: &'static str,
+        retry_after: Duration,
+    },
     Store(StoreError),
 }
 

@@ -122,7 +122,11 @@ fn run_at(fields: &mut Fields<'_, '_>, now: OffsetDateTime, faults: &mut Faults)
         return None;
     };
     if at > now + time::Duration::days(RUN_AT_DAYS_MAX) {
-        faults.at(path.key("run_at"), "out_of_range", format!("a task can be planned {RUN_AT_DAYS_MAX} days ahead at most"));
+        faults.at(
+            path.key("run_at"),
+            "out_of_range",
+            format!("a task can be planned {RUN_AT_DAYS_MAX} days ahead at most"),
+        );
         return None;
     }
     if at < OffsetDateTime::UNIX_EPOCH {

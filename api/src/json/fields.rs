@@ -201,8 +201,13 @@ mod tests {
         });
         faults.sort();
         let expected = [
-            ("/f", "wrong_type"), ("/left~1over", "unknown_field"), ("/missing", "required"), ("/n", "out_of_range"),
-            ("/o/in~0ner", "unknown_field"), ("/s", "wrong_type"), ("/w", "unknown_value"),
+            ("/f", "wrong_type"),
+            ("/left~1over", "unknown_field"),
+            ("/missing", "required"),
+            ("/n", "out_of_range"),
+            ("/o/in~0ner", "unknown_field"),
+            ("/s", "wrong_type"),
+            ("/w", "unknown_value"),
         ];
         assert_eq!(faults, expected.map(|(pointer, code)| (pointer.to_owned(), code.to_owned())));
     }
@@ -215,9 +220,12 @@ mod tests {
             });
             assert_eq!(faults.len(), 1, "{text}");
         }
-        assert_eq!(read("{\"n\":18446744073709551615}", |fields, faults| {
-            assert_eq!(fields.integer("n", 0..=u64::MAX, faults), Some(u64::MAX));
-        }), []);
+        assert_eq!(
+            read("{\"n\":18446744073709551615}", |fields, faults| {
+                assert_eq!(fields.integer("n", 0..=u64::MAX, faults), Some(u64::MAX));
+            }),
+            []
+        );
     }
 
     #[test]

@@ -335,7 +335,11 @@ impl<'a> Keys<'a> {
 /// The string that a valid JSON string literal (quotes included) stands for; borrowed where it has no escape.
 pub(super) fn unquote(quoted: &str) -> Cow<'_, str> {
     let inner = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
-    if inner.contains('\\') { Cow::Owned(serde_json::from_str(quoted).unwrap_or_default()) } else { Cow::Borrowed(inner) }
+    if inner.contains('\\') {
+        Cow::Owned(serde_json::from_str(quoted).unwrap_or_default())
+    } else {
+        Cow::Borrowed(inner)
+    }
 }
 
 #[cfg(test)]
@@ -345,8 +349,13 @@ mod tests {
     #[test]
     fn strict_json_is_accepted() {
         let rows = [
-            "{}", " [1, 2.5e-3, -0, 1e400, 123456789012345678901234567890] ", "\"\\ud83d\\ude00 \\u0000 é\"", "null",
-            "{\"a\":{\"a\":[{\"a\":1}]},\"b\":[]}", "0.10", "{\"\":1}",
+            "{}",
+            " [1, 2.5e-3, -0, 1e400, 123456789012345678901234567890] ",
+            "\"\\ud83d\\ude00 \\u0000 é\"",
+            "null",
+            "{\"a\":{\"a\":[{\"a\":1}]},\"b\":[]}",
+            "0.10",
+            "{\"\":1}",
         ];
         for text in rows {
             assert_eq!(check(text.as_bytes()), Ok(text));

@@ -91,7 +91,9 @@ mod tests {
 
     #[test]
     fn members_keep_their_text() {
-        let text = super::super::check(b" {\"a\" : 1e400 , \"b\\n\":[ 1 , {\"x\":\"]},\"} , \"s\" ],\"c\":null,\"d\":{ } } ").unwrap();
+        let text =
+            super::super::check(b" {\"a\" : 1e400 , \"b\\n\":[ 1 , {\"x\":\"]},\"} , \"s\" ],\"c\":null,\"d\":{ } } ")
+                .unwrap();
         let members = Value::of(text).members().unwrap();
         let shown: Vec<_> = members.iter().map(|(key, value)| (key.as_ref(), value.text())).collect();
         let items = "[ 1 , {\"x\":\"]},\"} , \"s\" ]";

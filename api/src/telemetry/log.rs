@@ -12,7 +12,9 @@ pub fn start_log(filter: &str, format: LogFormat) -> anyhow::Result<()> {
     let base = fmt::layer().with_writer(std::io::stderr).with_target(false);
     match format {
         LogFormat::Text => tracing_subscriber::registry().with(filter).with(base).try_init()?,
-        LogFormat::Json => tracing_subscriber::registry().with(filter).with(base.json().flatten_event(true)).try_init()?,
+        LogFormat::Json => {
+            tracing_subscriber::registry().with(filter).with(base.json().flatten_event(true)).try_init()?
+        }
     }
     Ok(())
 }

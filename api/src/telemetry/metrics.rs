@@ -99,7 +99,12 @@ impl Metrics {
             usage_dropped: Gauge::default(),
             registry: Registry::default(),
         };
-        registry.register_with_unit("http_request", "From a request's headers to its response's", Unit::Seconds, requests);
+        registry.register_with_unit(
+            "http_request",
+            "From a request's headers to its response's",
+            Unit::Seconds,
+            requests,
+        );
         registry.register("previews", "Previews that ended", metrics.previews.clone());
         registry.register_with_unit("sandbox_startup", "Making a sandbox for a preview", Unit::Seconds, startup);
         registry.register_with_unit("sandbox_execute", "Running a preview's guest", Unit::Seconds, execute);
@@ -110,7 +115,12 @@ impl Metrics {
         let used = metrics.memory_used.clone();
         registry.register_with_unit("sandbox_memory_used", "Memory charged to sandboxes", Unit::Bytes, used);
         let budget = metrics.memory_budget.clone();
-        registry.register_with_unit("sandbox_memory_budget", "Memory that sandboxes may use together", Unit::Bytes, budget);
+        registry.register_with_unit(
+            "sandbox_memory_budget",
+            "Memory that sandboxes may use together",
+            Unit::Bytes,
+            budget,
+        );
         let dropped = metrics.usage_dropped.clone();
         registry.register("preview_usage_dropped", "Usage rows of previews that could not be kept", dropped);
         Self { registry, ..metrics }

@@ -82,7 +82,8 @@ async fn work(store: Store) -> Result<()> {
 }
 
 fn submission(tenant: TenantId) -> Result<Submission> {
-    let source = "import numpy as np\n\ndef main(F, L, E, I):\n    return {'deflection': F * L**3 / (3 * E * I)}\n".repeat(8);
+    let source =
+        "import numpy as np\n\ndef main(F, L, E, I):\n    return {'deflection': F * L**3 / (3 * E * I)}\n".repeat(8);
     let task = NewTask {
         tenant,
         name: Some("cantilever".to_owned()),
@@ -107,6 +108,7 @@ fn processor_ticks() -> Result<u64> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let after_name = stat.rsplit_once(')').context("an unknown format of /proc/self/stat")?.1;
     let fields: Vec<&str> = after_name.split_whitespace().collect();
-    let field = |at: usize| fields.get(at).context("/proc/self/stat is short").and_then(|text| Ok(text.parse::<u64>()?));
+    let field =
+        |at: usize| fields.get(at).context("/proc/self/stat is short").and_then(|text| Ok(text.parse::<u64>()?));
     Ok(field(11)? + field(12)?)
 }

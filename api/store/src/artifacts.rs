@@ -35,11 +35,7 @@ impl Store {
     }
 
     /// A task's files by name; `None`: no such task.
-    pub async fn artifacts(
-        &self,
-        tenant: TenantId,
-        task: TaskId,
-    ) -> Result<Option<Vec<StoredArtifact>>, StoreError> {
+    pub async fn artifacts(&self, tenant: TenantId, task: TaskId) -> Result<Option<Vec<StoredArtifact>>, StoreError> {
         let sql = "SELECT a.name, a.object_key, a.size_bytes, a.sha256, a.content_type \
                    FROM tasks t LEFT JOIN artifacts a ON a.no = t.no WHERE t.tenant = ? AND t.id = ? ORDER BY a.name";
         let rows = sqlx::query(sql)

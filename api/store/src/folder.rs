@@ -72,9 +72,9 @@ impl DataFolder {
     pub(crate) fn signing_key(&self, clock: &dyn Clock) -> Result<[u8; SIGNING_KEY_BYTES], StoreError> {
         let path = self.path.join(SIGNING_KEY_FILE);
         match std::fs::read(&path) {
-            Ok(bytes) => bytes
-                .try_into()
-                .map_err(|_| StoreError::corrupt(format!("{} does not hold a {SIGNING_KEY_BYTES}-byte key", path.display()))),
+            Ok(bytes) => bytes.try_into().map_err(|_| {
+                StoreError::corrupt(format!("{} does not hold a {SIGNING_KEY_BYTES}-byte key", path.display()))
+            }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let mut key = [0; SIGNING_KEY_BYTES];
                 clock.fill_random(&mut key);

@@ -85,7 +85,7 @@ impl Store {
         let mut events = rows.iter().map(read_event).collect::<Result<Vec<_>, _>>()?;
         let whole = rows.len() < EVENTS_PAGE_MAX as usize;
         let end = if whole { u64::MAX } else { events.last().map_or(u64::MAX, |event| event.id) };
-        if let Some(progress) = head.progress.filter(|progress| (after + 1..=end).contains(&progress.id)) {
+        if let Some(progress) = head.progress.filter(|progress| progress.id > after && progress.id <= end) {
             let at = events.partition_point(|event| event.id < progress.id);
             events.insert(at, progress);
         }

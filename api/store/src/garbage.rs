@@ -66,7 +66,9 @@ impl Store {
             }
             self.write_rarely(async move |writer| {
                 for key in &gone {
-                    writer.run(sqlx::query("DELETE FROM doomed_objects WHERE object_key = ?").bind(key.as_str())).await?;
+                    writer
+                        .run(sqlx::query("DELETE FROM doomed_objects WHERE object_key = ?").bind(key.as_str()))
+                        .await?;
                 }
                 Ok(())
             })

@@ -12,8 +12,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mecapy_model::{ApiKeyId, TenantId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -198,10 +198,8 @@ impl Store {
             .write_rarely(async move |writer| {
                 let now_ms = writer.now_ms;
                 let sql = "UPDATE api_keys SET revoked_ms = coalesce(revoked_ms, ?) WHERE tenant = ? AND id = ?";
-                let query = sqlx::query(sql)
-                    .bind(now_ms)
-                    .bind(tenant.0.as_bytes().as_slice())
-                    .bind(id.0.as_bytes().as_slice());
+                let query =
+                    sqlx::query(sql).bind(now_ms).bind(tenant.0.as_bytes().as_slice()).bind(id.0.as_bytes().as_slice());
                 writer.run(query).await
             })
             .await?;

@@ -5,9 +5,7 @@ use crate::reading::uuid_of;
 use crate::shared::Group;
 use crate::writer::{Call, GiveBack, Note, Op};
 use crate::{Store, StoreError, StoredArtifact};
-use mecapy_model::{
-    ErrorKind, Lane, LogStream, Outcome, Progress, Task, TaskError, TaskId, TenantId, Usage, Warning,
-};
+use mecapy_model::{ErrorKind, Lane, LogStream, Outcome, Progress, Task, TaskError, TaskId, TenantId, Usage, Warning};
 use serde_json::value::RawValue;
 use sqlx::Row;
 use std::sync::Arc;
@@ -225,7 +223,8 @@ impl Store {
 
     /// How many queued tasks would run before this one.
     pub(crate) async fn queue_position(&self, task: &Task) -> Result<Option<u64>, StoreError> {
-        let sql = "SELECT due_ms, no, queue_rank, queue_group FROM tasks WHERE tenant = ? AND id = ? AND state = 'queued'";
+        let sql =
+            "SELECT due_ms, no, queue_rank, queue_group FROM tasks WHERE tenant = ? AND id = ? AND state = 'queued'";
         let row = sqlx::query(sql)
             .bind(task.tenant.0.as_bytes().as_slice())
             .bind(task.id.0.as_bytes().as_slice())

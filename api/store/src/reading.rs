@@ -2,9 +2,7 @@
 
 use crate::StoreError;
 use crate::clock::{from_unix_ms, unix_ms};
-use mecapy_model::{
-    Limits, NonFinite, Progress, Retry, Task, TaskId, TaskState, TenantId, UploadId, Usage,
-};
+use mecapy_model::{Limits, NonFinite, Progress, Retry, Task, TaskId, TaskState, TenantId, UploadId, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sqlx::Row;

@@ -81,6 +81,16 @@ pub(crate) struct Turn {
     pub(crate) group: Group,
     pub(crate) running: u64,
     pub(crate) served: u64,
+    /// The age of its line, as far as it is known; among tenants that were never served the oldest is first.
+    oldest_ms: i64,
+}
+
+impl Turn {
+    /// Whose turn comes first.
+    pub(crate) fn order(&self) -> impl Ord + use<> {
+        let tenant = if let Group::Tenant(tenant) = self.group { Some(tenant) } else { None };
+        (self.running, self.served, self.oldest_ms, tenant)
+    }
 }
 
 impl Counts {
@@ -145,17 +155,14 @@ impl Counts {
         self.lines.get(&lane).map(|ranks| ranks.keys().copied().collect()).unwrap_or_default()
     }
 
-    /// The groups of a rank that may have something to start at `now_ms`: fewest running first, then least recently
-    /// served.
+    /// The groups of a rank that may have something to start at `now_ms`, in no order.
     pub(crate) fn turns(&self, lane: Lane, rank: i64, now_ms: i64) -> Vec<Turn> {
         let Some(lines) = self.lines.get(&lane).and_then(|ranks| ranks.get(&rank)) else { return Vec::new() };
-        let mut turns: Vec<Turn> = lines
+        lines
             .iter()
             .filter(|(group, line)| **group != Group::Held && line.not_before_ms <= now_ms)
-            .map(|(group, _)| self.turn(lane, *group))
-            .collect();
-        turns.sort_by_key(|turn| (turn.running, turn.served));
-        turns
+            .map(|(group, line)| Turn { oldest_ms: line.not_before_ms, ..self.turn(lane, *group) })
+            .collect()
     }
 
     /// Notes that a group has nothing to start before a time.
@@ -177,11 +184,12 @@ impl Counts {
         let better: u64 = ranks.range(..rank).map(|(_, lines)| open(lines)).sum();
         let own = self.turn(lane, Group::Tenant(tenant));
         let level = own.running + ahead;
-        let others = ranks.get(&rank).into_iter().flatten().filter(|(group, _)| **group != own.group && **group != Group::Held);
+        let others =
+            ranks.get(&rank).into_iter().flatten().filter(|(group, _)| **group != own.group && **group != Group::Held);
         let earlier: u64 = others
             .map(|(group, line)| {
                 let other = self.turn(lane, *group);
-                let wins_ties = u64::from(other.served < own.served);
+                let wins_ties = u64::from(other.served <= own.served);
                 (level + wins_ties).saturating_sub(other.running).min(line.queued)
             })
             .sum();
@@ -218,7 +226,7 @@ impl Counts {
             ),
             Group::Shared | Group::Held => (0, 0),
         };
-        Turn { group, running, served }
+        Turn { group, running, served, oldest_ms: i64::MIN }
     }
 }
 
@@ -241,7 +249,9 @@ struct News {
 #[derive(Debug)]
 pub(crate) enum Change {
     /// Accepted.
-    Accepted { tenant: TenantId },
+    Accepted {
+        tenant: TenantId,
+    },
     /// Progress, log, claim, return to the queue, a cancel request.
     Moved,
     Ended(EndedTask),

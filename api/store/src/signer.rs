@@ -76,7 +76,13 @@ impl Signer {
     ///
     /// # Errors
     /// Each part must be there once and nothing else; a grant for another object, method, size or time is forged.
-    pub fn verify(&self, method: Method, key: &ObjectKey, query: &str, now: OffsetDateTime) -> Result<Grant, SignatureError> {
+    pub fn verify(
+        &self,
+        method: Method,
+        key: &ObjectKey,
+        query: &str,
+        now: OffsetDateTime,
+    ) -> Result<Grant, SignatureError> {
         let parts = Parts::parse(query).ok_or(SignatureError::Malformed)?;
         let tag = URL_SAFE_NO_PAD.decode(parts.signature).map_err(|_| SignatureError::Malformed)?;
         let mac = self.grant_mac(method, key, parts.expires, parts.bytes_max);
@@ -202,7 +208,9 @@ mod tests {
         assert_eq!(signer.verify(Method::Put, &other_key, &query, now), forged);
         assert_eq!(signer.verify(Method::Get, &grant.key, &query, now), forged);
         assert_eq!(Signer::new(&[8; 32]).verify(Method::Put, &grant.key, &query, now), forged);
-        for (from, to) in [("expires=2000", "expires=9000"), ("bytes_max=1000", "bytes_max=9000"), ("bytes_max=1000&", "")] {
+        for (from, to) in
+            [("expires=2000", "expires=9000"), ("bytes_max=1000", "bytes_max=9000"), ("bytes_max=1000&", "")]
+        {
             assert_eq!(signer.verify(Method::Put, &grant.key, &query.replace(from, to), now), forged, "{to:?}");
         }
     }

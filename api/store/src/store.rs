@@ -75,7 +75,7 @@ struct Inner {
     keys: Keys,
     recovered: Recovered,
     admin_key_file: PathBuf,
-    /// Held by whoever deletes objects without rows.
+    /// Held by whoever deletes objects without rows, or puts an object where one may be already.
     sweeping: Mutex<()>,
 }
 
@@ -235,8 +235,12 @@ impl Store {
     async fn tidy_up_after_predecessor(&self, lost: Vec<LostAttempt>) -> Result<(), StoreError> {
         let Recovered { requeued, failed, cancelled } = self.inner.recovered;
         if requeued + failed + cancelled > 0 {
-            tracing::info!(tasks.requeued = requeued, tasks.failed = failed, tasks.cancelled = cancelled,
-                "took back what the server before this one was running");
+            tracing::info!(
+                tasks.requeued = requeued,
+                tasks.failed = failed,
+                tasks.cancelled = cancelled,
+                "took back what the server before this one was running"
+            );
         }
         for attempt in lost {
             self.delete_attempt_objects(attempt.tenant, attempt.task, attempt.fence).await?;

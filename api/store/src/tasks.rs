@@ -6,9 +6,7 @@ use crate::recent::{EndedTask, Known};
 use crate::shared::Change;
 use crate::writer::{Call, NewRow, Op, SubmitAnswer, SubmitRefusal};
 use crate::{Store, StoreError};
-use mecapy_model::{
-    Code, Lane, Limits, NonFinite, Retry, Task, TaskError, TaskId, TaskState, TenantId, UploadId,
-};
+use mecapy_model::{Code, Lane, Limits, NonFinite, Retry, Task, TaskError, TaskId, TaskState, TenantId, UploadId};
 use serde_json::value::RawValue;
 use sqlx::Row;
 use std::collections::BTreeMap;
@@ -124,9 +122,7 @@ impl Store {
         let task = task.into_task(TaskId::from_parts(ms, &random), self.now_ms());
         let row = NewRow::new(&task, idempotency, queued_max)?;
         match self.write(|reply| Op::Submit(Call::new(Box::new(row), reply))).await? {
-            SubmitAnswer::Accepted { queue_position } => {
-                Ok(Submitted { task, queue_position, replayed: Replayed::No })
-            }
+            SubmitAnswer::Accepted { queue_position } => Ok(Submitted { task, queue_position, replayed: Replayed::No }),
             SubmitAnswer::Earlier(earlier) => {
                 let queue_position = self.queue_position(&earlier.task).await?;
                 Ok(Submitted { queue_position, ..*earlier })

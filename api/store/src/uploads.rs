@@ -176,10 +176,8 @@ impl Store {
     pub async fn upload(&self, tenant: TenantId, id: UploadId) -> Result<Option<Upload>, StoreError> {
         let sql = "SELECT id, tenant, name, content_type, state, size_bytes, sha256, bytes_max, created_ms, expires_ms \
                    FROM uploads WHERE id = ? AND tenant = ? AND (expires_ms > ? OR state = 'complete')";
-        let query = sqlx::query(sql)
-            .bind(id.0.as_bytes().as_slice())
-            .bind(tenant.0.as_bytes().as_slice())
-            .bind(self.now_ms());
+        let query =
+            sqlx::query(sql).bind(id.0.as_bytes().as_slice()).bind(tenant.0.as_bytes().as_slice()).bind(self.now_ms());
         query.fetch_optional(self.readers()).await?.as_ref().map(read_upload).transpose()
     }
 
@@ -243,9 +241,17 @@ impl PendingUpload {
     /// # Errors
     /// [`UploadError::AlreadyReceived`] where another request was faster, [`UploadError::Missing`] where it was deleted.
     pub async fn finish(self) -> Result<Upload, UploadError> {
-        let Self { store, upload, writer, then } = self;
-        let (size_bytes, sha256) = writer.finish().await?;
+        let Self { store, upload, mut writer, then } = self;
         let (tenant, id) = (upload.tenant, upload.id);
+        writer.sync().await?;
+        // One at a time from here, so that a second request can't put its bytes in the place of the first one's.
+        let _turn = store.sweeping().lock().await;
+        match store.upload(tenant, id).await? {
+            Some(now) if now.state == UploadState::Awaiting => {}
+            Some(_) => return Err(UploadError::AlreadyReceived),
+            None => return Err(UploadError::Missing),
+        }
+        let (size_bytes, sha256) = writer.finish().await?;
         let changed = store
             .write_rarely(async move |writer| {
                 let kept_for = if then == UploadState::Complete { KEPT_FOR } else { AWAITED_FOR };
@@ -261,15 +267,12 @@ impl PendingUpload {
                 writer.run(query).await
             })
             .await?;
-        let now = store.upload(tenant, id).await?;
-        match (changed, now) {
-            (1, Some(upload)) => Ok(upload),
-            (_, Some(_)) => Err(UploadError::AlreadyReceived),
-            (_, None) => {
-                store.objects().delete(&upload.key).await?;
-                Err(UploadError::Missing)
-            }
+        if changed == 0 {
+            // It was deleted meanwhile, and nobody sweeps for what came after that.
+            store.objects().delete(&upload.key).await?;
+            return Err(UploadError::Missing);
         }
+        store.upload(tenant, id).await?.ok_or(UploadError::Missing)
     }
 }
 

@@ -20,7 +20,10 @@ impl Store {
         if self.preview_usage().try_send(usage).is_err() {
             let dropped = self.preview_usage_drops().fetch_add(1, Ordering::Relaxed) + 1;
             if dropped.is_power_of_two() {
-                tracing::warn!(usage.dropped_total = dropped, "usage of previews is dropped: the database can't keep up");
+                tracing::warn!(
+                    usage.dropped_total = dropped,
+                    "usage of previews is dropped: the database can't keep up"
+                );
             }
         }
     }

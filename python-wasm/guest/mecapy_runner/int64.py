@@ -17,8 +17,8 @@ suspicious = False
 def install(numpy):
     """Gives the freshly imported package the names that it has on a 64-bit machine."""
     names = numpy._core.numerictypes.sctypeDict
-    wide = {"int": numpy.int64, "int_": numpy.int64, "long": numpy.int64}
-    wide |= {"uint": numpy.uint64, "ulong": numpy.uint64}
+    # Not `long` and `ulong`: those name the C types, which SciPy's compiled code asks for.
+    wide = {"int": numpy.int64, "int_": numpy.int64, "uint": numpy.uint64}
     for name, kind in wide.items():
         names[name] = kind
         for module in (numpy, numpy._core, numpy._core.numerictypes, numpy._core.numeric):

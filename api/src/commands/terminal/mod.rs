@@ -106,9 +106,9 @@ impl Terminal {
             return self.show_refusal(refusal);
         }
         let word = Severity::Error.word(self.err);
-        let mut text = format!("{word}: {}", neutralise_line(&error.to_string()));
+        let mut text = format!("{word}: {}", indented(&error.to_string()));
         for cause in error.chain().skip(1) {
-            text += &format!("\n  {} {}", self.err.paint(Style::Dim, "because:"), neutralise_line(&cause.to_string()));
+            text += &format!("\n  {} {}", self.err.paint(Style::Dim, "because:"), indented(&cause.to_string()));
         }
         self.note(&text);
         if let Some(crate::client::ClientError::Refused(problem)) = error.downcast_ref() {
@@ -129,4 +129,9 @@ impl Terminal {
             self.note(&Diagnostic::of_fault(fault).render(source, self.err));
         }
     }
+}
+
+/// Text from elsewhere whose further lines are set in.
+fn indented(text: &str) -> String {
+    neutralise(text).trim_end().replace('\n', "\n    ")
 }

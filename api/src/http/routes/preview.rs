@@ -171,7 +171,8 @@ fn artifacts<'a>(artifacts: &'a [Artifact], warnings: &mut Vec<Warning>) -> Vec<
             let base64 = STANDARD.encode(&artifact.bytes);
             shown.push(ArtifactAnswer { name, content_type: artifact.content_type, base64 });
         } else {
-            let message = format!("{name} ({bytes} bytes) is too large for a preview's answer: submit a task to get it");
+            let message =
+                format!("{name} ({bytes} bytes) is too large for a preview's answer: submit a task to get it");
             warnings.push(Warning { code: "artifact_left_out".to_owned(), message, line: None, pointer: None });
         }
     }
@@ -192,7 +193,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_result_is_the_guests_own_text() {
-        let result = RawValue::from_string(r#"{"x":1.0,"big":123456789012345678901234567890,"e":1e400}"#.to_owned()).unwrap();
+        let result =
+            RawValue::from_string(r#"{"x":1.0,"big":123456789012345678901234567890,"e":1e400}"#.to_owned()).unwrap();
         let outcome = Outcome { result: Ok(result), ..Outcome::failed(TaskError::new(ErrorKind::Executor, "")) };
         let text = shown(&outcome).await;
         let expected = concat!(

@@ -73,14 +73,23 @@ impl ObjectWriter {
         if self.buffer.len() >= BUFFER_BYTES { self.flush().await } else { Ok(()) }
     }
 
+    /// Puts what was written on the disk, so that [`finish`](Self::finish) is quick.
+    pub async fn sync(&mut self) -> Result<(), StoreError> {
+        self.flush().await?;
+        let growing = self.growing.take().ok_or(StoreError::Closed)?;
+        let failed = StoreError::io(format!("storing object {}", self.key));
+        let synced = blocking(move || growing.file.sync_all().map_err(failed).map(|()| growing)).await?;
+        self.growing = Some(synced);
+        Ok(())
+    }
+
     /// Makes the object visible under its key, durable when this returns; answers its size in bytes and its digest.
     pub async fn finish(mut self) -> Result<(u64, Digest), StoreError> {
-        self.flush().await?;
+        self.sync().await?;
         let mut growing = self.growing.take().ok_or(StoreError::Closed)?;
         let key = self.key;
         let digest = blocking(move || {
             let failed = || StoreError::io(format!("storing object {key}"));
-            growing.file.sync_all().map_err(failed())?;
             growing.objects.publish(&growing.temporary, &key).map_err(failed())?;
             Ok(Digest(growing.hash.finalize_reset().into()))
         })

@@ -47,10 +47,7 @@ pub(crate) enum Op {
 
 /// A write that is not worth a kind of its own. It may run again after a rollback.
 pub(crate) trait Rare: Send {
-    fn run<'a>(
-        &'a mut self,
-        writer: &'a mut Writer,
-    ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + 'a>>;
+    fn run<'a>(&'a mut self, writer: &'a mut Writer) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + 'a>>;
     fn deliver(self: Box<Self>);
     fn fail(self: Box<Self>, error: &StoreError);
 }
@@ -60,10 +57,7 @@ where
     F: AsyncFn(&mut Writer) -> Result<O, StoreError> + Send,
     O: Send,
 {
-    fn run<'a>(
-        &'a mut self,
-        writer: &'a mut Writer,
-    ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + 'a>> {
+    fn run<'a>(&'a mut self, writer: &'a mut Writer) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + 'a>> {
         Box::pin(async move {
             self.answer = Some((self.input)(writer).await?);
             Ok(())
@@ -176,9 +170,8 @@ impl Batch {
         deliver_all(self.cancels);
         self.rare.into_iter().for_each(Rare::deliver);
         let unwanted = self.claims.into_iter().filter_map(Call::deliver).flatten();
-        let give_backs: Vec<_> = unwanted
-            .map(|claimed| Call::new((claimed.claim, GiveBack::Released), oneshot::channel().0))
-            .collect();
+        let give_backs: Vec<_> =
+            unwanted.map(|claimed| Call::new((claimed.claim, GiveBack::Released), oneshot::channel().0)).collect();
         if give_backs.is_empty() { None } else { Some(Batch { give_backs, ..Batch::default() }) }
     }
 

@@ -4,7 +4,7 @@ use super::state::Writer;
 use super::submit::EVENTS;
 use crate::clock::{from_unix_ms, millis};
 use crate::reading::{ReadTask, read_task, task_columns, task_from};
-use crate::shared::{Change, Group, Place};
+use crate::shared::{Change, Group, Place, Turn};
 use crate::sql::{Rows, pieces, script, union_all, with_list};
 use crate::{ClaimRef, ClaimRequest, Claimed, LeaseToken, StoreError};
 use mecapy_model::{Lane, TaskState, Transition};
@@ -20,9 +20,7 @@ const HEADS: &str = "SELECT * FROM (SELECT # AS line, due_ms, no FROM tasks WHER
 
 /// The oldest tasks of one group, and how many of its tasks run or have been chosen.
 struct Line {
-    group: Group,
-    running: u64,
-    served: u64,
+    turn: Turn,
     heads: VecDeque<(i64, i64)>,
 }
 
@@ -30,6 +28,8 @@ struct Line {
 struct Wanted {
     request: ClaimRequest,
     count: usize,
+    /// What was chosen of each group in better ranks.
+    chosen: HashMap<Group, u64>,
 }
 
 /// Claims tasks as [`Store::claim`](crate::Store::claim) says.
@@ -37,20 +37,25 @@ pub(super) async fn claim(writer: &mut Writer, request: ClaimRequest) -> Result<
     let mut chosen = Vec::new();
     let count = usize::try_from(request.max.min(CLAIM_MAX)).unwrap_or(0);
     let ranks = writer.shared.counts().ranks(request.lane);
+    let mut wanted = Wanted { request, count, chosen: HashMap::new() };
     for rank in ranks {
-        let wanted = Wanted { request, count: count - chosen.len() };
         if wanted.count == 0 {
             break;
         }
-        chosen.extend(choose(writer, rank, &wanted).await?);
+        chosen.extend(choose(writer, rank, &mut wanted).await?);
     }
     take(writer, &chosen).await
 }
 
 /// The numbers of the tasks of one rank to start, in order.
-async fn choose(writer: &mut Writer, rank: i64, wanted: &Wanted) -> Result<Vec<i64>, StoreError> {
+async fn choose(writer: &mut Writer, rank: i64, wanted: &mut Wanted) -> Result<Vec<i64>, StoreError> {
     let lane = wanted.request.lane;
-    let mut turns: VecDeque<_> = writer.shared.counts().turns(lane, rank, writer.now_ms).into();
+    let mut turns = writer.shared.counts().turns(lane, rank, writer.now_ms);
+    for turn in &mut turns {
+        turn.running += wanted.chosen.get(&turn.group).copied().unwrap_or(0);
+    }
+    turns.sort_by_key(Turn::order);
+    let mut turns = VecDeque::from(turns);
     let mut lines: Vec<Line> = Vec::new();
     while !turns.is_empty() {
         // In the default lane the first groups with something to start are all that can get a turn in this claim; in a
@@ -64,7 +69,7 @@ async fn choose(writer: &mut Writer, rank: i64, wanted: &Wanted) -> Result<Vec<i
         }
         let next: Vec<Line> = turns
             .drain(..short)
-            .map(|turn| Line { group: turn.group, running: turn.running, served: turn.served, heads: VecDeque::new() })
+            .map(|turn| Line { turn, heads: VecDeque::new() })
             .filter(|line| room(line, &wanted.request) > 0)
             .collect();
         lines.extend(load_heads(writer, rank, wanted, next).await?);
@@ -73,20 +78,22 @@ async fn choose(writer: &mut Writer, rank: i64, wanted: &Wanted) -> Result<Vec<i
     while chosen.len() < wanted.count {
         let open = lines.iter_mut().filter(|line| !line.heads.is_empty() && room(line, &wanted.request) > 0);
         let next = match lane {
-            Lane::Default => open.min_by_key(|line| (line.running, line.served)),
+            Lane::Default => open.min_by_key(|line| line.turn.order()),
             Lane::HighPriority | Lane::LongRunning => open.min_by_key(|line| line.heads.front().copied()),
         };
         let Some(line) = next else { break };
-        line.running += 1;
+        line.turn.running += 1;
+        *wanted.chosen.entry(line.turn.group).or_default() += 1;
         chosen.extend(line.heads.pop_front().map(|(_, no)| no));
     }
+    wanted.count -= chosen.len();
     Ok(chosen)
 }
 
 /// How many more tasks of the line may run.
 fn room(line: &Line, request: &ClaimRequest) -> u64 {
-    match (line.group, request.running_per_tenant_max) {
-        (Group::Tenant(_), Some(max)) => u64::from(max).saturating_sub(line.running),
+    match (line.turn.group, request.running_per_tenant_max) {
+        (Group::Tenant(_), Some(max)) => u64::from(max).saturating_sub(line.turn.running),
         _ => u64::MAX,
     }
 }
@@ -109,7 +116,7 @@ async fn load_heads(
             query = query
                 .bind(lane.as_str())
                 .bind(rank)
-                .bind(line.group.bytes().map(<[u8]>::to_vec))
+                .bind(line.turn.group.bytes().map(<[u8]>::to_vec))
                 .bind(writer.now_ms)
                 .bind(i64::try_from(limit).unwrap_or(i64::MAX));
         }
@@ -122,7 +129,7 @@ async fn load_heads(
         }
         for line in piece {
             if line.heads.is_empty() {
-                rest(writer, Place { lane, rank, group: line.group }).await?;
+                rest(writer, Place { lane, rank, group: line.turn.group }).await?;
             } else {
                 loaded.push(line);
             }
@@ -133,7 +140,8 @@ async fn load_heads(
 
 /// Remembers until when a group has nothing to start, so that claims leave it alone.
 async fn rest(writer: &mut Writer, place: Place) -> Result<(), StoreError> {
-    let sql = "SELECT min(due_ms) FROM tasks WHERE state = 'queued' AND lane = ? AND queue_rank = ? AND queue_group = ?";
+    let sql =
+        "SELECT min(due_ms) FROM tasks WHERE state = 'queued' AND lane = ? AND queue_rank = ? AND queue_group = ?";
     let query = sqlx::query(sql).bind(place.lane.as_str()).bind(place.rank).bind(place.group.bytes());
     let due: Option<i64> = query.fetch_one(&mut writer.conn).await?.try_get(0)?;
     writer.shared.counts().rest(place, due.unwrap_or(i64::MAX));
@@ -209,12 +217,7 @@ async fn start(writer: &mut Writer, tasks: &[ReadTask], lease: LeaseToken) -> Re
     let until = writer.lease_now_ms().saturating_add(millis(writer.options.lease));
     let mut query = sqlx::query(script(&[&START, &EVENTS], tasks.len()));
     for read in tasks {
-        query = query
-            .bind(read.no)
-            .bind(lease.0.as_slice())
-            .bind(until)
-            .bind(writer.now_ms)
-            .bind(read.event_seq);
+        query = query.bind(read.no).bind(lease.0.as_slice()).bind(until).bind(writer.now_ms).bind(read.event_seq);
     }
     for read in tasks {
         query = query

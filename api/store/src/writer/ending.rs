@@ -10,9 +10,7 @@ use crate::recent::EndedTask;
 use crate::shared::{Change, Place};
 use crate::sql::{Rows, pieces, script};
 use crate::{ClaimRef, Finish, NewLog, StoreError, StoreOptions, StoredArtifact, Written};
-use mecapy_model::{
-    ErrorKind, Lane, LogStream, TaskError, TaskId, TaskState, TenantId, Transition, Usage, Warning,
-};
+use mecapy_model::{ErrorKind, Lane, LogStream, TaskError, TaskId, TaskState, TenantId, Transition, Usage, Warning};
 use sqlx::Row;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -69,11 +67,8 @@ const USAGE: Rows = Rows {
     tail: "",
 };
 const LOGS: Rows = Rows { head: "INSERT INTO task_logs (no, seq, at_ms, stream, text)", width: 5, tail: "" };
-const ARTIFACTS: Rows = Rows {
-    head: "INSERT INTO artifacts (no, name, object_key, size_bytes, sha256, content_type)",
-    width: 6,
-    tail: "",
-};
+const ARTIFACTS: Rows =
+    Rows { head: "INSERT INTO artifacts (no, name, object_key, size_bytes, sha256, content_type)", width: 6, tail: "" };
 
 impl Ending {
     /// A result over the limit becomes an `invalid_output` error.
@@ -83,7 +78,8 @@ impl Ending {
             if bytes <= max {
                 return Ok(result);
             }
-            let message = format!("the result is {bytes} bytes of JSON; {max} are the most. Write large data to a file.");
+            let message =
+                format!("the result is {bytes} bytes of JSON; {max} are the most. Write large data to a file.");
             Err(TaskError::new(ErrorKind::InvalidOutput, message))
         });
         let record = match result {
@@ -142,7 +138,9 @@ impl Writer {
                 let before = log_bytes - bytes(&ending.logs);
                 let first_seq = seq - 1 - count(&ending.logs);
                 let entries = cut_logs(&ending.logs, before, self.options.log_bytes_max);
-                logs.extend((first_seq..).zip(entries).map(|(seq, (stream, text))| (no, seq, ending.at_ms, stream, text)));
+                logs.extend(
+                    (first_seq..).zip(entries).map(|(seq, (stream, text))| (no, seq, ending.at_ms, stream, text)),
+                );
                 let tenant = TenantId(uuid_of(row.try_get(5)?)?);
                 self.shared.counts().stop(lane, tenant);
                 ended.push(Ended {
@@ -161,9 +159,8 @@ impl Writer {
         self.record_ended(&ended).await?;
         self.insert_logs(&logs).await?;
         let done = calls.iter().filter(|call| call.answer == Some(Written::Done));
-        let artifacts: Vec<_> = done
-            .flat_map(|call| call.input.artifacts.iter().map(|artifact| (call.input.claim.no, artifact)))
-            .collect();
+        let artifacts: Vec<_> =
+            done.flat_map(|call| call.input.artifacts.iter().map(|artifact| (call.input.claim.no, artifact))).collect();
         self.insert_artifacts(&artifacts).await
     }
 

@@ -18,6 +18,7 @@ pub(crate) use batch::{Call, Op};
 pub(crate) use ending::Ending;
 pub(crate) use give_back::{GiveBack, LostAttempt};
 pub(crate) use note::Note;
+use state::Failure;
 pub(crate) use state::Writer;
 pub(crate) use submit::{NewRow, SubmitAnswer, SubmitRefusal};
 
@@ -103,11 +104,15 @@ async fn execute(writer: &mut Writer, batch: Batch) {
         }
         match writer.transact(&mut batch).await {
             Ok(()) => batches.extend(batch.answer()),
-            Err(error) if batch.len() == 1 => {
+            Err(Failure::Beginning(error)) => {
+                tracing::warn!(error = %error, cause = ?error, calls = batch.len(), "no write transaction can begin");
+                batch.fail(&error);
+            }
+            Err(Failure::Within(error)) if batch.len() == 1 => {
                 tracing::warn!(error = %error, cause = ?error, "a write failed");
                 batch.fail(&error);
             }
-            Err(error) => {
+            Err(Failure::Within(error)) => {
                 tracing::warn!(error = %error, calls = batch.len(), "a group of writes failed and is tried one by one");
                 batches.extend(batch.split().into_iter().rev());
             }

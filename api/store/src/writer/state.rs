@@ -73,6 +73,13 @@ pub(crate) struct Writer {
     cancel_requests: Vec<TaskId>,
 }
 
+/// Why a batch was not committed.
+pub(super) enum Failure {
+    /// The transaction could not begin: none of its calls is at fault, and none would fare better alone.
+    Beginning(StoreError),
+    Within(StoreError),
+}
+
 impl Writer {
     /// Takes over a connection to a database of this program's schema.
     pub(crate) async fn new(
@@ -114,13 +121,8 @@ impl Writer {
     }
 
     /// Runs a batch in a transaction and commits it; after an error nothing of it has happened.
-    pub(super) async fn transact(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
-        self.forget_signals();
-        self.now_ms = self.now_ms.max(unix_ms(self.clock.now()));
-        if self.in_memory_is_stale {
-            self.reload().await?;
-        }
-        self.conn.execute("BEGIN IMMEDIATE").await?;
+    pub(super) async fn transact(&mut self, batch: &mut Batch) -> Result<(), Failure> {
+        self.begin().await.map_err(Failure::Beginning)?;
         let outcome = match batch.run(self).await {
             Ok(()) => self.conn.execute("COMMIT").await.map(drop).map_err(StoreError::from),
             Err(error) => Err(error),
@@ -132,7 +134,17 @@ impl Writer {
             // An error may have ended the transaction already; then there is nothing to roll back.
             let _ = self.conn.execute("ROLLBACK").await;
         }
-        outcome
+        outcome.map_err(Failure::Within)
+    }
+
+    async fn begin(&mut self) -> Result<(), StoreError> {
+        self.forget_signals();
+        self.now_ms = self.now_ms.max(unix_ms(self.clock.now()));
+        if self.in_memory_is_stale {
+            self.reload().await?;
+        }
+        self.conn.execute("BEGIN IMMEDIATE").await?;
+        Ok(())
     }
 
     pub(super) async fn close(self) {

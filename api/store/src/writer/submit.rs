@@ -2,10 +2,10 @@
 
 use super::batch::Call;
 use super::state::{Writer, weight};
-use crate::reading::{Settings, bytes_of, read_task, task_columns, task_from};
-use crate::sql::{Rows, pieces, script};
 use crate::clock::unix_ms;
+use crate::reading::{Settings, bytes_of, read_task, task_columns, task_from};
 use crate::shared::Change;
+use crate::sql::{Rows, pieces, script};
 use crate::{Idempotency, Replayed, StoreError, Submitted};
 use mecapy_model::{Lane, Task, TaskId, TaskState, TenantId, UploadId};
 use sqlx::Row;
@@ -34,7 +34,9 @@ pub(crate) struct NewRow {
 
 pub(crate) enum SubmitAnswer {
     /// The task is new; so many are ahead of it.
-    Accepted { queue_position: Option<u64> },
+    Accepted {
+        queue_position: Option<u64>,
+    },
     /// The idempotency key made this one before.
     Earlier(Box<Submitted>),
     Refused(SubmitRefusal),
@@ -53,9 +55,15 @@ const FRESH_TASK_BYTES_MAX: usize = 64 << 10;
 
 /// What a key was used for.
 enum Used {
-    Before { digest: [u8; 32], task_no: i64 },
+    Before {
+        digest: [u8; 32],
+        task_no: i64,
+    },
     /// By the accepted call with this index, in the same transaction.
-    Now { digest: [u8; 32], call: usize },
+    Now {
+        digest: [u8; 32],
+        call: usize,
+    },
 }
 
 const TASKS: Rows = Rows {
@@ -82,11 +90,7 @@ const KNOWN_KEYS: Rows = Rows {
 };
 
 impl NewRow {
-    pub(crate) fn new(
-        task: &Task,
-        idempotency: Option<Idempotency>,
-        queued_max: u32,
-    ) -> Result<Self, StoreError> {
+    pub(crate) fn new(task: &Task, idempotency: Option<Idempotency>, queued_max: u32) -> Result<Self, StoreError> {
         let json = |error: serde_json::Error| StoreError::corrupt(error.to_string());
         let labels = match task.labels.is_empty() {
             true => None,
@@ -135,12 +139,12 @@ impl Writer {
             if let Some(key) = &row.idempotency {
                 match used.get(&(row.tenant, key.key.as_str())) {
                     Some(Used::Before { digest, task_no }) => {
-                        if *digest != key.body_digest {
-                            answers.push(Some(SubmitAnswer::Refused(SubmitRefusal::IdempotencyMismatch)));
-                            continue;
-                        }
+                        // Of a task that was deleted nothing is left to repeat: the key serves again.
                         if let Some(earlier) = self.earlier(*task_no).await? {
-                            answers.push(Some(SubmitAnswer::Earlier(Box::new(earlier))));
+                            let same = *digest == key.body_digest;
+                            let mismatch = SubmitAnswer::Refused(SubmitRefusal::IdempotencyMismatch);
+                            let answer = if same { SubmitAnswer::Earlier(Box::new(earlier)) } else { mismatch };
+                            answers.push(Some(answer));
                             continue;
                         }
                     }
@@ -291,7 +295,8 @@ impl Writer {
 
     /// Idempotency rows and input files, which most tasks have none of.
     async fn insert_attachments(&mut self, accepted: &[Accepted<'_>]) -> Result<(), StoreError> {
-        let keyed: Vec<_> = accepted.iter().filter_map(|task| task.row.idempotency.as_ref().map(|key| (task, key))).collect();
+        let keyed: Vec<_> =
+            accepted.iter().filter_map(|task| task.row.idempotency.as_ref().map(|key| (task, key))).collect();
         for piece in pieces(&keyed) {
             let mut query = sqlx::query(KEYS.sql(piece.len()));
             for (task, key) in piece {

@@ -46,8 +46,12 @@ async fn default_goes_by_priority_then_by_turns_between_tenants_then_by_age() {
         assert!(counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1, "{upto}: {counts:?}");
     }
     for (tenant, expected) in submitted {
-        let of_tenant: Vec<_> =
-            ids(&claimed).into_iter().zip(&tenants).filter(|(id, of)| **of == tenant && *id != urgent).map(|(id, _)| id).collect();
+        let of_tenant: Vec<_> = ids(&claimed)
+            .into_iter()
+            .zip(&tenants)
+            .filter(|(id, of)| **of == tenant && *id != urgent)
+            .map(|(id, _)| id)
+            .collect();
         assert_eq!(of_tenant, expected);
     }
 }
@@ -90,6 +94,18 @@ async fn a_tenants_running_cap_holds_and_lets_others_pass() {
         fixture.store.finish(done.claim, finish_with("{}")).await.unwrap();
         assert_eq!(fixture.store.claim(request).await.unwrap().len(), 1);
     }
+}
+
+#[tokio::test]
+async fn the_cap_counts_over_all_priorities_of_one_claim() {
+    let fixture = Fixture::new().await;
+    for priority in 0..10 {
+        let task = NewTask { priority, ..new_task(fixture.tenant) };
+        fixture.store.submit(Submission { task, ..fixture.submission() }).await.unwrap();
+    }
+    let request = ClaimRequest { lane: Lane::Default, max: 10, running_per_tenant_max: Some(3) };
+    let priorities: Vec<u8> = fixture.store.claim(request).await.unwrap().iter().map(|it| it.task.priority).collect();
+    assert_eq!(priorities, [9, 8, 7]);
 }
 
 #[tokio::test]
@@ -235,15 +251,13 @@ async fn what_was_claimed_for_nobody_goes_back() {
             }
         }
     }
+    let mut seen = std::collections::BTreeSet::new();
     let all = async {
-        loop {
-            let counts = fixture.store.lane_counts();
-            if counts[1].queued == 50 && counts[1].running == 0 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+        while seen.len() < 50 {
+            seen.extend(ids(&fixture.claim(Lane::Default, 100).await));
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), all).await.expect("everything is queued again");
-    assert_eq!(fixture.claim(Lane::Default, 100).await.len(), 50);
+    tokio::time::timeout(Duration::from_secs(10), all).await.expect("everything can be claimed again");
+    let counts = fixture.store.lane_counts();
+    assert_eq!((counts[1].queued, counts[1].running), (0, 50));
 }

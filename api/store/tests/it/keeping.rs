@@ -3,8 +3,8 @@
 use crate::fixture::{Fixture, finish_with, new_task};
 use mecapy_model::{Digest, ErrorKind, Usage, Warning};
 use mecapy_store::{
-    Clock, Found, Grant, Method, NewModule, NewTask, NewUpload, ObjectKey, PreviewUsage, Store, StoreError, StoreOptions,
-    Submission, SubmitError, Upload, UploadDeleted, UploadError, UploadState,
+    Clock, Found, Grant, Method, NewModule, NewTask, NewUpload, ObjectKey, PreviewUsage, Store, StoreError,
+    StoreOptions, Submission, SubmitError, Upload, UploadDeleted, UploadError, UploadState,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -100,10 +100,8 @@ async fn uploads_expire_unless_a_live_task_names_them() {
     let (used, unused) = (upload(&fixture, b"used").await, upload(&fixture, b"unused").await);
     let awaited = fixture.store.reserve_upload(fixture.tenant, new_upload(1)).await.unwrap();
     let files = BTreeMap::from([("a".to_owned(), used.id), ("b".to_owned(), used.id)]);
-    let submission = || Submission {
-        task: NewTask { files: files.clone(), ..new_task(fixture.tenant) },
-        ..fixture.submission()
-    };
+    let submission =
+        || Submission { task: NewTask { files: files.clone(), ..new_task(fixture.tenant) }, ..fixture.submission() };
     fixture.store.submit(submission()).await.unwrap();
     fixture.clock.advance(2 * DAY);
     assert_eq!(fixture.store.collect_garbage().await.unwrap().uploads, 1);

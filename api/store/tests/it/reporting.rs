@@ -216,7 +216,9 @@ async fn only_an_ended_task_can_be_deleted_and_its_objects_go_too() {
     assert!(fixture.store.task(fixture.tenant, id).await.unwrap().is_none());
     assert!(fixture.store.result(fixture.tenant, id).await.unwrap().is_none());
     assert_eq!(fixture.store.delete_task(fixture.tenant, id).await.unwrap(), Deleted::Missing);
-    for table in ["SELECT count(*) FROM task_specs", "SELECT count(*) FROM task_events", "SELECT count(*) FROM artifacts"] {
+    for table in
+        ["SELECT count(*) FROM task_specs", "SELECT count(*) FROM task_events", "SELECT count(*) FROM artifacts"]
+    {
         assert_eq!(fixture.number(table).await, 0, "{table}");
     }
     assert_eq!(fixture.number("SELECT count(*) FROM task_usage").await, 1);

@@ -159,7 +159,10 @@ async fn positions_count_what_runs_first() {
     let position = theirs.queue_position.unwrap();
     assert!(position <= 1, "{position}");
     let claimed = fixture.claim(Lane::Default, 11).await;
-    assert_eq!(claimed.iter().position(|claimed| claimed.task.id == theirs.task.id), Some(usize::try_from(position).unwrap()));
+    assert_eq!(
+        claimed.iter().position(|claimed| claimed.task.id == theirs.task.id),
+        Some(usize::try_from(position).unwrap())
+    );
     let (task, position) = fixture.store.task_with_position(other, theirs.task.id).await.unwrap().unwrap();
     assert_eq!((task.state, position), (TaskState::Running, None));
 }

@@ -3,8 +3,8 @@
 use crate::fixture::{Fixture, finish_with};
 use mecapy_model::{Digest, Lane, TenantId};
 use mecapy_store::{
-    Access, ApiKeyError, Cancelled, Clock, Deleted, Found, NewApiKey, NewModule, NewUpload, Role, SubmitError, TenantError,
-    UploadDeleted, UploadError,
+    Access, ApiKeyError, Cancelled, Clock, Deleted, Found, NewApiKey, NewModule, NewUpload, Role, SubmitError,
+    TenantError, UploadDeleted, UploadError,
 };
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -34,7 +34,8 @@ async fn the_first_start_makes_an_admin_key_and_no_later_one() {
 #[tokio::test]
 async fn keys_end_by_revocation_expiry_and_with_their_tenant() {
     let fixture = Fixture::new().await;
-    let new = |expires_at| NewApiKey { tenant: fixture.tenant, name: "ci".to_owned(), role: Role::Engineer, expires_at };
+    let new =
+        |expires_at| NewApiKey { tenant: fixture.tenant, name: "ci".to_owned(), role: Role::Engineer, expires_at };
     let lasting = fixture.store.create_api_key(new(None)).await.unwrap();
     let short = fixture.store.create_api_key(new(Some(fixture.clock.now() + Duration::from_secs(60)))).await.unwrap();
     assert!(lasting.secret.expose().starts_with(&lasting.key.prefix));
@@ -67,7 +68,9 @@ async fn what_is_no_secret_authenticates_nobody() {
     let admin = fixture.store.ensure_admin().await.unwrap().unwrap();
     let secret = admin.secret.expose();
     let long = "x".repeat(1 << 20);
-    for text in ["", "mecapy_", &secret[1..], &secret[..secret.len() - 1], &format!("{secret} "), &secret.to_uppercase(), &long] {
+    for text in
+        ["", "mecapy_", &secret[1..], &secret[..secret.len() - 1], &format!("{secret} "), &secret.to_uppercase(), &long]
+    {
         assert!(fixture.store.authenticate(text).is_none());
     }
     let stranger = NewApiKey {
@@ -85,7 +88,8 @@ async fn tenants_have_names_of_their_own() {
     let (first, second) = tokio::join!(fixture.store.create_tenant("acme"), fixture.store.create_tenant("acme"));
     let taken = [first, second].into_iter().filter(|made| matches!(made, Err(TenantError::NameTaken))).count();
     assert_eq!(taken, 1);
-    let names: Vec<_> = fixture.store.tenants().await.unwrap().into_iter().map(|tenant| (tenant.name, tenant.access)).collect();
+    let names: Vec<_> =
+        fixture.store.tenants().await.unwrap().into_iter().map(|tenant| (tenant.name, tenant.access)).collect();
     assert_eq!(names, [("ours".to_owned(), Access::Enabled), ("acme".to_owned(), Access::Enabled)]);
     let absent = TenantId::from_parts(1, &[1; 10]);
     assert_eq!(fixture.store.set_tenant_access(absent, Access::Disabled).await.unwrap(), Found::No);
@@ -116,7 +120,8 @@ async fn anothers_things_are_absent() {
     assert!(store.upload(other, upload.id).await.unwrap().is_none());
     assert!(matches!(store.complete_upload(other, upload.id).await, Err(UploadError::Missing)));
     assert_eq!(store.delete_upload(other, upload.id).await.unwrap(), UploadDeleted::Missing);
-    let module = NewModule { digest: Digest([1; 32]), bytes: vec![0], imports: vec![], exports: vec![], warnings: vec![] };
+    let module =
+        NewModule { digest: Digest([1; 32]), bytes: vec![0], imports: vec![], exports: vec![], warnings: vec![] };
     let digest = store.put_module(fixture.tenant, module).await.unwrap().digest;
     assert!(store.module(other, digest).await.unwrap().is_none());
     assert!(store.module_bytes(other, digest).await.unwrap().is_none());

@@ -66,7 +66,11 @@ fn read(text: &str, tenant: TenantId, now: OffsetDateTime) -> Result<NewApiKey, 
         if let Some(text) = fields.string("expires_at", &mut faults) {
             new.expires_at = OffsetDateTime::parse(&text, &Rfc3339).ok().filter(|at| *at > now);
             if new.expires_at.is_none() {
-                faults.at(path.key("expires_at"), "invalid", "a time to come is needed, as in \"2027-01-01T00:00:00Z\"");
+                faults.at(
+                    path.key("expires_at"),
+                    "invalid",
+                    "a time to come is needed, as in \"2027-01-01T00:00:00Z\"",
+                );
             }
         }
         fields.finish(&mut faults);

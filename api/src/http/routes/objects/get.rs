@@ -73,7 +73,8 @@ fn file_name(key: &str) -> &str {
 
 /// By the extension; never a type that a browser would run.
 fn content_type(encoded_name: &str) -> &'static str {
-    ArtifactName::parse(encoded_name).map_or("application/octet-stream", |name| Artifact::new(name, Vec::new()).content_type)
+    ArtifactName::parse(encoded_name)
+        .map_or("application/octet-stream", |name| Artifact::new(name, Vec::new()).content_type)
 }
 
 #[cfg(test)]

@@ -33,11 +33,7 @@ const LATER: [&str; 2] = ["function", "study"];
     ),
     responses((status = 200, body = TaskPageShown))
 )]
-pub(in crate::http) async fn list(
-    State(api): State<Arc<Api>>,
-    caller: Caller,
-    uri: Uri,
-) -> Result<Response, Problem> {
+pub(in crate::http) async fn list(State(api): State<Arc<Api>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {
     let mut query = Query::of(&uri, &["state", "lane", "q", "limit", "cursor", "function", "study"])?;
     if let Some(name) = LATER.into_iter().find(|name| query.text(name).is_some()) {
         return Err(Problem::not_available(&format!("/{name}")));

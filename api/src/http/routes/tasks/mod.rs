@@ -39,7 +39,8 @@ fn task_id(text: &str) -> Result<TaskId, Problem> {
 
 /// Stores a new task and answers 202 with it. `body` is what another request under the same key must repeat.
 async fn submit_new(app: &App, task: NewTask, headers: &HeaderMap, body: &[u8]) -> Result<Response, Problem> {
-    let idempotency = idempotency_key(headers)?.map(|key| Idempotency { key, body_digest: Sha256::digest(body).into() });
+    let idempotency =
+        idempotency_key(headers)?.map(|key| Idempotency { key, body_digest: Sha256::digest(body).into() });
     let submission = Submission { task, idempotency, queued_max: app.limits.queued_per_tenant_max };
     let submitted = app.store.submit(submission).await?;
     let shown = TaskShown::new(&submitted.task, submitted.queue_position);
@@ -75,7 +76,9 @@ mod tests {
     #[test]
     fn an_idempotency_key_is_one_short_line_of_ascii() {
         let long = "x".repeat(256);
-        for (values, ok) in [(vec!["a"], true), (vec![""], false), (vec!["a", "a"], false), (vec!["é"], false), (vec![&long], false)] {
+        for (values, ok) in
+            [(vec!["a"], true), (vec![""], false), (vec!["a", "a"], false), (vec!["é"], false), (vec![&long], false)]
+        {
             let mut headers = HeaderMap::new();
             for value in &values {
                 headers.append("idempotency-key", HeaderValue::from_bytes(value.as_bytes()).unwrap());

@@ -32,7 +32,10 @@ pub(in crate::http) async fn retry(
     no_body(request).await?;
     let task = api.app.store.task(caller.tenant(), id).await?.ok_or_else(|| Problem::not_found(TASK))?;
     if !task.state.is_terminal() {
-        return Err(Problem::conflict(format!("the task is {}: only a task that has ended can be retried", task.state)));
+        return Err(Problem::conflict(format!(
+            "the task is {}: only a task that has ended can be retried",
+            task.state
+        )));
     }
     submit_new(&api.app, again(task), &headers, format!("retry {id}").as_bytes()).await
 }

@@ -25,11 +25,7 @@ pub(in crate::http) struct Uploads {
     params(("limit" = Option<u32>, Query, description = "1 to 200; 50 when absent")),
     responses((status = 200, body = Uploads))
 )]
-pub(in crate::http) async fn list(
-    State(api): State<Arc<Api>>,
-    caller: Caller,
-    uri: Uri,
-) -> Result<Response, Problem> {
+pub(in crate::http) async fn list(State(api): State<Arc<Api>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {
     let limit = Query::of(&uri, &["limit"])?.integer("limit", 1..=LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT);
     let found = api.app.store.uploads(caller.tenant(), u32::try_from(limit).unwrap_or(u32::MAX)).await?;
     json(StatusCode::OK, &Uploads { uploads: found.iter().map(UploadShown::new).collect() })
