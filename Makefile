@@ -30,7 +30,7 @@ serve: build image ## Start an embedded server on http://127.0.0.1:8000 (Ctrl-C 
 
 bench: build guests image ## Measure against native Python, Celery and docker run, and print the table
 	$(call announce,bench)
-	@tests/bench.sh
+	@tests/bench/run.sh
 
 guests: toolchain ## Build the WebAssembly test programs and fixtures into target/guests
 	$(call announce,guests: WebAssembly programs from their sources)

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use mecapy_model::{Code, Digest, ErrorKind, TaskError, TenantId};
 use mecapy_python::Interpreter;
 use mecapy_runtime::{
-    Engine, NanPayloads, Program, WasiModule,
+    Engine, NanPayloads, Program, PythonImage, WasiModule,
     module::{CacheConfig, Compiler, ModuleCache, ModuleError},
 };
 use mecapy_store::Store;
@@ -70,15 +70,25 @@ impl Programs {
         match code {
             Code::Python { source, entry } => {
                 let analysis = self.analyse(source, entry.as_deref());
-                let image = self.interpreter.image_for(&analysis.imports).map_err(|error| {
-                    tracing::error!(%error, "programs.image: can't be used");
-                    TaskError::new(ErrorKind::Executor, "the platform's Python interpreter can't be used")
-                })?;
+                let image = match self.interpreter.loaded_image_for(&analysis.imports) {
+                    Some(image) => image,
+                    None => self.load_image(analysis).await?,
+                };
                 let entry = entry.as_deref().map(Arc::from);
                 Ok(Program::Python { image, source: Arc::from(source.as_str()), entry })
             }
             Code::Wasm { module } => Ok(Program::Wasi { module: self.module(tenant, *module).await? }),
         }
+    }
+
+    async fn load_image(&self, analysis: Arc<Analysis>) -> Result<Arc<PythonImage>, TaskError> {
+        let interpreter = Arc::clone(&self.interpreter);
+        let loaded = spawn_blocking(move || interpreter.image_for(&analysis.imports)).await;
+        let fail = |error: &dyn std::error::Error| {
+            tracing::error!(error, "programs.image: can't be used");
+            TaskError::new(ErrorKind::Executor, "the platform's Python interpreter can't be used")
+        };
+        loaded.map_err(|error| fail(&error))?.map_err(|error| fail(&error))
     }
 
     /// The compiled module of a digest that this tenant uploaded. Compiles it where that was not done yet.

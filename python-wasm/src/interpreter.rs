@@ -3,13 +3,13 @@
 use crate::{
     cache::{Cache, CacheError},
     layout::{ImageManifest, Layout},
-    recipe::Recipe,
+    recipe::{ImageRecipe, Recipe},
 };
 use mecapy_runtime::{Engine, ImageError, MemoryImage, PythonError, PythonImage, PythonModule, tree::Tree};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +45,9 @@ pub struct Interpreter {
     files: Tree,
     modules: BTreeSet<String>,
     advice: BTreeMap<String, String>,
-    loaded: Mutex<BTreeMap<String, Arc<PythonImage>>>,
+    loaded: RwLock<BTreeMap<String, Arc<PythonImage>>>,
+    /// Held while an image is read, so that nobody reads it twice.
+    loading: Mutex<()>,
 }
 
 impl Interpreter {
@@ -61,26 +63,37 @@ impl Interpreter {
         let files = layout.files(recipe)?;
         let modules = layout.modules()?;
         let advice = recipe.unavailable.iter().map(|(name, module)| (name.clone(), module.advice.clone())).collect();
-        let loaded = Mutex::default();
-        Ok(Self { recipe: recipe.clone(), layout, module: Arc::new(module), files, modules, advice, loaded })
+        Ok(Self { recipe: recipe.clone(), layout, module: Arc::new(module), files, modules, advice, loaded: RwLock::default(), loading: Mutex::default() })
     }
 
-    /// The smallest image that has what the source imports already imported. Every image can import
-    /// everything the interpreter has: the choice is one of speed.
+    /// The smallest image that has what the source imports already imported. Every image can import everything the
+    /// interpreter has: the choice is one of speed. Reads up to 200 MB the first time, so it may block.
     pub fn image_for(&self, imports: &BTreeSet<String>) -> Result<Arc<PythonImage>, OpenError> {
-        let name = &self.recipe.image_for(imports).ok_or(OpenError::NotBuilt)?.name;
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(image) = loaded.get(name) {
-            return Ok(Arc::clone(image));
+        self.image(&self.choose(imports)?.name)
+    }
+
+    /// The same where the image is in memory already; never blocks for long.
+    pub fn loaded_image_for(&self, imports: &BTreeSet<String>) -> Option<Arc<PythonImage>> {
+        self.loaded(&self.choose(imports).ok()?.name)
+    }
+
+    /// Reads every image, so that no task has to wait for it.
+    pub fn load_all(&self) -> Result<(), OpenError> {
+        self.recipe.images.iter().try_for_each(|image| self.image(&image.name).map(drop))
+    }
+
+    /// One image by its name.
+    pub fn image(&self, name: &str) -> Result<Arc<PythonImage>, OpenError> {
+        if let Some(image) = self.loaded(name) {
+            return Ok(image);
+        }
+        let _loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(image) = self.loaded(name) {
+            return Ok(image);
         }
         let image = Arc::new(self.load(name)?);
-        loaded.insert(name.clone(), Arc::clone(&image));
+        self.loaded.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), Arc::clone(&image));
         Ok(image)
-    }
-
-    /// Loads one image whether or not anything asked for it yet.
-    pub fn image(&self, name: &str) -> Result<Arc<PythonImage>, OpenError> {
-        self.load(name).map(Arc::new)
     }
 
     pub fn images(&self) -> Vec<ImageInfo> {
@@ -95,6 +108,14 @@ impl Interpreter {
     /// Modules that can't work in a sandbox, each with what to do instead.
     pub fn unavailable(&self) -> &BTreeMap<String, String> {
         &self.advice
+    }
+
+    fn choose(&self, imports: &BTreeSet<String>) -> Result<&ImageRecipe, OpenError> {
+        self.recipe.image_for(imports).ok_or(OpenError::NotBuilt)
+    }
+
+    fn loaded(&self, name: &str) -> Option<Arc<PythonImage>> {
+        self.loaded.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     fn load(&self, name: &str) -> Result<PythonImage, OpenError> {

@@ -136,11 +136,12 @@ pub(crate) struct Unavailable {
 }
 
 /// The warm-up files by name.
-const WARM_UPS: [(&str, &str); 4] = [
+const WARM_UPS: [(&str, &str); 5] = [
     ("warmup/core.py", include_str!("../warmup/core.py")),
     ("warmup/sci.py", include_str!("../warmup/sci.py")),
     ("warmup/full.py", include_str!("../warmup/full.py")),
     ("warmup/finish.py", include_str!("../warmup/finish.py")),
+    ("warmup/settle.py", include_str!("../warmup/settle.py")),
 ];
 
 impl Recipe {

@@ -32,6 +32,7 @@ guest_files![
     "mecapy_runner/imports.py",
     "mecapy_runner/int64.py",
     "mecapy_runner/seeding.py",
+    "mecapy_runner/settle.py",
     "mecapy_runner/task.py",
     "mecapy_runner/turns.py",
     "mecapy_runner/warmup.py",

@@ -90,3 +90,8 @@ warmup.expect(warmup.rehearse("import numpy as np\nnp.linalg.solve(np.zeros((2, 
 warmup.expect(warmup.rehearse("import numpy as np\nresult = np.array([1.0, np.nan])\n"), "e")
 warmup.expect(warmup.rehearse("import numpy as np\nresult = np.array([1.0, np.nan])\n", non_finite="null"), "r")
 warmup.expect(warmup.rehearse("import numpy as np\nresult = np.zeros(3) + np.zeros(4)\n"), "e")
+warmup.run_in_tasks += [
+    ("import numpy as np\nK = np.array([[4.0, 1, 0], [1, 3, 1], [0, 1, 2]])\nresult = np.linalg.solve(K, np.array([1.0, 2, 3]))", "{}"),
+    ("import numpy as np\ndef main(n):\n    x = np.linspace(0, 1, n)\n    return {'y': np.sin(x) * 2, 'sum': x.sum()}", '{"n": 10}'),
+    ("from scipy import optimize\nresult = optimize.brentq(lambda x: x * x - 2, 0, 2)", "{}"),
+]

@@ -5,6 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// Stack for the deepest tree that is let through, bytes; only what is touched becomes memory.
 const STACK_BYTES: usize = 128 << 20;
 
+/// The longest faulty source whose tree is dropped on the caller's own stack, bytes.
+const DROPPED_INLINE_BYTES_MAX: usize = 2 << 10;
+
 /// The answer of `check`, or nothing where it panicked.
 pub(super) fn caught<T>(check: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(check)).ok()
@@ -18,9 +21,9 @@ pub(super) fn on_large_stack<T: Send>(check: impl FnOnce() -> T + Send) -> Optio
     })
 }
 
-/// Drops a tree that the parser made of a faulty source: indentation may nest deeper there than the tokens showed.
+/// Drops a tree that the parser made of a faulty source: it may nest deeper than the tokens showed.
 pub(super) fn drop_large<T: Send>(tree: T, source_bytes: usize) {
-    if source_bytes > super::BROKEN_SOURCE_BYTES_MAX {
+    if source_bytes > DROPPED_INLINE_BYTES_MAX {
         on_large_stack(move || drop(tree));
     }
 }

@@ -1,7 +1,9 @@
 //! How deep a source can nest, from its tokens alone, before a parser that recurses sees it.
 //!
 //! The figure never falls short of the depth of the syntax tree: each operator, keyword and bracket counts as a
-//! level until a comma or the end of the statement shows that what follows stands beside it, not below.
+//! level until a comma or the end of the statement shows that what follows stands beside it, not below. Only a sum
+//! is looked at more closely, because computer algebra writes sums of thousands of products: the products of its
+//! terms stand beside each other.
 
 use super::{BRACKETS_MAX, NESTING_MAX};
 use ruff_python_ast::token::TokenKind;
@@ -12,7 +14,7 @@ use ruff_text_size::{Ranged, TextSize};
 pub(super) struct Shape {
     /// No part of the syntax tree is deeper.
     pub(super) depth: usize,
-    /// Where the depth passes [`NESTING_MAX`], or the brackets pass [`BRACKETS_MAX`].
+    /// The first bracket or statement whose depth passes [`NESTING_MAX`], or whose brackets pass [`BRACKETS_MAX`].
     pub(super) too_deep: Option<TextSize>,
     /// The first string or bracket that can't be right: the parser's own recovery may then nest deeper than `depth`.
     pub(super) broken: Option<Broken>,
@@ -29,10 +31,17 @@ pub(super) struct Broken {
 struct Level {
     open: TokenKind,
     at: TextSize,
-    /// Operators since the last comma.
-    operators: usize,
+    /// Operators since the last comma, those that bind tighter than a sum apart.
+    loose: usize,
+    /// Operators of the present term of a sum, and of the deepest term since the last comma.
+    tight: usize,
+    tight_max: usize,
+    /// The deepest bracket that was closed since the last comma.
+    inside: usize,
     /// Lambdas: what follows a comma may still be one of their parameters.
     lambdas: usize,
+    /// The deepest part between commas.
+    deepest: usize,
 }
 
 struct Measure {
@@ -40,8 +49,15 @@ struct Measure {
     statement: Level,
     indents: usize,
     depth: usize,
-    depth_max: usize,
+    too_deep: Option<TextSize>,
+    /// Whether the last token can end an operand, so that a sign after it adds or subtracts.
+    after_operand: bool,
+    /// Whether the statement's first token is still to come.
+    before_statement: bool,
 }
+
+/// Two tokens of one byte each.
+const FIRST_LINE: &str = "0\n";
 
 /// Reads every token once, without building a tree.
 pub(super) fn measure(source: &str) -> Shape {
@@ -58,15 +74,14 @@ pub(super) fn measure(source: &str) -> Shape {
     let mut measure = Measure::new();
     let mut bad_bracket = None;
     for token in parsed.tokens().iter().skip(FIRST_LINE.len()) {
-        let at = in_source(token.start());
-        let bad = measure.token(token.kind(), at);
+        let bad = measure.token(token.kind(), in_source(token.start()));
         bad_bracket = bad_bracket.or(bad);
-        if measure.depth > NESTING_MAX || measure.levels.len() > BRACKETS_MAX {
-            return Shape { depth: measure.depth, too_deep: Some(at), broken: bad_bracket };
+        if measure.too_deep.is_some() {
+            break;
         }
     }
-    let unclosed = measure.levels.iter().find(|level| sign(level.open).is_some());
-    let bad_bracket = bad_bracket.or_else(|| unclosed.map(|level| never_closed(level.open, level.at)));
+    let bad_bracket = bad_bracket.or_else(|| measure.unclosed());
+    measure.finish();
     let bad_token = parsed.errors().iter().find(|error| matches!(error.error, ParseErrorType::Lexical(_)));
     let bad_token = bad_token.map(|error| Broken {
         at: in_source(error.location.start()),
@@ -75,61 +90,80 @@ pub(super) fn measure(source: &str) -> Shape {
     });
     // An open bracket at the end is both; its own place says more.
     let broken = [bad_bracket, bad_token].into_iter().flatten().min_by_key(|broken| broken.at);
-    Shape { depth: measure.depth_max, too_deep: None, broken }
+    Shape { depth: measure.depth, too_deep: measure.too_deep, broken }
 }
-
-/// Two tokens of one byte each.
-const FIRST_LINE: &str = "0\n";
 
 impl Level {
     fn new(open: TokenKind, at: TextSize) -> Self {
-        Self { open, at, operators: 0, lambdas: 0 }
+        Self { open, at, loose: 0, tight: 0, tight_max: 0, inside: 0, lambdas: 0, deepest: 0 }
+    }
+
+    fn tighter(&mut self) {
+        self.tight += 1;
+        self.tight_max = self.tight_max.max(self.tight);
+    }
+
+    /// What follows stands beside what came before.
+    fn next_part(&mut self) {
+        self.deepest = self.deepest.max(self.loose + self.tight_max + self.inside);
+        (self.loose, self.tight, self.tight_max, self.inside) = (0, 0, 0, 0);
+    }
+
+    fn depth(mut self) -> usize {
+        self.next_part();
+        1 + self.deepest + self.lambdas
     }
 }
 
 impl Measure {
     fn new() -> Self {
         let statement = Level::new(TokenKind::Newline, TextSize::new(0));
-        Self { levels: Vec::new(), statement, indents: 0, depth: 0, depth_max: 0 }
+        Self {
+            levels: Vec::new(),
+            statement,
+            indents: 0,
+            depth: 0,
+            too_deep: None,
+            after_operand: false,
+            before_statement: true,
+        }
     }
 
     /// Counts one token; says where a bracket does not match.
     fn token(&mut self, kind: TokenKind, at: TextSize) -> Option<Broken> {
         use TokenKind::{
-            Comma, Dedent, FStringEnd, FStringStart, Indent, Lambda, Lbrace, Lpar, Lsqb, Newline, Rbrace, Rpar, Rsqb,
-            Semi, TStringEnd, TStringStart,
+            Comma, Comment, Dedent, FStringEnd, FStringStart, Indent, Lambda, Lbrace, Lpar, Lsqb, Minus, Newline,
+            NonLogicalNewline, Plus, Rbrace, Rpar, Rsqb, Semi, TStringEnd, TStringStart,
         };
+        if self.before_statement && !matches!(kind, Comment | Dedent | Indent | Newline | NonLogicalNewline | Semi) {
+            self.before_statement = false;
+            self.statement.at = at;
+        }
+        let after_operand = std::mem::replace(&mut self.after_operand, ends_operand(kind));
+        let in_statement = self.levels.is_empty();
         let level = self.levels.last_mut().unwrap_or(&mut self.statement);
         match kind {
             Lpar | Lsqb | Lbrace | FStringStart | TStringStart => {
-                level.operators += 1;
+                level.tighter();
                 self.levels.push(Level::new(kind, at));
-                self.deeper(2);
+                if self.levels.len() > BRACKETS_MAX {
+                    self.too_deep = Some(at);
+                }
             }
             Rpar | Rsqb | Rbrace | FStringEnd | TStringEnd => return self.close(kind, at),
-            Comma => {
-                self.depth -= std::mem::take(&mut level.operators);
-            }
-            Newline | Semi => {
-                self.depth -= std::mem::take(&mut level.operators) + std::mem::take(&mut level.lambdas);
-            }
-            Indent => {
-                self.indents += 1;
-                self.deeper(1);
-            }
-            Dedent if self.indents > 0 => {
-                self.indents -= 1;
-                self.depth -= 1;
-            }
-            Lambda => {
-                level.lambdas += 1;
-                self.deeper(1);
+            Comma => level.next_part(),
+            // Within brackets, where only a broken source has them, they part nothing for certain.
+            Newline | Semi if in_statement => self.end_statement(),
+            Indent => self.indents += 1,
+            Dedent => self.indents = self.indents.saturating_sub(1),
+            Lambda => level.lambdas += 1,
+            Plus | Minus if after_operand => {
+                level.loose += 1;
+                level.tight = 0;
             }
             _ if is_flat(kind) => {}
-            _ => {
-                level.operators += 1;
-                self.deeper(1);
-            }
+            _ if is_tight(kind) => level.tighter(),
+            _ => level.loose += 1,
         }
         None
     }
@@ -140,46 +174,77 @@ impl Measure {
                 bracket_fault(at, format!("This '{sign}' closes nothing: an opening bracket is missing before it."))
             });
         };
-        self.depth -= 1 + level.operators + level.lambdas;
-        match (sign(level.open), sign(kind)) {
-            (Some(open), Some(close)) if closing(level.open) != Some(kind) => {
-                Some(bracket_fault(at, format!("This '{close}' can't close the '{open}' that is open here.")))
+        let (open, opened_at) = (level.open, level.at);
+        self.contain(level.depth(), opened_at);
+        match (sign(open), sign(kind)) {
+            (Some(open_sign), Some(close_sign)) if closing(open) != Some(kind) => {
+                Some(bracket_fault(at, format!("This '{close_sign}' can't close the '{open_sign}' that is open here.")))
             }
             _ => None,
         }
     }
 
-    fn deeper(&mut self, levels: usize) {
-        self.depth += levels;
-        self.depth_max = self.depth_max.max(self.depth);
+    /// Puts a closed bracket of some depth below what is open now.
+    fn contain(&mut self, depth: usize, at: TextSize) {
+        let outer = self.levels.last_mut().unwrap_or(&mut self.statement);
+        outer.inside = outer.inside.max(depth);
+        self.reach(depth, at);
+    }
+
+    fn end_statement(&mut self) {
+        self.before_statement = true;
+        let statement = std::mem::replace(&mut self.statement, Level::new(TokenKind::Newline, TextSize::new(0)));
+        let at = statement.at;
+        self.reach(statement.depth() + self.indents, at);
+    }
+
+    fn reach(&mut self, depth: usize, at: TextSize) {
+        self.depth = self.depth.max(depth);
+        if depth > NESTING_MAX {
+            self.too_deep = self.too_deep.or(Some(at));
+        }
+    }
+
+    fn unclosed(&self) -> Option<Broken> {
+        let open = self.levels.iter().find(|level| sign(level.open).is_some())?;
+        Some(bracket_fault(open.at, format!("This '{}' is never closed.", sign(open.open)?)))
+    }
+
+    /// Closes what is open at the end.
+    fn finish(&mut self) {
+        while let Some(level) = self.levels.pop() {
+            let at = level.at;
+            self.contain(level.depth(), at);
+        }
+        self.end_statement();
     }
 }
 
 /// Tokens that can't put what follows them below what stands before.
 fn is_flat(kind: TokenKind) -> bool {
     use TokenKind::{
-        Colon, Comment, Complex, Dedent, Ellipsis, FStringMiddle, False, Float, Int, Name, NonLogicalNewline, None,
-        String, TStringMiddle, True, Unknown,
+        Colon, Comment, Ellipsis, FStringMiddle, Newline, NonLogicalNewline, Semi, TStringMiddle, Unknown,
     };
+    ends_operand(kind)
+        || matches!(
+            kind,
+            Colon | Comment | Ellipsis | FStringMiddle | Newline | NonLogicalNewline | Semi | TStringMiddle | Unknown
+        )
+}
+
+/// Tokens after which a sign is an operator between two operands.
+fn ends_operand(kind: TokenKind) -> bool {
+    use TokenKind::{Complex, FStringEnd, False, Float, Int, Name, None, Rbrace, Rpar, Rsqb, String, TStringEnd, True};
     matches!(
         kind,
-        Colon
-            | Comment
-            | Complex
-            | Dedent
-            | Ellipsis
-            | FStringMiddle
-            | False
-            | Float
-            | Int
-            | Name
-            | NonLogicalNewline
-            | None
-            | String
-            | TStringMiddle
-            | True
-            | Unknown
+        Complex | FStringEnd | False | Float | Int | Name | None | Rbrace | Rpar | Rsqb | String | TStringEnd | True
     )
+}
+
+/// Operators that bind tighter than a sum, signs before an operand among them.
+fn is_tight(kind: TokenKind) -> bool {
+    use TokenKind::{At, Await, Dot, DoubleSlash, DoubleStar, Minus, Percent, Plus, Slash, Star, Tilde};
+    matches!(kind, At | Await | Dot | DoubleSlash | DoubleStar | Minus | Percent | Plus | Slash | Star | Tilde)
 }
 
 fn sign(kind: TokenKind) -> Option<char> {
@@ -203,10 +268,6 @@ fn closing(open: TokenKind) -> Option<TokenKind> {
     }
 }
 
-fn never_closed(open: TokenKind, at: TextSize) -> Broken {
-    bracket_fault(at, format!("This '{}' is never closed.", sign(open).unwrap_or('(')))
-}
-
 fn bracket_fault(at: TextSize, message: String) -> Broken {
     Broken { at, message, bracket: true }
 }
@@ -223,6 +284,7 @@ mod tests {
             ("a = 1\nb = a + 2\n", 3),
             (&"x = 1\n".repeat(5_000), 3),
             ("if a:\n  if b:\n    c\n", 8),
+            (&format!("p = a{}\n", " + 3*x**2*y*z".repeat(100)), 110),
         ];
         for (source, depth_max) in rows {
             let depth = measure(source).depth;
@@ -235,9 +297,20 @@ mod tests {
             "lambda a,b:".repeat(200),
             "f'{".repeat(200),
             "1if 1 else ".repeat(100),
+            format!("a{}", "**-a".repeat(100)),
+            format!("{}a{}", "(".repeat(100), ")+a".repeat(100)),
+            format!("{}a{}", "(".repeat(10), ")+a+a+a+a+a+a+a+a+a+a".repeat(20)),
+            format!("a*(-({}))+{}a", "-".repeat(100), "a+".repeat(100)),
+            format!("{}a{}", "f(a, ".repeat(40), ").b.c.d".repeat(40)),
         ] {
             assert!(measure(&source).depth >= 200, "{:.40}", source);
         }
+    }
+
+    #[test]
+    fn the_statement_that_is_too_deep_is_named() {
+        let source = format!("a = 1\n\nx = {}1\ny = 2\n", "1+".repeat(NESTING_MAX + 1));
+        assert_eq!(measure(&source).too_deep, Some(TextSize::new(7)));
     }
 
     #[test]
@@ -248,5 +321,87 @@ mod tests {
             assert!(broken.message.contains(sign), "{}", broken.message);
         }
         assert!(measure("f'{a[1]:>{w}}' + \"{\"\n").broken.is_none());
+    }
+
+    /// Expressions within expressions, counted on the tree itself.
+    fn depth_of_tree(source: &str) -> Option<usize> {
+        use ruff_python_ast::{Expr, visitor::*};
+        #[derive(Default)]
+        struct Depth {
+            now: usize,
+            most: usize,
+        }
+        impl<'a> Visitor<'a> for Depth {
+            fn visit_expr(&mut self, expr: &'a Expr) {
+                self.now += 1;
+                self.most = self.most.max(self.now);
+                walk_expr(self, expr);
+                self.now -= 1;
+            }
+        }
+        let parsed = ruff_python_parser::parse_module(source).ok()?;
+        let mut depth = Depth::default();
+        depth.visit_body(parsed.suite());
+        Some(depth.most)
+    }
+
+    /// Random strings of tokens: where they happen to be Python, the tree is never deeper than twice the figure (a
+    /// slice within a tuple within a subscript has three levels and two brackets).
+    #[test]
+    fn the_tree_is_never_deeper_than_the_figure_allows() {
+        let tokens = [
+            "a",
+            "a",
+            "a",
+            "1",
+            "(",
+            ")",
+            "(",
+            ")",
+            "[",
+            "]",
+            "{",
+            "}",
+            "+",
+            "-",
+            "-",
+            "*",
+            "**",
+            ".b",
+            ",",
+            ":",
+            "lambda:",
+            "not ",
+            " if a else ",
+            " and ",
+            "f'{a}'",
+            "()",
+            "[a]",
+            "[:a,b]",
+            "~",
+            "await ",
+            "=",
+            "==",
+            " for a in ",
+            "(-a)",
+            "+a",
+            "*a",
+            "\n",
+        ];
+        let mut state = 1_u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % below
+        };
+        let (mut parsed, mut deepest) = (0, 0);
+        for _ in 0..200_000 {
+            let source: String = (0..3 + random(12)).map(|_| tokens[random(tokens.len())]).collect();
+            if let Some(depth) = depth_of_tree(&source) {
+                (parsed, deepest) = (parsed + 1, deepest.max(depth));
+                let figure = measure(&source).depth;
+                assert!(depth <= 2 * figure + 1, "{depth} against {figure}: {source:?}");
+            }
+        }
+        assert!(parsed > 1_000 && deepest > 6, "{parsed} sources, {deepest} deep");
     }
 }

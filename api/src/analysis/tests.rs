@@ -439,6 +439,19 @@ fn hostile_sources_are_survived() {
         let chain = unit.repeat(NESTING_MAX / levels - 10);
         sources.push(format!("async def f():\n    x = {chain}a\n"));
     }
+    let after_brackets = |after: &str, count: usize| {
+        format!("x = {}a{}", "(".repeat(BRACKETS_MAX), format!("){}", after.repeat(count)).repeat(BRACKETS_MAX))
+    };
+    for (after, count) in [
+        ("+a", NESTING_MAX / BRACKETS_MAX - 2),
+        ("+a", 2_500),
+        (".a", 2_500),
+        ("()", 2_500),
+        ("**a", 1_700),
+        (" if a else a", 400),
+    ] {
+        sources.push(after_brackets(after, count));
+    }
     sources.push(format!("x = a{}", "()".repeat(NESTING_MAX / 2 - 10)));
     sources.push(format!("x = a{}", "[0]".repeat(NESTING_MAX / 2 - 10)));
     sources.push(format!("x = {}1{}", "(".repeat(BRACKETS_MAX), ")".repeat(BRACKETS_MAX)));
@@ -449,8 +462,6 @@ fn hostile_sources_are_survived() {
         let started = Instant::now();
         let analysis = analyse(source, None, &catalogue());
         let took = started.elapsed();
-            println!("{took:?} {} {:?}", source.len(), source.chars().take(40).collect::<String>());
-        }
         assert!(took < Duration::from_secs(5), "{took:?} for {:?}…", source.chars().take(40).collect::<String>());
         assert!(analysis.faults.iter().all(|fault| fault.message.len() < 1_000));
     }

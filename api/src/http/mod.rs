@@ -17,3 +17,6 @@ mod streams;
 
 pub use problem::Problem;
 pub use router::router;
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use super::{
     ConnectionLimits, HEADER_BYTES_MAX, HEADERS_MAX, HTTP2_PENDING_RESETS_MAX, HTTP2_STREAMS_MAX,
-    body::{RequestInUse, WatchedBody},
+    body::{RequestBody, RequestInUse, WatchedBody},
     stream::WatchedStream,
     table::Admitted,
     watch::Watch,
@@ -76,7 +76,7 @@ pub(super) fn protocol() -> auto::Builder<TokioExecutor> {
 /// Serves one connection until it ends, breaks a limit, or has to go.
 pub(super) async fn serve(shared: Shared, socket: TcpStream, admitted: Admitted) {
     let watch = Arc::clone(&admitted.watch);
-    let stream = WatchedStream { socket, watch: Arc::clone(&watch) };
+    let stream = WatchedStream::new(socket, admitted);
     let requests = Requests { router: shared.router, watch: Arc::clone(&watch) };
     let mut stage = shared.stage;
     let mut connection = pin!(shared.protocol.serve_connection(TokioIo::new(stream), requests));
@@ -128,7 +128,8 @@ impl Service<Request<Incoming>> for Requests {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let in_use = RequestInUse::start(&self.watch, request.version());
-        let answering = self.router.clone().call(request.map(Body::new));
+        let watched = |body| Body::new(RequestBody::new(body, Arc::clone(&self.watch)));
+        let answering = self.router.clone().call(request.map(watched));
         Box::pin(async move {
             let response = answering.await?;
             Ok(response.map(|body| WatchedBody::new(body, in_use)))

@@ -21,6 +21,8 @@ pub(super) struct Watch {
     write_blocked_ms: AtomicU64,
     requests: AtomicU32,
     http2: AtomicBool,
+    /// The last request's body was not read to its end.
+    body_left: AtomicBool,
     evicted: Notify,
 }
 
@@ -47,6 +49,7 @@ impl Watch {
             write_blocked_ms: AtomicU64::new(NEVER),
             requests: AtomicU32::new(0),
             http2: AtomicBool::new(false),
+            body_left: AtomicBool::new(false),
             evicted: Notify::new(),
         }
     }
@@ -92,6 +95,7 @@ impl Watch {
     pub(super) fn request_started(&self, version: hyper::Version) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.head_ms.store(NEVER, Ordering::Relaxed);
+        self.body_left.store(false, Ordering::Relaxed);
         if version == hyper::Version::HTTP_2 {
             self.http2.store(true, Ordering::Relaxed);
         }
@@ -102,6 +106,16 @@ impl Watch {
         if self.requests.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.idle_ms.store(self.now_ms(), Ordering::Relaxed);
         }
+    }
+
+    /// A request's body was given up before its end.
+    pub(super) fn leave_body(&self) {
+        self.body_left.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the peer is still sending what nobody will read, so that closing at once could cost it our answer.
+    pub(super) fn is_body_left(&self) -> bool {
+        self.body_left.load(Ordering::Relaxed) && !self.http2.load(Ordering::Relaxed)
     }
 
     /// Asks the connection to close.

@@ -13,6 +13,7 @@ import sys
 _IMMORTAL_MIN = 0x4000_0000
 _IMMORTAL = 0x5000_0000
 _PAGE_BYTES = 65_536
+_OBJECTS_AT_ONCE = 20_000
 
 # Sizes of the blocks that fill holes, bytes, and how many in a row must lie beyond the image's last object
 # before the holes of that size count as filled.
@@ -30,9 +31,11 @@ def make_immortal():
     if numpy is None:
         return 0
     made = 0
-    objects = gc.get_objects()
-    counts = _reference_counts(numpy, objects)
-    while objects:
+    pending = gc.get_objects()
+    counts = _reference_counts(numpy, pending)
+    while pending:
+        objects = pending[-_OBJECTS_AT_ONCE:]
+        del pending[-_OBJECTS_AT_ONCE:]
         places = numpy.fromiter(map(id, objects), dtype=numpy.int64, count=len(objects))
         places, first = numpy.unique(places, return_index=True)
         slots = (places - _PAGE_BYTES) >> 2
@@ -43,12 +46,12 @@ def make_immortal():
         counts[slots] = _IMMORTAL
         made += len(slots)
         fresh = [objects[at] for at in first.tolist()]
-        objects = gc.get_referents(*fresh)
+        pending += gc.get_referents(*fresh)
         for value in fresh:
             if type(value) is _CODE:
                 # The collector doesn't look into code.
-                objects += (value.co_consts, value.co_names, value.co_name, value.co_qualname, value.co_filename)
-                objects += (value.co_linetable, value.co_exceptiontable)
+                pending += (value.co_consts, value.co_names, value.co_name, value.co_qualname, value.co_filename)
+                pending += (value.co_linetable, value.co_exceptiontable)
     return made
 
 

@@ -2,7 +2,7 @@
 
 The interpreter's own `turn` parses its source to a tree, splits off a last expression, registers the
 text for tracebacks and prints the value: more work than a small task. That function's code is replaced
-here, for the one source that tasks use; any other source goes the old way.
+here, for the sources that tasks and the end of a warm-up use; any other goes the old way.
 """
 
 from types import FunctionType
@@ -12,12 +12,19 @@ import _reactor
 from .task import run
 
 TASK_TURN = b"_mecapy_run()"
+# The last turn of a warm-up. Compiling it would leave holes behind in the memory that it has just tidied.
+SETTLE_TURN = b"_mecapy_settle()"
+
+_settle = None
 
 
 def turn(source, environ):
     """What the interpreter calls for a turn: (exit status, whether the session was quit)."""
     if source == TASK_TURN and environ is None:
         run()
+        return 0, False
+    if source is not None and source.strip() == SETTLE_TURN:
+        _settle()
         return 0, False
     return _turn(source, environ)
 
@@ -30,6 +37,9 @@ def _forward(source, environ):
 _turn = FunctionType(_reactor.turn.__code__, vars(_reactor), "turn")
 
 
-def install():
+def install(settle):
+    """From now on `turn` goes through here; `settle` is what the warm-up's last turn calls."""
+    global _settle
+    _settle = settle
     _reactor._mecapy_turn = turn
     _reactor.turn.__code__ = _forward.__code__

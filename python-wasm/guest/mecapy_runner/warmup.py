@@ -12,8 +12,13 @@ from . import door, figures, forms, seeding, settle, task, turns
 # Young objects before a collection; Python's own 2 000 would have short tasks collect for nothing.
 GC_YOUNG_MAX = 20_000
 
-# Tasks that are run last, before the image is kept.
-RUN_IN_TASKS = 40
+# (source, inputs) of the tasks that are run last, and how often. Warm-ups add theirs.
+run_in_tasks = [
+    ("result = 1 + 1", "{}"),
+    ("print(1 + 1)", "{}"),
+    ("def main(d, F=2.0):\n    return {'area': d * d, 'F': F}\n", '{"d": 3}'),
+]
+RUN_IN_TIMES = 30
 
 WORK_FOLDER = "/work/out"
 INPUT_FOLDER = "/work/in"
@@ -58,9 +63,9 @@ def expect(frames, operation):
 
 
 def finish():
-    """Leaves the interpreter as a task should find it. The last thing that an image does."""
+    """Leaves the interpreter as a task should find it."""
     seeding.learn_numpy()
-    turns.install()
+    turns.install(settle_down)
     seeding.reseed(0)
     _forget_rehearsals()
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
@@ -71,19 +76,23 @@ def finish():
         sys.path.append(INPUT_FOLDER)
     sys.path_importer_cache.pop(INPUT_FOLDER, None)
     gc.set_threshold(GC_YOUNG_MAX, 20, 100)
+
+
+def settle_down():
+    """The very last turn of a warm-up, which leaves nothing behind itself to be freed."""
     gc.collect()
     settle.make_immortal()
-    settle.fill_holes()
     _run_in()
     gc.collect()
+    settle.fill_holes()
     gc.freeze()
 
 
 def _run_in():
     """The shortest tasks, often enough that the interpreter has specialised their path and knows its blocks."""
-    for _ in range(RUN_IN_TASKS):
-        rehearse("result = 1 + 1")
-        rehearse("def main(d, F=2.0):\n    return {'area': d * d, 'F': F}\n", '{"d": 3}')
+    for _ in range(RUN_IN_TIMES):
+        for source, inputs in run_in_tasks:
+            rehearse(source, inputs)
     _forget_rehearsals()
 
 

@@ -3,7 +3,7 @@
 use std::{
     io,
     sync::{
-        Arc, OnceLock, Weak,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
@@ -26,7 +26,7 @@ pub(crate) struct Ticker {
 struct Shared {
     active: AtomicUsize,
     stop: AtomicBool,
-    on_tick: OnceLock<OnTick>,
+    on_tick: Mutex<Option<OnTick>>,
 }
 
 /// Keeps the clock ticking while it lives.
@@ -40,9 +40,9 @@ impl Ticker {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Registers what else is to happen at each tick; the first caller wins.
+    /// Registers what else is to happen at each tick, in place of what was registered before.
     pub(crate) fn on_tick(&self, callback: OnTick) {
-        let _ = self.shared.on_tick.set(callback);
+        *self.shared.on_tick.lock().unwrap_or_else(PoisonError::into_inner) = Some(callback);
     }
 
     pub(crate) fn enter(&self) -> Active {
@@ -85,7 +85,8 @@ fn tick(shared: &Shared, engine: &wasmtime::Engine) {
         }
         thread::sleep(next.saturating_duration_since(Instant::now()));
         engine.increment_epoch();
-        if let Some(callback) = shared.on_tick.get().and_then(Weak::upgrade) {
+        let callback = shared.on_tick.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Weak::upgrade);
+        if let Some(callback) = callback {
             callback();
         }
         // After a stall the clock goes on from now: ticks aren't made up for.

@@ -93,7 +93,13 @@ impl Rest {
     /// Python can be run, and the worker claims.
     async fn start(&self, interpreter: mecapy_python::Interpreter) -> Result<()> {
         let store = self.app.store.clone();
-        let programs = Programs::new(Arc::new(interpreter), &self.engine, store, &self.settings.cache_dir)?;
+        let interpreter = Arc::new(interpreter);
+        let programs = Programs::new(Arc::clone(&interpreter), &self.engine, store, &self.settings.cache_dir)?;
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = interpreter.load_all() {
+                tracing::error!(error = &error as &dyn std::error::Error, "serve: an image can't be used");
+            }
+        });
         let programs = Arc::new(programs);
         if self.role == WorkerRole::Embedded {
             let worker = Arc::new(self.start_worker(Arc::clone(&programs)));

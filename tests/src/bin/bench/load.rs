@@ -1,0 +1,118 @@
+//! Sends calls and takes times: one client after another answer, or many at once.
+
+use crate::http::{Call, Connection, Endpoint, Reply};
+use anyhow::{Result, ensure};
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// Every so many answers one is kept, to see what the server says of its own times.
+const KEPT_EVERY: usize = 8;
+
+/// How many calls a measurement makes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Amount {
+    pub(crate) warm_up: usize,
+    pub(crate) samples: usize,
+    /// Ends the measurement early, on slow machines.
+    pub(crate) time_max: Duration,
+}
+
+/// What one client saw.
+#[derive(Debug, Default)]
+pub(crate) struct Latency {
+    pub(crate) milliseconds: Vec<f64>,
+    kept: Vec<Reply>,
+}
+
+/// What many clients saw.
+#[derive(Debug, Default)]
+pub(crate) struct Throughput {
+    pub(crate) milliseconds: Vec<f64>,
+    /// Answers a second, one figure for each window.
+    pub(crate) per_second: Vec<f64>,
+    pub(crate) errors: usize,
+    /// The first of them.
+    pub(crate) error: Option<String>,
+}
+
+/// One client, one call at a time.
+pub(crate) async fn latency(endpoint: &Endpoint, call: &Call, amount: Amount) -> Result<Latency> {
+    let mut connection = endpoint.connect().await?;
+    let mut seen = Latency::default();
+    let started = Instant::now();
+    for number in 0..amount.warm_up + amount.samples {
+        let sent = Instant::now();
+        let reply = connection.exchange(call).await?;
+        let time = sent.elapsed();
+        ensure!(reply.completed(), "a preview failed: {} {}", reply.status, reply.text());
+        if number >= amount.warm_up {
+            seen.milliseconds.push(milliseconds(time));
+            if number % KEPT_EVERY == 0 {
+                seen.kept.push(reply);
+            }
+        }
+        if started.elapsed() > amount.time_max {
+            break;
+        }
+    }
+    Ok(seen)
+}
+
+/// So many clients, each as fast as it is answered, for so long after as long a warm-up as one window.
+pub(crate) async fn throughput(endpoint: &Endpoint, call: &Call, clients: usize, windows: usize) -> Result<Throughput> {
+    const WINDOW: Duration = Duration::from_millis(500);
+    let begin = Instant::now() + WINDOW;
+    let end = begin + WINDOW * u32::try_from(windows)?;
+    let mut running = Vec::new();
+    for connection in endpoint.connect_many(clients).await? {
+        running.push(tokio::spawn(client(connection, call.clone(), end)));
+    }
+    let (mut seen, mut counts) = (Throughput::default(), vec![0_u32; windows]);
+    for client in running {
+        let (answers, errors) = client.await??;
+        for (at, time) in answers {
+            let window =
+                at.checked_duration_since(begin).map(|since| (since.as_millis() / WINDOW.as_millis()) as usize);
+            if let Some(count) = window.and_then(|window| counts.get_mut(window)) {
+                *count += 1;
+                seen.milliseconds.push(milliseconds(time));
+            }
+        }
+        seen.errors += errors.len();
+        seen.error = seen.error.or(errors.into_iter().next());
+    }
+    seen.per_second = counts.into_iter().map(|count| f64::from(count) / WINDOW.as_secs_f64()).collect();
+    Ok(seen)
+}
+
+type Answers = Vec<(Instant, Duration)>;
+
+/// When each answer came and how long it took; and what was no answer.
+async fn client(mut connection: Connection, call: Call, end: Instant) -> Result<(Answers, Vec<String>)> {
+    let (mut answers, mut errors) = (Vec::new(), Vec::new());
+    while Instant::now() < end {
+        let sent = Instant::now();
+        let reply = connection.exchange(&call).await?;
+        if reply.completed() {
+            answers.push((Instant::now(), sent.elapsed()));
+        } else {
+            errors.push(format!("{} {}", reply.status, reply.text()));
+        }
+    }
+    Ok((answers, errors))
+}
+
+impl Latency {
+    /// What the server said of one of its own times (a field of `usage`), milliseconds.
+    pub(crate) fn usage(&self, field: &str) -> Vec<f64> {
+        let value = |reply: &Reply| {
+            let answer: Value = serde_json::from_slice(&reply.body).ok()?;
+            answer.get("usage")?.get(field)?.as_f64()
+        };
+        self.kept.iter().filter_map(value).collect()
+    }
+}
+
+pub(crate) fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
