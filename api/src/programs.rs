@@ -84,11 +84,11 @@ impl Programs {
     async fn load_image(&self, analysis: Arc<Analysis>) -> Result<Arc<PythonImage>, TaskError> {
         let interpreter = Arc::clone(&self.interpreter);
         let loaded = spawn_blocking(move || interpreter.image_for(&analysis.imports)).await;
-        let fail = |error: &dyn std::error::Error| {
+        let fail = |error: String| {
             tracing::error!(error, "programs.image: can't be used");
             TaskError::new(ErrorKind::Executor, "the platform's Python interpreter can't be used")
         };
-        loaded.map_err(|error| fail(&error))?.map_err(|error| fail(&error))
+        loaded.map_err(|error| fail(error.to_string()))?.map_err(|error| fail(error.to_string()))
     }
 
     /// The compiled module of a digest that this tenant uploaded. Compiles it where that was not done yet.

@@ -48,6 +48,9 @@ result = 1
     ),
     "r",
 )
+# Fonts are kept with their files open, which no task would find open.
+matplotlib.font_manager._get_font.cache_clear()
+matplotlib.mathtext.MathTextParser._parse_cached.cache_clear()
 for _figure in range(1, 9):
     try:
         os.remove(f"/work/out/figure-{_figure}.png")

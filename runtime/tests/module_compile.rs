@@ -1,5 +1,7 @@
 //! Compilation in a child process, and the cache: through the example `compile_child`, which is the hidden command.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // A test may fail.
+
 use mecapy_model::Digest;
 use mecapy_runtime::module::{
     Artefacts, ArtefactsError, CacheConfig, CompileError, CompileLimits, Compiler, ModuleCache, ModuleError, Refused,

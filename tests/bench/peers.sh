@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 venv=target/venv
 pins=(tests/bench/requirements.txt tests/bench/runner-requirements.txt)
 # The runner compiles 100 MB of WebAssembly when it first runs.
-runner_warm_seconds_max=400
+runner_warm_seconds_max=900
 
 say() { printf '   %s\n' "$*"; }
 
@@ -32,7 +32,7 @@ warm_runner() {
     if [ ! -x "$runner" ] || [ -e "$venv/runner-is-warm" ]; then
         return
     fi
-    say "the interpreter's own runner compiles its module, once (a minute or two)"
+    say "the interpreter's own runner compiles its module, once (two minutes on two idle cores)"
     # Private, as the runner wants its cache to be.
     mkdir -p -m 700 "$venv/cache"
     if XDG_CACHE_HOME="$PWD/$venv/cache" timeout "$runner_warm_seconds_max" \

@@ -1,5 +1,6 @@
 //! What the interpreter can import, what it can't and why, and which name was probably meant.
 
+use super::syntax::sentence;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Modules by name; handed in, so that the interpreter's recipe stays the one source of truth.
@@ -73,12 +74,12 @@ impl Catalogue {
         Self { available: available.into_iter().collect(), unavailable: unavailable.into_iter().collect() }
     }
 
-    /// The longest unavailable prefix of a dotted path, and what to do instead.
-    pub(super) fn advice(&self, path: &str) -> Option<(&str, &str)> {
+    /// The longest unavailable prefix of a dotted path, and what to say of it.
+    pub(super) fn unavailable(&self, path: &str) -> Option<(&str, String)> {
         let mut prefix = path;
         loop {
             if let Some((module, advice)) = self.unavailable.get_key_value(prefix) {
-                return Some((module, advice));
+                return Some((module, format!("{module} can't be used in a sandbox. {}", sentence(advice))));
             }
             prefix = prefix.rsplit_once('.')?.0;
         }

@@ -58,8 +58,7 @@ fn problem(import: &Import<'_>, catalogue: &Catalogue) -> Option<Problem> {
         Some(name) if name != "*" => format!("{}.{name}", import.module),
         _ => import.module.to_owned(),
     };
-    if let Some((module, advice)) = catalogue.advice(&path) {
-        let message = format!("{module} can't be used in a sandbox: {advice}");
+    if let Some((module, message)) = catalogue.unavailable(&path) {
         return Some(Problem { code: "module_unavailable", message, module: module.to_owned(), at, place });
     }
     let module = import.top_level();

@@ -58,8 +58,8 @@ fn judge(path: &str, call: &ExprCall, bindings: &Bindings<'_>, imports: &Imports
         let hidden = bindings.stars().iter().any(|module| !KNOWN_STARS.contains(module));
         return if hidden { None } else { judge_builtin(builtin, call) };
     }
-    if let Some((module, advice)) = imports.catalogue.advice(path) {
-        return Some(fault("module_unavailable", format!("{module} can't be used in a sandbox: {advice}")));
+    if let Some((_, message)) = imports.catalogue.unavailable(path) {
+        return Some(fault("module_unavailable", message));
     }
     judge_process(path).or_else(|| judge_library(path, call)).or_else(|| judge_file(path, call))
 }

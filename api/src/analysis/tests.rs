@@ -40,7 +40,7 @@ const AVAILABLE: [&str; 34] = [
     "statistics",
 ];
 const UNAVAILABLE: [(&str, &str); 8] = [
-    ("socket", "there is no network; upload the data and read it under /work/in."),
+    ("socket", "there is no network; upload the data and read it under /work/in"),
     ("subprocess", "it can't start programs."),
     ("multiprocessing", "it is one process."),
     ("ctypes", "it can't load native libraries."),
@@ -141,7 +141,7 @@ fn imports() {
         ("import socket\n", "socket@"),
         (
             "x = 1\nimport json, socket as s\n",
-            "module_unavailable@2:14 socket can't be used in a sandbox: there is no network",
+            "module_unavailable@2:14 socket can't be used in a sandbox. There is no network; upload the data and read it under /work/in.",
         ),
         ("from socket import socket\n", "module_unavailable@1:6 socket"),
         ("import urllib.request\n", "module_unavailable@1:8 urllib.request can't"),

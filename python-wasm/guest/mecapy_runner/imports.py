@@ -1,6 +1,6 @@
-"""What is done to two packages when they are first imported, in an image or in a task.
+"""What is done to some packages when they are first imported, in an image or in a task.
 
-NumPy gets its 64-bit names. matplotlib is told where its fonts and styles are: it looks for `mpl-data`
+NumPy gets its 64-bit names, and compiled modules that index arrays take its 64-bit integers. matplotlib is told where its fonts and styles are: it looks for `mpl-data`
 beside its own `__init__.py`, which is inside the library zip, and the recipe mounts that folder at
 MATPLOTLIB_HOME instead.
 """
@@ -20,7 +20,9 @@ class Finder:
     def find_spec(cls, name, path=None, target=None):
         prepare = _PREPARE.get(name)
         if prepare is None:
-            return None
+            if not name.startswith(_COMPILED) or name not in sys.builtin_module_names:
+                return None
+            prepare = int64.accept_wide
         for finder in sys.meta_path:
             spec = None if finder is cls else finder.find_spec(name, path, target)
             if spec is not None:
@@ -56,6 +58,8 @@ def _prepare_matplotlib(matplotlib):
         settings["backend"] = BACKEND
 
 
+# Packages whose compiled modules may be given 64-bit integers for indices.
+_COMPILED = ("pandas._libs.", "sklearn.", "statsmodels.")
 _PREPARE = {"numpy": _prepare_numpy, "matplotlib": _prepare_matplotlib}
 
 

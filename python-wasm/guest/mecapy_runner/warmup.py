@@ -1,6 +1,7 @@
 """What an image does before it is kept: rehearsals of whole tasks, then a clean desk."""
 
 import gc
+import io
 import json
 import linecache
 import os
@@ -81,11 +82,24 @@ def finish():
 def settle_down():
     """The very last turn of a warm-up, which leaves nothing behind itself to be freed."""
     gc.collect()
+    _refuse_open_files()
     settle.make_immortal()
     _run_in()
     gc.collect()
     settle.fill_holes()
     gc.freeze()
+
+
+def _refuse_open_files():
+    """A file that is open in the image is not open in the tasks that start from it."""
+    for value in gc.get_objects():
+        if isinstance(value, io.BufferedIOBase) and not value.closed:
+            try:
+                descriptor = value.fileno()
+            except OSError:
+                continue
+            if descriptor > 2:
+                raise RuntimeError(f"the warm-up left {value!r} open")
 
 
 def _run_in():

@@ -5,7 +5,7 @@ use super::{CompileError, Compiler, Refused, inspect};
 use crate::{Engine, WasiModule};
 use mecapy_model::Digest;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry::Vacant},
     io,
     path::PathBuf,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -140,8 +140,8 @@ impl ModuleCache {
             if let Some(known) = state.touch(digest) {
                 return known.map(Some).map_err(ModuleError::Refused);
             }
-            if !state.entries.contains_key(&digest) {
-                state.entries.insert(digest, Entry::Loading);
+            if let Vacant(entry) = state.entries.entry(digest) {
+                entry.insert(Entry::Loading);
                 return Ok(None);
             }
             state = self.wait(state, deadline)?;

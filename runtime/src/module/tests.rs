@@ -360,10 +360,10 @@ fn cut_and_changed_modules_get_an_answer() {
     let module = wat(
         r#"(module (type (func (param i32 i64) (result f64))) (import "wasi_snapshot_preview1" "fd_close" (func (param i32) (result i32)))
         (memory (export "memory") 1 4) (table 2 8 funcref) (global (mut i64) (i64.const 9)) (tag (param i32))
-        (func $a (export "_start") (local i32 f32 v128) (block (loop (br_table 0 1 0 (local.get 0)))) (drop (call 0 (i32.const 3))))
+        (func (export "_start") (local i32 f32 v128) (block (loop (br_table 0 1 0 (local.get 0)))) (drop (call 0 (i32.const 3))))
         (func (param i32 i64) (result f64) (if (result f64) (local.get 0) (then (f64.const 1)) (else (f64.load offset=8 (i32.const 0)))))
-        (func (try_table (catch_all 0) (throw 0 (i32.const 1))) unreachable)
-        (elem (i32.const 0) func $a 2) (data (i32.const 16) "data") (data "passive") (start 1))"#,
+        (func (data.drop 1) (try_table (catch_all 0) (throw 0 (i32.const 1))) unreachable)
+        (elem (i32.const 0) func 1 2) (data (i32.const 16) "data") (data "passive") (start 1))"#,
     );
     inspect(&module).unwrap();
     let mut accepted = 0;

@@ -32,11 +32,14 @@ impl<I, O> Call<I, O> {
     }
 }
 
+/// What became of each claim of a heartbeat.
+pub(super) type Beats = Vec<(TaskId, Beat)>;
+
 /// What the writer can be asked.
 pub(crate) enum Op {
     Submit(Call<Box<NewRow>, SubmitAnswer>),
     Note(Call<Note, Written>),
-    Heartbeat(Call<Vec<ClaimRef>, Vec<(TaskId, Beat)>>),
+    Heartbeat(Call<Vec<ClaimRef>, Beats>),
     Finish(Call<Box<Ending>, Written>),
     GiveBack(Call<(ClaimRef, GiveBack), Written>),
     Cancel(Call<(TenantId, TaskId), Cancelled>),
@@ -86,7 +89,7 @@ fn deliver_all<I, O>(calls: Vec<Call<I, O>>) {
 pub(super) struct Batch {
     submits: Vec<Call<Box<NewRow>, SubmitAnswer>>,
     notes: Vec<Call<Note, Written>>,
-    heartbeats: Vec<Call<Vec<ClaimRef>, Vec<(TaskId, Beat)>>>,
+    heartbeats: Vec<Call<Vec<ClaimRef>, Beats>>,
     finishes: Vec<Call<Box<Ending>, Written>>,
     give_backs: Vec<Call<(ClaimRef, GiveBack), Written>>,
     cancels: Vec<Call<(TenantId, TaskId), Cancelled>>,

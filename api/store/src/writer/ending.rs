@@ -199,12 +199,10 @@ impl Writer {
         if self.run(query).await? != 1 {
             return Err(StoreError::corrupt("a task changed within the transaction that ends it"));
         }
-        let mut counts = self.shared.counts();
         match task.state {
-            TaskState::Queued => counts.unqueue(task.place, task.tenant),
-            _ => counts.stop(task.place.lane, task.tenant),
+            TaskState::Queued => self.shared.counts().unqueue(task.place, task.tenant),
+            _ => self.shared.counts().stop(task.place.lane, task.tenant),
         }
-        drop(counts);
         let ended = Ended {
             no: task.no,
             task: task.id,

@@ -1,5 +1,12 @@
 //! The store through its public surface, on real files.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's own helpers fail the test by panicking; only #[test] functions are exempt by themselves"
+)]
+
 mod claiming;
 mod fixture;
 mod following;

@@ -96,7 +96,9 @@ impl Report {
         let mut text = format!("{}\n\n", self.machine.line());
         let heads = ["min", "p5", "p50", "p95", "p99", "n"];
         let _ = write!(text, "{:LABEL_WIDTH$} {:>5}", "", "");
-        heads.iter().for_each(|head| drop(write!(text, " {head:>8}")));
+        for head in heads {
+            let _ = write!(text, " {head:>8}");
+        }
         text.push('\n');
         let mut section = "";
         for row in &self.rows {
