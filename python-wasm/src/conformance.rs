@@ -12,7 +12,7 @@ use std::{
     fmt::Write,
     sync::{Arc, mpsc},
 };
-use time::OffsetDateTime;
+use time::{OffsetDateTime, macros::datetime};
 
 macro_rules! row_files {
     ($($name:literal),* $(,)?) => {
@@ -31,6 +31,8 @@ row_files![
     "seeds.toml",
 ];
 
+/// When every row is run.
+const WALL_CLOCK: OffsetDateTime = datetime!(2026-01-02 03:04:05 UTC);
 /// Linear memory that the rows may use together, bytes.
 const MEMORY_BUDGET_BYTES: u64 = 3 << 30;
 
@@ -173,7 +175,7 @@ impl Bench<'_> {
                 limits,
                 seed,
                 non_finite: row.non_finite,
-                wall_clock: OffsetDateTime::UNIX_EPOCH,
+                wall_clock: WALL_CLOCK,
             },
             lane: Lane::Default,
             tenant: TenantId::from_parts(0, &[0; 10]),

@@ -53,6 +53,12 @@ def _prepare_numpy(numpy):
     int64.install(numpy)
 
 
+def _prepare_sampling(module):
+    # It fills arrays of `dtype=int` through buffers of C longs.
+    int64.accept_wide(module)
+    module.np = int64.NarrowNumpy(module.np)
+
+
 def _prepare_matplotlib(matplotlib):
     for settings in (matplotlib.rcParams, matplotlib.rcParamsDefault, matplotlib.rcParamsOrig):
         settings["backend"] = BACKEND
@@ -60,7 +66,11 @@ def _prepare_matplotlib(matplotlib):
 
 # Packages whose compiled modules may be given 64-bit integers for indices.
 _COMPILED = ("pandas._libs.", "sklearn.", "statsmodels.")
-_PREPARE = {"numpy": _prepare_numpy, "matplotlib": _prepare_matplotlib}
+_PREPARE = {
+    "numpy": _prepare_numpy,
+    "matplotlib": _prepare_matplotlib,
+    "sklearn.utils._random": _prepare_sampling,
+}
 
 
 def install():

@@ -46,6 +46,23 @@ def accept_wide(module):
             setattr(module, name, _narrowing(function))
 
 
+class NarrowNumpy:
+    """NumPy as compiled code that declares C longs expects it: there, `dtype=int` makes arrays of those."""
+
+    def __init__(self, numpy):
+        self._numpy = numpy
+
+    def __getattr__(self, name):
+        value = getattr(self._numpy, name)
+        if name not in ("arange", "array", "asarray", "empty", "full", "ones", "zeros"):
+            return value
+
+        def make(*args, dtype=None, **kwargs):
+            return value(*args, dtype=self._numpy.long if dtype is int else dtype, **kwargs)
+
+        return make
+
+
 def _narrowing(function):
     @functools.wraps(function)
     def call(*args, **kwargs):
@@ -68,6 +85,8 @@ def _call_narrow(function, args, kwargs):
         if isinstance(value, numpy.ndarray) and value.dtype == numpy.int64:
             narrowed.append((value, value.astype(numpy.intp, casting="same_kind")))
             return narrowed[-1][1]
+        if type(value) in (list, tuple):
+            return type(value)(map(narrow, value))
         return value
 
     answer = function(*map(narrow, args), **{name: narrow(value) for name, value in kwargs.items()})

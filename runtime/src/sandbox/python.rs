@@ -17,7 +17,7 @@ const PREOPENS: [&str; 2] = ["/usr/local/lib", "/"];
 
 /// What the interpreter is granted whatever it runs: the same when an image is made and when it is used.
 pub(crate) fn base_grants() -> WasiCtxBuilder {
-    let builder = WasiCtx::builder().arg("/usr/local/bin/python.wasm").env("TMPDIR", "/tmp").env("HOME", "/tmp");
+    let builder = WasiCtx::builder().arg("python").env("HOME", "/tmp").env("TMPDIR", "/tmp");
     PREOPENS.into_iter().fold(builder, WasiCtxBuilder::preopen)
 }
 
