@@ -47,11 +47,18 @@ pub enum BuildError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BuildEvent {
     /// A step begins; `step` counts from 1.
-    Step { step: usize, steps: usize, title: String },
+    Step {
+        step: usize,
+        steps: usize,
+        title: String,
+    },
     /// The step was done by an earlier build.
     Cached,
     /// Something countable within the step.
-    Progress { done: usize, total: usize },
+    Progress {
+        done: usize,
+        total: usize,
+    },
     Done,
 }
 

@@ -156,10 +156,12 @@ impl Bench<'_> {
             memory_bytes: row.memory_bytes,
             ..LimitsRequest::default()
         };
-        let limits = limits.resolve(Lane::Default).map_err(|error| BuildError::Row(row.name.clone(), error.to_string()))?;
+        let limits =
+            limits.resolve(Lane::Default).map_err(|error| BuildError::Row(row.name.clone(), error.to_string()))?;
         let mut files = Vec::new();
         for (name, text) in &row.files {
-            let name = ArtifactName::parse(name).map_err(|error| BuildError::Row(row.name.clone(), error.to_string()))?;
+            let name =
+                ArtifactName::parse(name).map_err(|error| BuildError::Row(row.name.clone(), error.to_string()))?;
             files.push(InputFile { name, content: FileContent::Bytes(Arc::from(text.as_bytes())) });
         }
         let (tell, told) = mpsc::channel();

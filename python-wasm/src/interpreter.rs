@@ -63,7 +63,16 @@ impl Interpreter {
         let files = layout.files(recipe)?;
         let modules = layout.modules()?;
         let advice = recipe.unavailable.iter().map(|(name, module)| (name.clone(), module.advice.clone())).collect();
-        Ok(Self { recipe: recipe.clone(), layout, module: Arc::new(module), files, modules, advice, loaded: RwLock::default(), loading: Mutex::default() })
+        Ok(Self {
+            recipe: recipe.clone(),
+            layout,
+            module: Arc::new(module),
+            files,
+            modules,
+            advice,
+            loaded: RwLock::default(),
+            loading: Mutex::default(),
+        })
     }
 
     /// The smallest image that has what the source imports already imported. Every image can import everything the

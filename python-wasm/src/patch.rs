@@ -39,7 +39,9 @@ mod tests {
         let mut module = [0x41, 0x07, 0x0b];
         apply(&mut module, &[patch(0, "4107", "4109")]).unwrap();
         assert_eq!(module, [0x41, 0x09, 0x0b]);
-        for refused in [patch(0, "4107", "4109"), patch(2, "0b0b", "0c0c"), patch(0, "41", "4109"), patch(0, "4x", "41")] {
+        for refused in
+            [patch(0, "4107", "4109"), patch(2, "0b0b", "0c0c"), patch(0, "41", "4109"), patch(0, "4x", "41")]
+        {
             assert!(apply(&mut module, &[refused]).is_err());
             assert_eq!(module, [0x41, 0x09, 0x0b]);
         }

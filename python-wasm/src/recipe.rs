@@ -167,7 +167,10 @@ impl Recipe {
 impl ImageRecipe {
     /// The sources of the warm-up, in order.
     pub(crate) fn turns(&self) -> impl Iterator<Item = &'static str> + use<'_> {
-        self.warmup.iter().filter_map(|name| WARM_UPS.iter().find(|(known, _)| known == name)).map(|(_, source)| *source)
+        self.warmup
+            .iter()
+            .filter_map(|name| WARM_UPS.iter().find(|(known, _)| known == name))
+            .map(|(_, source)| *source)
     }
 }
 
@@ -187,7 +190,16 @@ mod tests {
     #[test]
     fn the_smallest_image_that_covers_the_imports_is_chosen() {
         let recipe = Recipe::bundled().unwrap();
-        let rows = [("", "core"), ("math json", "core"), ("numpy", "sci"), ("numpy scipy", "sci"), ("numpy pandas", "full"), ("matplotlib", "full"), ("sympy", "full"), ("no_such_module", "core")];
+        let rows = [
+            ("", "core"),
+            ("math json", "core"),
+            ("numpy", "sci"),
+            ("numpy scipy", "sci"),
+            ("numpy pandas", "full"),
+            ("matplotlib", "full"),
+            ("sympy", "full"),
+            ("no_such_module", "core"),
+        ];
         for (imports, expected) in rows {
             let imports = imports.split_whitespace().map(str::to_owned).collect();
             assert_eq!(recipe.image_for(&imports).unwrap().name, expected, "{imports:?}");

@@ -30,7 +30,10 @@ pub struct InputFile {
 pub enum FileContent {
     Bytes(Arc<[u8]>),
     /// A regular file that the host opened; `bytes` is its length when it was opened.
-    File { file: Arc<std::fs::File>, bytes: u64 },
+    File {
+        file: Arc<std::fs::File>,
+        bytes: u64,
+    },
 }
 
 /// Told of a running attempt's output. Called on the sandbox's own thread: must not block.

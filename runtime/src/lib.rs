@@ -13,9 +13,9 @@ pub mod output;
 mod pool;
 mod python;
 mod sandbox;
-mod wasi_module;
 pub mod tree;
 pub mod wasi;
+mod wasi_module;
 
 pub use attempt::{Attempt, FileContent, InputFile, Observer};
 pub use cancel::Cancel;

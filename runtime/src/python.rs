@@ -10,8 +10,8 @@ use crate::{
     sandbox::{self, Door, Limiter, State},
     tree::Tree,
 };
-use std::{path::Path, sync::Arc};
 use mecapy_model::LogStream;
+use std::{path::Path, sync::Arc};
 use wasmtime::{Instance, InstancePre, Memory, Module, Store, Val};
 
 /// Prefix of the exports that let [`PythonModule::warm_up`] see the module's mutable globals.
@@ -32,7 +32,9 @@ pub enum PythonError {
     WarmUp { output: String, source: wasmtime::Error },
     #[error("the warm-up raised:\n{output}")]
     Raised { output: String },
-    #[error("the mutable global {name} is not back at its initial value after the warm-up: its memory can't be an image")]
+    #[error(
+        "the mutable global {name} is not back at its initial value after the warm-up: its memory can't be an image"
+    )]
     Global { name: String },
 }
 
@@ -78,7 +80,8 @@ impl PythonModule {
         let memory = module.exports().find(|export| export.name() == "memory");
         let memory = memory.and_then(|export| export.ty().memory().cloned()).ok_or(PythonError::Lacks("a memory"))?;
         let minimum_bytes = (memory.minimum() * memory.page_size()) as usize;
-        let pre = sandbox::linker(engine).and_then(|linker| linker.instantiate_pre(&module)).map_err(PythonError::Load)?;
+        let pre =
+            sandbox::linker(engine).and_then(|linker| linker.instantiate_pre(&module)).map_err(PythonError::Load)?;
         Ok(Self { engine: engine.clone(), pre, minimum_bytes })
     }
 
@@ -87,17 +90,16 @@ impl PythonModule {
         engine.wasm().precompile_module(wasm).map_err(PythonError::Load)
     }
 
-    pub(crate) fn instantiate(&self, store: &mut Store<State>, memory: &Arc<MemoryImage>) -> wasmtime::Result<Instance> {
+    pub(crate) fn instantiate(
+        &self,
+        store: &mut Store<State>,
+        memory: &Arc<MemoryImage>,
+    ) -> wasmtime::Result<Instance> {
         SlotCreator::with_image(memory, self.minimum_bytes, || self.pre.instantiate(store))
     }
 
     /// Initialises the interpreter over `initial` memory, runs each source of `turns`, and takes its memory.
-    pub fn warm_up(
-        &self,
-        initial: &Arc<MemoryImage>,
-        files: &Tree,
-        turns: &[&str],
-    ) -> Result<Warmed, PythonError> {
+    pub fn warm_up(&self, initial: &Arc<MemoryImage>, files: &Tree, turns: &[&str]) -> Result<Warmed, PythonError> {
         let mut store = self.warm_up_store(initial, files).map_err(PythonError::Load)?;
         let ran = self.run_turns(&mut store, initial, turns);
         let wasi = &store.data().wasi;
@@ -147,7 +149,8 @@ impl PythonModule {
     fn warm_up_store(&self, initial: &Arc<MemoryImage>, files: &Tree) -> wasmtime::Result<Store<State>> {
         let start_bytes = initial.bytes() as u64;
         let charge = MemoryBudget::new(WARM_UP_MEMORY_BYTES_MAX).charge(start_bytes);
-        let charge = charge.ok_or_else(|| wasmtime::format_err!("the initial memory is larger than a warm-up may use"))?;
+        let charge =
+            charge.ok_or_else(|| wasmtime::format_err!("the initial memory is larger than a warm-up may use"))?;
         let limiter = Limiter::new(WARM_UP_MEMORY_BYTES_MAX, charge, start_bytes);
         let sink = |stream| Sink::new(stream, WARM_UP_OUTPUT_BYTES_MAX);
         let wasi = sandbox::python_grants()

@@ -1,6 +1,9 @@
 //! A user's WASI command module, compiled and linked: ready to be instantiated.
 
-use crate::{Engine, sandbox::{self, State}};
+use crate::{
+    Engine,
+    sandbox::{self, State},
+};
 use wasmtime::{Instance, InstancePre, Module, Store};
 
 /// A compiled command module.

@@ -89,7 +89,20 @@ mod tests {
     #[test]
     fn names_that_could_escape_or_deceive_are_refused() {
         let long = "x".repeat(300);
-        let rows = ["", ".", "..", "../../x", "/etc/passwd", "a//b", "a/../b", "a\nb", "a\0b", "a\\b", "evil\u{202e}gnp.exe", &long];
+        let rows = [
+            "",
+            ".",
+            "..",
+            "../../x",
+            "/etc/passwd",
+            "a//b",
+            "a/../b",
+            "a\nb",
+            "a\0b",
+            "a\\b",
+            "evil\u{202e}gnp.exe",
+            &long,
+        ];
         for name in rows {
             assert!(ArtifactName::parse(name).is_err(), "{name:?} was accepted");
         }
@@ -97,7 +110,11 @@ mod tests {
 
     #[test]
     fn ordinary_names_keep_their_text_and_get_a_type() {
-        for (name, expected) in [("figure-1.png", "image/png"), ("out/été.csv", "text/csv; charset=utf-8"), ("page.html", "application/octet-stream")] {
+        for (name, expected) in [
+            ("figure-1.png", "image/png"),
+            ("out/été.csv", "text/csv; charset=utf-8"),
+            ("page.html", "application/octet-stream"),
+        ] {
             let artifact = Artifact::new(ArtifactName::parse(name).unwrap(), vec![]);
             assert_eq!((artifact.name.as_str(), artifact.content_type), (name, expected));
         }

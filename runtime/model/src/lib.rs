@@ -17,7 +17,7 @@ pub use code::{Code, Digest, InvalidDigest, NonFinite};
 pub use error::{ErrorKind, Fault, TaskError, Warning};
 pub use ids::{ApiKeyId, TaskId, TenantId, UploadId};
 pub use lane::Lane;
-pub use limits::{Limits, LimitsError, LimitsRequest, CPUS_MAX, FUEL_PER_SECOND, MEMORY_BYTES_MIN, TIMEOUT_MS_MIN};
+pub use limits::{CPUS_MAX, FUEL_PER_SECOND, Limits, LimitsError, LimitsRequest, MEMORY_BYTES_MIN, TIMEOUT_MS_MIN};
 pub use outcome::{LogStream, Outcome, Progress, Usage};
 pub use state::{IllegalTransition, TaskState, Transition};
 pub use task::{Retry, Task};

@@ -1,6 +1,8 @@
 //! A task as it is stored and shown.
 
-use crate::{Code, Lane, Limits, NonFinite, Progress, TaskError, TaskId, TaskState, TenantId, UploadId, Usage, Warning};
+use crate::{
+    Code, Lane, Limits, NonFinite, Progress, TaskError, TaskId, TaskState, TenantId, UploadId, Usage, Warning,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;

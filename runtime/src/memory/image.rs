@@ -62,7 +62,8 @@ impl MemoryImage {
             return Err(ImageError::Size { bytes });
         }
         let contents = Contents::read_from(&mut source, bytes as usize)?;
-        let image = Self { contents: Some(contents), bytes: bytes as usize, pagemap: Pagemap::open(), idle: Mutex::default() };
+        let image =
+            Self { contents: Some(contents), bytes: bytes as usize, pagemap: Pagemap::open(), idle: Mutex::default() };
         Ok(Arc::new(image))
     }
 
@@ -105,9 +106,8 @@ impl MemoryImage {
 impl Contents {
     fn read_from(source: &mut impl Read, bytes: usize) -> Result<Self, ImageError> {
         // SAFETY: a plain system call with a constant name; the descriptor is checked before it is owned.
-        let descriptor = unsafe {
-            libc::memfd_create(c"mecapy-image".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING)
-        };
+        let descriptor =
+            unsafe { libc::memfd_create(c"mecapy-image".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
         if descriptor < 0 {
             return Err(ImageError::MemoryFile(io::Error::last_os_error()));
         }
@@ -125,9 +125,8 @@ impl Contents {
             return Err(ImageError::MemoryFile(io::Error::last_os_error()));
         }
         // SAFETY: a new shared read-only mapping of a sealed file of exactly `bytes`.
-        let view = unsafe {
-            libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_READ, libc::MAP_SHARED, file.as_raw_fd(), 0)
-        };
+        let view =
+            unsafe { libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_READ, libc::MAP_SHARED, file.as_raw_fd(), 0) };
         match NonNull::new(view.cast::<u8>()) {
             Some(pointer) if view != libc::MAP_FAILED => Ok(Self { file, view: pointer, bytes }),
             _ => Err(ImageError::Map(io::Error::last_os_error())),

@@ -34,9 +34,8 @@ impl Slot {
         if let Some(file) = image.file() {
             let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_FIXED);
             // SAFETY: replaces the first bytes of the range reserved above, which nobody else uses.
-            let mapped = unsafe {
-                libc::mmap(base.as_ptr().cast(), image.bytes(), protection, flags, file.as_raw_fd(), 0)
-            };
+            let mapped =
+                unsafe { libc::mmap(base.as_ptr().cast(), image.bytes(), protection, flags, file.as_raw_fd(), 0) };
             if mapped == libc::MAP_FAILED {
                 return Err(io::Error::last_os_error());
             }

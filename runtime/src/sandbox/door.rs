@@ -56,7 +56,10 @@ impl Door {
         Self { task: None, observer: None, answer: None, warnings: Vec::new() }
     }
 
-    pub(crate) fn for_task(task: &TaskFrame<'_>, observer: Option<Arc<dyn crate::Observer>>) -> serde_json::Result<Self> {
+    pub(crate) fn for_task(
+        task: &TaskFrame<'_>,
+        observer: Option<Arc<dyn crate::Observer>>,
+    ) -> serde_json::Result<Self> {
         Ok(Self { task: Some(serde_json::to_vec(task)?), observer, ..Self::closed() })
     }
 
@@ -96,7 +99,9 @@ pub(crate) fn result_of(payload: &[u8]) -> Result<Box<RawValue>, TaskError> {
     let refuse = |message: String| Err(TaskError::new(ErrorKind::InvalidOutput, message));
     if payload.len() > RESULT_BYTES_MAX {
         let (size, cap) = (payload.len() >> 20, RESULT_BYTES_MAX >> 20);
-        return refuse(format!("the result has {size} MiB as JSON, {cap} MiB at most: write large data to a file in /work/out"));
+        return refuse(format!(
+            "the result has {size} MiB as JSON, {cap} MiB at most: write large data to a file in /work/out"
+        ));
     }
     match serde_json::from_slice::<Box<RawValue>>(payload) {
         Ok(result) if result.get().starts_with('{') => Ok(result),
@@ -116,9 +121,13 @@ fn parse<T: for<'de> Deserialize<'de>>(payload: &[u8], bytes_max: usize) -> Opti
 
 /// Defines `host.call(request, request_len, &mut response, &mut response_len) -> i32`.
 pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker.func_wrap("host", "call", |caller: Caller<'_, State>, request: u32, length: u32, out: u32, out_length: u32| {
-        call(caller, request, length, (out, out_length))
-    })?;
+    linker.func_wrap(
+        "host",
+        "call",
+        |caller: Caller<'_, State>, request: u32, length: u32, out: u32, out_length: u32| {
+            call(caller, request, length, (out, out_length))
+        },
+    )?;
     Ok(())
 }
 
@@ -140,7 +149,13 @@ fn call(mut caller: Caller<'_, State>, request: u32, length: u32, out: (u32, u32
     Ok(if address != 0 && respond(&memory, &mut caller, address, &answer, out).is_some() { ANSWERED } else { FAULT })
 }
 
-fn respond(memory: &Memory, caller: &mut Caller<'_, State>, address: u32, answer: &[u8], out: (u32, u32)) -> Option<()> {
+fn respond(
+    memory: &Memory,
+    caller: &mut Caller<'_, State>,
+    address: u32,
+    answer: &[u8],
+    out: (u32, u32),
+) -> Option<()> {
     let data = memory.data_mut(caller);
     let length = answer.len() as u32;
     data.get_mut(range(address, length)?)?.copy_from_slice(answer);

@@ -10,8 +10,8 @@ mod grants;
 mod limiter;
 mod python;
 
-pub use door::RESULT_BYTES_MAX;
 pub(crate) use door::Door;
+pub use door::RESULT_BYTES_MAX;
 pub use grants::add_folders;
 pub(crate) use limiter::Limiter;
 pub(crate) use python::base_grants as python_grants;

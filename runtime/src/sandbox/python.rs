@@ -61,7 +61,9 @@ pub(super) fn result(store: &mut Store<State>, ended: wasmtime::Result<i32>) -> 
             Ok(0) => answer.unwrap_or_else(|| {
                 Err(TaskError::new(ErrorKind::InvalidOutput, "the code ended the process before it had a result"))
             }),
-            Ok(code) => Err(TaskError::new(ErrorKind::ExitCode, format!("the code ended the process with exit code {code}"))),
+            Ok(code) => {
+                Err(TaskError::new(ErrorKind::ExitCode, format!("the code ended the process with exit code {code}")))
+            }
             Err(error) => Err(error),
         },
     }
