@@ -25,6 +25,8 @@ pub enum BuildError {
     Archive { name: String, source: zip::result::ZipError },
     #[error("the patch at offset {offset:#x} ({why}) does not fit this interpreter")]
     Patch { offset: usize, why: String },
+    #[error("the recipe's surroundings or turn are not those that the sandbox grants")]
+    Surroundings,
     #[error("the interpreter can't be taken apart")]
     Strip(#[from] StripError),
     #[error("step {step} failed")]
@@ -86,6 +88,9 @@ pub fn build(
     options: &BuildOptions,
     told: &mut dyn FnMut(BuildEvent),
 ) -> Result<(), BuildError> {
+    if !recipe.fits_the_runtime() {
+        return Err(BuildError::Surroundings);
+    }
     let cache = Cache::open(cache_folder)?;
     let layout = Layout::of(&cache, engine, recipe)?;
     let wanted = |image: &&ImageRecipe| options.images.is_empty() || options.images.contains(&image.name);

@@ -118,5 +118,5 @@ fn archive_error(name: &str, source: ZipError) -> BuildError {
 
 /// What is fetched, for people.
 pub(crate) fn describe(recipe: &Recipe) -> String {
-    format!("{} {}", recipe.wheel.name, recipe.wheel.version)
+    format!("{} {} (CPython {})", recipe.wheel.name, recipe.wheel.version, recipe.wheel.python)
 }

@@ -61,7 +61,8 @@ impl Interpreter {
         // SAFETY: `Cache::open` checked that only this user can write the folder, and the build wrote the file.
         let module = unsafe { PythonModule::load(engine, &layout.module()) }?;
         let files = layout.files(recipe)?;
-        let modules = layout.modules()?;
+        let mut modules = layout.modules()?;
+        modules.retain(|name| recipe.unavailable.get(name).is_none_or(|module| module.exists));
         let advice = recipe.unavailable.iter().map(|(name, module)| (name.clone(), module.advice.clone())).collect();
         Ok(Self {
             recipe: recipe.clone(),

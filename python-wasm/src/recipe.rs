@@ -1,5 +1,6 @@
 //! The recipe: which wheel, pinned by its hash, and which images to make of it.
 
+use mecapy_runtime::{PYTHON_ARGUMENTS, PYTHON_ENVIRONMENT, PYTHON_PREOPENS, PYTHON_TURN};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -153,6 +154,18 @@ impl Recipe {
     /// Modules that can't work in a sandbox, each with what to do instead.
     pub fn unavailable(&self) -> impl Iterator<Item = (&str, &str)> {
         self.unavailable.iter().map(|(name, module)| (name.as_str(), module.advice.as_str()))
+    }
+
+    /// Whether the recipe names the surroundings that the runtime grants, and the turn that it runs.
+    pub(crate) fn fits_the_runtime(&self) -> bool {
+        let environment = &self.environment;
+        let granted =
+            PYTHON_ENVIRONMENT.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        environment.argv == PYTHON_ARGUMENTS
+            && environment.env == granted
+            && environment.preopens == PYTHON_PREOPENS
+            && environment.folders == ["/tmp", "/work/in", "/work/out"]
+            && self.turn.task == PYTHON_TURN
     }
 
     /// The first image that serves each of the imports that any image serves.

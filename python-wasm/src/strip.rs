@@ -18,14 +18,14 @@ pub enum StripError {
 }
 
 /// A module without data, and the memory that it starts with.
-pub struct Stripped {
-    pub wasm: Vec<u8>,
+pub(crate) struct Stripped {
+    pub(crate) wasm: Vec<u8>,
     /// A whole number of 64 KiB pages.
-    pub memory: Vec<u8>,
+    pub(crate) memory: Vec<u8>,
 }
 
 /// Splits `wasm` into code and memory.
-pub fn strip(wasm: &[u8]) -> Result<Stripped, StripError> {
+pub(crate) fn strip(wasm: &[u8]) -> Result<Stripped, StripError> {
     let mut module = Module::new();
     let mut memory = Vec::new();
     let mut mutable_globals = Vec::new();

@@ -22,6 +22,8 @@ pub use cancel::Cancel;
 pub use engine::{Engine, EngineError, GUEST_STACK_BYTES_MAX, NanPayloads, TICK, config};
 pub use memory::{ImageError, MemoryImage, scans_pages};
 pub use pool::{FRESH, Job, LaneStatus, MemoryStatus, Refused, Sandboxes, SandboxesConfig};
-pub use python::{GLOBAL_EXPORT_PREFIX, PythonError, PythonImage, PythonModule, Turn, Warmed};
-pub use sandbox::{Ceilings, Program, RESULT_BYTES_MAX, add_folders};
+pub use python::{GLOBAL_EXPORT_PREFIX, PYTHON_TURN, PythonError, PythonImage, PythonModule, Turn, Warmed};
+pub use sandbox::{
+    Ceilings, PYTHON_ARGUMENTS, PYTHON_ENVIRONMENT, PYTHON_PREOPENS, Program, RESULT_BYTES_MAX, add_folders,
+};
 pub use wasi_module::WasiModule;

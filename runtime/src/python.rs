@@ -17,7 +17,7 @@ use wasmtime::{Instance, InstancePre, Memory, Module, Store, Val};
 /// Prefix of the exports that let [`PythonModule::warm_up`] see the module's mutable globals.
 pub const GLOBAL_EXPORT_PREFIX: &str = "mecapy.global.";
 /// The source that runs the task; the warm-up defines this function in `__main__`.
-const TURN: &str = "_mecapy_run()";
+pub const PYTHON_TURN: &str = "_mecapy_run()";
 /// Memory that a warm-up may use, bytes.
 const WARM_UP_MEMORY_BYTES_MAX: u64 = 1 << 30;
 const WARM_UP_OUTPUT_BYTES_MAX: usize = 1 << 20;
@@ -138,7 +138,7 @@ impl PythonModule {
                 return Ok(Turns::Raised);
             }
         }
-        let turn = place(store, &instance, TURN)?;
+        let turn = place(store, &instance, PYTHON_TURN)?;
         let after = mutable_globals(&instance, store);
         if let Some(((global, _), _)) = globals.into_iter().zip(after).find(|(before, after)| before != after) {
             return Ok(Turns::Moved { global });

@@ -1,8 +1,8 @@
 """What is done to some packages when they are first imported, in an image or in a task.
 
-NumPy gets its 64-bit names, and compiled modules that index arrays take its 64-bit integers. matplotlib is told where its fonts and styles are: it looks for `mpl-data`
-beside its own `__init__.py`, which is inside the library zip, and the recipe mounts that folder at
-MATPLOTLIB_HOME instead.
+NumPy gets its 64-bit names, and compiled modules that index arrays take its 64-bit integers. matplotlib is
+told where its fonts and styles are: it looks for `mpl-data` beside its own `__init__.py`, which is inside the
+library zip, and the recipe mounts that folder at MATPLOTLIB_HOME instead.
 """
 
 import sys

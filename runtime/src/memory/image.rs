@@ -146,4 +146,4 @@ impl Drop for Contents {
     }
 }
 
-const _: () = assert!(WASM_PAGE_BYTES as usize % PAGE_BYTES == 0);
+const _: () = assert!((WASM_PAGE_BYTES as usize).is_multiple_of(PAGE_BYTES));

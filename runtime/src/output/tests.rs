@@ -1,3 +1,5 @@
+//! Tests of the sink: what is kept, what is cut, what is made visible.
+
 use super::*;
 use std::sync::Mutex;
 

@@ -15,6 +15,7 @@ pub use door::RESULT_BYTES_MAX;
 pub use grants::add_folders;
 pub(crate) use limiter::Limiter;
 pub(crate) use python::base_grants as python_grants;
+pub use python::{ARGUMENTS as PYTHON_ARGUMENTS, ENVIRONMENT as PYTHON_ENVIRONMENT, PREOPENS as PYTHON_PREOPENS};
 
 use crate::{
     Attempt, Cancel, Engine, Observer, PythonImage, WasiModule,

@@ -13,11 +13,15 @@ use wasmtime::{Instance, Store};
 /// The name that tracebacks show for the user's source.
 const SCRIPT_NAME: &str = "task.py";
 /// The directories of the tree, in the order that every image saw.
-const PREOPENS: [&str; 2] = ["/usr/local/lib", "/"];
+pub const PREOPENS: [&str; 2] = ["/usr/local/lib", "/"];
+/// The interpreter's arguments and environment.
+pub const ARGUMENTS: [&str; 1] = ["python"];
+pub const ENVIRONMENT: [(&str, &str); 2] = [("HOME", "/tmp"), ("TMPDIR", "/tmp")];
 
 /// What the interpreter is granted whatever it runs: the same when an image is made and when it is used.
 pub(crate) fn base_grants() -> WasiCtxBuilder {
-    let builder = WasiCtx::builder().arg("python").env("HOME", "/tmp").env("TMPDIR", "/tmp");
+    let builder = ARGUMENTS.into_iter().fold(WasiCtx::builder(), WasiCtxBuilder::arg);
+    let builder = ENVIRONMENT.into_iter().fold(builder, |builder, (name, value)| builder.env(name, value));
     PREOPENS.into_iter().fold(builder, WasiCtxBuilder::preopen)
 }
 

@@ -1,3 +1,5 @@
+//! Tests of the tree: paths, quotas, links and what outlives a name.
+
 mod charge;
 
 use super::*;

@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn matrices_and_records_show_their_size() {
-        let row = format!("[{}]", vec!["0.123456"; 9].join(","));
+        let row = format!("[{}]", ["0.123456"; 9].join(","));
         check(&format!(r#"{{"m":[{row},{row},{row}]}}"#), &["m:  (3 × 9 values)"]);
         let record = r#"{"node": 1, "u": 0.000012345, "v": -0.00045678}"#;
         check(&format!(r#"{{"nodes":[{record},{record}]}}"#), &["nodes:  (2 objects)"]);

@@ -53,7 +53,7 @@ pub(in crate::http) async fn events(
     let place = api.streams.open(&caller)?;
     let (sender, pieces) = mpsc::channel(PIECES_WAITING_MAX);
     let follow = Follow { app: Arc::clone(&api.app), tenant: caller.tenant(), id, after, sender };
-    tokio::spawn(follow.to_the_end(place));
+    tokio::spawn(follow.send_until_done(place));
     let mut response = Response::new(Body::from_stream(ReceiverStream::new(pieces)));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -82,7 +82,7 @@ struct Follow {
 
 impl Follow {
     /// Sends until the task is done, the client is gone or too slow, or the server stops.
-    async fn to_the_end(mut self, _place: StreamPlace) {
+    async fn send_until_done(mut self, _place: StreamPlace) {
         let mut watch = self.app.store.watch(self.id);
         loop {
             match self.send_new().await {
