@@ -13,7 +13,7 @@ use mecapy_model::Lane;
 use mecapy_runtime::{Engine, NanPayloads, Sandboxes, SandboxesConfig};
 use mecapy_store::{Clock, Store, StoreOptions, SystemClock};
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 use tokio::task::JoinHandle;
@@ -35,6 +35,8 @@ pub(super) struct Composed {
     worker: Arc<OnceLock<Arc<Worker>>>,
     /// Where the interpreter has to be built first.
     building: Option<JoinHandle<()>>,
+    /// Why the server can't go on.
+    failure: Arc<Mutex<Option<anyhow::Error>>>,
 }
 
 /// What starts once there is an interpreter.
@@ -45,6 +47,7 @@ struct Rest {
     settings: Settings,
     role: WorkerRole,
     worker: Arc<OnceLock<Arc<Worker>>>,
+    failure: Arc<Mutex<Option<anyhow::Error>>>,
 }
 
 /// Opens the store and starts the sandboxes; the worker and Python follow at once, or when the interpreter is built.
@@ -62,7 +65,15 @@ pub(super) async fn compose(settings: &Settings, role: WorkerRole, terminal: &Te
     let sandboxes = Sandboxes::new(&engine, &sandboxes_config(&settings.sandboxes)).context("can't start sandboxes")?;
     let app = App::new(store, sandboxes, settings.requests, settings.public_url.clone());
     let worker = Arc::new(OnceLock::new());
-    let rest = Rest { app: Arc::clone(&app), engine, settings: settings.clone(), role, worker: Arc::clone(&worker) };
+    let failure = Arc::new(Mutex::new(None));
+    let rest = Rest {
+        app: Arc::clone(&app),
+        engine,
+        settings: settings.clone(),
+        role,
+        worker: Arc::clone(&worker),
+        failure: Arc::clone(&failure),
+    };
     let building = match python::open(&rest.engine, &settings.cache_dir).await? {
         Some(interpreter) => {
             rest.start(interpreter).await?;
@@ -74,7 +85,7 @@ pub(super) async fn compose(settings: &Settings, role: WorkerRole, terminal: &Te
             Some(tokio::spawn(rest.build_and_start()))
         }
     };
-    Ok(Composed { app, worker, building })
+    Ok(Composed { app, worker, building, failure })
 }
 
 impl Rest {
@@ -86,7 +97,11 @@ impl Rest {
         };
         match started {
             Ok(()) => tracing::info!("serve: the Python interpreter is ready"),
-            Err(error) => tracing::error!(error = ?error, "serve: there is no Python: run `mecapy python build`"),
+            Err(error) => {
+                tracing::error!(error = %format_args!("{error:#}"), "serve: the Python interpreter can't be built");
+                *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                self.app.stopping.cancel();
+            }
         }
     }
 
@@ -124,6 +139,11 @@ impl Rest {
 }
 
 impl Composed {
+    /// Why the server stopped, where it was not told to.
+    pub(super) fn take_failure(&self) -> Option<anyhow::Error> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// Waits until the server stops, then for what runs.
     pub(super) fn drain_when_stopping(&self, at_most: Duration) -> impl Future<Output = ()> + use<> {
         let (stopping, worker) = (self.app.stopping.clone(), Arc::clone(&self.worker));

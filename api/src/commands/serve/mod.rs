@@ -70,8 +70,13 @@ async fn run(settings: Settings, role: WorkerRole, terminal: &Terminal) -> Resul
     tracing::info!(server.address = %address, "serve: listening");
     let stopping = composed.app.stopping.clone();
     let stop = async move {
-        if let Err(error) = told_to_stop().await {
-            tracing::error!(error = %error, "serve: signals can't be received");
+        tokio::select! {
+            told = told_to_stop() => {
+                if let Err(error) = told {
+                    tracing::error!(error = %error, "serve: signals can't be received");
+                }
+            }
+            () = stopping.cancelled() => (),
         }
         tracing::info!("serve: stopping");
         stopping.cancel();
@@ -79,12 +84,15 @@ async fn run(settings: Settings, role: WorkerRole, terminal: &Terminal) -> Resul
     let router = http::router(composed.app.clone());
     let worker = composed.drain_when_stopping(WORKER_DRAIN);
     tokio::join!(server::serve(listener, router, settings.connections, stop), worker);
-    close(composed).await;
-    Ok(Exit::Completed)
+    close(&composed).await;
+    match composed.take_failure() {
+        Some(failure) => Err(failure.context("the server stopped: there is no Python interpreter")),
+        None => Ok(Exit::Completed),
+    }
 }
 
 /// The last things, once nobody uses them.
-async fn close(composed: Composed) {
+async fn close(composed: &Composed) {
     composed.app.sandboxes.shut_down();
     composed.app.store.close().await;
     tracing::info!("serve: stopped");
