@@ -19,6 +19,8 @@ mod syntax;
 mod walk;
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod tests;
 
 pub use catalogue::Catalogue;

@@ -1,4 +1,4 @@
-//! `GET /`
+//! `GET /`: the name, the state and the version of this server.
 
 use super::json;
 use crate::http::Problem;
