@@ -248,36 +248,38 @@ fn branch_table(targets: usize) -> [Instruction<'static>; 2] {
     [Instruction::I32Const(0), Instruction::BrTable(Cow::Owned(vec![0; targets]), 0)]
 }
 
+fn many_locals() -> Vec<u8> {
+    let mut parts = Parts::default();
+    parts.types.ty().function([], []);
+    parts.functions.function(0);
+    let mut function = Function::new([(45_000, ValType::V128)]);
+    function.instruction(&Instruction::End);
+    parts.code.function(&function);
+    parts.into_module()
+}
+
+fn wide_blocks() -> Vec<u8> {
+    let mut parts = Parts::default();
+    parts.types.ty().function([], []);
+    parts.types.ty().function(vec![ValType::I32; 100], []);
+    parts.functions.function(0);
+    let mut function = Function::new([]);
+    function.instruction(&Instruction::Unreachable);
+    for _ in 0..100_000 {
+        function
+            .instruction(&Instruction::Block(wasm_encoder::BlockType::FunctionType(1)))
+            .instruction(&Instruction::End);
+    }
+    function.instruction(&Instruction::End);
+    parts.code.function(&function);
+    parts.into_module()
+}
+
 #[test]
 fn compile_bombs_are_refused_by_the_counters() {
     let nested = |depth: usize| {
         std::iter::repeat_n(Instruction::Block(wasm_encoder::BlockType::Empty), depth)
             .chain(std::iter::repeat_n(Instruction::End, depth))
-    };
-    let many_locals = {
-        let mut parts = Parts::default();
-        parts.types.ty().function([], []);
-        parts.functions.function(0);
-        let mut function = Function::new([(45_000, ValType::V128)]);
-        function.instruction(&Instruction::End);
-        parts.code.function(&function);
-        parts.into_module()
-    };
-    let wide_blocks = {
-        let mut parts = Parts::default();
-        parts.types.ty().function([], []);
-        parts.types.ty().function(vec![ValType::I32; 100], []);
-        parts.functions.function(0);
-        let mut function = Function::new([]);
-        function.instruction(&Instruction::Unreachable);
-        for _ in 0..100_000 {
-            function
-                .instruction(&Instruction::Block(wasm_encoder::BlockType::FunctionType(1)))
-                .instruction(&Instruction::End);
-        }
-        function.instruction(&Instruction::End);
-        parts.code.function(&function);
-        parts.into_module()
     };
     let wide_calls = {
         let mut parts = Parts::default();
@@ -339,8 +341,8 @@ fn compile_bombs_are_refused_by_the_counters() {
         ("a br_table", Parts::with_body(branch_table(900_000))),
         ("br_tables", Parts::with_body((0..30).flat_map(|_| branch_table(1_000)))),
         ("nesting", Parts::with_body(nested(100_000))),
-        ("locals", many_locals),
-        ("wide blocks", wide_blocks),
+        ("locals", many_locals()),
+        ("wide blocks", wide_blocks()),
         ("wide calls", wide_calls),
         ("a constant", constant),
         ("element items", items),
