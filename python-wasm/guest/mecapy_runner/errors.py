@@ -40,12 +40,14 @@ class Failed(BaseException):
 def send(error):
     """Reports an exception that the user's code let through."""
     kind = _kind(error)
+    line = None
     try:
         own = _own_frames(error)
-        door.send_error(kind, message_of(error), _traceback(error, own), _line(error, own))
+        line = _line(error, own)
+        door.send_error(kind, message_of(error), _traceback(error, own), line)
     except BaseException:
-        # No memory to describe it, or an exception that resists description.
-        door.send_error(kind, type(error).__name__)
+        # No memory to describe it, or an exception that resists description: its line is known all the same.
+        door.send_error(kind, type(error).__name__, None, line)
 
 
 def _kind(error):

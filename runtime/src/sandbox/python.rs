@@ -59,7 +59,11 @@ pub(super) fn result(store: &mut Store<State>, ended: wasmtime::Result<i32>) -> 
         (Ok(0), Some(answer)) => answer,
         (Ok(_), _) if store.data().limiter.refusal().is_some() => Err(failure::out_of_memory(store)),
         (Ok(_), Some(Err(error))) => Err(error),
-        (Ok(_), _) => Err(TaskError::new(ErrorKind::InvalidOutput, "the computation ended without a result")),
+        (Ok(0), None) => Err(TaskError::new(ErrorKind::InvalidOutput, "the computation ended without a result")),
+        (Ok(_), _) => {
+            let message = "the code broke the interpreter's own runner, which could not report a result: stderr may say how";
+            Err(TaskError::new(ErrorKind::Exception, message))
+        }
         (Err(error), answer) => match failure::of(store, &error) {
             // The code called the operating system's exit after its result was told: the result stands.
             Ok(0) => answer.unwrap_or_else(|| {
