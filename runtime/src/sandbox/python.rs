@@ -61,7 +61,8 @@ pub(super) fn result(store: &mut Store<State>, ended: wasmtime::Result<i32>) -> 
         (Ok(_), Some(Err(error))) => Err(error),
         (Ok(0), None) => Err(TaskError::new(ErrorKind::InvalidOutput, "the computation ended without a result")),
         (Ok(_), _) => {
-            let message = "the code broke the interpreter's own runner, which could not report a result: stderr may say how";
+            let message =
+                "the code broke the interpreter's own runner, which could not report a result: stderr may say how";
             Err(TaskError::new(ErrorKind::Exception, message))
         }
         (Err(error), answer) => match failure::of(store, &error) {
