@@ -1,13 +1,10 @@
 //! One row for each way a module can be bad, and modules made to break whoever checks them.
 
+mod bombs;
+
 use super::*;
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
-use wasm_encoder::{
-    CodeSection, ConstExpr, DataSection, DataSegment, DataSegmentMode, ElementSection, Elements, ExportKind as Kind,
-    ExportSection, Function, FunctionSection, GlobalSection, GlobalType, Instruction, MemorySection, MemoryType,
-    Module, TypeSection, ValType,
-};
 
 /// A module that is accepted, with `extra` inside.
 fn command(extra: &str) -> String {
@@ -186,169 +183,9 @@ fn custom_sections_are_ignored_however_odd_and_told_of_if_large() {
     assert_eq!(reactor.warnings[0].code, "reactor");
 }
 
-/// What a bomb is made of.
-#[derive(Default)]
-struct Parts {
-    types: TypeSection,
-    functions: FunctionSection,
-    globals: GlobalSection,
-    elements: ElementSection,
-    code: CodeSection,
-    data: DataSection,
-}
-
-impl Parts {
-    fn into_module(self) -> Vec<u8> {
-        let mut memories = MemorySection::new();
-        memories.memory(MemoryType { minimum: 1, maximum: None, memory64: false, shared: false, page_size_log2: None });
-        let mut exports = ExportSection::new();
-        exports.export("memory", Kind::Memory, 0).export("_start", Kind::Func, 0);
-        let mut module = Module::new();
-        module
-            .section(&self.types)
-            .section(&self.functions)
-            .section(&memories)
-            .section(&self.globals)
-            .section(&exports)
-            .section(&self.elements)
-            .section(&self.code)
-            .section(&self.data);
-        module.finish()
-    }
-
-    /// One function of no parameters, with `body` before its end.
-    fn with_body<'a>(body: impl IntoIterator<Item = Instruction<'a>>) -> Vec<u8> {
-        let mut parts = Parts::default();
-        parts.types.ty().function([], []);
-        parts.functions.function(0);
-        let mut function = Function::new([]);
-        body.into_iter().for_each(|instruction| {
-            function.instruction(&instruction);
-        });
-        function.instruction(&Instruction::End);
-        parts.code.function(&function);
-        parts.into_module()
-    }
-
-    fn functions(count: usize, parameters: usize) -> Vec<u8> {
-        let mut parts = Parts::default();
-        parts.types.ty().function([], []);
-        parts.types.ty().function(vec![ValType::I32; parameters], []);
-        for index in 0..count {
-            parts.functions.function(u32::from(index > 0));
-            let mut function = Function::new([]);
-            function.instruction(&Instruction::End);
-            parts.code.function(&function);
-        }
-        parts.into_module()
-    }
-}
-
-fn branch_table(targets: usize) -> [Instruction<'static>; 2] {
-    [Instruction::I32Const(0), Instruction::BrTable(Cow::Owned(vec![0; targets]), 0)]
-}
-
-fn many_locals() -> Vec<u8> {
-    let mut parts = Parts::default();
-    parts.types.ty().function([], []);
-    parts.functions.function(0);
-    let mut function = Function::new([(45_000, ValType::V128)]);
-    function.instruction(&Instruction::End);
-    parts.code.function(&function);
-    parts.into_module()
-}
-
-fn wide_blocks() -> Vec<u8> {
-    let mut parts = Parts::default();
-    parts.types.ty().function([], []);
-    parts.types.ty().function(vec![ValType::I32; 100], []);
-    parts.functions.function(0);
-    let mut function = Function::new([]);
-    function.instruction(&Instruction::Unreachable);
-    for _ in 0..100_000 {
-        function
-            .instruction(&Instruction::Block(wasm_encoder::BlockType::FunctionType(1)))
-            .instruction(&Instruction::End);
-    }
-    function.instruction(&Instruction::End);
-    parts.code.function(&function);
-    parts.into_module()
-}
-
 #[test]
 fn compile_bombs_are_refused_by_the_counters() {
-    let nested = |depth: usize| {
-        std::iter::repeat_n(Instruction::Block(wasm_encoder::BlockType::Empty), depth)
-            .chain(std::iter::repeat_n(Instruction::End, depth))
-    };
-    let wide_calls = {
-        let mut parts = Parts::default();
-        parts.types.ty().function([], []);
-        parts.types.ty().function(vec![ValType::I32; 128], vec![ValType::I32; 32]);
-        let (mut plain, mut caller) = (Function::new([]), Function::new([]));
-        plain.instruction(&Instruction::Unreachable).instruction(&Instruction::End);
-        caller.instruction(&Instruction::Unreachable);
-        for _ in 0..400_000 {
-            caller.instruction(&Instruction::Call(1)).instruction(&Instruction::Unreachable);
-        }
-        caller.instruction(&Instruction::Unreachable).instruction(&Instruction::End);
-        for ty in [0, 1, 0, 0, 0, 0] {
-            parts.functions.function(ty);
-            parts.code.function(if ty == 1 || parts.functions.len() == 1 { &plain } else { &caller });
-        }
-        parts.into_module()
-    };
-    let constant = {
-        let mut parts = Parts::default();
-        parts.types.ty().function([], []);
-        parts.functions.function(0);
-        let mut function = Function::new([]);
-        function.instruction(&Instruction::End);
-        parts.code.function(&function);
-        let sum = std::iter::once(Instruction::I32Const(0))
-            .chain((0..100_000).flat_map(|_| [Instruction::I32Const(1), Instruction::I32Add]));
-        parts
-            .globals
-            .global(GlobalType { val_type: ValType::I32, mutable: false, shared: false }, &ConstExpr::extended(sum));
-        parts.into_module()
-    };
-    let items = {
-        let mut parts = Parts::default();
-        parts.types.ty().function([], []);
-        parts.functions.function(0);
-        let mut function = Function::new([]);
-        function.instruction(&Instruction::End);
-        parts.code.function(&function);
-        parts.elements.passive(Elements::Functions(Cow::Owned(vec![0; 1_000_000])));
-        parts.into_module()
-    };
-    let segments = {
-        let mut parts = Parts::default();
-        parts.types.ty().function([], []);
-        parts.functions.function(0);
-        let mut function = Function::new([]);
-        function.instruction(&Instruction::End);
-        parts.code.function(&function);
-        for _ in 0..20_000 {
-            parts.data.segment(DataSegment { mode: DataSegmentMode::Passive, data: [] });
-        }
-        parts.into_module()
-    };
-    let rows = [
-        ("parameters", Parts::functions(2, 1_000)),
-        ("a million functions", Parts::functions(1_000_000, 0)),
-        ("a 7 MB body", Parts::with_body(std::iter::repeat_n(Instruction::Nop, 7_000_000))),
-        ("a br_table", Parts::with_body(branch_table(900_000))),
-        ("br_tables", Parts::with_body((0..30).flat_map(|_| branch_table(1_000)))),
-        ("nesting", Parts::with_body(nested(100_000))),
-        ("locals", many_locals()),
-        ("wide blocks", wide_blocks()),
-        ("wide calls", wide_calls),
-        ("a constant", constant),
-        ("element items", items),
-        ("data segments", segments),
-    ];
-    for (name, module) in rows {
+    for (name, module) in bombs::rows() {
         let started = Instant::now();
         let refused = refused(&module);
         assert_eq!(refused.code(), "module_over_limit", "{name}: {refused}");
