@@ -329,6 +329,22 @@ async fn a_task_waits_for_its_time() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn what_the_analysis_warns_of_is_told_of_tasks_too_and_of_retries() -> Result<()> {
+    let server = Server::start().await?;
+    let body = python("import os\ntoken = os.getenv('TOKEN')\nresult = 1");
+    let warned = server.preview(&body).await?.expect_completed()?.at("/warnings")?;
+    ensure!(warned.pointer("/0/line") == Some(&json!(2)), "{warned}");
+    let accepted = server.post("/v1/tasks", &body).await?.expect(202)?;
+    ensure!(accepted.at("/warnings")? == warned, "{}", accepted.text());
+    let id = accepted.str_at("/id")?;
+    server.result(&id).await?.expect_result(&json!({"result": 1}))?;
+    ensure!(server.task(&id).await?.at("/warnings")? == warned);
+    let again = server.post(&format!("/v1/tasks/{id}/retry"), &json!({})).await?.expect(202)?;
+    ensure!(again.at("/warnings")? == warned, "{}", again.text());
+    Ok(())
+}
+
 fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest as _;
     sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()

@@ -7,7 +7,7 @@ use super::{
     lookup::Intake,
 };
 use crate::json::{Faults, Fields, Path, Value};
-use mecapy_model::{Lane, Limits, Retry};
+use mecapy_model::{Lane, Limits, Retry, Task};
 use mecapy_store::NewTask;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -44,9 +44,10 @@ impl Intake<'_> {
         let Some(asked) = read(text, self.now(), &mut faults) else {
             return Err(Rejected::Invalid(faults.into_vec()));
         };
-        if let Some(code) = &asked.computation.code {
-            self.check_code(code, &mut faults).await?;
-        }
+        let warnings = match &asked.computation.code {
+            Some(code) => self.check_code(code, &mut faults).await?,
+            None => Vec::new(),
+        };
         self.check_files(&asked.computation.files, &mut faults).await?;
         let inputs = RawValue::from_string(asked.computation.inputs.to_owned());
         match (asked.computation.code, asked.limits, inputs) {
@@ -65,9 +66,40 @@ impl Intake<'_> {
                 labels: asked.labels,
                 run_at: asked.run_at,
                 retry_of: None,
+                warnings,
             }),
             _ => Err(Rejected::Invalid(faults.into_vec())),
         }
+    }
+
+    /// The same request as `task`'s once more; what happened to the first is left behind.
+    ///
+    /// # Errors
+    /// What the task refers to and is gone since.
+    pub async fn again(&self, task: Task) -> Result<NewTask, Rejected> {
+        let mut faults = Faults::default();
+        let warnings = self.check_code(&task.code, &mut faults).await?;
+        self.check_files(&task.files, &mut faults).await?;
+        if !faults.is_empty() {
+            return Err(Rejected::Invalid(faults.into_vec()));
+        }
+        Ok(NewTask {
+            tenant: task.tenant,
+            name: task.name,
+            lane: task.lane,
+            priority: task.priority,
+            code: task.code,
+            inputs: task.inputs,
+            files: task.files,
+            limits: task.limits,
+            retry: task.retry,
+            seed: task.seed,
+            non_finite: task.non_finite,
+            labels: task.labels,
+            run_at: None,
+            retry_of: Some(task.id),
+            warnings,
+        })
     }
 }
 

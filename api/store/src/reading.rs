@@ -2,7 +2,7 @@
 
 use crate::StoreError;
 use crate::clock::{from_unix_ms, unix_ms};
-use mecapy_model::{Limits, NonFinite, Progress, Retry, Task, TaskId, TaskState, TenantId, UploadId, Usage};
+use mecapy_model::{Limits, NonFinite, Progress, Retry, Task, TaskId, TaskState, TenantId, UploadId, Usage, Warning};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sqlx::Row;
@@ -43,6 +43,9 @@ pub(crate) struct Settings {
     run_at_ms: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     retry_of: Option<TaskId>,
+    /// Of the source; those of the run are with its result.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    warnings: Vec<Warning>,
 }
 
 impl Settings {
@@ -55,6 +58,7 @@ impl Settings {
             non_finite: task.non_finite,
             run_at_ms: task.run_at.map(unix_ms),
             retry_of: task.retry_of,
+            warnings: task.warnings.clone(),
         }
     }
 }
@@ -85,7 +89,8 @@ pub(crate) fn read_task(row: &SqliteRow) -> Result<ReadTask, StoreError> {
     let code = columns.json()?.ok_or_else(|| StoreError::corrupt("a task without code"))?;
     let inputs = RawValue::from_string(columns.take()?).map_err(|error| StoreError::corrupt(error.to_string()))?;
     let settings: Settings = columns.json()?.ok_or_else(|| StoreError::corrupt("a task without settings"))?;
-    let (error, warnings) = (columns.json()?, columns.json()?.unwrap_or_default());
+    let error = columns.json()?;
+    let of_the_run: Vec<Warning> = columns.json()?.unwrap_or_default();
     let usage = read_usage(&mut columns)?;
     let task = Task {
         id,
@@ -111,7 +116,7 @@ pub(crate) fn read_task(row: &SqliteRow) -> Result<ReadTask, StoreError> {
         cancel_requested,
         progress: fraction.map(|fraction| Progress { fraction, message }),
         error,
-        warnings,
+        warnings: [settings.warnings, of_the_run].concat(),
         retry_of: settings.retry_of,
         usage,
     };

@@ -6,7 +6,9 @@ use crate::recent::{EndedTask, Known};
 use crate::shared::Change;
 use crate::writer::{Call, NewRow, Op, SubmitAnswer, SubmitRefusal};
 use crate::{Store, StoreError};
-use mecapy_model::{Code, Lane, Limits, NonFinite, Retry, Task, TaskError, TaskId, TaskState, TenantId, UploadId};
+use mecapy_model::{
+    Code, Lane, Limits, NonFinite, Retry, Task, TaskError, TaskId, TaskState, TenantId, UploadId, Warning,
+};
 use serde_json::value::RawValue;
 use sqlx::Row;
 use std::collections::BTreeMap;
@@ -32,6 +34,8 @@ pub struct NewTask {
     pub labels: BTreeMap<String, String>,
     pub run_at: Option<OffsetDateTime>,
     pub retry_of: Option<TaskId>,
+    /// What the analysis of the source has to say.
+    pub warnings: Vec<Warning>,
 }
 
 /// A request to accept a task.
@@ -303,7 +307,7 @@ impl NewTask {
             cancel_requested: false,
             progress: None,
             error: None,
-            warnings: Vec::new(),
+            warnings: self.warnings,
             retry_of: self.retry_of,
             usage: None,
         }

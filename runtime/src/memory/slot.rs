@@ -75,12 +75,16 @@ impl Slot {
             Some(pagemap) => {
                 let start = self.base() as usize;
                 let mut kept_pages = 0;
+                let mut restored = Ok(());
                 pagemap.scan_private(start, start + self.accessible_bytes, |from, to| {
                     kept_pages += (to - from) / PAGE_BYTES;
-                    self.restore(image, from - start, to - start, kept_pages);
+                    if restored.is_ok() {
+                        restored = self.restore(image, from - start, to - start, kept_pages);
+                    }
                 })?;
+                restored?;
             }
-            None => self.discard(0, self.accessible_bytes),
+            None => self.discard(0, self.accessible_bytes)?,
         }
         if self.accessible_bytes > image.bytes() {
             self.protect(image.bytes(), self.accessible_bytes, libc::PROT_NONE)?;
@@ -90,7 +94,7 @@ impl Slot {
     }
 
     /// Restores the pages of `[from, to)` (offsets): in place while few are kept, else by giving them back.
-    fn restore(&self, image: &MemoryImage, from: usize, to: usize, kept_pages: usize) {
+    fn restore(&self, image: &MemoryImage, from: usize, to: usize, kept_pages: usize) -> io::Result<()> {
         if kept_pages > RESIDENT_PAGES_MAX {
             return self.discard(from, to);
         }
@@ -102,12 +106,14 @@ impl Slot {
             std::ptr::copy_nonoverlapping(pristine.as_ptr(), page, pristine.len());
             std::ptr::write_bytes(page.add(pristine.len()), 0, to - from - pristine.len());
         }
+        Ok(())
     }
 
     /// Gives private pages back to the kernel: the image's page, or zeroes, show again.
-    fn discard(&self, from: usize, to: usize) {
+    fn discard(&self, from: usize, to: usize) -> io::Result<()> {
         // SAFETY: a range of our own slot that no store uses any more.
-        unsafe { libc::madvise(self.base().add(from).cast(), to - from, libc::MADV_DONTNEED) };
+        let done = unsafe { libc::madvise(self.base().add(from).cast(), to - from, libc::MADV_DONTNEED) };
+        if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
     fn protect(&self, from: usize, to: usize, protection: libc::c_int) -> io::Result<()> {

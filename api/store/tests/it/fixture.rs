@@ -98,6 +98,7 @@ pub(crate) fn new_task(tenant: TenantId) -> NewTask {
         labels: BTreeMap::new(),
         run_at: None,
         retry_of: None,
+        warnings: Vec::new(),
     }
 }
 

@@ -10,15 +10,17 @@ use std::time::Duration;
 #[tokio::test]
 async fn a_finish_writes_everything_at_once_and_once() {
     let fixture = Fixture::new().await;
-    let id = fixture.submit().await.id;
+    let warned = |code: &str| Warning { code: code.to_owned(), message: "m".to_owned(), line: Some(3), pointer: None };
+    let (of_the_source, of_the_run) = (warned("source"), warned("run"));
+    let task = NewTask { warnings: vec![of_the_source.clone()], ..new_task(fixture.tenant) };
+    let id = fixture.store.submit(Submission { task, ..fixture.submission() }).await.unwrap().task.id;
     let claimed = fixture.claim_one().await;
     let name = ArtifactName::parse("out/figure é.png").unwrap();
     let artifacts = vec![Artifact::new(name.clone(), b"png".to_vec())];
     let stored = fixture.store.store_artifacts(&claimed.claim, artifacts).await.unwrap();
     assert_eq!(fixture.store.artifacts(fixture.tenant, id).await.unwrap(), Some(vec![]));
-    let warning = Warning { code: "w".to_owned(), message: "m".to_owned(), line: Some(3), pointer: None };
     let finish = Finish {
-        warnings: vec![warning.clone()],
+        warnings: vec![of_the_run.clone()],
         logs: vec![NewLog { stream: LogStream::Stderr, text: "careful\n".to_owned() }],
         artifacts: stored.clone(),
         ..finish_with(r#"{"F":2.20}"#)
@@ -27,7 +29,8 @@ async fn a_finish_writes_everything_at_once_and_once() {
     assert_eq!(fixture.store.finish(claimed.claim, finish).await.unwrap(), Written::Stale);
 
     let task = fixture.store.task(fixture.tenant, id).await.unwrap().unwrap();
-    assert_eq!((task.state, task.attempt, task.warnings), (TaskState::Completed, 1, vec![warning]));
+    assert_eq!((task.state, task.attempt), (TaskState::Completed, 1));
+    assert_eq!(task.warnings, [of_the_source, of_the_run]);
     assert_eq!(task.usage.unwrap().fuel, 7);
     let fixture = fixture.reopen().await;
     let result = fixture.store.result(fixture.tenant, id).await.unwrap().unwrap();

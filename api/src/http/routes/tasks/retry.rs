@@ -6,8 +6,6 @@ use axum::{
     extract::{Path, Request, State},
     response::Response,
 };
-use mecapy_model::Task;
-use mecapy_store::NewTask;
 use std::sync::Arc;
 
 /// Submits an ended task again, as a new task with the same seed.
@@ -37,25 +35,6 @@ pub(in crate::http) async fn retry(
             task.state
         )));
     }
-    submit_new(&api.app, again(task), &headers, format!("retry {id}").as_bytes()).await
-}
-
-/// The same request once more; what happened to the first is left behind.
-fn again(task: Task) -> NewTask {
-    NewTask {
-        tenant: task.tenant,
-        name: task.name,
-        lane: task.lane,
-        priority: task.priority,
-        code: task.code,
-        inputs: task.inputs,
-        files: task.files,
-        limits: task.limits,
-        retry: task.retry,
-        seed: task.seed,
-        non_finite: task.non_finite,
-        labels: task.labels,
-        run_at: None,
-        retry_of: Some(task.id),
-    }
+    let again = api.app.intake(caller.tenant()).again(task).await?;
+    submit_new(&api.app, again, &headers, format!("retry {id}").as_bytes()).await
 }
