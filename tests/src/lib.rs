@@ -4,6 +4,7 @@
 
 mod answer;
 mod binary;
+mod calendar;
 mod fixture;
 pub mod guest;
 mod process;
@@ -15,6 +16,7 @@ mod until;
 
 pub use answer::Answer;
 pub use binary::{fixture_path, guest_wasm, mecapy_binary, repository_root};
+pub use calendar::in_days;
 pub use fixture::{Case, Fixture};
 pub use process::Process;
 pub use raw::{RawResponse, raw_exchange, raw_exchange_lines};

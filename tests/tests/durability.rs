@@ -1,7 +1,7 @@
 //! What was answered 202 is finished, once, however often the server dies.
 
 use anyhow::{Context, Result, ensure};
-use mecapy_tests::{Server, merge, python};
+use mecapy_tests::{Server, in_days, merge, python};
 use serde_json::json;
 use std::{collections::BTreeMap, time::Duration};
 
@@ -66,7 +66,7 @@ async fn a_task_caught_running_runs_again_and_says_so() -> Result<()> {
 async fn a_cancelled_task_stays_cancelled_over_a_death() -> Result<()> {
     let mut server = Server::start().await?;
     let mut body = python("result = 1");
-    merge(&mut body, json!({"run_at": "2099-01-01T00:00:00Z"}));
+    merge(&mut body, json!({"run_at": in_days(30)?}));
     let waiting = server.submit(&body).await?;
     let running = server.submit(&python("while True:\n    pass")).await?;
     server.until_state(&running, "running").await?;

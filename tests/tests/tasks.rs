@@ -1,7 +1,7 @@
 //! The routes under `/v1/tasks`: submit, list, get, result, logs, events, artifacts, cancel, retry, delete.
 
 use anyhow::{Context, Result, ensure};
-use mecapy_tests::{Server, merge, python, until};
+use mecapy_tests::{Server, in_days, merge, python, until};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
@@ -319,11 +319,11 @@ async fn one_idempotency_key_is_one_task() -> Result<()> {
 async fn a_task_waits_for_its_time() -> Result<()> {
     let server = Server::start().await?;
     let mut body = python("result = 1");
-    merge(&mut body, json!({"run_at": "2099-12-01T06:00:00Z"}));
+    merge(&mut body, json!({"run_at": in_days(30)?}));
     let later = server.submit(&body).await?;
     let now = server.submit(&python("result = 2")).await?;
     server.result(&now).await?.expect_completed()?;
-    ensure!(server.state(&later).await? == "queued", "a task of 2099 has run");
+    ensure!(server.state(&later).await? == "queued", "a task of next month has run");
     server.post(&format!("/v1/tasks/{later}/cancel"), &json!({})).await?.expect(202)?;
     server.result(&later).await?.expect_error_kind("cancelled")?;
     Ok(())
