@@ -1,7 +1,7 @@
 //! Builds the interpreter: fetch, verify, take apart, compile, warm up, and test what came out.
 
 use crate::{
-    cache::{Cache, CacheError, digest_of, io_error, write_whole},
+    cache::{Cache, CacheError, check_private, io_error, seal_of, write_whole},
     conformance,
     fetch::{self, OpenWheel},
     layout::{ImageManifest, Layout},
@@ -80,7 +80,8 @@ pub enum Rebuild {
     Always,
 }
 
-/// Builds what is missing; `told` hears of every step. Takes minutes the first time, most of them for compiling.
+/// Builds what is missing or damaged, and tests images again whose conformance rows have changed; `told` hears of every
+/// step. Takes minutes the first time, most of them for compiling.
 pub fn build(
     engine: &Engine,
     cache_folder: &Path,
@@ -173,13 +174,16 @@ impl Build<'_> {
         self.begin("compile the interpreter for this machine (one to three minutes)".into());
         let path = self.layout.module();
         let fail = |source| BuildError::Python { step: "compile".into(), source };
-        let cached = self.is_current(&[&path]);
+        let cached = self.is_current(&[&path]) && self.layout.module_is_whole();
         if !cached {
             let stripped = self.layout.stripped();
             let wasm = fs::read(&stripped).map_err(|source| io_error(&stripped, source))?;
-            write_whole(&path, &PythonModule::compile(self.engine, &wasm).map_err(fail)?)?;
+            let code = PythonModule::compile(self.engine, &wasm).map_err(fail)?;
+            write_whole(&path, &code)?;
+            write_whole(&self.layout.module_seal(), seal_of(&code).as_bytes())?;
         }
-        // SAFETY: `Cache::open` checked that only this user can write the folder; the file was written by a build.
+        check_private(&path)?;
+        // SAFETY: only this user can write the file and the folders that it is in: it is what a build wrote.
         let module = unsafe { PythonModule::load(self.engine, &path) }.map_err(fail)?;
         self.end(if cached { BuildEvent::Cached } else { BuildEvent::Done });
         Ok(module)
@@ -187,42 +191,79 @@ impl Build<'_> {
 
     fn image(&mut self, image: &ImageRecipe, module: &Arc<PythonModule>) -> Result<(), BuildError> {
         self.begin(format!("warm up image {}", image.name));
-        if self.options.rebuild == Rebuild::IfChanged && self.layout.manifest(image).is_some() {
-            self.end(BuildEvent::Cached);
-            self.begin(format!("test image {}", image.name));
+        let kept = self.kept(image);
+        let is_new = kept.is_none();
+        let (mut manifest, memory) = match kept {
+            Some(kept) => {
+                self.end(BuildEvent::Cached);
+                kept
+            }
+            None => {
+                let warmed = self.warm_up(image, module)?;
+                self.end(BuildEvent::Done);
+                warmed
+            }
+        };
+        self.begin(format!("test image {}", image.name));
+        let conformance_sha256 = conformance::digest();
+        if manifest.conformance_sha256 == conformance_sha256 {
             self.end(BuildEvent::Cached);
             return Ok(());
         }
-        let fail = |source| BuildError::Image { image: image.name.clone(), source };
-        let files = self.layout.files(self.recipe)?;
-        let initial = self.layout.initial_memory();
-        let initial = fs::read(&initial).map_err(|source| io_error(&initial, source))?;
-        let initial = MemoryImage::from_bytes(&initial).map_err(fail)?;
-        let started = Instant::now();
-        let turns: Vec<&str> = image.turns().collect();
-        let warmed = module
-            .warm_up(&initial, &files, &turns)
-            .map_err(|source| BuildError::Python { step: format!("warm up {}", image.name), source })?;
-        let warm_up_ms = started.elapsed().as_millis() as u64;
-        self.end(BuildEvent::Done);
-
-        self.begin(format!("test image {}", image.name));
-        let memory = MemoryImage::from_bytes(&warmed.memory).map_err(fail)?;
-        let (module, turn) = (Arc::clone(module), warmed.turn);
-        let candidate = PythonImage { name: image.name.clone(), module, memory, turn, files };
-        let conformance_passed = conformance::check(self.engine, self.recipe, &Arc::new(candidate), &mut *self.told)?;
-        // The manifest is written last: an image without one doesn't exist.
-        write_whole(&self.layout.memory(image), &warmed.memory)?;
-        let manifest = ImageManifest {
-            memory_bytes: warmed.memory.len() as u64,
-            turn,
-            memory_sha256: digest_of(&[&warmed.memory]),
-            warm_up_ms,
-            conformance_passed,
+        let candidate = PythonImage {
+            name: image.name.clone(),
+            module: Arc::clone(module),
+            memory: Arc::clone(&memory),
+            turn: manifest.turn,
+            files: self.layout.files(self.recipe)?,
         };
+        manifest.conformance_passed =
+            conformance::check_image(self.engine, self.recipe, &Arc::new(candidate), &mut *self.told)?;
+        manifest.conformance_sha256 = conformance_sha256;
+        if is_new {
+            write_whole(&self.layout.memory(image), memory.contents())?;
+        }
+        // The manifest is written last: an image without one doesn't exist.
         let text = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
         write_whole(&self.layout.manifest_path(image), &text)?;
         self.end(BuildEvent::Done);
         Ok(())
+    }
+
+    /// What an earlier build made of the same parts, where it is whole; the rows may have changed since.
+    fn kept(&self, image: &ImageRecipe) -> Option<(ImageManifest, Arc<MemoryImage>)> {
+        if self.options.rebuild == Rebuild::Always {
+            return None;
+        }
+        let manifest = self.layout.kept(image)?;
+        let memory = self.layout.read_memory(image, &manifest).ok()?;
+        Some((manifest, memory))
+    }
+
+    /// A new memory, and its manifest before any row has passed.
+    fn warm_up(
+        &self,
+        image: &ImageRecipe,
+        module: &PythonModule,
+    ) -> Result<(ImageManifest, Arc<MemoryImage>), BuildError> {
+        let fail = |source| BuildError::Image { image: image.name.clone(), source };
+        let initial = self.layout.initial_memory();
+        let initial = fs::read(&initial).map_err(|source| io_error(&initial, source))?;
+        let initial = MemoryImage::from_bytes(&initial).map_err(fail)?;
+        let files = self.layout.files(self.recipe)?;
+        let turns: Vec<&str> = image.turns().collect();
+        let started = Instant::now();
+        let warmed = module
+            .warm_up(&initial, &files, &turns)
+            .map_err(|source| BuildError::Python { step: format!("warm up {}", image.name), source })?;
+        let manifest = ImageManifest {
+            memory_bytes: warmed.memory.len() as u64,
+            turn: warmed.turn,
+            memory_blake3: seal_of(&warmed.memory),
+            warm_up_ms: started.elapsed().as_millis() as u64,
+            conformance_passed: 0,
+            conformance_sha256: String::new(),
+        };
+        Ok((manifest, MemoryImage::from_bytes(&warmed.memory).map_err(fail)?))
     }
 }

@@ -1,6 +1,6 @@
 //! Runs the conformance rows on an image before it is used. `conformance/README.md` has the keys of a row.
 
-use crate::{BuildError, BuildEvent, recipe::Recipe};
+use crate::{BuildError, BuildEvent, cache::digest_of, recipe::Recipe};
 use mecapy_model::{ArtifactName, Lane, LimitsRequest, NonFinite, Outcome, TenantId};
 use mecapy_runtime::{
     Attempt, Cancel, Ceilings, Engine, FileContent, InputFile, Job, Program, PythonImage, Sandboxes, SandboxesConfig,
@@ -8,9 +8,13 @@ use mecapy_runtime::{
 use serde::Deserialize;
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
-    fmt::Write,
-    sync::{Arc, mpsc},
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
 };
 use time::{OffsetDateTime, macros::datetime};
 
@@ -33,7 +37,9 @@ row_files![
 
 /// When every row is run.
 const WALL_CLOCK: OffsetDateTime = datetime!(2026-01-02 03:04:05 UTC);
-/// Linear memory that the rows may use together, bytes.
+/// Rows that run at once at most: some use their gibibyte.
+const ROWS_AT_ONCE_MAX: usize = 4;
+/// Linear memory that one row may use, bytes.
 const MEMORY_BUDGET_BYTES: u64 = 3 << 30;
 
 #[derive(Debug, Clone, Deserialize)]
@@ -97,34 +103,63 @@ const fn first_seed() -> u64 {
     1
 }
 
-/// Runs every row that applies to the image; answers how many there were.
-pub(crate) fn check(
+/// SHA-256 of all rows: an image that passed others is tested again.
+pub(crate) fn digest() -> String {
+    let parts: Vec<&[u8]> = FILES.iter().flat_map(|(name, text)| [name.as_bytes(), text.as_bytes()]).collect();
+    digest_of(&parts)
+}
+
+/// Runs every row that applies to the image, as many at once as there are cores; answers how many there were.
+pub fn check_image(
     engine: &Engine,
     recipe: &Recipe,
     image: &Arc<PythonImage>,
     told: &mut dyn FnMut(BuildEvent),
 ) -> Result<usize, BuildError> {
+    let rows = rows_for(recipe, &image.name)?;
+    let total = rows.len();
+    let bench = Bench { engine, image };
+    let next = AtomicUsize::new(0);
+    let (tell, heard) = mpsc::channel();
+    let failures = thread::scope(|scope| {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        for _ in 0..cores.min(ROWS_AT_ONCE_MAX) {
+            let (tell, bench, next, rows) = (tell.clone(), &bench, &next, &rows);
+            scope.spawn(move || {
+                // Nobody hears any more where a row could not be run: the others needn't be, then.
+                while let Some(row) = rows.get(next.fetch_add(1, Ordering::Relaxed))
+                    && tell.send((row, bench.faults(row))).is_ok()
+                {}
+            });
+        }
+        drop(tell);
+        let mut failures = BTreeSet::new();
+        for (done, (row, faults)) in heard.into_iter().enumerate() {
+            told(BuildEvent::Progress { done, total });
+            let faults = faults?;
+            if !faults.is_empty() {
+                failures.insert(format!("- {}: {}", row.name, faults.join("; ")));
+            }
+        }
+        Ok::<_, BuildError>(failures)
+    })?;
+    if !failures.is_empty() {
+        let report = failures.iter().map(String::as_str).collect::<Vec<_>>().join("\n");
+        return Err(BuildError::Conformance { image: image.name.clone(), failed: failures.len(), total, report });
+    }
+    Ok(total)
+}
+
+/// The rows that apply to an image: its own, and those of the smaller ones.
+fn rows_for(recipe: &Recipe, image: &str) -> Result<Vec<Row>, BuildError> {
     let position = |name: &str| recipe.images.iter().position(|image| image.name == name);
     let mut rows = Vec::new();
     for (file, text) in FILES {
         let parsed: Rows = toml::from_str(text).map_err(|source| BuildError::Rows { file: (*file).into(), source })?;
         rows.extend(parsed.row);
     }
-    rows.retain(|row| position(&row.image) <= position(&image.name));
-    let mut report = String::new();
-    let mut failed = 0;
-    for (done, row) in rows.iter().enumerate() {
-        told(BuildEvent::Progress { done, total: rows.len() });
-        let faults = Bench { engine, image }.faults(row)?;
-        if !faults.is_empty() {
-            failed += 1;
-            let _ = writeln!(report, "- {}: {}", row.name, faults.join("; "));
-        }
-    }
-    if failed > 0 {
-        return Err(BuildError::Conformance { image: image.name.clone(), failed, total: rows.len(), report });
-    }
-    Ok(rows.len())
+    rows.retain(|row| position(&row.image) <= position(image));
+    Ok(rows)
 }
 
 /// Where rows are run.
@@ -287,7 +322,6 @@ fn close(expected: &Value, found: &Value, tolerance: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     #[test]
     fn every_row_file_is_read_and_every_name_is_used_once() {

@@ -1,11 +1,11 @@
 //! The built interpreter: its compiled module and the images that sandboxes start from, loaded when first needed.
 
 use crate::{
-    cache::{Cache, CacheError},
+    cache::{Cache, CacheError, check_private},
     layout::{ImageManifest, Layout},
     recipe::{ImageRecipe, Recipe},
 };
-use mecapy_runtime::{Engine, ImageError, MemoryImage, PythonError, PythonImage, PythonModule, tree::Tree};
+use mecapy_runtime::{Engine, ImageError, PythonError, PythonImage, PythonModule, tree::Tree};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -16,11 +16,13 @@ use std::{
 pub enum OpenError {
     #[error("the Python interpreter is not built yet: run `mecapy python build`")]
     NotBuilt,
+    #[error("the compiled Python interpreter in the cache is damaged: run `mecapy python build`")]
+    Damaged,
     #[error(transparent)]
     Cache(#[from] CacheError),
     #[error("the Python interpreter in the cache can't be used: run `mecapy python build --force`")]
     Python(#[from] PythonError),
-    #[error("the image {name} in the cache can't be used: run `mecapy python build --force`")]
+    #[error("the image {name} in the cache can't be used: run `mecapy python build`")]
     Image { name: String, source: ImageError },
 }
 
@@ -58,7 +60,8 @@ impl Interpreter {
         if !layout.module().exists() || !recipe.images.iter().all(|image| layout.manifest(image).is_some()) {
             return Err(OpenError::NotBuilt);
         }
-        // SAFETY: `Cache::open` checked that only this user can write the folder, and the build wrote the file.
+        check_private(&layout.module())?;
+        // SAFETY: only this user can write the file and the folders that it is in: it is what the build wrote.
         let module = unsafe { PythonModule::load(engine, &layout.module()) }?;
         let files = layout.files(recipe)?;
         let mut modules = layout.modules()?;
@@ -90,6 +93,15 @@ impl Interpreter {
     /// Reads every image, so that no task has to wait for it.
     pub fn load_all(&self) -> Result<(), OpenError> {
         self.recipe.images.iter().try_for_each(|image| self.image(&image.name).map(drop))
+    }
+
+    /// Reads everything that the build made, the compiled module too, and compares it with the digests that the build
+    /// wrote. Takes about half a second, which a start doesn't have: it checks images alone, as they are loaded.
+    pub fn verify(&self) -> Result<(), OpenError> {
+        if !self.layout.module_is_whole() {
+            return Err(OpenError::Damaged);
+        }
+        self.recipe.images.iter().try_for_each(|image| self.load(&image.name).map(drop))
     }
 
     /// One image by its name.
@@ -131,9 +143,9 @@ impl Interpreter {
     fn load(&self, name: &str) -> Result<PythonImage, OpenError> {
         let recipe = self.recipe.images.iter().find(|image| image.name == name).ok_or(OpenError::NotBuilt)?;
         let manifest = self.layout.manifest(recipe).ok_or(OpenError::NotBuilt)?;
-        let fail = |source| OpenError::Image { name: name.to_owned(), source };
-        let file = std::fs::File::open(self.layout.memory(recipe)).map_err(|error| fail(ImageError::Read(error)))?;
-        let memory = MemoryImage::read_from(file, manifest.memory_bytes).map_err(fail)?;
+        check_private(&self.layout.memory(recipe))?;
+        let memory = self.layout.read_memory(recipe, &manifest);
+        let memory = memory.map_err(|source| OpenError::Image { name: name.to_owned(), source })?;
         let (module, files) = (Arc::clone(&self.module), self.files.clone());
         Ok(PythonImage { name: name.to_owned(), module, memory, turn: manifest.turn, files })
     }

@@ -16,6 +16,7 @@ mod strip;
 
 pub use build::{BuildError, BuildEvent, BuildOptions, Rebuild, build};
 pub use cache::{Cache, CacheError};
+pub use conformance::check_image;
 pub use interpreter::{ImageInfo, Interpreter, OpenError};
 pub use layout::ImageManifest;
 pub use recipe::Recipe;
