@@ -110,7 +110,7 @@ impl MemoryImage {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let is_old = |idle: &Idle| now.saturating_duration_since(idle.since) > IDLE_MAX;
         let old =
-            if idle.len() > IDLE_SLOTS_KEPT && idle.front().is_some_and(is_old) { idle.pop_front() } else { None };
+            if idle.len() >= IDLE_SLOTS_KEPT && idle.front().is_some_and(is_old) { idle.pop_front() } else { None };
         let surplus = if idle.len() < IDLE_SLOTS_MAX {
             idle.push_back(Idle { slot, since: now });
             None

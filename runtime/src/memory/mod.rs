@@ -48,3 +48,6 @@ const IDLE_MAX: Duration = Duration::from_secs(60);
 pub fn scans_pages() -> bool {
     pagemap::Pagemap::open().is_some()
 }
+
+#[cfg(test)]
+mod tests;
