@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     mem::ManuallyDrop,
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
@@ -105,7 +106,7 @@ impl Drop for SlotMemory {
         // SAFETY: taken once, here; `self.slot` is not touched again.
         let mut slot = unsafe { ManuallyDrop::take(&mut self.slot) };
         match slot.reset(&self.image) {
-            Ok(()) => self.image.give_back(slot),
+            Ok(()) => self.image.give_back(slot, Instant::now()),
             // A page of this run might still be in the slot: unmap it.
             Err(error) => tracing::warn!(%error, "memory.slot: reset failed, the slot is unmapped"),
         }

@@ -1,12 +1,14 @@
 //! What a linear memory holds before a run, and the pool of slots that hold it.
 
-use super::{IDLE_SLOTS_MAX, PAGE_BYTES, pagemap::Pagemap, slot::Slot};
+use super::{IDLE_MAX, IDLE_SLOTS_KEPT, IDLE_SLOTS_MAX, PAGE_BYTES, pagemap::Pagemap, slot::Slot};
 use std::{
+    collections::VecDeque,
     fs::File,
     io::{self, Read, Write},
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd},
     ptr::NonNull,
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -28,8 +30,16 @@ const WASM_PAGE_BYTES: u64 = 65_536;
 pub struct MemoryImage {
     contents: Option<Contents>,
     bytes: usize,
-    pagemap: Option<Pagemap>,
-    idle: Mutex<Vec<Slot>>,
+    pub(super) pagemap: Option<Pagemap>,
+    /// Those that were used last are at the back, and are used first.
+    pub(super) idle: Mutex<VecDeque<Idle>>,
+}
+
+/// A slot that waits for its next run.
+#[derive(Debug)]
+pub(super) struct Idle {
+    slot: Slot,
+    since: Instant,
 }
 
 /// The sealed file and a read-only view of it.
@@ -87,19 +97,29 @@ impl MemoryImage {
 
     /// An idle slot of at least this reservation, or a new one.
     pub(super) fn take_slot(&self, reserved_bytes: usize) -> io::Result<Slot> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop_back();
         match idle {
-            Some(slot) if slot.reserved_bytes() >= reserved_bytes => Ok(slot),
+            Some(Idle { slot, .. }) if slot.reserved_bytes() >= reserved_bytes => Ok(slot),
             _ => Slot::map(self, reserved_bytes),
         }
     }
 
-    /// Takes back a slot that was reset completely; one too many is unmapped.
-    pub(super) fn give_back(&self, slot: Slot) {
+    /// Takes back a slot that was reset completely. One that is too many is unmapped, and so is one that has been idle
+    /// for long: one at a time, so that no run pays for a whole burst's.
+    pub(super) fn give_back(&self, slot: Slot, now: Instant) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE_SLOTS_MAX {
-            idle.push(slot);
-        }
+        let is_old = |idle: &Idle| now.saturating_duration_since(idle.since) > IDLE_MAX;
+        let old =
+            if idle.len() >= IDLE_SLOTS_KEPT && idle.front().is_some_and(is_old) { idle.pop_front() } else { None };
+        let surplus = if idle.len() < IDLE_SLOTS_MAX {
+            idle.push_back(Idle { slot, since: now });
+            None
+        } else {
+            Some(slot)
+        };
+        // Unmapping takes a while, in which others need not wait.
+        drop(idle);
+        drop((old, surplus));
     }
 }
 

@@ -38,10 +38,18 @@ pub(super) struct Region {
     categories: u64,
 }
 
+/// What a scan does after a region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scan {
+    GoOn,
+    /// Nothing more needs to be found.
+    Stop,
+}
+
 /// This process's page map, where the kernel can scan it.
 #[derive(Debug)]
 pub(super) struct Pagemap {
-    file: File,
+    pub(super) file: File,
 }
 
 impl Pagemap {
@@ -50,12 +58,18 @@ impl Pagemap {
         let pagemap = Self { file: File::open("/proc/self/pagemap").ok()? };
         let probe = [0_u8; super::PAGE_BYTES * 2];
         let start = (probe.as_ptr() as usize).next_multiple_of(super::PAGE_BYTES);
-        pagemap.scan_private(start, start + super::PAGE_BYTES, |_, _| ()).ok().map(|()| pagemap)
+        pagemap.scan_private(start, start + super::PAGE_BYTES, |_, _| Ok(Scan::GoOn)).ok().map(|()| pagemap)
     }
 
     /// Calls `found(start, end)` for each run of private pages in `[start, end)`: anonymous pages that hold data,
-    /// resident or swapped out. Pages still shared with the mapped file, and holes, are not reported.
-    pub(super) fn scan_private(&self, start: usize, end: usize, mut found: impl FnMut(usize, usize)) -> io::Result<()> {
+    /// resident or swapped out. Pages still shared with the mapped file, and holes, are not reported. An error of
+    /// `found` ends the scan.
+    pub(super) fn scan_private(
+        &self,
+        start: usize,
+        end: usize,
+        mut found: impl FnMut(usize, usize) -> io::Result<Scan>,
+    ) -> io::Result<()> {
         let mut regions = [Region::default(); REGIONS_PER_CALL];
         let mut at = start as u64;
         while at < end as u64 {
@@ -77,7 +91,9 @@ impl Pagemap {
                 return Err(io::Error::last_os_error());
             }
             for region in regions.iter().take(count as usize) {
-                found(region.start as usize, region.end as usize);
+                if found(region.start as usize, region.end as usize)? == Scan::Stop {
+                    return Ok(());
+                }
             }
             if argument.walk_end <= at {
                 return Err(io::Error::other("the page map scan made no progress"));

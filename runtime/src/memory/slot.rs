@@ -1,6 +1,9 @@
 //! One address-space slot: maps an image privately, grows, and is reset page by page.
 
-use super::{MemoryImage, PAGE_BYTES, RESIDENT_PAGES_MAX};
+use super::{
+    DISCARDED_REGIONS_MAX, MemoryImage, PAGE_BYTES, RESIDENT_PAGES_MAX,
+    pagemap::{Pagemap, Scan},
+};
 use std::{io, os::fd::AsRawFd, ptr::NonNull};
 
 /// A reserved address range, its first bytes a private mapping of an image.
@@ -72,18 +75,7 @@ impl Slot {
     /// Puts the slot back to its image. On an error the slot must not be used again.
     pub(super) fn reset(&mut self, image: &MemoryImage) -> io::Result<()> {
         match image.pagemap() {
-            Some(pagemap) => {
-                let start = self.base() as usize;
-                let mut kept_pages = 0;
-                let mut restored = Ok(());
-                pagemap.scan_private(start, start + self.accessible_bytes, |from, to| {
-                    kept_pages += (to - from) / PAGE_BYTES;
-                    if restored.is_ok() {
-                        restored = self.restore(image, from - start, to - start, kept_pages);
-                    }
-                })?;
-                restored?;
-            }
+            Some(pagemap) => self.reset_private_pages(image, pagemap)?,
             None => self.discard(0, self.accessible_bytes)?,
         }
         if self.accessible_bytes > image.bytes() {
@@ -93,11 +85,31 @@ impl Slot {
         Ok(())
     }
 
-    /// Restores the pages of `[from, to)` (offsets): in place while few are kept, else by giving them back.
-    fn restore(&self, image: &MemoryImage, from: usize, to: usize, kept_pages: usize) -> io::Result<()> {
-        if kept_pages > RESIDENT_PAGES_MAX {
-            return self.discard(from, to);
-        }
+    /// Restores in place the regions that fit into what an idle slot keeps resident, and gives the others back.
+    fn reset_private_pages(&self, image: &MemoryImage, pagemap: &Pagemap) -> io::Result<()> {
+        let base = self.base() as usize;
+        let (mut kept_pages, mut discarded_regions) = (0, 0);
+        pagemap.scan_private(base, base + self.accessible_bytes, |from, to| {
+            let (from, to) = (from - base, to - base);
+            // What is given back isn't resident, so it doesn't count: a large region leaves the room to those after it.
+            let kept_with_this = kept_pages + (to - from) / PAGE_BYTES;
+            if kept_with_this <= RESIDENT_PAGES_MAX {
+                kept_pages = kept_with_this;
+                self.restore(image, from, to);
+                return Ok(Scan::GoOn);
+            }
+            discarded_regions += 1;
+            if discarded_regions > DISCARDED_REGIONS_MAX {
+                self.discard(from, self.accessible_bytes)?;
+                return Ok(Scan::Stop);
+            }
+            self.discard(from, to)?;
+            Ok(Scan::GoOn)
+        })
+    }
+
+    /// Overwrites the pages of `[from, to)` (offsets) with the image's bytes, and with zeroes beyond it.
+    fn restore(&self, image: &MemoryImage, from: usize, to: usize) {
         let pristine = image.contents().get(from..to.min(image.bytes())).unwrap_or_default();
         // SAFETY: `[from, to)` lies within the accessible bytes, which this slot owns and no store uses any more;
         // the image's view is another mapping, so the two don't overlap.
@@ -106,7 +118,6 @@ impl Slot {
             std::ptr::copy_nonoverlapping(pristine.as_ptr(), page, pristine.len());
             std::ptr::write_bytes(page.add(pristine.len()), 0, to - from - pristine.len());
         }
-        Ok(())
     }
 
     /// Gives private pages back to the kernel: the image's page, or zeroes, show again.

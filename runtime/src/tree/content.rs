@@ -8,6 +8,8 @@ use std::os::unix::fs::FileExt;
 const FILE_BYTES_MAX: u64 = 1 << 33;
 /// Spare room below this is not given back when a file shrinks.
 const SPARE_BYTES_MAX: usize = 512;
+/// One read of a file that the host holds gives no more than this: it may wait for a disk, and nobody can interrupt it.
+pub const HOST_READ_BYTES_MAX: usize = 4 << 20;
 
 #[derive(Debug, Clone)]
 pub(super) enum Content {
@@ -40,7 +42,8 @@ impl Content {
 }
 
 impl Tree {
-    /// Copies from a file's offset into `out`; says how many bytes, 0 at the end of the file.
+    /// Copies from a file's offset into `out`; says how many bytes, 0 at the end of the file. Of a file that the host
+    /// holds it is at most [`HOST_READ_BYTES_MAX`].
     pub fn read_at(&self, id: NodeId, offset: u64, out: &mut [u8]) -> Result<usize, TreeError> {
         match &self.node(id)?.body {
             Body::File(content) => content.read_at(offset, out),
@@ -161,7 +164,7 @@ fn reserve(held: &mut Vec<u8>, end: u64, room: u64) -> Result<(), TreeError> {
 /// error: a guest must not take a part for the whole.
 fn read_host(file: &std::fs::File, length: u64, offset: u64, out: &mut [u8]) -> Result<usize, TreeError> {
     let rest = usize::try_from(length.saturating_sub(offset)).unwrap_or(usize::MAX);
-    let count = rest.min(out.len());
+    let count = rest.min(out.len()).min(HOST_READ_BYTES_MAX);
     let out = out.get_mut(..count).unwrap_or_default();
     let mut done = 0;
     while let Some(left @ [_, ..]) = out.get_mut(done..) {

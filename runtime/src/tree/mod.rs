@@ -4,17 +4,19 @@
 //! path on the host: a read-only node may be backed by a file that the host opened, and that is read by position alone.
 //!
 //! A path that a guest gives is resolved from a directory and never leads above it. Nothing here recurses, so no
-//! depth of folders can overflow the stack, and dropping a tree is dropping one vector.
+//! depth of folders can overflow the stack, and dropping a tree is dropping a few flat tables.
 
 mod collect;
 mod content;
 mod directory;
 mod error;
 mod node;
+mod nodes;
 mod open;
 mod resolve;
 
 pub use collect::{FilesUnder, NotRegular};
+pub use content::HOST_READ_BYTES_MAX;
 pub use error::TreeError;
 pub use node::{Access, DirectoryEntry, Kind, NodeId, Stat, Times};
 pub use open::{Create, OpenOptions};
@@ -23,6 +25,7 @@ pub use resolve::{At, Last, PATH_BYTES_MAX, SYMLINKS_FOLLOWED_MAX};
 use crate::FileContent;
 use content::Content;
 use node::{Directory, Node};
+use nodes::Nodes;
 
 /// The ceilings of one tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,12 +48,13 @@ impl Default for TreeLimits {
     }
 }
 
-/// The tree. Cloning it copies the nodes and shares the bytes of its read-only files, so that a prepared tree serves
-/// as the template of many runs.
+/// The tree. A clone shares the bytes of read-only files. It shares the nodes too, and copies one when it changes it,
+/// where the tree has not changed since it was cloned itself: so a clone of the tree that somebody prepared is the
+/// template of many runs, each of which costs what it touches, however many files there are.
 #[derive(Debug, Clone)]
 pub struct Tree {
     limits: TreeLimits,
-    nodes: Vec<Option<Node>>,
+    nodes: Nodes,
     free: Vec<NodeId>,
     bytes_used: u64,
     inodes_used: u32,
@@ -60,9 +64,7 @@ impl Tree {
     /// A tree of nothing but its root, which guests can't change. Time stamps begin at 0.
     pub fn new(limits: TreeLimits) -> Self {
         let root = Node::directory(Directory::new(NodeId::ROOT), Access::ReadOnly, 0);
-        let mut nodes = Vec::with_capacity(16);
-        nodes.push(Some(root));
-        Self { limits, nodes, free: Vec::new(), bytes_used: 0, inodes_used: 1 }
+        Self { limits, nodes: Nodes::new(root), free: Vec::new(), bytes_used: 0, inodes_used: 1 }
     }
 
     pub fn limits(&self) -> TreeLimits {
@@ -115,9 +117,7 @@ impl Tree {
 
     /// Gives every node of the tree these time stamps: unix nanoseconds.
     pub fn set_all_times(&mut self, nanos: u64) {
-        for node in self.nodes.iter_mut().flatten() {
-            node.times = Times::at(nanos);
-        }
+        self.nodes.set_all_times(Times::at(nanos));
     }
 
     /// Finds a node by its path from the root, without following a symbolic link.
@@ -135,7 +135,8 @@ impl Tree {
 
     pub fn stat(&self, id: NodeId) -> Result<Stat, TreeError> {
         let node = self.node(id)?;
-        Ok(Stat { id, kind: node.kind(), links: node.links, bytes: node.bytes(), times: node.times })
+        let times = self.nodes.times(id).unwrap_or(node.times);
+        Ok(Stat { id, kind: node.kind(), links: node.links, bytes: node.bytes(), times })
     }
 
     /// Sets the times that are given, in unix nanoseconds; the time of change becomes `now`.
@@ -173,11 +174,11 @@ pub struct SetTimes {
 
 impl Tree {
     fn node(&self, id: NodeId) -> Result<&Node, TreeError> {
-        self.nodes.get(id.index()).and_then(Option::as_ref).ok_or(TreeError::NotFound)
+        self.nodes.get(id).ok_or(TreeError::NotFound)
     }
 
     fn node_mut(&mut self, id: NodeId) -> Result<&mut Node, TreeError> {
-        self.nodes.get_mut(id.index()).and_then(Option::as_mut).ok_or(TreeError::NotFound)
+        self.nodes.get_mut(id).ok_or(TreeError::NotFound)
     }
 
     fn directory(&self, id: NodeId) -> Result<&Directory, TreeError> {
@@ -222,15 +223,12 @@ impl Tree {
         self.check_name(name)?;
         self.charge_inode()?;
         let id = match self.free.pop() {
-            Some(id) => id,
-            None => {
-                self.nodes.push(None);
-                NodeId::from_index(self.nodes.len() - 1)
+            Some(id) => {
+                self.nodes.fill(id, node);
+                id
             }
+            None => self.nodes.push(node),
         };
-        if let Some(slot) = self.nodes.get_mut(id.index()) {
-            *slot = Some(node);
-        }
         self.directory_mut(parent)?.insert(name, id);
         Ok(id)
     }
@@ -256,10 +254,11 @@ impl Tree {
     }
 
     fn free_if_unused(&mut self, id: NodeId) {
-        let Some(slot) = self.nodes.get_mut(id.index()) else { return };
-        if let Some(node) = slot.take_if(|node| node.links == 0 && node.holders == 0) {
+        let unused = self.nodes.get(id).filter(|node| node.links == 0 && node.holders == 0);
+        if let Some(node) = unused {
             self.bytes_used -= node.charged_bytes();
             self.inodes_used -= 1;
+            self.nodes.clear(id);
             self.free.push(id);
         }
     }

@@ -153,11 +153,17 @@ impl Node {
     }
 }
 
-/// Entries by name, and in the order in which they came, which is what a listing's cookies count.
+/// A directory. A copy of it, as a tree's clone makes one to hold it, shares its entries until it changes them.
 #[derive(Debug, Clone)]
 pub(super) struct Directory {
     /// The root's is the root.
     pub(super) parent: NodeId,
+    entries: Arc<Entries>,
+}
+
+/// Entries by name, and in the order in which they came, which is what a listing's cookies count.
+#[derive(Debug, Clone)]
+struct Entries {
     by_name: BTreeMap<Arc<str>, Entry>,
     by_order: BTreeMap<u64, (Arc<str>, NodeId)>,
     order_next: u64,
@@ -174,46 +180,57 @@ const ORDER_FIRST: u64 = 2;
 
 impl Directory {
     pub(super) fn new(parent: NodeId) -> Self {
-        Self { parent, by_name: BTreeMap::new(), by_order: BTreeMap::new(), order_next: ORDER_FIRST }
+        let entries = Entries { by_name: BTreeMap::new(), by_order: BTreeMap::new(), order_next: ORDER_FIRST };
+        Self { parent, entries: Arc::new(entries) }
     }
 
     pub(super) fn get(&self, name: &str) -> Option<NodeId> {
-        self.by_name.get(name).map(|entry| entry.id)
+        self.entries.by_name.get(name).map(|entry| entry.id)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.by_name.is_empty()
+        self.entries.by_name.is_empty()
     }
 
     /// Adds a name, which must not be there.
     pub(super) fn insert(&mut self, name: &str, id: NodeId) {
         let name: Arc<str> = name.into();
-        let order = self.order_next;
-        self.order_next += 1;
-        self.by_order.insert(order, (Arc::clone(&name), id));
-        self.by_name.insert(name, Entry { id, order });
+        let entries = Arc::make_mut(&mut self.entries);
+        let order = entries.order_next;
+        entries.order_next += 1;
+        entries.by_order.insert(order, (Arc::clone(&name), id));
+        entries.by_name.insert(name, Entry { id, order });
     }
 
     pub(super) fn remove(&mut self, name: &str) -> Option<NodeId> {
-        let entry = self.by_name.remove(name)?;
-        self.by_order.remove(&entry.order);
+        let entries = Arc::make_mut(&mut self.entries);
+        let entry = entries.by_name.remove(name)?;
+        entries.by_order.remove(&entry.order);
         Some(entry.id)
     }
 
     /// Names and nodes in the order of names.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, NodeId)> + use<'_> {
-        self.by_name.iter().map(|(name, entry)| (name.as_ref(), entry.id))
+        self.entries.by_name.iter().map(|(name, entry)| (name.as_ref(), entry.id))
     }
 
     /// The first name after `name`, in the order of names.
     pub(super) fn after(&self, name: Option<&str>) -> Option<(&Arc<str>, NodeId)> {
         use std::ops::Bound::{Excluded, Unbounded};
         let start = name.map_or(Unbounded, Excluded);
-        self.by_name.range::<str, _>((start, Unbounded)).next().map(|(name, entry)| (name, entry.id))
+        self.entries.by_name.range::<str, _>((start, Unbounded)).next().map(|(name, entry)| (name, entry.id))
     }
 
     /// Entries from a cookie on, each with the cookie that follows it.
     pub(super) fn listed_from(&self, cookie: u64) -> impl Iterator<Item = (&str, NodeId, u64)> + use<'_> {
-        self.by_order.range(cookie..).map(|(order, (name, id))| (name.as_ref(), *id, order + 1))
+        self.entries.by_order.range(cookie..).map(|(order, (name, id))| (name.as_ref(), *id, order + 1))
+    }
+}
+
+#[cfg(test)]
+impl Directory {
+    /// Whether both have their entries in common.
+    pub(super) fn shares_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.entries, &other.entries)
     }
 }

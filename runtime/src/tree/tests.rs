@@ -1,6 +1,7 @@
 //! Tests of the tree: paths, quotas, links and what outlives a name.
 
 mod charge;
+mod clones;
 
 use super::*;
 use std::sync::Arc;
@@ -433,6 +434,20 @@ fn a_file_of_the_host_is_read_by_position() {
     assert_eq!(tree.read_at(part, 0, &mut out), Ok(5));
     let lost = tree.add_file("/work/in/lost", FileContent::File { file, bytes: length + 5 }).unwrap();
     assert_eq!(tree.read_at(lost, length, &mut out), Err(TreeError::Io));
+}
+
+#[test]
+fn one_read_of_a_file_of_the_host_is_bounded() {
+    let file = tempfile::tempfile().unwrap();
+    let length = HOST_READ_BYTES_MAX + 10;
+    file.set_len(length as u64).unwrap();
+    let mut tree = tree();
+    let content = FileContent::File { file: Arc::new(file), bytes: length as u64 };
+    let large = tree.add_file("/work/in/large", content).unwrap();
+    let mut out = vec![0; length];
+    assert_eq!(tree.read_at(large, 0, &mut out), Ok(HOST_READ_BYTES_MAX));
+    assert_eq!(tree.read_at(large, HOST_READ_BYTES_MAX as u64, &mut out), Ok(10));
+    assert_eq!(tree.read_at(large, length as u64, &mut out), Ok(0));
 }
 
 #[test]
