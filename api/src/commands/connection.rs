@@ -12,8 +12,8 @@ use std::{collections::BTreeMap, fs, sync::Arc};
 
 /// A client of the server that the flags name.
 pub(crate) fn connect(flags: &ClientFlags) -> Result<Client> {
-    let token = flags.connection.token(flags.data_dir())?;
-    Ok(Client::new(flags.connection.url(), token.as_ref())?)
+    let server = flags.server()?;
+    Ok(Client::new(&server.url, server.token.as_ref())?)
 }
 
 /// What a request refers to, once it is on the server.

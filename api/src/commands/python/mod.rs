@@ -26,7 +26,7 @@ pub(crate) fn python(arguments: PythonArguments, terminal: &Terminal) -> Result<
     match arguments.command {
         PythonCommand::Build(arguments) => build::build(arguments, terminal),
         PythonCommand::List(arguments) => list::list(arguments, terminal),
-        PythonCommand::Path(places) => path(&places, terminal),
+        PythonCommand::Path(places) => path(places, terminal),
     }
 }
 
@@ -35,8 +35,8 @@ struct Place {
     path: std::path::PathBuf,
 }
 
-fn path(places: &PlaceFlags, terminal: &Terminal) -> Result<Exit> {
-    let path = places.cache_dir()?;
+fn path(places: PlaceFlags, terminal: &Terminal) -> Result<Exit> {
+    let path = places.load()?.cache_dir;
     match terminal.format {
         super::terminal::Format::Json => terminal.print_json(&Place { path }),
         super::terminal::Format::Human => terminal.print(&path.display().to_string()),
