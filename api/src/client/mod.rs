@@ -199,7 +199,7 @@ impl Client {
         while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(error))? {
             left = left.checked_sub(chunk.len() as u64).ok_or_else(|| ClientError::Damaged { name: name.clone() })?;
             hasher.update(&chunk);
-            write(&chunk).map_err(|source| ClientError::File { path: name.clone(), source })?;
+            write(&chunk).map_err(|source| ClientError::Write { name: name.clone(), source })?;
         }
         let sha256 = mecapy_model::Digest(hasher.finalize().into()).to_string();
         if left != 0 || sha256 != artifact.sha256 {

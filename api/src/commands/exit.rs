@@ -70,7 +70,9 @@ impl Exit {
 
     fn of_client(error: &ClientError) -> Self {
         match error {
-            ClientError::Address { .. } | ClientError::Token | ClientError::File { .. } => Exit::Misuse,
+            ClientError::Address { .. } | ClientError::Token | ClientError::File { .. } | ClientError::Write { .. } => {
+                Exit::Misuse
+            }
             ClientError::Unreachable { .. } | ClientError::Certificates(_) => Exit::Unreachable,
             ClientError::TimedOut { .. } => Exit::Limit,
             ClientError::NotUnderstood { .. } | ClientError::TooLarge { .. } | ClientError::Damaged { .. } => {

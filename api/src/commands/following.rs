@@ -135,9 +135,13 @@ async fn finish(
         Some(folder) => {
             let mut folder = OutFolder::new(Some(folder));
             let mut saved = Vec::new();
+            let bytes = stored.iter().fold(0, |sum: u64, artifact| sum.saturating_add(artifact.size_bytes));
+            let bar = terminal.bytes_bar(bytes);
             for artifact in &stored {
-                saved.push(folder.download(client, artifact).await?);
+                let downloaded = folder.download(client, artifact, &bar).await;
+                saved.push(downloaded.inspect_err(|_| bar.finish_and_clear())?);
             }
+            bar.finish_and_clear();
             saved
         }
     };

@@ -1,9 +1,6 @@
 //! What the kernel lets this process have: the machine's memory, and what its control group (version 2) allows.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 /// Memory that is assumed where neither the machine nor a control group says, bytes.
 const MEMORY_BYTES_ASSUMED: u64 = 4 << 30;
@@ -29,10 +26,10 @@ impl ControlGroup {
     /// `own` is what the kernel says of the process, and `mount` is where groups are shown.
     fn of(own: &str, mount: &Path) -> Self {
         let path = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/").trim_start_matches('/');
-        let mut folder = PathBuf::from(mount).join(path);
+        let mut folder = mount.join(path);
         if !folder.exists() {
             // In a container the path can be the host's, while the mount shows the container's own group.
-            folder = PathBuf::from(mount);
+            folder = mount.to_owned();
         }
         let mut group = Self::default();
         for folder in folder.ancestors().take_while(|folder| folder.starts_with(mount)) {

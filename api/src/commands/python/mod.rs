@@ -3,7 +3,10 @@
 mod build;
 mod list;
 
-use super::{exit::Exit, terminal::Terminal};
+use super::{
+    exit::{EXIT_CODES_HELP, Exit},
+    terminal::Terminal,
+};
 use crate::config::PlaceFlags;
 use anyhow::Result;
 
@@ -16,6 +19,7 @@ pub(crate) struct PythonArguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum PythonCommand {
+    #[command(after_help = EXIT_CODES_HELP)]
     Build(build::BuildArguments),
     List(list::ListArguments),
     /// Print the folder that interpreters are kept in
