@@ -107,7 +107,7 @@ impl ConnectionFlags {
 
 /// The URL of a server of this machine that listens there.
 fn url_of(listen: SocketAddr) -> Result<String, ConfigError> {
-    let ip = match listen.ip() {
+    let ip: IpAddr = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
