@@ -1,6 +1,6 @@
 //! A task's event stream (Server-Sent Events), followed across broken connections.
 
-use super::{Client, ClientError};
+use super::{Client, ClientError, Patience};
 use mecapy_model::{LogStream, Progress, TaskId, TaskState};
 use reqwest::Response;
 use serde::Deserialize;
@@ -8,11 +8,6 @@ use std::{collections::VecDeque, time::Duration};
 
 /// A server says something at least this often, be it only a comment; longer silence means a dead connection.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
-/// First wait before a new connection; doubled each time up to the maximum.
-const RECONNECT_WAIT_MIN: Duration = Duration::from_millis(250);
-const RECONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
-/// Broken connections in a row, with nothing received, before giving up: some five minutes.
-const RECONNECTS_MAX: u32 = 36;
 /// The longest event, bytes.
 const EVENT_BYTES_MAX: usize = 8 << 20;
 
@@ -35,6 +30,8 @@ pub(crate) enum Followed {
     /// The connection broke; it is made again after the wait.
     Interrupted {
         wait: Duration,
+        /// Nothing was wrong before.
+        first: bool,
     },
     /// The stream has ended, after its `done`.
     End,
@@ -48,7 +45,7 @@ pub(crate) struct TaskEvents<'c> {
     response: Option<Response>,
     parser: EventParser,
     received: VecDeque<ServerSentEvent>,
-    broken: u32,
+    patience: Patience,
     pause: Option<Duration>,
     done: bool,
 }
@@ -62,7 +59,7 @@ impl<'c> TaskEvents<'c> {
             response: None,
             parser: EventParser::default(),
             received: VecDeque::new(),
-            broken: 0,
+            patience: Patience::default(),
             pause: None,
             done: false,
         }
@@ -104,11 +101,10 @@ impl<'c> TaskEvents<'c> {
             Err(_) => None,
         };
         let Some(chunk) = chunk else { return Err(ClientError::TimedOut { url: url() }) };
+        // A comment says that the server is there, as an event does.
+        self.patience.restore();
         if self.parser.push(&chunk, &mut self.received).is_err() {
             return Err(ClientError::TooLarge { url: url(), bytes_max: EVENT_BYTES_MAX });
-        }
-        if !self.received.is_empty() {
-            self.broken = 0;
         }
         if let Some(id) = self.received.iter().rev().find_map(|event| event.id.clone()) {
             self.last_event_id = Some(id);
@@ -118,18 +114,9 @@ impl<'c> TaskEvents<'c> {
 
     fn interrupted(&mut self, error: ClientError) -> Result<Followed, ClientError> {
         self.response = None;
-        if !error.is_passing() || self.broken >= RECONNECTS_MAX {
-            return Err(error);
-        }
-        let asked = match &error {
-            ClientError::Refused(problem) => problem.retry_after_s.map(Duration::from_secs),
-            _ => None,
-        };
-        let doubled = RECONNECT_WAIT_MIN.saturating_mul(1 << self.broken.min(8));
-        let wait = asked.unwrap_or(doubled).min(RECONNECT_WAIT_MAX);
-        self.broken += 1;
+        let wait = self.patience.wait_after(error)?;
         self.pause = Some(wait);
-        Ok(Followed::Interrupted { wait })
+        Ok(Followed::Interrupted { wait, first: self.patience.is_first() })
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod answers;
 mod events;
+mod patience;
 mod problem;
 mod uploads;
 
@@ -13,6 +14,7 @@ pub(crate) use answers::{
     TaskAnswer, UploadAnswer,
 };
 pub(crate) use events::{Followed, ServerSentEvent, TaskEvent, TaskEvents};
+pub(crate) use patience::{PATIENCE_SHOWN, Patience};
 pub(crate) use problem::{ClientError, Problem};
 
 use mecapy_model::TaskId;
@@ -36,7 +38,7 @@ const SUBMIT_TRIES_MAX: u32 = 4;
 const SUBMIT_RETRY_WAIT: Duration = Duration::from_millis(300);
 
 /// A secret that authenticates requests; it is never shown.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Token(String);
 
 impl Token {
@@ -197,7 +199,7 @@ impl Client {
         while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(error))? {
             left = left.checked_sub(chunk.len() as u64).ok_or_else(|| ClientError::Damaged { name: name.clone() })?;
             hasher.update(&chunk);
-            write(&chunk).map_err(|source| ClientError::File { path: name.clone(), source })?;
+            write(&chunk).map_err(|source| ClientError::Write { name: name.clone(), source })?;
         }
         let sha256 = mecapy_model::Digest(hasher.finalize().into()).to_string();
         if left != 0 || sha256 != artifact.sha256 {

@@ -29,6 +29,8 @@ pub(crate) enum ClientError {
     Damaged { name: String },
     #[error("can't read {path}")]
     File { path: String, source: std::io::Error },
+    #[error("can't write {name}")]
+    Write { name: String, source: std::io::Error },
 }
 
 impl ClientError {

@@ -4,6 +4,7 @@ use crate::client::{ArtifactAnswer, Client, InlineArtifact};
 use anyhow::{Context, Result};
 use base64::Engine as _;
 use cap_std::{ambient_authority, fs::Dir};
+use indicatif::ProgressBar;
 use mecapy_model::ArtifactName;
 use serde::Serialize;
 use std::{
@@ -59,10 +60,20 @@ impl OutFolder {
         artifacts.iter().map(save).collect()
     }
 
-    /// Downloads a stored artifact.
-    pub(crate) async fn download(&mut self, client: &Client, artifact: &ArtifactAnswer) -> Result<SavedArtifact> {
+    /// Downloads a stored artifact; the bar counts its bytes.
+    pub(crate) async fn download(
+        &mut self,
+        client: &Client,
+        artifact: &ArtifactAnswer,
+        bar: &ProgressBar,
+    ) -> Result<SavedArtifact> {
         let mut file = self.create(&artifact.name)?;
-        client.download(artifact, |chunk| file.write_all(chunk)).await?;
+        bar.set_message(artifact.name.as_str().to_owned());
+        let write = |chunk: &[u8]| {
+            bar.inc(chunk.len() as u64);
+            file.write_all(chunk)
+        };
+        client.download(artifact, write).await?;
         let path = Some(self.path.join(artifact.name.as_str()));
         Ok(SavedArtifact { path, ..SavedArtifact::of(artifact) })
     }

@@ -28,31 +28,31 @@ pub(crate) struct ComputationFlags {
     /// Python source or WASI module; - reads Python from the standard input
     #[arg(value_name = "FILE")]
     program: PathBuf,
-    /// One input; the value is JSON where it reads as JSON, else text
+    /// One input; the value is JSON where it reads as JSON, else text; may be given several times
     #[arg(long = "input", short = 'i', value_name = "NAME=VALUE")]
     input: Vec<InputFlag>,
     /// All inputs as a JSON object: the text itself, @FILE, or - for the standard input
     #[arg(long, value_name = "JSON|@FILE|-")]
     inputs: Option<String>,
-    /// An input file, readable as /work/in/NAME
+    /// An input file, readable as /work/in/NAME; without NAME= it keeps its own name; may be given several times
     #[arg(long = "file", short = 'f', value_name = "NAME=PATH")]
     files: Vec<FileFlag>,
     /// Python function to call [default: main, where there is one]
     #[arg(long, value_name = "NAME")]
     entry: Option<String>,
-    /// Longest run, milliseconds [default: the lane's]
+    /// Longest run, milliseconds [default: 5000 for a preview, else 300000]
     #[arg(long, value_name = "MS")]
     timeout_ms: Option<u64>,
-    /// Linear memory, as in 512MiB [default: the lane's]
+    /// Linear memory, as in 512MiB [default: 512MiB for a preview, else 1GiB]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     memory: Option<u64>,
-    /// Instruction budget [default: what the timeout is worth]
+    /// Instruction budget [default: 20 million for each millisecond of the timeout]
     #[arg(long, value_name = "N")]
     fuel: Option<u64>,
     /// Seed of every random source; the same seed gives the same numbers [default: a new one]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=SEED_MAX))]
     seed: Option<u64>,
-    /// What NaN and infinities in the result become
+    /// NaN and infinities in the result: reject fails the run, null writes null [default: reject]
     #[arg(long, value_name = "reject|null", value_parser = parse_non_finite)]
     non_finite: Option<NonFinite>,
 }

@@ -3,7 +3,8 @@
 use super::{
     computation::{Computation, ProgramFile},
     refusal::Refusal,
-    terminal::{Diagnostic, Severity, Terminal},
+    report::show_warnings,
+    terminal::{Terminal, bytes},
 };
 use crate::{client::Client, config::ClientFlags};
 use anyhow::{Context, Result};
@@ -12,8 +13,8 @@ use std::{collections::BTreeMap, fs, sync::Arc};
 
 /// A client of the server that the flags name.
 pub(crate) fn connect(flags: &ClientFlags) -> Result<Client> {
-    let token = flags.connection.token(flags.data_dir())?;
-    Ok(Client::new(flags.connection.url(), token.as_ref())?)
+    let server = flags.server()?;
+    Ok(Client::new(&server.url, server.token.as_ref())?)
 }
 
 /// What a request refers to, once it is on the server.
@@ -48,22 +49,12 @@ pub(crate) async fn send_parts(client: &Client, computation: &Computation, termi
     Ok(Sent { code, files })
 }
 
-async fn send_module(client: &Client, bytes: &[u8], terminal: &Terminal) -> Result<mecapy_model::Digest> {
+async fn send_module(client: &Client, wasm: &[u8], terminal: &Terminal) -> Result<mecapy_model::Digest> {
     let bar = terminal.spinner();
-    bar.set_message("sending the module");
-    let answer = client.upload_module(bytes.to_vec()).await;
+    bar.set_message(format!("sending the module ({}) and compiling it there", bytes(wasm.len() as u64)));
+    let answer = client.upload_module(wasm.to_vec()).await;
     bar.finish_and_clear();
     let answer = answer.map_err(|error| Refusal::with_source(error, None))?;
-    for warning in &answer.warnings {
-        let diagnostic = Diagnostic {
-            severity: Severity::Warning,
-            code: &warning.code,
-            message: &warning.message,
-            pointer: warning.pointer.as_deref().unwrap_or_default(),
-            line: None,
-            column: None,
-        };
-        terminal.note(&diagnostic.render(None, terminal.err));
-    }
+    show_warnings(&answer.warnings, None, terminal);
     Ok(answer.module)
 }

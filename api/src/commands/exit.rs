@@ -1,21 +1,26 @@
 //! What the process's exit code says, in one place: commands answer an [`Exit`], never a number.
 
 use super::refusal::{Misuse, Refusal};
-use crate::client::ClientError;
+use crate::{client::ClientError, config::ConfigError};
 use mecapy_model::{ErrorKind, TaskState};
-use std::process::ExitCode;
+use mecapy_python::OpenError;
+use mecapy_store::StoreError;
+use std::{error::Error, process::ExitCode};
 
 /// Shown at the end of `--help`.
 pub(crate) const EXIT_CODES_HELP: &str = "\
 Exit codes:
    0  completed
    1  the computation failed (or `doctor` found something that must be mended)
-   2  wrong use: an option, an input or a file that can't be read
+   2  wrong use: an option, a setting, an input or a file that can't be used;
+      an address or a data folder that is taken; no interpreter built yet
    3  refused: the code, the inputs or the limits are not acceptable
    4  the server can't be reached, or does not accept the credentials
-   5  a limit was met: time, fuel or memory of the computation, the time to wait, a quota, a full lane
+   5  a limit was met: time, fuel or memory of the computation; the time to
+      wait; a quota; a full lane
    6  cancelled
-  70  the platform failed";
+  70  the platform failed
+ 130  Ctrl-C while waiting for a task, which goes on";
 
 /// Why the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +34,8 @@ pub(crate) enum Exit {
     Limit = 5,
     Cancelled = 6,
     Internal = 70,
+    /// As a shell says that SIGINT ended something.
+    Interrupted = 130,
 }
 
 impl Exit {
@@ -48,7 +55,7 @@ impl Exit {
     /// The exit for a command that could not do its work.
     pub(crate) fn of_error(error: &anyhow::Error) -> Self {
         for cause in error.chain() {
-            if cause.is::<Misuse>() {
+            if is_misuse(cause) {
                 return Exit::Misuse;
             }
             if cause.is::<Refusal>() {
@@ -63,7 +70,9 @@ impl Exit {
 
     fn of_client(error: &ClientError) -> Self {
         match error {
-            ClientError::Address { .. } | ClientError::Token | ClientError::File { .. } => Exit::Misuse,
+            ClientError::Address { .. } | ClientError::Token | ClientError::File { .. } | ClientError::Write { .. } => {
+                Exit::Misuse
+            }
             ClientError::Unreachable { .. } | ClientError::Certificates(_) => Exit::Unreachable,
             ClientError::TimedOut { .. } => Exit::Limit,
             ClientError::NotUnderstood { .. } | ClientError::TooLarge { .. } | ClientError::Damaged { .. } => {
@@ -77,6 +86,14 @@ impl Exit {
             },
         }
     }
+}
+
+/// What the user can put right without us: the command line, the settings, what else runs on the machine.
+fn is_misuse(cause: &(dyn Error + 'static)) -> bool {
+    cause.is::<Misuse>()
+        || cause.is::<ConfigError>()
+        || matches!(cause.downcast_ref(), Some(StoreError::Locked { .. }))
+        || matches!(cause.downcast_ref(), Some(OpenError::NotBuilt))
 }
 
 impl From<Exit> for ExitCode {
@@ -116,6 +133,11 @@ mod tests {
         }
         assert_eq!(Exit::of_error(&Misuse::new("no such option").into()) as u8, 2);
         assert_eq!(Exit::of_error(&anyhow::anyhow!("a surprise")) as u8, 70);
+        let locked = StoreError::Locked { folder: "data".into(), pid: Some(7) };
+        assert_eq!(Exit::of_error(&anyhow::Error::from(locked).context("can't use the data folder")) as u8, 2);
+        assert_eq!(Exit::of_error(&StoreError::Closed.into()) as u8, 70);
+        assert_eq!(Exit::of_error(&ConfigError::Oidc.into()) as u8, 2);
+        assert_eq!(Exit::of_error(&OpenError::NotBuilt.into()) as u8, 2);
     }
 
     #[test]
@@ -129,6 +151,7 @@ mod tests {
             Exit::Limit,
             Exit::Cancelled,
             Exit::Internal,
+            Exit::Interrupted,
         ] {
             let line = format!("\n{:>4}  ", exit as u8);
             assert!(EXIT_CODES_HELP.contains(&line), "{exit:?}");

@@ -8,16 +8,20 @@ use super::{
     report::{Report, Shown},
     terminal::{FRACTION_STEPS, Format, Style, Terminal, neutralise, neutralise_line},
 };
-use crate::client::{Answer, Client, Followed, RESULT_WAIT_S_MAX, ResultAnswer, ServerSentEvent, TaskEvent};
+use crate::client::{
+    Answer, Client, ClientError, Followed, PATIENCE_SHOWN, Patience, RESULT_WAIT_S_MAX, ResultAnswer, ServerSentEvent,
+    TaskEvent,
+};
 use anyhow::Result;
 use indicatif::ProgressBar;
 use mecapy_model::{LogStream, TaskId, TaskState};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, time::Duration};
+use tokio::time::timeout;
+
+/// Between two questions for a result, beside the time that the server itself waits.
+const ASK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How a task's end is shown.
 pub(crate) struct FollowOptions<'a> {
@@ -50,10 +54,7 @@ pub(crate) async fn follow(
                 Format::Human => show_event(&event, &bar, terminal),
                 Format::Json => print_event(&received, terminal),
             },
-            Followed::Interrupted { wait } if terminal.is_animated() => {
-                bar.set_message(format!("connection lost, trying again in {} s", wait.as_secs().max(1)));
-            }
-            Followed::Interrupted { .. } => {}
+            Followed::Interrupted { wait, first } => show_outage(&bar, (wait, first), terminal),
             Followed::End => break,
         }
     }
@@ -73,34 +74,50 @@ pub(crate) async fn wait_quietly(
 ) -> Result<Exit> {
     let mut interrupt = Interrupt::listen()?;
     let bar = terminal.spinner();
-    bar.set_message("waiting for the result");
-    let started = Instant::now();
+    let waited = tokio::select! {
+        waited = timeout(at_most.unwrap_or(Duration::MAX), result_at_last(client, id, &bar, terminal)) => Some(waited),
+        () = interrupt.next() => None,
+    };
+    bar.finish_and_clear();
+    match waited {
+        Some(Ok(result)) => finish(client, id, (result?, options, Shown::Live), terminal).await,
+        Some(Err(_)) => timed_out(client, id, terminal).await,
+        None => Ok(detached(id, terminal)),
+    }
+}
+
+/// The result, however long it takes; gives up where the server can't be reached for long.
+async fn result_at_last(
+    client: &Client,
+    id: TaskId,
+    bar: &ProgressBar,
+    terminal: &Terminal,
+) -> Result<Answer<ResultAnswer>, ClientError> {
+    let mut patience = Patience::default();
     loop {
-        let left = at_most.map_or(Duration::MAX, |at_most| at_most.saturating_sub(started.elapsed()));
-        let wait_s = left.as_secs().min(RESULT_WAIT_S_MAX);
-        let answer = tokio::select! {
-            answer = client.result(id, wait_s) => answer,
-            () = interrupt.next() => {
-                bar.finish_and_clear();
-                return Ok(detached(id, terminal));
+        bar.set_message("waiting for the result");
+        match client.result(id, RESULT_WAIT_S_MAX).await {
+            Ok(Some(result)) => return Ok(result),
+            Ok(None) => {
+                patience.restore();
+                // One that is stopping answers at once.
+                tokio::time::sleep(ASK_INTERVAL).await;
             }
-        };
-        match answer {
-            Ok(Some(result)) => {
-                bar.finish_and_clear();
-                return finish(client, id, (result, options, Shown::Live), terminal).await;
+            Err(error) => {
+                let wait = patience.wait_after(error)?;
+                show_outage(bar, (wait, patience.is_first()), terminal);
+                tokio::time::sleep(wait).await;
             }
-            Err(error) if !error.is_passing() => {
-                bar.finish_and_clear();
-                return Err(error.into());
-            }
-            Ok(None) | Err(_) if at_most.is_some_and(|at_most| started.elapsed() >= at_most) => {
-                bar.finish_and_clear();
-                return timed_out(client, id, terminal).await;
-            }
-            Ok(None) => {}
-            Err(_) => tokio::time::sleep(Duration::from_secs(1).min(left)).await,
         }
+    }
+}
+
+/// Says that the server does not answer as it should: where somebody watches each time, else once.
+pub(crate) fn show_outage(bar: &ProgressBar, (wait, first): (Duration, bool), terminal: &Terminal) {
+    if terminal.is_animated() {
+        bar.set_message(format!("the server is busy or out of reach, trying again in {} s", wait.as_secs().max(1)));
+    } else if first {
+        terminal.note(&format!("the server is busy or out of reach; trying again for {PATIENCE_SHOWN}"));
     }
 }
 
@@ -118,9 +135,13 @@ async fn finish(
         Some(folder) => {
             let mut folder = OutFolder::new(Some(folder));
             let mut saved = Vec::new();
+            let bytes = stored.iter().fold(0, |sum: u64, artifact| sum.saturating_add(artifact.size_bytes));
+            let bar = terminal.bytes_bar(bytes);
             for artifact in &stored {
-                saved.push(folder.download(client, artifact).await?);
+                let downloaded = folder.download(client, artifact, &bar).await;
+                saved.push(downloaded.inspect_err(|_| bar.finish_and_clear())?);
             }
+            bar.finish_and_clear();
             saved
         }
     };
@@ -139,19 +160,33 @@ async fn finish(
     Ok(report.show(terminal, options.source, shown))
 }
 
+/// A task that is left alone, for programs.
+#[derive(Serialize)]
+struct Detached {
+    id: TaskId,
+    detail: &'static str,
+}
+
 /// The user looks away; the task goes on.
-fn detached(id: TaskId, terminal: &Terminal) -> Exit {
-    let text = format!("the task goes on: `mecapy watch {id}` returns to it, `mecapy cancel {id}` stops it");
-    terminal.note(&terminal.err.paint(Style::Yellow, &text));
-    Exit::Completed
+pub(crate) fn detached(id: TaskId, terminal: &Terminal) -> Exit {
+    match terminal.format {
+        Format::Json => terminal.print_json(&Detached { id, detail: "interrupted; the task goes on" }),
+        Format::Human => {
+            terminal.note(&terminal.err.paint(Style::Yellow, &format!("interrupted; {}", goes_on(id))));
+        }
+    }
+    Exit::Interrupted
+}
+
+fn goes_on(id: TaskId) -> String {
+    format!("the task goes on: `mecapy watch {id}` returns to it, `mecapy cancel {id}` stops it")
 }
 
 async fn timed_out(client: &Client, id: TaskId, terminal: &Terminal) -> Result<Exit> {
     match terminal.format {
         Format::Json => terminal.print(client.task(id).await?.text.get()),
         Format::Human => {
-            let text = format!("not finished yet; the task goes on: `mecapy watch {id}` returns to it");
-            terminal.note(&terminal.err.paint(Style::Yellow, &text));
+            terminal.note(&terminal.err.paint(Style::Yellow, &format!("not finished in time; {}", goes_on(id))));
         }
     }
     Ok(Exit::Limit)

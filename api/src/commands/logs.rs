@@ -3,15 +3,16 @@
 use super::{
     connection::connect,
     exit::Exit,
-    following::show_log,
+    following::{detached, show_log, show_outage},
     interrupt::Interrupt,
     terminal::{Format, Terminal},
 };
 use crate::{
-    client::{Client, LogEntry},
+    client::{Client, LogEntry, Patience},
     config::ClientFlags,
 };
 use anyhow::Result;
+use indicatif::ProgressBar;
 use mecapy_model::TaskId;
 use std::time::Duration;
 
@@ -37,36 +38,50 @@ pub(crate) async fn logs(arguments: LogsArguments, terminal: &Terminal) -> Resul
     let client = connect(&arguments.client)?;
     let mut interrupt = Interrupt::listen()?;
     let LogsArguments { id, since, follow, .. } = arguments;
-    tokio::select! {
-        shown = show(&client, id, (since, follow.then_some(FOLLOW_INTERVAL)), terminal) => shown,
-        () = interrupt.next() => Ok(Exit::Completed),
-    }
+    let bar = terminal.spinner();
+    let shown = tokio::select! {
+        shown = show(&client, id, (since, follow), &bar, terminal) => Some(shown),
+        () = interrupt.next() => None,
+    };
+    bar.finish_and_clear();
+    shown.unwrap_or_else(|| Ok(detached(id, terminal)))
 }
 
-/// Shows entries until there are no more, or with an interval until the task has ended.
+/// Shows entries until there are no more, or where they are followed until the task has ended.
 async fn show(
     client: &Client,
     id: TaskId,
-    (mut since, interval): (u64, Option<Duration>),
+    (mut since, follow): (u64, bool),
+    bar: &ProgressBar,
     terminal: &Terminal,
 ) -> Result<Exit> {
+    let (mut patience, mut heard) = (Patience::default(), false);
     loop {
         let page = match client.logs(id, since).await {
-            Err(error) if interval.is_some() && error.is_passing() && !error.is_unreachable() => None,
-            answer => Some(answer?),
-        };
-        if let Some(page) = page {
-            page.entries.iter().for_each(|entry| show_entry(entry, terminal));
-            let advanced = page.next_index > since && !page.entries.is_empty();
-            since = since.max(page.next_index);
-            if advanced {
+            // A wrong address is told at once, and a connection may break for a while.
+            Err(error) if follow && (heard || !error.is_unreachable()) => {
+                let wait = patience.wait_after(error)?;
+                show_outage(bar, (wait, patience.is_first()), terminal);
+                tokio::time::sleep(wait).await;
                 continue;
             }
-            if page.done || interval.is_none() {
-                return Ok(Exit::Completed);
-            }
+            answer => answer?,
+        };
+        patience.restore();
+        heard = true;
+        for entry in &page.entries {
+            bar.suspend(|| show_entry(entry, terminal));
         }
-        tokio::time::sleep(interval.unwrap_or(FOLLOW_INTERVAL)).await;
+        let advanced = page.next_index > since && !page.entries.is_empty();
+        since = since.max(page.next_index);
+        if advanced {
+            continue;
+        }
+        if page.done || !follow {
+            return Ok(Exit::Completed);
+        }
+        bar.set_message("following the log");
+        tokio::time::sleep(FOLLOW_INTERVAL).await;
     }
 }
 

@@ -9,6 +9,7 @@ mod connection;
 mod doctor;
 mod exit;
 mod following;
+mod help;
 mod inputs;
 mod interrupt;
 mod logs;
@@ -29,8 +30,12 @@ use std::{future::Future, process::ExitCode};
 use terminal::{Format, Terminal};
 
 /// Runs engineers' computations, each in a sandbox of its own
+///
+/// Python (NumPy and SciPy are there) or a WASI module, and inputs, give a JSON result and files. Each computation
+/// has a WebAssembly sandbox that was made for it alone: no network, no files of this machine, and limits on time and
+/// memory.
 #[derive(Debug, Parser)]
-#[command(name = "mecapy", version, after_help = EXIT_CODES_HELP, subcommand_required = true)]
+#[command(name = "mecapy", version, after_help = help::of_all(), subcommand_required = true)]
 struct CommandLine {
     /// Write JSON to stdout, for programs, and nothing else there
     #[arg(long, global = true, help_heading = "Output")]
@@ -41,18 +46,23 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    #[command(after_help = EXIT_CODES_HELP)]
+    #[command(after_help = help::of_run())]
     Run(Box<run::RunArguments>),
+    #[command(after_help = help::of_serve())]
     Serve(Box<serve::ServeArguments>),
-    #[command(after_help = EXIT_CODES_HELP)]
+    #[command(after_help = help::of_preview())]
     Preview(Box<preview::PreviewArguments>),
-    #[command(after_help = EXIT_CODES_HELP)]
+    #[command(after_help = help::of_submit())]
     Submit(Box<submit::SubmitArguments>),
     #[command(after_help = EXIT_CODES_HELP)]
     Watch(watch::WatchArguments),
+    #[command(after_help = EXIT_CODES_HELP)]
     Logs(logs::LogsArguments),
+    #[command(after_help = EXIT_CODES_HELP)]
     Cancel(cancel::CancelArguments),
+    #[command(after_help = EXIT_CODES_HELP)]
     Doctor(Box<doctor::DoctorArguments>),
+    #[command(after_help = EXIT_CODES_HELP)]
     Python(python::PythonArguments),
 }
 
@@ -110,6 +120,32 @@ mod tests {
     }
 
     #[test]
+    fn every_command_says_its_exit_codes() {
+        let mut all = CommandLine::command();
+        all.build();
+        for command in all.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("Exit codes:"), "{help}");
+        }
+        assert!(all.render_long_help().to_string().contains("Quick start:"));
+    }
+
+    #[test]
+    fn a_token_file_stands_beside_a_token_of_the_environment_and_not_of_a_flag() {
+        let parse = |more: &[&str]| {
+            let all = ["mecapy", "preview", "a.py", "--token-file", "key"];
+            CommandLine::try_parse_from(all.iter().chain(more))
+        };
+        let command = CommandLine::command();
+        let preview = command.get_subcommands().find(|command| command.get_name() == "preview").unwrap();
+        // The environment is read by `config`, after the flags.
+        let token = preview.get_arguments().find(|arg| arg.get_id() == "token").unwrap();
+        assert!(token.get_env().is_none());
+        assert!(parse(&[]).is_ok());
+        assert!(parse(&["--token", "x"]).is_err());
+    }
+
+    #[test]
     fn json_is_understood_after_a_command_too() {
         for arguments in [["mecapy", "--json", "doctor"], ["mecapy", "doctor", "--json"]] {
             assert!(CommandLine::parse_from(arguments).json);
@@ -119,11 +155,13 @@ mod tests {
     #[test]
     fn wrong_use_is_refused_by_the_parser() {
         let id = "0190aaaa-0000-7000-8000-000000000000";
-        let rows: [&[&str]; 7] = [
+        let rows: [&[&str]; 9] = [
             &["run"],
             &["submit", "a.py", "--lane", "express"],
             &["submit", "a.py", "--priority", "10"],
             &["submit", "a.py", "--wait", "--watch"],
+            &["submit", "a.py", "--wait", "--wait-at-most", "0"],
+            &["submit", "a.py", "--wait-at-most", "9"],
             &["watch", "42"],
             &["cancel"],
             &["logs", id, "--since", "-1"],

@@ -63,9 +63,7 @@ impl Report {
                 );
             }
         }
-        for warning in &self.warnings {
-            terminal.note(&of_warning(warning).render(source, terminal.err));
-        }
+        show_warnings(&self.warnings, source, terminal);
         if let Some(result) = self.result.as_deref() {
             for line in terminal::result_lines(result, terminal.out, terminal.columns) {
                 terminal.print(&line);
@@ -94,14 +92,18 @@ fn whole_lines(text: &str) -> String {
     text
 }
 
-fn of_warning(warning: &Warning) -> Diagnostic<'_> {
-    Diagnostic {
-        severity: Severity::Warning,
-        code: &warning.code,
-        message: &warning.message,
-        pointer: warning.pointer.as_deref().unwrap_or_default(),
-        line: warning.line,
-        column: None,
+/// Tells people what was noticed; `source` is what line numbers count in.
+pub(crate) fn show_warnings(warnings: &[Warning], source: Option<&SourceText>, terminal: &Terminal) {
+    for warning in warnings {
+        let diagnostic = Diagnostic {
+            severity: Severity::Warning,
+            code: &warning.code,
+            message: &warning.message,
+            pointer: warning.pointer.as_deref().unwrap_or_default(),
+            line: warning.line,
+            column: None,
+        };
+        terminal.note(&diagnostic.render(source, terminal.err));
     }
 }
 

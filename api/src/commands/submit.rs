@@ -6,6 +6,7 @@ use super::{
     exit::Exit,
     following::{FollowOptions, follow, wait_quietly},
     refusal::{Misuse, Refusal},
+    report::show_warnings,
     terminal::{Format, Style, Terminal, neutralise_line},
 };
 use crate::{
@@ -22,28 +23,28 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 pub(crate) struct SubmitArguments {
     #[command(flatten)]
     computation: ComputationFlags,
-    /// Wait for the end, and show the result
+    /// Wait for the end, and show the result; Ctrl-C stops waiting and leaves the task alone
     #[arg(long, conflicts_with = "watch")]
     wait: bool,
     /// The same with live progress and log
     #[arg(long)]
     watch: bool,
-    /// Give up waiting after so many seconds; the task goes on
-    #[arg(long, value_name = "SECONDS", requires = "wait")]
+    /// With --wait: give up waiting after so many seconds (exit code 5); the task goes on
+    #[arg(long, value_name = "SECONDS", requires = "wait", value_parser = clap::value_parser!(u64).range(1..))]
     wait_at_most: Option<u64>,
     /// With --wait or --watch: download artifacts into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// high_priority, default or long_running [default: from the timeout]
-    #[arg(long)]
+    /// high_priority, default or long_running [default: default, or long_running where the timeout is above 5 min]
+    #[arg(long, value_name = "LANE")]
     lane: Option<Lane>,
     /// From 0 (last) to 9 (first) [default: 5]
     #[arg(long, value_name = "0-9", value_parser = clap::value_parser!(u8).range(0..=9))]
     priority: Option<u8>,
     /// A name for people
-    #[arg(long)]
+    #[arg(long, value_name = "TEXT")]
     name: Option<String>,
-    /// A label to find it by
+    /// A label to find it by; may be given several times
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = parse_label)]
     labels: Vec<(String, String)>,
     /// Submitting again with the same key gives the same task [default: a new key]
@@ -92,6 +93,7 @@ pub(crate) async fn submit(mut arguments: SubmitArguments, terminal: &Terminal) 
         Format::Json => terminal.print(answer.text.get()),
         Format::Human => {
             terminal.print(&id.to_string());
+            show_warnings(&answer.value.warnings, computation.source_text(), terminal);
             terminal.note(&terminal.err.paint(Style::Dim, &standing(&answer.value)));
         }
     }

@@ -25,5 +25,7 @@ pub(crate) struct WatchArguments {
 
 pub(crate) async fn watch(arguments: WatchArguments, terminal: &Terminal) -> Result<Exit> {
     let client = connect(&arguments.client)?;
+    // A wrong address or id is told at once; from then on the connection may break for a while.
+    client.task(arguments.id).await?;
     follow(&client, arguments.id, &FollowOptions { out: arguments.out, source: None }, terminal).await
 }

@@ -18,6 +18,12 @@ macro_rules! layer {
             #[arg(long, env = "MECAPY_CONFIG", value_name = "FILE", help_heading = "Places")]
             #[serde(skip)]
             pub config: Option<PathBuf>,
+            /// Make the bits of every NaN the same on all machines; dense float loops take half again as long
+            /// [default: false]
+            #[arg(long, env = "MECAPY_CANONICAL_NANS", value_name = "BOOL", help_heading = "Sandboxes",
+                num_args = 0..=1, require_equals = true, default_missing_value = "true",
+                value_parser = clap::builder::BoolishValueParser::new())]
+            pub canonical_nans: Option<bool>,
             $(
                 $(#[doc = $doc])*
                 #[arg(long, env = $env, value_name = $value_name, help_heading = $heading)]
@@ -28,7 +34,11 @@ macro_rules! layer {
         impl Layer {
             /// This layer, with what it leaves out taken from `below`.
             fn over(self, below: Layer) -> Layer {
-                Layer { config: self.config, $($name: self.$name.or(below.$name),)* }
+                Layer {
+                    config: self.config,
+                    canonical_nans: self.canonical_nans.or(below.canonical_nans),
+                    $($name: self.$name.or(below.$name),)*
+                }
             }
         }
     };
@@ -55,17 +65,17 @@ layer! {
     /// The audience that those tokens must name
     "MECAPY_OIDC_AUDIENCE" "Backends" "NAME" oidc_audience: String,
 
-    /// Threads that run previews [default: the number of cores]
+    /// Threads that run previews; a slow one keeps its thread and lets others go first [default: 24 for each core]
     "MECAPY_PREVIEW_THREADS" "Sandboxes" "N" preview_threads: usize,
-    /// Threads that run tasks of the default lane [default: the number of cores]
+    /// Threads that run tasks of the default lane [default: 2 for each core]
     "MECAPY_DEFAULT_THREADS" "Sandboxes" "N" default_threads: usize,
-    /// Threads that run tasks of the long_running lane [default: half the cores, at least 1]
+    /// Threads that run tasks of the long_running lane [default: 1 for each core]
     "MECAPY_LONG_RUNNING_THREADS" "Sandboxes" "N" long_running_threads: usize,
-    /// Previews that may wait for a thread; more are told to come back [default: 1024]
+    /// Previews that may wait for a thread, at most half of them one tenant's; more are refused [default: 1024]
     "MECAPY_PREVIEW_WAITING_MAX" "Sandboxes" "N" preview_waiting_max: usize,
-    /// Previews of one tenant that may wait or run at once [default: three quarters of those of all]
+    /// Previews of one tenant that may run at once [default: 8 for each core]
     "MECAPY_PREVIEW_PER_TENANT_MAX" "Sandboxes" "N" preview_per_tenant_max: usize,
-    /// Memory for all sandboxes together, bytes [default: half of the machine's]
+    /// Memory for all sandboxes together, bytes [default: 3/4 of what the machine and its control group allow]
     "MECAPY_MEMORY_BUDGET_BYTES" "Sandboxes" "BYTES" memory_budget_bytes: u64,
 
     /// Tasks of one tenant that may be queued at once [default: 100000]
@@ -121,6 +131,23 @@ mod tests {
         let file: Layer = toml::from_str("listen = \"127.0.0.1:2\"\nqueued_per_tenant_max = 7").unwrap();
         let both = flags.over(file);
         assert_eq!((both.listen.as_deref(), both.queued_per_tenant_max), (Some("127.0.0.1:1"), Some(7)));
+    }
+
+    #[test]
+    fn canonical_nans_is_a_flag_and_a_key_and_the_flag_wins() {
+        #[derive(clap::Parser)]
+        struct Cli {
+            #[command(flatten)]
+            layer: Layer,
+        }
+        let given = |arguments: &[&str]| {
+            let all = ["mecapy"].iter().chain(arguments);
+            let file: Layer = toml::from_str("canonical_nans = true").unwrap();
+            <Cli as clap::Parser>::try_parse_from(all).unwrap().layer.over(file).canonical_nans
+        };
+        assert_eq!(given(&["--canonical-nans"]), Some(true));
+        assert_eq!(given(&["--canonical-nans=false"]), Some(false));
+        assert_eq!(given(&["--listen", "127.0.0.1:1"]), Some(true));
     }
 
     #[test]

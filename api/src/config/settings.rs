@@ -2,6 +2,7 @@
 
 use super::{Layer, backends};
 use crate::server::ConnectionLimits;
+use mecapy_runtime::NanPayloads;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -10,6 +11,8 @@ use std::{
 
 /// Descriptors that are not connections: the database, objects, interpreter images.
 const DESCRIPTORS_RESERVED: u64 = 512;
+/// One interpreter image takes more than this, so that less would refuse every computation, bytes.
+const MEMORY_BUDGET_BYTES_MIN: u64 = 64 << 20;
 
 /// Everything that a server is told.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +23,7 @@ pub struct Settings {
     /// Without a slash at its end.
     pub public_url: Option<String>,
     pub sandboxes: SandboxSettings,
+    pub nan_payloads: NanPayloads,
     pub requests: RequestLimits,
     pub connections: ConnectionLimits,
     pub log: String,
@@ -79,6 +83,14 @@ pub enum ConfigError {
     Oidc,
     #[error("{setting} is {value:?}: {needed}")]
     Value { setting: &'static str, value: String, needed: &'static str },
+    #[error("can't read the token file {}", path.display())]
+    TokenFile {
+        path: PathBuf,
+        #[source]
+        error: std::io::Error,
+    },
+    #[error("listen is {listen}, which is no address of this machine: name the server with --url or MECAPY_API_URL")]
+    NotHere { listen: SocketAddr },
     #[error("this user has no cache folder: say where interpreter images go with --cache-dir or MECAPY_CACHE_DIR")]
     NoCacheDir,
 }
@@ -103,34 +115,44 @@ impl Settings {
         Self::of(flags.over_file()?)
     }
 
-    /// The folder for interpreter images, for commands that need nothing else.
-    pub fn cache_dir(flags: Layer) -> Result<PathBuf, ConfigError> {
-        cache_dir(flags.over_file()?.cache_dir)
+    /// The folder for interpreter images and how code is compiled, for commands that need nothing else.
+    pub(super) fn interpreter(flags: Layer) -> Result<(PathBuf, NanPayloads), ConfigError> {
+        let layer = flags.over_file()?;
+        Ok((cache_dir(layer.cache_dir)?, nan_payloads(layer.canonical_nans)))
+    }
+
+    /// Where a server of this machine keeps its data and answers, for the commands that talk to it.
+    pub(super) fn local_server(flags: Layer) -> Result<(PathBuf, SocketAddr), ConfigError> {
+        let layer = flags.over_file()?;
+        Ok((data_dir(layer.data_dir), listen(layer.listen.as_deref())?))
     }
 
     fn of(layer: Layer) -> Result<Self, ConfigError> {
         backends::check(&layer)?;
-        let positive = |setting, value: Option<usize>| match value {
-            Some(0) => Err(bad(setting, "0", "at least 1 is needed")),
-            other => Ok(other),
-        };
+        if let Some(budget) = layer.memory_budget_bytes.filter(|budget| *budget < MEMORY_BUDGET_BYTES_MIN) {
+            return Err(bad("memory-budget-bytes", &budget.to_string(), "at least 67108864 (64 MiB) is needed"));
+        }
         let sandboxes = SandboxSettings {
             preview_threads: positive("preview-threads", layer.preview_threads)?,
             default_threads: positive("default-threads", layer.default_threads)?,
             long_running_threads: positive("long-running-threads", layer.long_running_threads)?,
-            preview_waiting_max: layer.preview_waiting_max,
+            preview_waiting_max: positive("preview-waiting-max", layer.preview_waiting_max)?,
             preview_per_tenant_max: positive("preview-per-tenant-max", layer.preview_per_tenant_max)?,
             memory_budget_bytes: layer.memory_budget_bytes,
         };
-        let least = RequestLimits::default();
+        let usual = RequestLimits::default();
         let requests = RequestLimits {
-            queued_per_tenant_max: layer.queued_per_tenant_max.unwrap_or(least.queued_per_tenant_max),
-            requests_per_second_max: layer.requests_per_second_max.unwrap_or(least.requests_per_second_max).max(1),
-            streams_per_key_max: layer.streams_per_key_max.unwrap_or(least.streams_per_key_max),
-            streams_per_tenant_max: layer.streams_per_tenant_max.unwrap_or(least.streams_per_tenant_max),
-            json_bytes_max: layer.json_bytes_max.unwrap_or(least.json_bytes_max),
-            module_bytes_max: layer.module_bytes_max.unwrap_or(least.module_bytes_max),
-            upload_bytes_max: layer.upload_bytes_max.unwrap_or(least.upload_bytes_max),
+            queued_per_tenant_max: positive("queued-per-tenant-max", layer.queued_per_tenant_max)?
+                .unwrap_or(usual.queued_per_tenant_max),
+            requests_per_second_max: positive("requests-per-second-max", layer.requests_per_second_max)?
+                .unwrap_or(usual.requests_per_second_max),
+            streams_per_key_max: positive("streams-per-key-max", layer.streams_per_key_max)?
+                .unwrap_or(usual.streams_per_key_max),
+            streams_per_tenant_max: positive("streams-per-tenant-max", layer.streams_per_tenant_max)?
+                .unwrap_or(usual.streams_per_tenant_max),
+            json_bytes_max: positive("json-bytes-max", layer.json_bytes_max)?.unwrap_or(usual.json_bytes_max),
+            module_bytes_max: positive("module-bytes-max", layer.module_bytes_max)?.unwrap_or(usual.module_bytes_max),
+            upload_bytes_max: positive("upload-bytes-max", layer.upload_bytes_max)?.unwrap_or(usual.upload_bytes_max),
         };
         let connections = ConnectionLimits::default();
         let connections = ConnectionLimits {
@@ -140,11 +162,12 @@ impl Settings {
             ..connections
         };
         Ok(Self {
-            data_dir: layer.data_dir.unwrap_or_else(|| PathBuf::from("mecapy-data")),
+            data_dir: data_dir(layer.data_dir),
             cache_dir: cache_dir(layer.cache_dir)?,
-            listen: address(layer.listen.as_deref().unwrap_or("127.0.0.1:8000"))?,
+            listen: listen(layer.listen.as_deref())?,
             public_url: layer.public_url.map(|url| public_url(&url)).transpose()?,
             sandboxes,
+            nan_payloads: nan_payloads(layer.canonical_nans),
             requests,
             connections,
             log: layer.log.unwrap_or_else(|| "info".to_owned()),
@@ -169,6 +192,26 @@ impl SandboxSettings {
 
 fn bad(setting: &'static str, value: &str, needed: &'static str) -> ConfigError {
     ConfigError::Value { setting, value: value.to_owned(), needed }
+}
+
+/// The value, unless it is a zero, which would stop everything.
+fn positive<T: PartialEq + From<u8>>(setting: &'static str, value: Option<T>) -> Result<Option<T>, ConfigError> {
+    match value {
+        Some(value) if value == T::from(0) => Err(bad(setting, "0", "at least 1 is needed")),
+        value => Ok(value),
+    }
+}
+
+fn data_dir(chosen: Option<PathBuf>) -> PathBuf {
+    chosen.unwrap_or_else(|| PathBuf::from("mecapy-data"))
+}
+
+fn listen(chosen: Option<&str>) -> Result<SocketAddr, ConfigError> {
+    address(chosen.unwrap_or("127.0.0.1:8000"))
+}
+
+fn nan_payloads(canonical: Option<bool>) -> NanPayloads {
+    if canonical == Some(true) { NanPayloads::Canonical } else { NanPayloads::Native }
 }
 
 fn address(text: &str) -> Result<SocketAddr, ConfigError> {
@@ -211,6 +254,9 @@ mod tests {
         assert_eq!(settings.data_dir, Path::new("mecapy-data"));
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8000");
         assert_eq!((settings.log_format, settings.public_url), (LogFormat::Text, None));
+        assert_eq!(settings.nan_payloads, NanPayloads::Native);
+        let canonical = Settings::of(Layer { canonical_nans: Some(true), ..layer() }).unwrap();
+        assert_eq!(canonical.nan_payloads, NanPayloads::Canonical);
     }
 
     #[test]
@@ -218,6 +264,13 @@ mod tests {
         let rows = [
             (Layer { listen: Some("8000".to_owned()), ..layer() }, "listen"),
             (Layer { preview_threads: Some(0), ..layer() }, "preview-threads"),
+            (Layer { preview_waiting_max: Some(0), ..layer() }, "preview-waiting-max"),
+            (Layer { memory_budget_bytes: Some(0), ..layer() }, "memory-budget-bytes"),
+            (Layer { memory_budget_bytes: Some(MEMORY_BUDGET_BYTES_MIN - 1), ..layer() }, "memory-budget-bytes"),
+            (Layer { queued_per_tenant_max: Some(0), ..layer() }, "queued-per-tenant-max"),
+            (Layer { requests_per_second_max: Some(0), ..layer() }, "requests-per-second-max"),
+            (Layer { streams_per_tenant_max: Some(0), ..layer() }, "streams-per-tenant-max"),
+            (Layer { json_bytes_max: Some(0), ..layer() }, "json-bytes-max"),
             (Layer { public_url: Some("ftp://x".to_owned()), ..layer() }, "public-url"),
             (Layer { log_format: Some("xml".to_owned()), ..layer() }, "log-format"),
             (Layer { queue_url: Some("redis://localhost".to_owned()), ..layer() }, "queue-url"),

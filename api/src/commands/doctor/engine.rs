@@ -8,16 +8,27 @@ use std::{error::Error, path::Path};
 const NAME: &str = "interpreter";
 const BUILD_ADVICE: &str = "mecapy python build";
 
-pub(super) fn check(cache_dir: &Path) -> Check {
-    match images(cache_dir) {
+/// Which of the two ways numbers that are none are made; results on machines of one architecture agree in both.
+pub(super) fn nan_payloads(nan: NanPayloads) -> Check {
+    Check::info(
+        "NaN payloads",
+        match nan {
+            NanPayloads::Native => "as the processor leaves them (canonical_nans = false)",
+            NanPayloads::Canonical => "the same on every machine (canonical_nans = true)",
+        },
+    )
+}
+
+pub(super) fn check(cache_dir: &Path, nan: NanPayloads) -> Check {
+    match images(cache_dir, nan) {
         Ok(images) => judge(&images, cache_dir),
         Err(error) => Check::fail(NAME, reasons(&*error), BUILD_ADVICE),
     }
 }
 
 /// The images, once the compiled interpreter has been loaded.
-fn images(cache_dir: &Path) -> Result<Vec<ImageInfo>, Box<dyn Error>> {
-    let engine = Engine::new(NanPayloads::Native)?;
+fn images(cache_dir: &Path, nan: NanPayloads) -> Result<Vec<ImageInfo>, Box<dyn Error>> {
+    let engine = Engine::new(nan)?;
     let recipe = Recipe::bundled()?;
     let listed = mecapy_python::list(&engine, cache_dir, &recipe)?;
     if listed.iter().any(|image| image.built.is_none()) {
@@ -45,8 +56,15 @@ mod tests {
     #[test]
     fn an_empty_cache_says_what_to_build() {
         let folder = tempfile::tempdir().unwrap();
-        let check = check(folder.path());
+        let check = check(folder.path(), NanPayloads::Native);
         assert_eq!((check.status, check.advice.as_deref()), (Status::Fail, Some(BUILD_ADVICE)));
         assert!(check.finding.contains("sci"), "{}", check.finding);
+    }
+
+    #[test]
+    fn the_two_ways_of_making_nans_have_compiled_modules_of_their_own() {
+        let name = |nan| Engine::new(nan).unwrap().compatibility();
+        assert_ne!(name(NanPayloads::Native), name(NanPayloads::Canonical));
+        assert_eq!(name(NanPayloads::Native), name(NanPayloads::Native));
     }
 }

@@ -39,7 +39,8 @@ pub(crate) async fn doctor(arguments: DoctorArguments, terminal: &Terminal) -> R
     match Settings::load(arguments.settings) {
         Ok(settings) => {
             checks.push(Check::ok("configuration", "can be used"));
-            checks.push(engine::check(&settings.cache_dir));
+            checks.push(engine::nan_payloads(settings.nan_payloads));
+            checks.push(engine::check(&settings.cache_dir, settings.nan_payloads));
             checks.extend(folders::checks(&settings));
             checks.extend(network::checks(&settings, &arguments.connection).await);
         }

@@ -8,18 +8,19 @@ use crate::{
 use std::{io, net::TcpListener};
 
 pub(super) async fn checks(settings: &Settings, flags: &ConnectionFlags) -> Vec<Check> {
-    let token = match flags.token(&settings.data_dir) {
-        Ok(token) => token,
-        Err(error) => return vec![Check::fail("credentials", reasons(&error), "name a file that this user can read")],
+    let server = match flags.server(&settings.data_dir, settings.listen) {
+        Ok(server) => server,
+        Err(error) => return vec![Check::fail("server", reasons(&error), "mend it, or name another with the flags")],
     };
-    let client = match Client::new(flags.url(), token.as_ref()) {
+    let client = match Client::new(&server.url, server.token.as_ref()) {
         Ok(client) => client,
         Err(error) => return vec![Check::fail("server", reasons(&error), "write it as http://host:port")],
     };
+    let given = server.token.is_some();
     match client.server().await {
         Ok(answer) => {
             let found = format!("{} {} answers at {}", answer.name, answer.version, client.base_url());
-            vec![Check::ok("server", found), ready(&client).await, credentials(&client, token.is_some()).await]
+            vec![Check::ok("server", found), ready(&client).await, credentials(&client, given).await]
         }
         Err(ClientError::Unreachable { .. } | ClientError::TimedOut { .. }) => {
             let found = format!("none answers at {}", client.base_url());

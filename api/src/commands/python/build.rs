@@ -6,12 +6,12 @@ use crate::{
         refusal::Misuse,
         terminal::{Format, Style, Terminal, duration, neutralise_line},
     },
-    config::PlaceFlags,
+    config::{PlaceFlags, Places},
 };
 use anyhow::Result;
 use indicatif::ProgressBar;
 use mecapy_python::{BuildEvent, BuildOptions, Rebuild, Recipe};
-use mecapy_runtime::{Engine, NanPayloads};
+use mecapy_runtime::Engine;
 use std::{
     num::NonZeroUsize,
     time::{Duration, Instant},
@@ -34,12 +34,12 @@ pub(super) struct BuildArguments {
 }
 
 pub(super) fn build(arguments: BuildArguments, terminal: &Terminal) -> Result<Exit> {
-    let cache_dir = arguments.places.cache_dir()?;
+    let Places { cache_dir, nan_payloads } = arguments.places.load()?;
     let recipe = Recipe::bundled()?;
     if let Some(jobs) = arguments.jobs {
         use_cores(jobs)?;
     }
-    let engine = Engine::new(NanPayloads::Native)?;
+    let engine = Engine::new(nan_payloads)?;
     let known = mecapy_python::list(&engine, &cache_dir, &recipe)?;
     if let Some(unknown) = arguments.image.iter().find(|name| known.iter().all(|image| image.name != **name)) {
         let names: Vec<_> = known.iter().map(|image| image.name.as_str()).collect();

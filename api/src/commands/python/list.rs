@@ -5,11 +5,11 @@ use crate::{
         exit::Exit,
         terminal::{Format, Style, Terminal, bytes},
     },
-    config::PlaceFlags,
+    config::{PlaceFlags, Places},
 };
 use anyhow::Result;
 use mecapy_python::{ImageInfo, Recipe};
-use mecapy_runtime::{Engine, NanPayloads};
+use mecapy_runtime::Engine;
 
 /// List the interpreter images
 #[derive(Debug, clap::Args)]
@@ -22,8 +22,9 @@ const DIGEST_CHARS_SHOWN: usize = 12;
 const HEADER: [&str; 6] = ["IMAGE", "STATE", "MEMORY", "CONFORMANCE", "DIGEST", "IMPORTED"];
 
 pub(super) fn list(arguments: ListArguments, terminal: &Terminal) -> Result<Exit> {
-    let engine = Engine::new(NanPayloads::Native)?;
-    let images = mecapy_python::list(&engine, &arguments.places.cache_dir()?, &Recipe::bundled()?)?;
+    let Places { cache_dir, nan_payloads } = arguments.places.load()?;
+    let engine = Engine::new(nan_payloads)?;
+    let images = mecapy_python::list(&engine, &cache_dir, &Recipe::bundled()?)?;
     match terminal.format {
         Format::Json => terminal.print_json(&images),
         Format::Human => table(&images, terminal).iter().for_each(|line| terminal.print(line)),

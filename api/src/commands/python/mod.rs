@@ -3,7 +3,10 @@
 mod build;
 mod list;
 
-use super::{exit::Exit, terminal::Terminal};
+use super::{
+    exit::{EXIT_CODES_HELP, Exit},
+    terminal::Terminal,
+};
 use crate::config::PlaceFlags;
 use anyhow::Result;
 
@@ -16,6 +19,7 @@ pub(crate) struct PythonArguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum PythonCommand {
+    #[command(after_help = EXIT_CODES_HELP)]
     Build(build::BuildArguments),
     List(list::ListArguments),
     /// Print the folder that interpreters are kept in
@@ -26,7 +30,7 @@ pub(crate) fn python(arguments: PythonArguments, terminal: &Terminal) -> Result<
     match arguments.command {
         PythonCommand::Build(arguments) => build::build(arguments, terminal),
         PythonCommand::List(arguments) => list::list(arguments, terminal),
-        PythonCommand::Path(places) => path(&places, terminal),
+        PythonCommand::Path(places) => path(places, terminal),
     }
 }
 
@@ -35,8 +39,8 @@ struct Place {
     path: std::path::PathBuf,
 }
 
-fn path(places: &PlaceFlags, terminal: &Terminal) -> Result<Exit> {
-    let path = places.cache_dir()?;
+fn path(places: PlaceFlags, terminal: &Terminal) -> Result<Exit> {
+    let path = places.load()?.cache_dir;
     match terminal.format {
         super::terminal::Format::Json => terminal.print_json(&Place { path }),
         super::terminal::Format::Human => terminal.print(&path.display().to_string()),

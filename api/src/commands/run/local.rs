@@ -6,16 +6,17 @@ use crate::{
         computation::{Computation, FileFlag, ProgramFile},
         refusal::{Misuse, Refusal},
     },
+    config::Places,
 };
 use anyhow::Result;
 use mecapy_model::{Fault, Lane, Outcome, TenantId, Warning};
 use mecapy_python::{Interpreter, Recipe};
 use mecapy_runtime::{
-    Attempt, Cancel, Engine, FileContent, InputFile, Job, NanPayloads, Observer, Program, Sandboxes, SandboxesConfig,
+    Attempt, Cancel, Engine, FileContent, InputFile, Job, Observer, Program, Sandboxes, SandboxesConfig,
     module::{self, CacheConfig, Compiler, ModuleCache, ModuleError},
 };
 use mecapy_store::{Clock, SystemClock};
-use std::{fs::File, path::Path, sync::Arc, thread};
+use std::{fs::File, sync::Arc, thread};
 
 /// The folder of compiled modules, in the cache.
 const MODULES_FOLDER: &str = "modules";
@@ -37,7 +38,7 @@ pub(super) struct Prepared {
 }
 
 /// Checks the computation as a server would, and loads what it needs.
-pub(super) fn prepare(computation: &Computation, cache_dir: &Path) -> Result<Prepared> {
+pub(super) fn prepare(computation: &Computation, places: &Places) -> Result<Prepared> {
     let lane = Lane::for_timeout(computation.limits.timeout_ms);
     let limits = computation.limits.resolve(lane).map_err(|error| {
         let pointer = format!("/limits/{}", error.field);
@@ -46,10 +47,10 @@ pub(super) fn prepare(computation: &Computation, cache_dir: &Path) -> Result<Pre
     let files = computation.files.iter().map(open).collect::<Result<Vec<_>>>()?;
     let clock = SystemClock::new()?;
     let seed = computation.seed.unwrap_or_else(|| random_seed(&clock));
-    let engine = Engine::new(NanPayloads::Native)?;
+    let engine = Engine::new(places.nan_payloads)?;
     let (program, warnings) = match &computation.program {
-        ProgramFile::Python { .. } => python_program(&engine, computation, cache_dir)?,
-        ProgramFile::Wasm { bytes } => wasi_program(&engine, bytes, cache_dir)?,
+        ProgramFile::Python { .. } => python_program(&engine, computation, places)?,
+        ProgramFile::Wasm { bytes } => wasi_program(&engine, bytes, places)?,
     };
     let attempt = Attempt {
         inputs: Arc::from(computation.inputs.get()),
@@ -89,9 +90,9 @@ impl Prepared {
     }
 }
 
-fn python_program(engine: &Engine, computation: &Computation, cache_dir: &Path) -> Result<(Program, Vec<Warning>)> {
+fn python_program(engine: &Engine, computation: &Computation, places: &Places) -> Result<(Program, Vec<Warning>)> {
     let ProgramFile::Python { source, entry } = &computation.program else { anyhow::bail!("not a Python source") };
-    let interpreter = Interpreter::open(engine, cache_dir, &Recipe::bundled()?)?;
+    let interpreter = Interpreter::open(engine, &places.cache_dir, &Recipe::bundled()?)?;
     let catalogue = Catalogue::new(interpreter.modules().iter().cloned(), interpreter.unavailable().clone());
     let analysis = analyse(&source.text, entry.as_deref(), &catalogue);
     if !analysis.faults.is_empty() {
@@ -102,13 +103,13 @@ fn python_program(engine: &Engine, computation: &Computation, cache_dir: &Path) 
     Ok((Program::Python { image, source, entry }, analysis.warnings))
 }
 
-fn wasi_program(engine: &Engine, bytes: &[u8], cache_dir: &Path) -> Result<(Program, Vec<Warning>)> {
+fn wasi_program(engine: &Engine, bytes: &[u8], places: &Places) -> Result<(Program, Vec<Warning>)> {
     let refused = |why: module::Refused| {
         let fault = Fault::new("/code/module", why.code(), why.to_string());
         Refusal::of_faults(vec![fault], None)
     };
     let info = module::inspect(bytes).map_err(refused)?;
-    let config = CacheConfig::new(cache_dir.join(MODULES_FOLDER), Compiler::new(NanPayloads::Native));
+    let config = CacheConfig::new(places.cache_dir.join(MODULES_FOLDER), Compiler::new(places.nan_payloads));
     let modules = ModuleCache::open(engine, config)?;
     let module = modules.get(info.digest, || Ok(bytes.to_owned())).map_err(|error| match error {
         ModuleError::Refused(why) => refused(why).into(),

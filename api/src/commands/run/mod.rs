@@ -29,8 +29,13 @@ pub(crate) struct RunArguments {
 
 pub(crate) async fn run(arguments: RunArguments, terminal: &Terminal) -> Result<Exit> {
     let computation = arguments.computation.load()?;
-    let cache_dir = arguments.places.cache_dir()?;
-    let prepared = local::prepare(&computation, &cache_dir)?;
+    let places = arguments.places.load()?;
+    // Loading an interpreter takes a moment, and compiling a module takes some seconds.
+    let bar = terminal.spinner();
+    bar.set_message("preparing");
+    let prepared = local::prepare(&computation, &places);
+    bar.finish_and_clear();
+    let prepared = prepared?;
     let (seed, early) = (prepared.attempt.seed, prepared.warnings.clone());
     let outcome = live::watch(prepared, terminal).await?;
     let artifacts = save(&outcome, arguments.out)?;

@@ -4,7 +4,7 @@ use super::python;
 use crate::{
     app::App,
     commands::terminal::Terminal,
-    config::{SandboxSettings, Settings},
+    config::{SandboxSettings, Settings, memory_bytes},
     programs::Programs,
     worker::{Worker, WorkerConfig},
 };
@@ -17,9 +17,6 @@ use std::{
     time::Duration,
 };
 use tokio::task::JoinHandle;
-
-/// Memory that is assumed where the machine does not say, bytes.
-const MEMORY_BYTES_ASSUMED: u64 = 4 << 30;
 
 /// Whether tasks run in this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +58,7 @@ pub(super) async fn compose(settings: &Settings, role: WorkerRole, terminal: &Te
     if let Some(key) = store.ensure_admin().await? {
         terminal.note_raw(&format!("An admin key was made: {}\n", key.path.display()));
     }
-    let engine = Engine::new(NanPayloads::Native)?;
-    let sandboxes = Sandboxes::new(&engine, &sandboxes_config(&settings.sandboxes)).context("can't start sandboxes")?;
+    let (engine, sandboxes) = start_sandboxes(settings)?;
     let app = App::new(store, sandboxes, settings.requests, settings.public_url.clone());
     let worker = Arc::new(OnceLock::new());
     let failure = Arc::new(Mutex::new(None));
@@ -86,6 +82,21 @@ pub(super) async fn compose(settings: &Settings, role: WorkerRole, terminal: &Te
         }
     };
     Ok(Composed { app, worker, building, failure })
+}
+
+fn start_sandboxes(settings: &Settings) -> Result<(Engine, Sandboxes)> {
+    let engine = Engine::new(settings.nan_payloads)?;
+    let config = sandboxes_config(&settings.sandboxes);
+    let sandboxes = Sandboxes::new(&engine, &config).context("can't start sandboxes")?;
+    tracing::info!(
+        engine.canonical_nans = settings.nan_payloads == NanPayloads::Canonical,
+        memory.budget_bytes = config.memory_budget_bytes,
+        preview.threads = config.preview_threads,
+        default.threads = config.default_threads,
+        long_running.threads = config.long_running_threads,
+        "serve: the sandboxes are ready"
+    );
+    Ok((engine, sandboxes))
 }
 
 impl Rest {
@@ -180,15 +191,5 @@ fn sandboxes_config(settings: &SandboxSettings) -> SandboxesConfig {
         long_running_threads: settings.long_running_threads.unwrap_or(default.long_running_threads),
         memory_budget_bytes: settings.memory_budget_bytes.unwrap_or(default.memory_budget_bytes),
         ..default
-    }
-}
-
-/// The machine's memory.
-fn memory_bytes() -> u64 {
-    // SAFETY: both calls only read a number.
-    let (pages, page_bytes) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
-    match (u64::try_from(pages), u64::try_from(page_bytes)) {
-        (Ok(pages), Ok(page_bytes)) => pages.saturating_mul(page_bytes),
-        _ => MEMORY_BYTES_ASSUMED,
     }
 }

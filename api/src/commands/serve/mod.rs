@@ -14,9 +14,9 @@ use crate::{
     http, server,
     telemetry::start_log,
 };
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use compose::{Composed, WorkerRole};
-use std::time::Duration;
+use std::{io, net::SocketAddr, time::Duration};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -42,7 +42,7 @@ pub(super) struct ServeArguments {
 }
 
 pub(super) fn serve(arguments: ServeArguments, terminal: &Terminal) -> Result<Exit> {
-    let mut settings = Settings::load(arguments.settings).map_err(|error| Misuse::new(with_causes(&error)))?;
+    let mut settings = Settings::load(arguments.settings)?;
     settings.fit_descriptors(descriptors::raise());
     start_log(&settings.log, settings.log_format).map_err(|error| Misuse::new(format!("log: {error}")))?;
     let role = if arguments.no_worker { WorkerRole::Absent } else { WorkerRole::Embedded };
@@ -60,9 +60,7 @@ pub(super) fn serve(arguments: ServeArguments, terminal: &Terminal) -> Result<Ex
 
 /// Serves until told to stop.
 async fn run(settings: Settings, role: WorkerRole, terminal: &Terminal) -> Result<Exit> {
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .with_context(|| format!("can't listen at {}: is another server running there?", settings.listen))?;
+    let listener = TcpListener::bind(settings.listen).await.map_err(|error| cannot_listen(settings.listen, error))?;
     let address = listener.local_addr()?;
     let composed = compose::compose(&settings, role, terminal).await?;
     let url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
@@ -99,7 +97,7 @@ async fn close(composed: &Composed) {
 }
 
 /// Ends at the first signal to stop. A second one ends the process at once.
-async fn told_to_stop() -> std::io::Result<()> {
+async fn told_to_stop() -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
@@ -117,7 +115,26 @@ async fn told_to_stop() -> std::io::Result<()> {
     Ok(())
 }
 
-fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+fn cannot_listen(listen: SocketAddr, error: io::Error) -> anyhow::Error {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => "another program listens there: stop it, or choose another port with --listen",
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address: choose another with --listen",
+        io::ErrorKind::PermissionDenied => "this user may not: choose a port from 1024 on with --listen",
+        _ => return anyhow::Error::from(error).context(format!("can't listen at {listen}")),
+    };
+    Misuse::new(format!("can't listen at {listen}: {advice}")).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_can_not_be_had_is_for_the_user_to_change() {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 80));
+        let exit = |kind: io::ErrorKind| Exit::of_error(&cannot_listen(listen, kind.into()));
+        assert_eq!(exit(io::ErrorKind::AddrInUse), Exit::Misuse);
+        assert_eq!(exit(io::ErrorKind::PermissionDenied), Exit::Misuse);
+        assert_eq!(exit(io::ErrorKind::OutOfMemory), Exit::Internal);
+    }
 }

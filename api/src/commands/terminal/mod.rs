@@ -19,7 +19,11 @@ pub(crate) use quantity::{bytes, duration, parse_bytes, usage_line};
 pub(crate) use shape::object_members;
 pub(crate) use table::lines as result_lines;
 
-use crate::{client::Problem, commands::refusal::Refusal, config};
+use crate::{
+    client::{ClientError, Problem},
+    commands::refusal::Refusal,
+    config,
+};
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
 
@@ -94,7 +98,7 @@ impl Terminal {
             let refused =
                 error.chain().find_map(|cause| cause.downcast_ref::<Refusal>().map(|refusal| &refusal.problem));
             let answered = error.chain().find_map(|cause| match cause.downcast_ref() {
-                Some(crate::client::ClientError::Refused(problem)) => Some(&**problem),
+                Some(ClientError::Refused(problem)) => Some(&**problem),
                 _ => None,
             });
             return match refused.or(answered) {
@@ -111,8 +115,12 @@ impl Terminal {
             text += &format!("\n  {} {}", self.err.paint(Style::Dim, "because:"), indented(&cause.to_string()));
         }
         self.note(&text);
-        if let Some(crate::client::ClientError::Refused(problem)) = error.downcast_ref() {
+        let client = error.chain().find_map(|cause| cause.downcast_ref::<ClientError>());
+        if let Some(ClientError::Refused(problem)) = client {
             self.show_faults(problem, None);
+        }
+        if let Some(advice) = client.and_then(advice) {
+            self.note(&format!("  → {advice}"));
         }
     }
 
@@ -134,4 +142,17 @@ impl Terminal {
 /// Text from elsewhere whose further lines are set in.
 fn indented(text: &str) -> String {
     neutralise(text).trim_end().replace('\n', "\n    ")
+}
+
+/// What the user can do about it.
+fn advice(error: &ClientError) -> Option<&'static str> {
+    match error {
+        ClientError::Unreachable { .. } => {
+            Some("start a server with `mecapy serve`, or name another with --url or MECAPY_API_URL")
+        }
+        ClientError::Refused(problem) if problem.status == 401 => {
+            Some("give its key with --token-file or MECAPY_TOKEN, or --data-dir for a server on this machine")
+        }
+        _ => None,
+    }
 }

@@ -1,0 +1,67 @@
+//! What `--help` says after the options: examples to copy, and the exit codes.
+
+use super::exit::EXIT_CODES_HELP;
+
+/// The way from nothing to a result.
+const QUICK_START: &str = "\
+Quick start:
+  mecapy python build                    # once: makes the interpreter, minutes
+  mecapy run task.py -i d=12 -i F=5e4    # here, without a server
+  mecapy serve                           # a server at http://127.0.0.1:8000
+  mecapy preview task.py -i d=12         # in another terminal: there, at once
+  mecapy submit task.py -i d=12 --watch  # the same through its queue, live
+
+If something does not work, `mecapy doctor` says what to do. A setting is a
+flag, else a MECAPY_* variable, else a key of mecapy.toml in this folder.";
+
+const RUN: &str = "\
+Examples:
+  mecapy run beam.py --input F=5e4 --input L=2.5
+  mecapy run beam.py --inputs @inputs.json --file mesh.med --out figures
+  mecapy run solver.wasm --inputs '{\"n\": 1000}' --timeout-ms 60000";
+
+const SERVE: &str = "\
+Examples:
+  mecapy serve
+  mecapy serve --listen 0.0.0.0:8000 --data-dir /var/lib/mecapy
+  MECAPY_LOG_FORMAT=json mecapy serve --config /etc/mecapy.toml
+
+Each option is a key of mecapy.toml too, with _ for -:
+  listen = \"0.0.0.0:8000\"
+  memory_budget_bytes = 8589934592";
+
+const PREVIEW: &str = "\
+Examples:
+  mecapy preview beam.py --input F=5e4 --input L=2.5
+  mecapy preview beam.py --inputs @inputs.json --file mesh.med --out figures
+  mecapy preview beam.py -i F=5e4 --json | jq .result";
+
+const SUBMIT: &str = "\
+Examples:
+  mecapy submit beam.py --inputs @inputs.json --watch
+  id=$(mecapy submit beam.py -i F=5e4 --name \"beam 12\"); mecapy watch $id
+  mecapy submit beam.py -i F=5e4 --wait --wait-at-most 600 --json";
+
+pub(super) fn of_all() -> String {
+    with_exit_codes(QUICK_START)
+}
+
+pub(super) fn of_run() -> String {
+    with_exit_codes(RUN)
+}
+
+pub(super) fn of_serve() -> String {
+    with_exit_codes(SERVE)
+}
+
+pub(super) fn of_preview() -> String {
+    with_exit_codes(PREVIEW)
+}
+
+pub(super) fn of_submit() -> String {
+    with_exit_codes(SUBMIT)
+}
+
+fn with_exit_codes(text: &str) -> String {
+    format!("{text}\n\n{EXIT_CODES_HELP}")
+}
