@@ -141,6 +141,11 @@ impl Problem {
         Self { retry_after: Some(retry_after), ..problem }
     }
 
+    /// 503: whoever comes back in a moment meets the next server.
+    fn shutting_down() -> Self {
+        Self::not_ready("the server is shutting down: try again in a moment", RETRY_AFTER_STORE)
+    }
+
     /// 500: ours. `error` goes to the log under a reference that the caller is given.
     pub fn internal(error: &dyn std::fmt::Debug) -> Self {
         let mut random = [0_u8; 6];
@@ -199,6 +204,7 @@ impl From<intake::Rejected> for Problem {
         match rejected {
             intake::Rejected::Invalid(faults) => Problem::invalid(faults),
             intake::Rejected::NotReady { detail, retry_after } => Problem::not_ready(detail, retry_after),
+            intake::Rejected::Busy { detail, retry_after } => Problem::too_many(detail, retry_after),
             intake::Rejected::Store(error) => error.into(),
         }
     }
@@ -214,7 +220,7 @@ impl From<Refused> for Problem {
                 "you have as many previews under way as one tenant may: wait for one to end",
                 retry_after,
             ),
-            Refused::ShuttingDown => Problem::not_ready("the server is shutting down", RETRY_AFTER_STORE),
+            Refused::ShuttingDown => Problem::shutting_down(),
         }
     }
 }
@@ -241,6 +247,9 @@ impl From<ModuleError> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::Closed) {
+            return Problem::shutting_down();
+        }
         if error.is_retryable() {
             tracing::warn!(error = ?error, "store not available");
             return Problem::not_ready("the database is not available just now", RETRY_AFTER_STORE);
@@ -300,8 +309,11 @@ impl From<UploadError> for Problem {
 impl From<ApiKeyError> for Problem {
     fn from(error: ApiKeyError) -> Self {
         match error {
+            ApiKeyError::TooMany { max } => Problem::conflict(format!(
+                "the tenant has {max} API keys, revoked and expired ones included, and may have no more"
+            )),
+            ApiKeyError::UnknownTenant => Problem::not_found("tenant"),
             ApiKeyError::Store(error) => error.into(),
-            other => Problem::fault("/name", "invalid", other.to_string()),
         }
     }
 }
@@ -347,6 +359,20 @@ mod tests {
                 (429, &HeaderValue::from_static(shown_as))
             );
         }
+    }
+
+    #[tokio::test]
+    async fn a_closed_store_is_no_fault_of_the_platform() {
+        let (response, body) = shown(StoreError::Closed.into()).await;
+        assert_eq!((response.status().as_u16(), body["type"].as_str()), (503, Some("urn:mecapy:problem:not-ready")));
+        assert!(response.headers().contains_key("retry-after"));
+    }
+
+    #[tokio::test]
+    async fn too_many_keys_are_a_conflict() {
+        let (response, body) = shown(ApiKeyError::TooMany { max: 1000 }.into()).await;
+        assert_eq!(response.status(), 409);
+        assert!(body["detail"].as_str().unwrap().contains("1000"), "{body}");
     }
 
     #[tokio::test]

@@ -23,7 +23,10 @@ impl Query {
         for (at, (name, _)) in fields.iter().enumerate() {
             if !known.contains(&name.as_str()) {
                 let shown: String = name.chars().take(64).collect();
-                let message = format!("there is no query field {shown:?} here: use {}", known.join(", "));
+                let message = match known {
+                    [] => format!("there is no query field {shown:?} here: this route takes none"),
+                    known => format!("there is no query field {shown:?} here: use {}", known.join(", ")),
+                };
                 return Err(Problem::fault(format!("/{shown}"), "unknown_field", message));
             }
             if fields.iter().skip(at + 1).any(|(other, _)| other == name) {
