@@ -59,11 +59,7 @@ impl Intake<'_> {
 
     /// Adds the faults of `code`; answers what the analysis found, where there was one. A module is looked up only while
     /// the request has no fault.
-    pub(super) async fn check_code(
-        &self,
-        code: &Code,
-        faults: &mut Faults,
-    ) -> Result<Option<Arc<Analysis>>, Rejected> {
+    pub(super) async fn check_code(&self, code: &Code, faults: &mut Faults) -> Result<Option<Arc<Analysis>>, Rejected> {
         match code {
             Code::Python { source, entry } => {
                 let analysis = self.analyse(source, entry.as_deref()).await?;
