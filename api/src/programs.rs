@@ -211,7 +211,7 @@ impl Programs {
     }
 
     fn known(&self, key: &[u8; 32]) -> Option<Arc<Analysis>> {
-        self.lock().by_source.get(key).map(Arc::clone)
+        self.lock().by_source.get(key).cloned()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Analyses> {

@@ -81,7 +81,7 @@ impl Problem {
     }
 
     pub fn method_not_allowed() -> Self {
-        let detail = "this path does not answer that method";
+        let detail = "this path does not answer that method: see /docs for those that it does";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed", detail)
     }
 
@@ -115,7 +115,11 @@ impl Problem {
         let detail = match errors.as_slice() {
             [only] if only.pointer.is_empty() => only.message.clone(),
             [only] => format!("{}: {}", only.pointer, only.message),
-            all => format!("there are {} faults in the request", all.len()),
+            [first, ..] => {
+                let (count, Fault { pointer, message, .. }) = (errors.len(), first);
+                format!("there are {count} faults in the request; the first, at {pointer:?}: {message}")
+            }
+            [] => "the request has a fault".to_owned(),
         };
         let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request is invalid", detail);
         Self { errors, ..problem }
@@ -239,7 +243,9 @@ impl From<ModuleError> for Problem {
     fn from(error: ModuleError) -> Self {
         match error {
             ModuleError::Refused(refused) => refused.into(),
-            ModuleError::Busy => Problem::too_many("other modules are being compiled", RETRY_AFTER_QUEUE),
+            ModuleError::Busy => {
+                Problem::too_many("other modules are being compiled: try again in a moment", RETRY_AFTER_QUEUE)
+            }
             error => Problem::internal(&error),
         }
     }
@@ -269,7 +275,7 @@ impl From<SubmitError> for Problem {
                 format!("{queued_max} tasks are queued, as many as one tenant may have: wait until some have run"),
                 RETRY_AFTER_QUEUE,
             ),
-            SubmitError::TenantDisabled => Problem::forbidden("this tenant is disabled"),
+            SubmitError::TenantDisabled => Problem::forbidden("this tenant is disabled: ask the platform's operators"),
             SubmitError::UnknownUpload { file } => intake::unknown_upload(&file).into(),
             SubmitError::Store(error) => error.into(),
         }
@@ -285,7 +291,9 @@ impl From<Fault> for Problem {
 impl From<ListError> for Problem {
     fn from(error: ListError) -> Self {
         match error {
-            ListError::BadCursor => Problem::malformed("the cursor is not one that this list gave"),
+            ListError::BadCursor => {
+                Problem::malformed("the cursor is not one that this list gave for the same filters: start without one")
+            }
             ListError::BadLimit { max } => {
                 Problem::fault("/limit", "out_of_range", format!("a whole number from 1 to {max} is needed here"))
             }
@@ -321,7 +329,7 @@ impl From<ApiKeyError> for Problem {
 /// A signed URL that doesn't hold says no more than that.
 impl From<SignatureError> for Problem {
     fn from(_: SignatureError) -> Self {
-        Problem::forbidden("this signed URL is not valid, or no longer")
+        Problem::forbidden("this signed URL is not valid, or has expired: ask for a new one")
     }
 }
 
@@ -348,6 +356,14 @@ mod tests {
             "errors": [{"pointer": "/inputs", "code": "wrong_type", "message": "an object is needed here, not null"}],
         });
         assert_eq!(body, expected);
+    }
+
+    #[tokio::test]
+    async fn several_faults_are_counted_and_the_first_is_told() {
+        let faults = ["/a", "/b"].map(|pointer| Fault::new(pointer, "required", "is needed"));
+        let (_, body) = shown(Problem::invalid(faults.to_vec())).await;
+        assert_eq!(body["detail"], "there are 2 faults in the request; the first, at \"/a\": is needed");
+        assert_eq!(body["errors"].as_array().unwrap().len(), 2);
     }
 
     #[tokio::test]

@@ -50,7 +50,9 @@ fn files(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> BTreeMap<String, U
             Some(Ok(upload)) => {
                 files.insert(name.to_owned(), upload);
             }
-            Some(Err(_)) => faults.at(path, "unknown_upload", "there is no such upload"),
+            Some(Err(_)) => {
+                faults.at(path, "unknown_upload", "the id of an upload is needed here, as POST /v1/uploads answered it")
+            }
             None => faults.wrong_kind(path, "the id of an upload", value),
         }
     });

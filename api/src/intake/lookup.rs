@@ -42,7 +42,8 @@ pub(super) struct OpenFiles {
 pub fn unknown_upload(name: &str) -> Fault {
     let root = crate::json::Path::Root;
     let files = root.key("files");
-    Fault::new(files.key(name).to_string(), "unknown_upload", "there is no such upload, or it is not complete")
+    let message = "there is no such upload, or it is not complete: send the file with POST /v1/uploads first";
+    Fault::new(files.key(name).to_string(), "unknown_upload", message)
 }
 
 impl Intake<'_> {
@@ -98,7 +99,7 @@ impl Intake<'_> {
         files: &BTreeMap<String, UploadId>,
         faults: &mut Faults,
     ) -> Result<(), Rejected> {
-        let mut known = HashMap::new();
+        let mut known: HashMap<UploadId, bool> = HashMap::new();
         for (name, upload) in files {
             let complete = match known.get(upload) {
                 Some(complete) => *complete,
