@@ -10,7 +10,6 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use mecapy_model::ApiKeyId;
 use std::sync::Arc;
 
 /// A key of the caller's tenant, without its secret. An admin key is needed.
@@ -23,8 +22,6 @@ pub(in crate::http) async fn get(
     Path(text): Path<String>,
 ) -> Result<Response, Problem> {
     caller.must_administer()?;
-    let wanted: ApiKeyId = id(&text, API_KEY)?;
-    let keys = api.app.store.api_keys(caller.tenant()).await?;
-    let key = keys.iter().find(|key| key.id == wanted).ok_or_else(|| Problem::not_found(API_KEY))?;
-    json(StatusCode::OK, &ApiKeyShown::new(key))
+    let found = api.app.store.api_key(caller.tenant(), id(&text, API_KEY)?).await?;
+    json(StatusCode::OK, &ApiKeyShown::new(&found.ok_or_else(|| Problem::not_found(API_KEY))?))
 }
