@@ -275,6 +275,22 @@ async fn of_a_form_with_two_files_none_is_kept() {
 }
 
 #[tokio::test]
+async fn uploads_come_in_pages() {
+    let api = Api::new(RequestLimits::default()).await;
+    for name in ["a", "b", "c"] {
+        assert_eq!(api.post("/v1/uploads", &json!({"name": name})).await.status, 201);
+    }
+    let first = api.get("/v1/uploads?limit=2").await.json();
+    assert_eq!((&first["uploads"][0]["name"], &first["uploads"][1]["name"]), (&json!("c"), &json!("b")));
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let last = api.get(&format!("/v1/uploads?limit=2&cursor={cursor}")).await.json();
+    assert_eq!((&last["uploads"][0]["name"], &last["next_cursor"]), (&json!("a"), &Value::Null));
+    for list in ["uploads", "modules"] {
+        assert_eq!(api.get(&format!("/v1/{list}?cursor=x")).await.status, 400, "{list}");
+    }
+}
+
+#[tokio::test]
 async fn fields_that_no_route_reads_are_named() {
     let api = Api::new(RequestLimits::default()).await;
     for route in ["tasks/{}/cancel", "tasks/{}/retry", "uploads/{}/complete"] {
