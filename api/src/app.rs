@@ -1,6 +1,12 @@
 //! What every request can reach, composed once by `commands/`.
 
-use crate::{config::RequestLimits, intake::Intake, programs::Programs, telemetry::Metrics, worker::Worker};
+use crate::{
+    config::RequestLimits,
+    intake::Intake,
+    programs::{Programs, Room},
+    telemetry::Metrics,
+    worker::Worker,
+};
 use mecapy_model::{TaskId, TenantId};
 use mecapy_runtime::Sandboxes;
 use mecapy_store::Store;
@@ -12,6 +18,14 @@ pub use crate::worker::WorkerStatus;
 
 /// Modules that are inspected and compiled at once: each takes a core and some memory.
 const MODULES_AT_ONCE_MAX: usize = 2;
+/// Of those, one tenant's.
+const MODULES_AT_ONCE_PER_TENANT_MAX: usize = 1;
+/// Module bodies that are in memory at once, each as large as a module may be.
+const MODULE_BODIES_MAX: usize = 8;
+/// Of those, one tenant's.
+const MODULE_BODIES_PER_TENANT_MAX: usize = 3;
+/// Input files that previews hold open at once: each is a descriptor of the process.
+const INPUT_FILES_MAX: usize = 512;
 
 /// The state that handlers share.
 pub struct App {
@@ -23,7 +37,11 @@ pub struct App {
     pub public_url: Option<String>,
     /// Ends streams and waits when the server stops.
     pub stopping: CancellationToken,
-    pub module_room: Semaphore,
+    /// Where modules are inspected and compiled on upload.
+    pub module_room: Room,
+    /// Where the bodies of module uploads are.
+    pub module_bodies: Room,
+    file_places: Arc<Semaphore>,
     engine: OnceLock<Arc<Programs>>,
     worker: OnceLock<Arc<Worker>>,
 }
@@ -37,7 +55,9 @@ impl App {
             limits,
             public_url,
             stopping: CancellationToken::new(),
-            module_room: Semaphore::new(MODULES_AT_ONCE_MAX),
+            module_room: Room::new(MODULES_AT_ONCE_MAX, MODULES_AT_ONCE_PER_TENANT_MAX),
+            module_bodies: Room::new(MODULE_BODIES_MAX, MODULE_BODIES_PER_TENANT_MAX),
+            file_places: Arc::new(Semaphore::new(INPUT_FILES_MAX)),
             engine: OnceLock::new(),
             worker: OnceLock::new(),
         })
@@ -75,6 +95,6 @@ impl App {
     }
 
     pub fn intake(&self, tenant: TenantId) -> Intake<'_> {
-        Intake { store: &self.store, programs: self.programs(), tenant }
+        Intake { store: &self.store, programs: self.programs(), tenant, file_places: &self.file_places }
     }
 }

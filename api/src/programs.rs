@@ -16,22 +16,62 @@ use std::{
     collections::{HashMap, VecDeque},
     io,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
 };
-use tokio::task::spawn_blocking;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::{JoinError, spawn_blocking},
+    time::timeout,
+};
 
 /// Sources whose analysis is remembered: engineers send the same source again and again.
 const ANALYSES_MAX: usize = 512;
 /// Sources longer than this are analysed anew each time, so that the memory stays small, bytes.
 const REMEMBERED_SOURCE_BYTES_MAX: usize = 64 << 10;
+/// Sources longer than this are analysed on a thread that may block, bytes.
+const SOURCE_BYTES_INLINE_MAX: usize = 32 << 10;
+/// Modules that are loaded or compiled for a run at once: each takes a thread that may block for long.
+const MODULES_LOADING_MAX: usize = 4;
+/// Of those, one tenant's.
+const MODULES_LOADING_PER_TENANT_MAX: usize = 1;
+/// How long a preview waits for a module that is not in memory; its loading goes on without it.
+const PREVIEW_MODULE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Tenants that a room remembers before it forgets those that are not in it.
+const ROOM_TENANTS_MAX: usize = 1_024;
 
 /// Finds programs, and remembers what it found.
 pub struct Programs {
     interpreter: Arc<Interpreter>,
-    catalogue: Catalogue,
+    catalogue: Arc<Catalogue>,
     modules: Arc<ModuleCache>,
+    loading: Room,
     store: Store,
     analyses: Mutex<Analyses>,
+}
+
+/// Why a preview has nothing to run.
+#[derive(Debug)]
+pub enum NotLoaded {
+    /// There is nothing to run, now or later.
+    Failed(TaskError),
+    /// The module is not in memory, and others are being loaded; trying again helps.
+    Busy,
+}
+
+/// Places for work that is dear, some of them for each tenant, so that no tenant takes them all.
+#[derive(Debug)]
+pub struct Room {
+    all: Arc<Semaphore>,
+    per_tenant_max: usize,
+    tenants: Mutex<HashMap<TenantId, Weak<Semaphore>>>,
+}
+
+/// A place in a [`Room`]; given back on drop.
+#[derive(Debug)]
+pub struct Place {
+    _of_all: OwnedSemaphorePermit,
+    _of_tenant: OwnedSemaphorePermit,
 }
 
 #[derive(Default)]
@@ -46,39 +86,76 @@ impl Programs {
     pub fn new(interpreter: Arc<Interpreter>, engine: &Engine, store: Store, cache_dir: &Path) -> Result<Self> {
         let config = CacheConfig::new(cache_dir.join("modules"), Compiler::new(NanPayloads::Native));
         let modules = ModuleCache::open(engine, config).context("can't use the folder of compiled modules")?;
-        let catalogue = catalogue(&interpreter);
-        Ok(Self { interpreter, catalogue, modules: Arc::new(modules), store, analyses: Mutex::default() })
+        let catalogue = Arc::new(catalogue(&interpreter));
+        let loading = Room::new(MODULES_LOADING_MAX, MODULES_LOADING_PER_TENANT_MAX);
+        Ok(Self { interpreter, catalogue, modules: Arc::new(modules), loading, store, analyses: Mutex::default() })
     }
 
     /// What a source imports and defines, and what is wrong with it. Takes some microseconds where it was seen
-    /// before, a millisecond or two where it was not.
-    pub fn analyse(&self, source: &str, entry: Option<&str>) -> Arc<Analysis> {
-        if source.len() > REMEMBERED_SOURCE_BYTES_MAX {
-            return Arc::new(analysis::analyse(source, entry, &self.catalogue));
+    /// before, a millisecond or two where it was not; a long source is analysed on a thread that may block.
+    ///
+    /// # Errors
+    /// That thread ended badly.
+    pub async fn analyse(&self, source: &str, entry: Option<&str>) -> Result<Arc<Analysis>, JoinError> {
+        let key = (source.len() <= REMEMBERED_SOURCE_BYTES_MAX).then(|| digest_of(source, entry));
+        if let Some(known) = key.and_then(|key| self.known(&key)) {
+            return Ok(known);
         }
-        let key = digest_of(source, entry);
-        if let Some(known) = self.lock().by_source.get(&key) {
-            return Arc::clone(known);
+        let analysis = if source.len() <= SOURCE_BYTES_INLINE_MAX {
+            analysis::analyse(source, entry, &self.catalogue)
+        } else {
+            let (catalogue, source, entry) = (Arc::clone(&self.catalogue), source.to_owned(), entry.map(str::to_owned));
+            spawn_blocking(move || analysis::analyse(&source, entry.as_deref(), &catalogue)).await?
+        };
+        let analysis = Arc::new(analysis);
+        if let Some(key) = key {
+            self.lock().remember(key, Arc::clone(&analysis));
         }
-        let analysis = Arc::new(analysis::analyse(source, entry, &self.catalogue));
-        self.lock().remember(key, Arc::clone(&analysis));
-        analysis
+        Ok(analysis)
     }
 
-    /// Something to run, or why there is nothing.
+    /// Something to run, or why there is nothing. Waits for as long as it takes.
     pub async fn load(&self, tenant: TenantId, code: &Code) -> Result<Program, TaskError> {
         match code {
             Code::Python { source, entry } => {
-                let analysis = self.analyse(source, entry.as_deref());
-                let image = match self.interpreter.loaded_image_for(&analysis.imports) {
-                    Some(image) => image,
-                    None => self.load_image(analysis).await?,
-                };
-                let entry = entry.as_deref().map(Arc::from);
-                Ok(Program::Python { image, source: Arc::from(source.as_str()), entry })
+                let analysed = self.analyse(source, entry.as_deref()).await;
+                let analysis = analysed.map_err(|error| {
+                    tracing::error!(%error, "programs.analyse: the analysis ended badly");
+                    TaskError::new(ErrorKind::Executor, "the platform could not analyse the source")
+                })?;
+                self.python(source, entry.as_deref(), analysis).await
             }
             Code::Wasm { module } => Ok(Program::Wasi { module: self.module(tenant, *module).await? }),
         }
+    }
+
+    /// As [`load`](Self::load), for someone who waits for the answer: with the analysis that is known already, and not
+    /// for long behind the modules of others.
+    pub async fn load_soon(
+        &self,
+        tenant: TenantId,
+        code: &Code,
+        analysis: Option<Arc<Analysis>>,
+    ) -> Result<Program, NotLoaded> {
+        match (code, analysis) {
+            (Code::Python { source, entry }, Some(analysis)) => {
+                self.python(source, entry.as_deref(), analysis).await.map_err(NotLoaded::Failed)
+            }
+            (Code::Python { .. }, None) => self.load(tenant, code).await.map_err(NotLoaded::Failed),
+            (Code::Wasm { module }, _) => {
+                let loading = timeout(PREVIEW_MODULE_TIMEOUT, self.module(tenant, *module));
+                let loaded = loading.await.map_err(|_| NotLoaded::Busy)?;
+                Ok(Program::Wasi { module: loaded.map_err(NotLoaded::Failed)? })
+            }
+        }
+    }
+
+    async fn python(&self, source: &str, entry: Option<&str>, analysis: Arc<Analysis>) -> Result<Program, TaskError> {
+        let image = match self.interpreter.loaded_image_for(&analysis.imports) {
+            Some(image) => image,
+            None => self.load_image(analysis).await?,
+        };
+        Ok(Program::Python { image, source: Arc::from(source), entry: entry.map(Arc::from) })
     }
 
     async fn load_image(&self, analysis: Arc<Analysis>) -> Result<Arc<PythonImage>, TaskError> {
@@ -91,15 +168,30 @@ impl Programs {
         loaded.map_err(|error| fail(error.to_string()))?.map_err(|error| fail(error.to_string()))
     }
 
-    /// The compiled module of a digest that this tenant uploaded. Compiles it where that was not done yet.
-    pub async fn compile(&self, digest: Digest, bytes: Vec<u8>) -> Result<Arc<WasiModule>, ModuleError> {
+    /// The compiled module of a digest and its bytes. Compiles it where that was not done yet, and goes on with that,
+    /// holding `place`, when nobody waits any more.
+    pub async fn compile(
+        &self,
+        digest: Digest,
+        bytes: impl Into<Vec<u8>> + Send + 'static,
+        place: Place,
+    ) -> Result<Arc<WasiModule>, ModuleError> {
         let modules = Arc::clone(&self.modules);
-        spawn_blocking(move || modules.get(digest, || Ok(bytes)))
-            .await
-            .unwrap_or_else(|error| Err(ModuleError::Read(io::Error::other(error))))
+        let compiling = spawn_blocking(move || {
+            let _place = place;
+            modules.get(digest, || Ok(bytes.into()))
+        });
+        compiling.await.unwrap_or_else(|error| Err(ModuleError::Read(io::Error::other(error))))
     }
 
     async fn module(&self, tenant: TenantId, digest: Digest) -> Result<Arc<WasiModule>, TaskError> {
+        if let Some(module) = self.modules.loaded(digest) {
+            return Ok(module);
+        }
+        let place = self.loading.enter(tenant).await.ok_or_else(|| {
+            TaskError::new(ErrorKind::Executor, "the platform is shutting down and loads no more modules")
+        })?;
+        // Whoever was in the room before may have loaded it.
         if let Some(module) = self.modules.loaded(digest) {
             return Ok(module);
         }
@@ -109,7 +201,7 @@ impl Programs {
         })?;
         let bytes =
             bytes.ok_or_else(|| TaskError::new(ErrorKind::InvalidInput, format!("there is no module {digest}")))?;
-        self.compile(digest, bytes).await.map_err(|error| match error {
+        self.compile(digest, bytes, place).await.map_err(|error| match error {
             ModuleError::Refused(refused) => TaskError::new(ErrorKind::Compile, refused.to_string()),
             error => {
                 tracing::error!(error = &error as &dyn std::error::Error, "programs.module: can't be compiled");
@@ -118,8 +210,39 @@ impl Programs {
         })
     }
 
+    fn known(&self, key: &[u8; 32]) -> Option<Arc<Analysis>> {
+        self.lock().by_source.get(key).cloned()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Analyses> {
         self.analyses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Room {
+    pub fn new(places_max: usize, per_tenant_max: usize) -> Self {
+        Self { all: Arc::new(Semaphore::new(places_max)), per_tenant_max, tenants: Mutex::default() }
+    }
+
+    /// Waits for a place. `None`: the room is closed, which nobody does.
+    pub async fn enter(&self, tenant: TenantId) -> Option<Place> {
+        // The tenant's own first: who waits for it keeps no other tenant out.
+        let of_tenant = self.of(tenant).acquire_owned().await.ok()?;
+        let of_all = Arc::clone(&self.all).acquire_owned().await.ok()?;
+        Some(Place { _of_all: of_all, _of_tenant: of_tenant })
+    }
+
+    fn of(&self, tenant: TenantId) -> Arc<Semaphore> {
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = tenants.get(&tenant).and_then(Weak::upgrade) {
+            return known;
+        }
+        if tenants.len() >= ROOM_TENANTS_MAX {
+            tenants.retain(|_, places| places.strong_count() > 0);
+        }
+        let places = Arc::new(Semaphore::new(self.per_tenant_max));
+        tenants.insert(tenant, Arc::downgrade(&places));
+        places
     }
 }
 
@@ -149,4 +272,26 @@ fn digest_of(source: &str, entry: Option<&str>) -> [u8; 32] {
     hasher.update([0xff]);
     hasher.update(entry.unwrap_or_default().as_bytes());
     hasher.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_tenant_takes_all_places() {
+        let (one, other) = (TenantId::from_parts(1, &[1; 10]), TenantId::from_parts(1, &[2; 10]));
+        let room = Room::new(2, 1);
+        let soon = Duration::from_millis(20);
+        let first = room.enter(one).await.unwrap();
+        assert!(timeout(soon, room.enter(one)).await.is_err());
+        let second = timeout(soon, room.enter(other)).await.unwrap();
+        drop(first);
+        let again = timeout(soon, room.enter(one)).await.unwrap();
+        assert!(second.is_some() && again.is_some());
+        let third = TenantId::from_parts(1, &[3; 10]);
+        assert!(timeout(soon, room.enter(third)).await.is_err());
+        drop(second);
+        assert!(timeout(soon, room.enter(third)).await.is_ok());
+    }
 }

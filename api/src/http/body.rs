@@ -85,7 +85,10 @@ impl LimitedBody {
     pub(super) async fn whole(mut self) -> Result<Bytes, BodyFault> {
         let Some(first) = self.next().await? else { return Ok(Bytes::new()) };
         let Some(second) = self.next().await? else { return Ok(first) };
-        let mut whole = Vec::from(first);
+        // What is declared to come is within the limit, or the body was refused.
+        let to_come = self.body.size_hint().lower().min(self.bytes_max);
+        let mut whole = Vec::with_capacity(first.len() + second.len() + usize::try_from(to_come).unwrap_or(0));
+        whole.extend_from_slice(&first);
         whole.extend_from_slice(&second);
         while let Some(more) = self.next().await? {
             whole.extend_from_slice(&more);

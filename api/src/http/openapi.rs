@@ -1,6 +1,11 @@
 //! What the OpenAPI document says beside its routes.
 
 use super::problem::ProblemBody;
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderValue, header},
+};
+use std::future::{Ready, ready};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -9,6 +14,9 @@ use utoipa::{
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
+
+/// Where the document is.
+pub(super) const PATH: &str = "/openapi.json";
 
 /// The document's head; routes add themselves.
 pub(super) fn document() -> utoipa::openapi::OpenApi {
@@ -30,6 +38,19 @@ pub(super) fn finish(document: &mut utoipa::openapi::OpenApi) {
             add("429", "Too much at once: see Retry-After");
             add("503", "Not ready: see Retry-After");
         }
+    }
+}
+
+/// A handler that answers with the document. All answers share its bytes, so that readers who take their time, which
+/// needs no credentials, cost no memory.
+pub(super) fn serve(
+    document: &utoipa::openapi::OpenApi,
+) -> impl Fn() -> Ready<axum::response::Response> + Clone + use<> {
+    let bytes = Bytes::from(serde_json::to_vec(document).unwrap_or_default());
+    move || {
+        let mut response = axum::response::Response::new(Body::from(bytes.clone()));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        ready(response)
     }
 }
 

@@ -81,7 +81,7 @@ impl Problem {
     }
 
     pub fn method_not_allowed() -> Self {
-        let detail = "this path does not answer that method";
+        let detail = "this path does not answer that method: see /docs for those that it does";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed", detail)
     }
 
@@ -115,7 +115,11 @@ impl Problem {
         let detail = match errors.as_slice() {
             [only] if only.pointer.is_empty() => only.message.clone(),
             [only] => format!("{}: {}", only.pointer, only.message),
-            all => format!("there are {} faults in the request", all.len()),
+            [first, ..] => {
+                let (count, Fault { pointer, message, .. }) = (errors.len(), first);
+                format!("there are {count} faults in the request; the first, at {pointer:?}: {message}")
+            }
+            [] => "the request has a fault".to_owned(),
         };
         let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request is invalid", detail);
         Self { errors, ..problem }
@@ -139,6 +143,11 @@ impl Problem {
     pub fn not_ready(detail: impl Into<Cow<'static, str>>, retry_after: Duration) -> Self {
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "The platform is not ready", detail);
         Self { retry_after: Some(retry_after), ..problem }
+    }
+
+    /// 503: whoever comes back in a moment meets the next server.
+    fn shutting_down() -> Self {
+        Self::not_ready("the server is shutting down: try again in a moment", RETRY_AFTER_STORE)
     }
 
     /// 500: ours. `error` goes to the log under a reference that the caller is given.
@@ -199,6 +208,7 @@ impl From<intake::Rejected> for Problem {
         match rejected {
             intake::Rejected::Invalid(faults) => Problem::invalid(faults),
             intake::Rejected::NotReady { detail, retry_after } => Problem::not_ready(detail, retry_after),
+            intake::Rejected::Busy { detail, retry_after } => Problem::too_many(detail, retry_after),
             intake::Rejected::Store(error) => error.into(),
         }
     }
@@ -214,7 +224,7 @@ impl From<Refused> for Problem {
                 "you have as many previews under way as one tenant may: wait for one to end",
                 retry_after,
             ),
-            Refused::ShuttingDown => Problem::not_ready("the server is shutting down", RETRY_AFTER_STORE),
+            Refused::ShuttingDown => Problem::shutting_down(),
         }
     }
 }
@@ -233,7 +243,9 @@ impl From<ModuleError> for Problem {
     fn from(error: ModuleError) -> Self {
         match error {
             ModuleError::Refused(refused) => refused.into(),
-            ModuleError::Busy => Problem::too_many("other modules are being compiled", RETRY_AFTER_QUEUE),
+            ModuleError::Busy => {
+                Problem::too_many("other modules are being compiled: try again in a moment", RETRY_AFTER_QUEUE)
+            }
             error => Problem::internal(&error),
         }
     }
@@ -241,6 +253,9 @@ impl From<ModuleError> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::Closed) {
+            return Problem::shutting_down();
+        }
         if error.is_retryable() {
             tracing::warn!(error = ?error, "store not available");
             return Problem::not_ready("the database is not available just now", RETRY_AFTER_STORE);
@@ -260,7 +275,7 @@ impl From<SubmitError> for Problem {
                 format!("{queued_max} tasks are queued, as many as one tenant may have: wait until some have run"),
                 RETRY_AFTER_QUEUE,
             ),
-            SubmitError::TenantDisabled => Problem::forbidden("this tenant is disabled"),
+            SubmitError::TenantDisabled => Problem::forbidden("this tenant is disabled: ask the platform's operators"),
             SubmitError::UnknownUpload { file } => intake::unknown_upload(&file).into(),
             SubmitError::Store(error) => error.into(),
         }
@@ -276,7 +291,9 @@ impl From<Fault> for Problem {
 impl From<ListError> for Problem {
     fn from(error: ListError) -> Self {
         match error {
-            ListError::BadCursor => Problem::malformed("the cursor is not one that this list gave"),
+            ListError::BadCursor => {
+                Problem::malformed("the cursor is not one that this list gave for the same filters: start without one")
+            }
             ListError::BadLimit { max } => {
                 Problem::fault("/limit", "out_of_range", format!("a whole number from 1 to {max} is needed here"))
             }
@@ -300,8 +317,11 @@ impl From<UploadError> for Problem {
 impl From<ApiKeyError> for Problem {
     fn from(error: ApiKeyError) -> Self {
         match error {
+            ApiKeyError::TooMany { max } => Problem::conflict(format!(
+                "the tenant has {max} API keys, revoked and expired ones included, and may have no more"
+            )),
+            ApiKeyError::UnknownTenant => Problem::not_found("tenant"),
             ApiKeyError::Store(error) => error.into(),
-            other => Problem::fault("/name", "invalid", other.to_string()),
         }
     }
 }
@@ -309,7 +329,7 @@ impl From<ApiKeyError> for Problem {
 /// A signed URL that doesn't hold says no more than that.
 impl From<SignatureError> for Problem {
     fn from(_: SignatureError) -> Self {
-        Problem::forbidden("this signed URL is not valid, or no longer")
+        Problem::forbidden("this signed URL is not valid, or has expired: ask for a new one")
     }
 }
 
@@ -339,6 +359,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn several_faults_are_counted_and_the_first_is_told() {
+        let faults = ["/a", "/b"].map(|pointer| Fault::new(pointer, "required", "is needed"));
+        let (_, body) = shown(Problem::invalid(faults.to_vec())).await;
+        assert_eq!(body["detail"], "there are 2 faults in the request; the first, at \"/a\": is needed");
+        assert_eq!(body["errors"].as_array().unwrap().len(), 2);
+    }
+
+    #[tokio::test]
     async fn what_must_be_retried_says_when_in_whole_seconds() {
         for (wait, shown_as) in [(Duration::from_millis(20), "1"), (Duration::from_millis(1500), "2")] {
             let (response, _) = shown(Refused::LaneFull { retry_after: wait }.into()).await;
@@ -347,6 +375,20 @@ mod tests {
                 (429, &HeaderValue::from_static(shown_as))
             );
         }
+    }
+
+    #[tokio::test]
+    async fn a_closed_store_is_no_fault_of_the_platform() {
+        let (response, body) = shown(StoreError::Closed.into()).await;
+        assert_eq!((response.status().as_u16(), body["type"].as_str()), (503, Some("urn:mecapy:problem:not-ready")));
+        assert!(response.headers().contains_key("retry-after"));
+    }
+
+    #[tokio::test]
+    async fn too_many_keys_are_a_conflict() {
+        let (response, body) = shown(ApiKeyError::TooMany { max: 1000 }.into()).await;
+        assert_eq!(response.status(), 409);
+        assert!(body["detail"].as_str().unwrap().contains("1000"), "{body}");
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use std::{ops::RangeInclusive, str::FromStr};
 
 /// More fields than this are not looked at.
 const FIELDS_MAX: usize = 32;
+const BAD_CURSOR: &str = "the cursor is not one that this list gave: start without one";
 
 #[derive(Debug)]
 pub(super) struct Query {
@@ -23,7 +24,10 @@ impl Query {
         for (at, (name, _)) in fields.iter().enumerate() {
             if !known.contains(&name.as_str()) {
                 let shown: String = name.chars().take(64).collect();
-                let message = format!("there is no query field {shown:?} here: use {}", known.join(", "));
+                let message = match known {
+                    [] => format!("there is no query field {shown:?} here: this route takes none"),
+                    known => format!("there is no query field {shown:?} here: use {}", known.join(", ")),
+                };
                 return Err(Problem::fault(format!("/{shown}"), "unknown_field", message));
             }
             if fields.iter().skip(at + 1).any(|(other, _)| other == name) {
@@ -48,6 +52,13 @@ impl Query {
                 Err(Problem::fault(format!("/{name}"), "out_of_range", message))
             }
         }
+    }
+
+    /// The place that `cursor` names; an empty one is as good as none.
+    pub(super) fn cursor<T>(&mut self, read: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, Problem> {
+        let text = self.text("cursor").filter(|text| !text.is_empty());
+        let read = text.map(|text| read(&text).ok_or_else(|| Problem::malformed(BAD_CURSOR)));
+        read.transpose()
     }
 
     /// A word that `T` knows; an empty one is as good as none.

@@ -2,10 +2,10 @@
 
 use super::{Problem, auth, observe, openapi, rate::Rates, routes, streams::Streams};
 use crate::app::App;
-use axum::{Router, extract::DefaultBodyLimit, middleware};
+use axum::{Router, extract::DefaultBodyLimit, middleware, routing::get};
 use std::sync::Arc;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 /// What handlers share.
 pub(super) struct Api {
@@ -24,7 +24,8 @@ pub fn router(app: Arc<App>) -> Router {
     let (router, mut document) = all.split_for_parts();
     openapi::finish(&mut document);
     router
-        .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
+        .route(openapi::PATH, get(openapi::serve(&document)))
+        .merge(SwaggerUi::new("/docs").config(Config::from(openapi::PATH)))
         .fallback(|| async { Problem::not_found("route") })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         // Every route counts its own bytes.
@@ -59,9 +60,9 @@ fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(routes::uploads::get::get, routes::uploads::delete::delete))
         .routes(routes!(routes::uploads::complete::complete))
         .routes(routes!(routes::modules::create::create, routes::modules::list::list))
-        .routes(routes!(routes::modules::get::get))
+        .routes(routes!(routes::modules::get::get, routes::modules::delete::delete))
         .routes(routes!(routes::api_keys::create::create, routes::api_keys::list::list))
-        .routes(routes!(routes::api_keys::revoke::revoke))
+        .routes(routes!(routes::api_keys::get::get, routes::api_keys::revoke::revoke))
         .routes(routes!(routes::me::me))
         .routes(routes!(routes::lanes::lanes))
         .routes(routes!(routes::workers::workers))

@@ -99,6 +99,14 @@ async fn every_failure_has_the_one_envelope() {
         ("GET", "/v1/batches", 422),
         ("POST", "/v1/webhooks", 422),
         ("GET", "/v1/usage?from=x", 422),
+        ("GET", &format!("/v1/api-keys/{NOBODYS_ID}"), 404),
+        ("DELETE", &format!("/v1/modules/{}", "0".repeat(64)), 404),
+        ("GET", &format!("/v1/tasks/{NOBODYS_ID}?wait=5"), 422),
+        ("GET", &format!("/v1/tasks/{NOBODYS_ID}/events?after=5"), 422),
+        ("GET", &format!("/v1/tasks/{NOBODYS_ID}/artifacts?x"), 422),
+        ("POST", &format!("/v1/tasks/{NOBODYS_ID}/cancel?now=1"), 422),
+        ("POST", "/v1/tasks?dry_run=1", 422),
+        ("POST", "/v1/preview?timeout=1", 422),
         ("GET", "/ready", 503),
     ];
     for (method, path, status) in rows {
@@ -156,7 +164,9 @@ async fn a_key_that_is_revoked_is_gone_at_once() {
     assert_eq!(made.status, 201, "{}", made.text);
     let (key, id) = (made.json()["key"].as_str().unwrap().to_owned(), made.json()["id"].as_str().unwrap().to_owned());
     assert_eq!(api.call("GET", "/v1/me", &key, None).await.status, 200);
-    assert!(!api.get("/v1/api-keys").await.text.contains(&key));
+    let shown = api.get(&format!("/v1/api-keys/{id}")).await;
+    assert_eq!((shown.status, &shown.json()["name"]), (200, &json!("ci")), "{}", shown.text);
+    assert!(!api.get("/v1/api-keys").await.text.contains(&key) && !shown.text.contains(&key));
     assert_eq!(api.call("DELETE", &format!("/v1/api-keys/{id}"), &api.key, None).await.status, 204);
     assert_eq!(api.call("GET", "/v1/me", &key, None).await.status, 401);
 }
@@ -244,6 +254,62 @@ async fn a_form_is_an_upload_at_once() {
         if status == 201 {
             assert_eq!((&answer.json()["size_bytes"], &answer.json()["name"]), (&json!(3), &json!("a.txt")));
         }
+    }
+}
+
+#[tokio::test]
+async fn of_a_form_with_two_files_none_is_kept() {
+    let api = Api::new(RequestLimits::default()).await;
+    let part = |name: &str| {
+        format!("--x\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\nabc\r\n")
+    };
+    let request = Request::builder().method("POST").uri("/v1/uploads");
+    let request = request.header("content-type", "multipart/form-data; boundary=x");
+    let request = request.header("authorization", format!("Bearer {}", api.key));
+    let body = format!("{}{}--x--\r\n", part("a.txt"), part("b.txt"));
+    let answer = api.send(request.body(Body::from(body)).unwrap()).await;
+    assert_eq!(answer.status, 422, "{}", answer.text);
+    let list = api.get("/v1/uploads").await.json();
+    let kept = list["uploads"].as_array().unwrap().iter().filter(|upload| !upload["sha256"].is_null()).count();
+    assert_eq!(kept, 0, "{list}");
+}
+
+#[tokio::test]
+async fn uploads_come_in_pages() {
+    let api = Api::new(RequestLimits::default()).await;
+    for name in ["a", "b", "c"] {
+        assert_eq!(api.post("/v1/uploads", &json!({"name": name})).await.status, 201);
+    }
+    let first = api.get("/v1/uploads?limit=2").await.json();
+    assert_eq!((&first["uploads"][0]["name"], &first["uploads"][1]["name"]), (&json!("c"), &json!("b")));
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let last = api.get(&format!("/v1/uploads?limit=2&cursor={cursor}")).await.json();
+    assert_eq!((&last["uploads"][0]["name"], &last["next_cursor"]), (&json!("a"), &Value::Null));
+    for list in ["uploads", "modules"] {
+        assert_eq!(api.get(&format!("/v1/{list}?cursor=x")).await.status, 400, "{list}");
+    }
+}
+
+#[tokio::test]
+async fn fields_that_no_route_reads_are_named() {
+    let api = Api::new(RequestLimits::default()).await;
+    for route in ["tasks/{}/cancel", "tasks/{}/retry", "uploads/{}/complete"] {
+        let path = format!("/v1/{}", route.replace("{}", NOBODYS_ID));
+        let answer = api.post(&path, &json!({"seed": 5})).await;
+        assert_eq!(answer.fault(), (422, "/seed".into(), "unknown_field".into()), "{path}");
+        assert_eq!(api.post(&path, &json!({})).await.status, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn more_files_than_a_task_may_have_are_one_fault() {
+    let api = Api::new(RequestLimits::default()).await;
+    let files: serde_json::Map<_, _> = (0..20_000).map(|n| (format!("f{n}"), json!(NOBODYS_ID))).collect();
+    let body = json!({"code": {"language": "wasm", "module": "0".repeat(64)}, "files": files});
+    for path in ["/v1/preview", "/v1/tasks"] {
+        let answer = api.post(path, &body).await;
+        assert_eq!(answer.fault(), (422, "/files".into(), "too_many".into()), "{path}");
+        assert_eq!(answer.json()["errors"].as_array().unwrap().len(), 1, "{path}");
     }
 }
 

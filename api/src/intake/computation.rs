@@ -50,13 +50,36 @@ fn files(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> BTreeMap<String, U
             Some(Ok(upload)) => {
                 files.insert(name.to_owned(), upload);
             }
-            Some(Err(_)) => faults.at(path, "unknown_upload", "there is no such upload"),
+            Some(Err(_)) => {
+                faults.at(path, "unknown_upload", "the id of an upload is needed here, as POST /v1/uploads answered it")
+            }
             None => faults.wrong_kind(path, "the id of an upload", value),
         }
     });
     if files.len() > FILES_MAX {
         let path = fields.path();
         faults.at(path.key("files"), "too_many", format!("a task may have {FILES_MAX} files at most"));
+        files.clear();
     }
     files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::{Path, Value};
+
+    #[test]
+    fn too_many_files_are_a_fault_and_none_of_them_is_looked_at() {
+        for (count, kept, codes) in [(FILES_MAX, FILES_MAX, vec![]), (FILES_MAX + 1, 0, vec!["too_many"])] {
+            let members: Vec<_> =
+                (0..count).map(|n| format!(r#""f{n}":"01890a5d-ac96-774b-bcce-b302099a8057""#)).collect();
+            let text = format!(r#"{{"files":{{{}}}}}"#, members.join(","));
+            let mut faults = Faults::default();
+            let mut fields = Fields::open(Value::of(&text), Path::Root, &mut faults).unwrap();
+            assert_eq!(files(&mut fields, &mut faults).len(), kept);
+            let found: Vec<_> = faults.into_vec().into_iter().map(|fault| fault.code).collect();
+            assert_eq!(found, codes);
+        }
+    }
 }

@@ -1,7 +1,10 @@
 //! The `limits` object and the lane it runs in.
 
 use crate::json::{Faults, Fields, Kind, Value};
-use mecapy_model::{Lane, Limits, LimitsRequest};
+use mecapy_model::{Lane, Limits, LimitsRequest, Warning};
+
+/// What a warning about cores is called.
+pub(super) const CPUS_WARNING: &str = "cpus";
 
 /// Reads the field `limits`.
 pub(super) fn read(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> LimitsRequest {
@@ -29,6 +32,19 @@ pub(super) fn resolve(request: &LimitsRequest, lane: Lane, faults: &mut Faults) 
         faults.at(limits.key(error.field), "out_of_range", error.to_string());
     }
     request.resolve(lane).ok()
+}
+
+/// What is worth saying of limits that can be met but not used.
+pub(super) fn warnings(request: &LimitsRequest) -> Vec<Warning> {
+    if request.cpus.is_none_or(|cpus| cpus <= 1) {
+        return Vec::new();
+    }
+    vec![Warning {
+        code: CPUS_WARNING.to_owned(),
+        message: "a sandbox computes on one core: more of them are allowed and not used".to_owned(),
+        line: None,
+        pointer: Some("/limits/cpus".to_owned()),
+    }]
 }
 
 /// A whole number; one that is too small or too large to hold stands for the end of its range.
@@ -76,9 +92,19 @@ mod tests {
 
     #[test]
     fn all_limits_out_of_range_are_named_together() {
-        let text = r#"{"limits":{"timeout_ms":-1,"memory_bytes":99999999999999999999,"fuel":0,"cpus":2}}"#;
+        let text = r#"{"limits":{"timeout_ms":-1,"memory_bytes":99999999999999999999,"fuel":0,"cpus":65}}"#;
         let pointers: Vec<_> = faults_of(text).into_iter().map(|(pointer, _)| pointer).collect();
         assert_eq!(pointers, ["/limits/timeout_ms", "/limits/memory_bytes", "/limits/fuel", "/limits/cpus"]);
+    }
+
+    #[test]
+    fn cores_that_nothing_uses_are_warned_of() {
+        for (cpus, warned) in [(None, false), (Some(1), false), (Some(2), true), (Some(64), true)] {
+            let request = LimitsRequest { cpus, ..LimitsRequest::default() };
+            let found = warnings(&request);
+            assert_eq!(found.iter().any(|warning| warning.code == CPUS_WARNING), warned, "{cpus:?}");
+            assert!(resolve(&request, Lane::Default, &mut Faults::default()).is_some(), "{cpus:?}");
+        }
     }
 
     #[test]

@@ -2,14 +2,23 @@
 
 use super::Rejected;
 use crate::{analysis::Analysis, json::Faults, programs::Programs};
-use mecapy_model::{ArtifactName, Code, Digest, Fault, TenantId, UploadId, Warning};
+use mecapy_model::{ArtifactName, Code, Fault, TenantId, UploadId};
 use mecapy_runtime::{FileContent, InputFile};
 use mecapy_store::{Store, UploadState};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 use time::OffsetDateTime;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Sources from this length on are analysed on a thread that may block, bytes.
-const SOURCE_BYTES_INLINE_MAX: usize = 32 << 10;
+/// What a caller is told while the interpreter is being built.
+const RETRY_AFTER_BUILD: Duration = Duration::from_secs(10);
+/// What a caller is told whose source could not be analysed.
+const RETRY_AFTER_ANALYSIS: Duration = Duration::from_secs(1);
+/// What a caller is told when too many input files are open: a preview that holds some is over by then.
+const RETRY_AFTER_FILES: Duration = Duration::from_secs(5);
 
 /// Accepts or rejects the requests of one tenant.
 #[derive(Clone, Copy)]
@@ -18,13 +27,23 @@ pub struct Intake<'a> {
     /// `None` while the interpreter is being built.
     pub programs: Option<&'a Arc<Programs>>,
     pub tenant: TenantId,
+    /// One permit for each input file that previews hold open, all tenants together.
+    pub file_places: &'a Arc<Semaphore>,
+}
+
+/// Input files, open, with their places among all that may be.
+#[derive(Debug, Default)]
+pub(super) struct OpenFiles {
+    pub(super) files: Vec<InputFile>,
+    pub(super) places: Option<OwnedSemaphorePermit>,
 }
 
 /// The fault of naming an upload that is not there, for input file `name`.
 pub fn unknown_upload(name: &str) -> Fault {
     let root = crate::json::Path::Root;
     let files = root.key("files");
-    Fault::new(files.key(name).to_string(), "unknown_upload", "there is no such upload, or it is not complete")
+    let message = "there is no such upload, or it is not complete: send the file with POST /v1/uploads first";
+    Fault::new(files.key(name).to_string(), "unknown_upload", message)
 }
 
 impl Intake<'_> {
@@ -39,20 +58,21 @@ impl Intake<'_> {
         u64::from_le_bytes(bytes) & super::SEED_MAX
     }
 
-    /// Adds the faults of `code`; answers what is worth a warning.
-    pub(super) async fn check_code(&self, code: &Code, faults: &mut Faults) -> Result<Vec<Warning>, Rejected> {
+    /// Adds the faults of `code`; answers what the analysis found, where there was one. A module is looked up only while
+    /// the request has no fault.
+    pub(super) async fn check_code(&self, code: &Code, faults: &mut Faults) -> Result<Option<Arc<Analysis>>, Rejected> {
         match code {
             Code::Python { source, entry } => {
                 let analysis = self.analyse(source, entry.as_deref()).await?;
                 analysis.faults.iter().cloned().for_each(|fault| faults.add(fault));
-                Ok(analysis.warnings.clone())
+                Ok(Some(analysis))
             }
             Code::Wasm { module } => {
-                if !self.has_module(*module).await? {
+                if faults.is_empty() && !self.store.has_module(self.tenant, *module).await? {
                     let message = "there is no such module: upload it with POST /v1/modules first";
                     faults.add(Fault::new("/code/module", "unknown_module", message));
                 }
-                Ok(Vec::new())
+                Ok(None)
             }
         }
     }
@@ -61,25 +81,16 @@ impl Intake<'_> {
         let Some(programs) = self.programs else {
             return Err(Rejected::NotReady {
                 detail: "the Python interpreter is being built: try again in a moment",
-                retry_after: std::time::Duration::from_secs(10),
+                retry_after: RETRY_AFTER_BUILD,
             });
         };
-        if source.len() <= SOURCE_BYTES_INLINE_MAX {
-            return Ok(programs.analyse(source, entry));
-        }
-        let (programs, source, entry) = (Arc::clone(programs), source.to_owned(), entry.map(str::to_owned));
-        let analysed = tokio::task::spawn_blocking(move || programs.analyse(&source, entry.as_deref())).await;
-        analysed.map_err(|error| {
+        programs.analyse(source, entry).await.map_err(|error| {
             tracing::error!(error = %error, "intake.analyse: the analysis ended badly");
             Rejected::NotReady {
                 detail: "the source could not be analysed just now",
-                retry_after: std::time::Duration::from_secs(1),
+                retry_after: RETRY_AFTER_ANALYSIS,
             }
         })
-    }
-
-    async fn has_module(&self, module: Digest) -> Result<bool, Rejected> {
-        Ok(self.store.module(self.tenant, module).await?.is_some())
     }
 
     /// Adds a fault for each upload that is not there.
@@ -88,32 +99,65 @@ impl Intake<'_> {
         files: &BTreeMap<String, UploadId>,
         faults: &mut Faults,
     ) -> Result<(), Rejected> {
+        let mut known: HashMap<UploadId, bool> = HashMap::new();
         for (name, upload) in files {
-            let found = self.store.upload(self.tenant, *upload).await?;
-            if found.is_none_or(|upload| upload.state != UploadState::Complete) {
+            let complete = match known.get(upload) {
+                Some(complete) => *complete,
+                None => {
+                    let found = self.store.upload(self.tenant, *upload).await?;
+                    let complete = found.is_some_and(|upload| upload.state == UploadState::Complete);
+                    known.insert(*upload, complete);
+                    complete
+                }
+            };
+            if !complete {
                 faults.add(unknown_upload(name));
             }
         }
         Ok(())
     }
 
-    /// Opens the uploads, with a fault for each that is not there.
+    /// All faults of `files`, where the store found that not all of them are there.
+    ///
+    /// # Errors
+    /// Those faults.
+    pub async fn must_have(&self, files: &BTreeMap<String, UploadId>) -> Result<(), Rejected> {
+        let mut faults = Faults::default();
+        self.check_files(files, &mut faults).await?;
+        if faults.is_empty() { Ok(()) } else { Err(Rejected::Invalid(faults.into_vec())) }
+    }
+
+    /// Opens the uploads, each once, with a fault for each that is not there.
     pub(super) async fn open_files(
         &self,
         files: BTreeMap<String, UploadId>,
         faults: &mut Faults,
-    ) -> Result<Vec<InputFile>, Rejected> {
-        let mut opened = Vec::with_capacity(files.len());
+    ) -> Result<OpenFiles, Rejected> {
+        let distinct: HashSet<UploadId> = files.values().copied().collect();
+        if distinct.is_empty() {
+            return Ok(OpenFiles::default());
+        }
+        let places = u32::try_from(distinct.len()).unwrap_or(u32::MAX);
+        let places = Arc::clone(self.file_places).try_acquire_many_owned(places).map_err(|_| Rejected::Busy {
+            detail: "as many input files are open as may be: try again in a moment",
+            retry_after: RETRY_AFTER_FILES,
+        })?;
+        let mut open = HashMap::with_capacity(distinct.len());
+        for upload in distinct {
+            if let Some((file, bytes)) = self.store.open_upload(self.tenant, upload).await? {
+                open.insert(upload, (Arc::new(file), bytes));
+            }
+        }
+        let mut all = Vec::with_capacity(files.len());
         for (name, upload) in files {
-            let found = self.store.open_upload(self.tenant, upload).await?;
-            match (ArtifactName::parse(&name), found) {
+            match (ArtifactName::parse(&name), open.get(&upload)) {
                 (Ok(name), Some((file, bytes))) => {
-                    opened.push(InputFile { name, content: FileContent::File { file: Arc::new(file), bytes } });
+                    all.push(InputFile { name, content: FileContent::File { file: Arc::clone(file), bytes: *bytes } });
                 }
                 (_, None) => faults.add(unknown_upload(&name)),
                 (Err(_), Some(_)) => (),
             }
         }
-        Ok(opened)
+        Ok(OpenFiles { files: all, places: Some(places) })
     }
 }

@@ -52,6 +52,11 @@ pub enum Rejected {
         detail: &'static str,
         retry_after: Duration,
     },
+    /// The platform has no room for it just now.
+    Busy {
+        detail: &'static str,
+        retry_after: Duration,
+    },
     Store(StoreError),
 }
 

@@ -4,12 +4,16 @@ use super::{
     Rejected,
     computation::{self, Computation},
     limits,
-    lookup::Intake,
+    lookup::{Intake, OpenFiles},
 };
-use crate::json::{Faults, Fields, Path, Value};
+use crate::{
+    analysis::Analysis,
+    json::{Faults, Fields, Path, Value},
+};
 use mecapy_model::{Code, Lane, Limits, NonFinite, Warning};
 use mecapy_runtime::InputFile;
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// A preview that may run.
 #[derive(Debug)]
@@ -17,10 +21,14 @@ pub struct Preview {
     pub code: Code,
     pub inputs: Arc<str>,
     pub files: Vec<InputFile>,
+    /// Must be held for as long as the files are.
+    pub file_places: Option<OwnedSemaphorePermit>,
     pub limits: Limits,
     pub seed: u64,
     pub non_finite: NonFinite,
-    /// What the analysis has to say of the source.
+    /// What is known of the source, where the code is one.
+    pub analysis: Option<Arc<Analysis>>,
+    /// What the request and its source are worth warning of.
     pub warnings: Vec<Warning>,
 }
 
@@ -31,21 +39,32 @@ impl Intake<'_> {
     /// All faults of the request together.
     pub async fn preview(&self, text: &str) -> Result<Preview, Rejected> {
         let mut faults = Faults::default();
-        let (asked, limits) = read(text, &mut faults);
+        let (asked, limits, mut warnings) = read(text, &mut faults);
         let Computation { code, inputs, files, seed, non_finite } = asked;
-        let warnings = match &code {
+        let readable = faults.is_empty();
+        let analysis = match &code {
             Some(code) => self.check_code(code, &mut faults).await?,
-            None => Vec::new(),
+            None => None,
         };
-        let files = self.open_files(files, &mut faults).await?;
+        warnings.extend(analysis.iter().flat_map(|analysis| analysis.warnings.iter().cloned()));
+        let files = match (readable, faults.is_empty()) {
+            (true, true) => self.open_files(files, &mut faults).await?,
+            (true, false) => {
+                self.check_files(&files, &mut faults).await?;
+                OpenFiles::default()
+            }
+            (false, _) => OpenFiles::default(),
+        };
         match (code, limits) {
             (Some(code), Some(limits)) if faults.is_empty() => Ok(Preview {
                 code,
                 inputs: Arc::from(inputs),
-                files,
+                files: files.files,
+                file_places: files.places,
                 limits,
                 seed: seed.unwrap_or_else(|| self.new_seed()),
                 non_finite,
+                analysis,
                 warnings,
             }),
             _ => Err(Rejected::Invalid(faults.into_vec())),
@@ -53,7 +72,7 @@ impl Intake<'_> {
     }
 }
 
-fn read<'a>(text: &'a str, faults: &mut Faults) -> (Computation<'a>, Option<Limits>) {
+fn read<'a>(text: &'a str, faults: &mut Faults) -> (Computation<'a>, Option<Limits>, Vec<Warning>) {
     let nothing = || Computation {
         code: None,
         inputs: "{}",
@@ -61,11 +80,13 @@ fn read<'a>(text: &'a str, faults: &mut Faults) -> (Computation<'a>, Option<Limi
         seed: None,
         non_finite: NonFinite::default(),
     };
-    let Some(mut fields) = Fields::open(Value::of(text), Path::Root, faults) else { return (nothing(), None) };
+    let Some(mut fields) = Fields::open(Value::of(text), Path::Root, faults) else {
+        return (nothing(), None, Vec::new());
+    };
     let computation = computation::read(&mut fields, faults);
     let limits = limits::read(&mut fields, faults);
     fields.finish(faults);
-    (computation, limits::resolve(&limits, Lane::HighPriority, faults))
+    (computation, limits::resolve(&limits, Lane::HighPriority, faults), limits::warnings(&limits))
 }
 
 #[cfg(test)]
@@ -98,7 +119,7 @@ mod tests {
     fn inputs_keep_their_text() {
         let mut faults = Faults::default();
         let text = r#"{"code":{"language":"python","source":""},"inputs": {"x" : 1e400, "big":123456789012345678901234567890} }"#;
-        let (computation, limits) = read(text, &mut faults);
+        let (computation, limits, _) = read(text, &mut faults);
         assert_eq!(computation.inputs, r#"{"x" : 1e400, "big":123456789012345678901234567890}"#);
         assert_eq!(limits.map(|limits| limits.timeout_ms), Some(5_000));
         assert!(faults.is_empty());

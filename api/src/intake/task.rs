@@ -7,7 +7,7 @@ use super::{
     lookup::Intake,
 };
 use crate::json::{Faults, Fields, Path, Value};
-use mecapy_model::{Lane, Limits, Retry, Task};
+use mecapy_model::{Lane, Limits, Retry, Task, Warning};
 use mecapy_store::NewTask;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -29,6 +29,8 @@ struct Asked<'a> {
     lane: Lane,
     priority: u8,
     limits: Option<Limits>,
+    /// What the request itself is worth warning of.
+    warnings: Vec<Warning>,
     retry: Retry,
     labels: BTreeMap<String, String>,
     run_at: Option<OffsetDateTime>,
@@ -37,6 +39,9 @@ struct Asked<'a> {
 impl Intake<'_> {
     /// Accepts the task that `text`, checked JSON, asks for.
     ///
+    /// Uploads are left to [`Store::submit`](mecapy_store::Store::submit) where nothing else is wrong: it looks for an
+    /// earlier request with the same idempotency key first, whose uploads may be gone.
+    ///
     /// # Errors
     /// All faults of the request together.
     pub async fn task(&self, text: &str) -> Result<NewTask, Rejected> {
@@ -44,11 +49,16 @@ impl Intake<'_> {
         let Some(asked) = read(text, self.now(), &mut faults) else {
             return Err(Rejected::Invalid(faults.into_vec()));
         };
-        let warnings = match &asked.computation.code {
+        let readable = faults.is_empty();
+        let analysis = match &asked.computation.code {
             Some(code) => self.check_code(code, &mut faults).await?,
-            None => Vec::new(),
+            None => None,
         };
-        self.check_files(&asked.computation.files, &mut faults).await?;
+        if readable && !faults.is_empty() {
+            self.check_files(&asked.computation.files, &mut faults).await?;
+        }
+        let mut warnings = asked.warnings;
+        warnings.extend(analysis.iter().flat_map(|analysis| analysis.warnings.iter().cloned()));
         let inputs = RawValue::from_string(asked.computation.inputs.to_owned());
         match (asked.computation.code, asked.limits, inputs) {
             (Some(code), Some(limits), Ok(inputs)) if faults.is_empty() => Ok(NewTask {
@@ -75,11 +85,13 @@ impl Intake<'_> {
     /// The same request as `task`'s once more; what happened to the first is left behind.
     ///
     /// # Errors
-    /// What the task refers to and is gone since.
+    /// The module that the task refers to and that is gone since; uploads are left to the store as for a new task.
     pub async fn again(&self, task: Task) -> Result<NewTask, Rejected> {
         let mut faults = Faults::default();
-        let warnings = self.check_code(&task.code, &mut faults).await?;
-        self.check_files(&task.files, &mut faults).await?;
+        let analysis = self.check_code(&task.code, &mut faults).await?;
+        let asked = task.warnings.into_iter().filter(|warning| warning.code == limits::CPUS_WARNING);
+        let mut warnings: Vec<_> = asked.collect();
+        warnings.extend(analysis.iter().flat_map(|analysis| analysis.warnings.iter().cloned()));
         if !faults.is_empty() {
             return Err(Rejected::Invalid(faults.into_vec()));
         }
@@ -123,6 +135,7 @@ fn read<'a>(text: &'a str, now: OffsetDateTime, faults: &mut Faults) -> Option<A
         lane,
         priority: priority.and_then(|priority| u8::try_from(priority).ok()).unwrap_or(PRIORITY_DEFAULT),
         limits: limits::resolve(&limits, lane, faults),
+        warnings: limits::warnings(&limits),
         retry: retry(&mut fields, faults),
         labels: labels::labels(&mut fields, faults),
         run_at: run_at(&mut fields, now, faults),
@@ -190,7 +203,7 @@ mod tests {
     fn the_whole_of_the_contracts_task_is_read() {
         let text = with(
             r#""name": "M12 joint", "inputs": {"d": 12}, "files": {"mesh.med": "01890a5d-ac96-774b-bcce-b302099a8057"},
-               "lane": "default", "priority": 7, "limits": {"timeout_ms": 60000, "memory_bytes": 536870912, "fuel": 60000000000, "cpus": 1},
+               "lane": "default", "priority": 7, "limits": {"timeout_ms": 60000, "memory_bytes": 536870912, "fuel": 60000000000, "cpus": 2},
                "retry": {"max_attempts": 3, "backoff_ms": 1000, "backoff_factor": 2.0}, "labels": {"project": "A320"},
                "seed": 42, "non_finite": "null", "run_at": "2026-12-01T07:00:00+01:00""#,
         );
@@ -200,6 +213,7 @@ mod tests {
         assert_eq!((task.computation.inputs, task.computation.seed), (r#"{"d": 12}"#, Some(42)));
         assert_eq!(task.labels.get("project").map(String::as_str), Some("A320"));
         assert_eq!(task.limits.map(|limits| limits.fuel), Some(60_000_000_000));
+        assert_eq!(task.warnings.iter().map(|warning| warning.code.as_str()).collect::<Vec<_>>(), ["cpus"]);
     }
 
     #[test]
@@ -229,7 +243,7 @@ mod tests {
             (r#""fence":1"#, "/fence", "unknown_field"),
             (r#""lane":"fast""#, "/lane", "unknown_value"),
             (r#""lane":"high_priority","limits":{"timeout_ms":5001}"#, "/limits/timeout_ms", "out_of_range"),
-            (r#""limits":{"cpus":2}"#, "/limits/cpus", "out_of_range"),
+            (r#""limits":{"cpus":65}"#, "/limits/cpus", "out_of_range"),
             (r#""priority":10"#, "/priority", "out_of_range"),
             (r#""seed":9007199254740992"#, "/seed", "out_of_range"),
             (r#""retry":{"max_attempts":0}"#, "/retry/max_attempts", "out_of_range"),

@@ -20,7 +20,7 @@ pub struct Fields<'a, 'p> {
 
 impl Faults {
     pub fn add(&mut self, fault: Fault) {
-        if self.0.len() < FAULTS_MAX {
+        if !self.is_full() {
             self.0.push(fault);
         }
     }
@@ -32,6 +32,11 @@ impl Faults {
     /// The value at `path` is of another kind than `needed`.
     pub fn wrong_kind(&mut self, path: Path<'_>, needed: &str, value: Value<'_>) {
         self.at(path, "wrong_type", format!("{needed} is needed here, not {}", value.kind().described()));
+    }
+
+    /// Whether what comes now would not be listed any more.
+    fn is_full(&self) -> bool {
+        self.0.len() >= FAULTS_MAX
     }
 
     pub fn is_empty(&self) -> bool {
@@ -142,7 +147,7 @@ impl<'a, 'p> Fields<'a, 'p> {
         Some(read)
     }
 
-    /// Visits each member of the object `name`, whose keys the user chose.
+    /// Visits each member of the object `name`, whose keys the user chose, as long as its faults would be listed.
     pub fn each(
         &mut self,
         name: &'static str,
@@ -153,6 +158,9 @@ impl<'a, 'p> Fields<'a, 'p> {
         let path = self.path.key(name);
         let Some(fields) = Fields::open(value, path, faults) else { return };
         for (key, value) in &fields.members {
+            if faults.is_full() {
+                return;
+            }
             visit(key, *value, path.key(key), faults);
         }
     }
@@ -169,7 +177,7 @@ impl<'a, 'p> Fields<'a, 'p> {
 
     /// A fault for every field that nobody took.
     pub fn finish(self, faults: &mut Faults) {
-        for (key, _) in &self.members {
+        for (key, _) in self.members.iter().take(FAULTS_MAX) {
             let shown: String = key.chars().take(64).collect();
             faults.at(self.path.key(key), "unknown_field", format!("there is no field {shown:?} here"));
         }
@@ -226,6 +234,21 @@ mod tests {
             }),
             []
         );
+    }
+
+    #[test]
+    fn a_list_of_faults_has_an_end() {
+        let members: Vec<_> = (0..3 * FAULTS_MAX).map(|n| format!("\"k{n}\":{n}")).collect();
+        let members = members.join(",");
+        assert_eq!(read(&format!("{{{members}}}"), |_, _| ()).len(), FAULTS_MAX);
+        let mut visited = 0;
+        let faults = read(&format!("{{\"o\":{{{members}}}}}"), |fields, faults| {
+            fields.each("o", faults, |_, value, path, faults| {
+                visited += 1;
+                faults.wrong_kind(path, "a string", value);
+            });
+        });
+        assert_eq!((faults.len(), visited), (FAULTS_MAX, FAULTS_MAX));
     }
 
     #[test]

@@ -11,18 +11,21 @@ use std::{
 
 /// Ends the request in the watch on drop, whether or not the response was sent.
 #[derive(Debug)]
-pub(super) struct RequestInUse(Arc<Watch>);
+pub(super) struct RequestInUse {
+    watch: Arc<Watch>,
+    version: hyper::Version,
+}
 
 impl RequestInUse {
     pub(super) fn start(watch: &Arc<Watch>, version: hyper::Version) -> Self {
         watch.request_started(version);
-        Self(Arc::clone(watch))
+        Self { watch: Arc::clone(watch), version }
     }
 }
 
 impl Drop for RequestInUse {
     fn drop(&mut self) {
-        self.0.request_ended();
+        self.watch.request_ended();
     }
 }
 
@@ -71,12 +74,32 @@ impl Drop for RequestBody {
 #[derive(Debug)]
 pub(super) struct WatchedBody {
     body: Body,
-    _in_use: RequestInUse,
+    in_use: RequestInUse,
+    /// Its number, where it is an HTTP/2 stream.
+    stream: Option<u64>,
+    /// Whether the watch was told of a piece that is not taken yet.
+    held: bool,
 }
 
 impl WatchedBody {
     pub(super) fn new(body: Body, in_use: RequestInUse) -> Self {
-        Self { body, _in_use: in_use }
+        let stream = (in_use.version == hyper::Version::HTTP_2).then(|| in_use.watch.new_stream());
+        Self { body, in_use, stream, held: false }
+    }
+
+    /// What was handed over is taken.
+    fn take_back(&mut self) {
+        if let Some(stream) = self.stream
+            && std::mem::take(&mut self.held)
+        {
+            self.in_use.watch.piece_taken(stream);
+        }
+    }
+}
+
+impl Drop for WatchedBody {
+    fn drop(&mut self) {
+        self.take_back();
     }
 }
 
@@ -85,7 +108,13 @@ impl HttpBody for WatchedBody {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        self.take_back();
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let (Some(stream), Poll::Ready(Some(Ok(_)))) = (self.stream, &polled) {
+            self.in_use.watch.piece_handed(stream);
+            self.held = true;
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -94,5 +123,49 @@ impl HttpBody for WatchedBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::ConnectionLimits;
+    use http_body_util::BodyExt as _;
+
+    fn answered(version: hyper::Version) -> (Arc<Watch>, WatchedBody) {
+        let watch = Arc::new(Watch::new());
+        let in_use = RequestInUse::start(&watch, version);
+        let body = Body::from_stream(tokio_stream::iter(["one", "two"].map(Ok::<_, std::convert::Infallible>)));
+        (watch, WatchedBody::new(body, in_use))
+    }
+
+    #[tokio::test]
+    async fn a_piece_is_watched_until_the_next_is_asked_for() {
+        let limits = ConnectionLimits::default();
+        let (watch, mut body) = answered(hyper::Version::HTTP_2);
+        assert_eq!(watch.deadline(&limits), None);
+        assert!(body.frame().await.unwrap().is_ok());
+        assert!(watch.deadline(&limits).is_some());
+        assert!(body.frame().await.unwrap().is_ok());
+        assert!(body.frame().await.is_none());
+        assert_eq!(watch.deadline(&limits), None);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_dropped_is_not_waited_for() {
+        let limits = ConnectionLimits::default();
+        let (watch, mut body) = answered(hyper::Version::HTTP_2);
+        let _other = RequestInUse::start(&watch, hyper::Version::HTTP_2);
+        assert!(body.frame().await.unwrap().is_ok());
+        drop(body);
+        assert_eq!(watch.deadline(&limits), None);
+    }
+
+    #[tokio::test]
+    async fn of_http1_the_socket_tells() {
+        let limits = ConnectionLimits::default();
+        let (watch, mut body) = answered(hyper::Version::HTTP_11);
+        assert!(body.frame().await.unwrap().is_ok());
+        assert_eq!(watch.deadline(&limits), None);
     }
 }

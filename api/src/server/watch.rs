@@ -2,7 +2,11 @@
 
 use super::ConnectionLimits;
 use std::{
-    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    collections::HashMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tokio::sync::Notify;
@@ -23,7 +27,15 @@ pub(super) struct Watch {
     http2: AtomicBool,
     /// The last request's body was not read to its end.
     body_left: AtomicBool,
+    /// HTTP/2 alone, where the socket doesn't tell who reads: since when each stream's last piece waits for its reader.
+    held: Mutex<Held>,
     evicted: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    next_stream: u64,
+    since_ms: HashMap<u64, u64>,
 }
 
 /// How dispensable a connection is; the least goes first.
@@ -50,6 +62,7 @@ impl Watch {
             requests: AtomicU32::new(0),
             http2: AtomicBool::new(false),
             body_left: AtomicBool::new(false),
+            held: Mutex::default(),
             evicted: Notify::new(),
         }
     }
@@ -89,6 +102,28 @@ impl Watch {
         if self.write_blocked_ms.load(Ordering::Relaxed) != NEVER {
             self.write_blocked_ms.store(NEVER, Ordering::Relaxed);
         }
+    }
+
+    /// A number for an HTTP/2 stream whose pieces are watched.
+    pub(super) fn new_stream(&self) -> u64 {
+        let mut held = self.held();
+        held.next_stream += 1;
+        held.next_stream
+    }
+
+    /// A piece of the stream's response has been handed to the connection.
+    pub(super) fn piece_handed(&self, stream: u64) {
+        let now = self.now_ms();
+        self.held().since_ms.insert(stream, now);
+    }
+
+    /// The connection is done with the piece: it asks for the next, or gave the stream up.
+    pub(super) fn piece_taken(&self, stream: u64) {
+        self.held().since_ms.remove(&stream);
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The headers of a request are complete.
@@ -150,6 +185,10 @@ impl Watch {
         }
         let (doing, since) = self.in_use();
         match doing {
+            Use::Busy if self.http2.load(Ordering::Relaxed) => {
+                let oldest_ms = self.held().since_ms.values().min().copied();
+                oldest_ms.map(|ms| self.started + Duration::from_millis(ms) + limits.write_timeout)
+            }
             Use::Busy => None,
             Use::Head => Some(since + limits.header_timeout),
             Use::Silent => Some(since + limits.first_byte_timeout),
@@ -178,6 +217,25 @@ mod tests {
         assert_eq!(watch.in_use().0, Use::Idle);
         watch.read();
         assert_eq!(watch.in_use().0, Use::Head);
+    }
+
+    #[test]
+    fn a_stream_that_nobody_reads_ends_its_http2_connection() {
+        let limits = ConnectionLimits { write_timeout: Duration::from_millis(5), ..ConnectionLimits::default() };
+        let watch = Watch::new();
+        watch.request_started(hyper::Version::HTTP_2);
+        watch.request_started(hyper::Version::HTTP_2);
+        let (unread, read) = (watch.new_stream(), watch.new_stream());
+        assert_eq!(watch.deadline(&limits), None);
+        watch.piece_handed(unread);
+        let deadline = watch.deadline(&limits).unwrap();
+        std::thread::sleep(Duration::from_millis(3));
+        watch.piece_handed(read);
+        assert_eq!(watch.deadline(&limits), Some(deadline), "the oldest counts");
+        watch.piece_taken(unread);
+        assert!(watch.deadline(&limits).unwrap() > deadline);
+        watch.piece_taken(read);
+        assert_eq!(watch.deadline(&limits), None);
     }
 
     #[test]

@@ -10,8 +10,8 @@ pub const FUEL_PER_SECOND: u64 = 20_000_000_000;
 pub const MEMORY_BYTES_MIN: u64 = 1 << 20;
 /// The shortest wall time a task may ask for, in milliseconds.
 pub const TIMEOUT_MS_MIN: u64 = 1;
-/// Cores that a task may ask for (a sandboxed computation uses one).
-pub const CPUS_MAX: u32 = 1;
+/// The most cores that a task may ask for: an upper bound, of which a sandboxed computation uses one.
+pub const CPUS_MAX: u32 = 64;
 /// Linear memory is 32-bit: no task can use more than this many bytes.
 const MEMORY_BYTES_MAX: u64 = 4 << 30;
 
@@ -88,7 +88,8 @@ mod tests {
             (LimitsRequest { memory_bytes: Some(1), ..base }, "memory_bytes"),
             (LimitsRequest { fuel: Some(0), ..base }, "fuel"),
             (LimitsRequest { fuel: Some(u64::MAX), ..base }, "fuel"),
-            (LimitsRequest { cpus: Some(2), ..base }, "cpus"),
+            (LimitsRequest { cpus: Some(0), ..base }, "cpus"),
+            (LimitsRequest { cpus: Some(65), ..base }, "cpus"),
         ];
         for (request, field) in rows {
             assert_eq!(request.resolve(Lane::HighPriority).unwrap_err().field, field);

@@ -15,11 +15,12 @@ pub(super) mod tasks;
 pub(super) mod uploads;
 pub(super) mod workers;
 
-use super::{Problem, body::LimitedBody};
+use super::{Problem, body::LimitedBody, query::Query};
+use crate::json::{Faults, Fields, Kind, Path, Value, check};
 use axum::{
     body::Body,
     extract::Request,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, Uri, header},
     response::Response,
 };
 use serde::Serialize;
@@ -44,13 +45,69 @@ fn id<T: FromStr>(text: &str, what: &'static str) -> Result<T, Problem> {
     text.parse().map_err(|_| Problem::not_found(what))
 }
 
-/// Reads what a client may have sent although none was asked for, so that its connection can be used again.
+/// Reads what a client may have sent although nothing was asked for, so that its connection can be used again. Fields
+/// of a body or a query are faults: whoever sends one expects it to count.
 async fn no_body(request: Request) -> Result<(), Problem> {
-    LimitedBody::of(request, NO_BODY_BYTES_MAX)?.whole().await?;
-    Ok(())
+    no_query(request.uri())?;
+    let body = LimitedBody::of(request, NO_BODY_BYTES_MAX)?.whole().await?;
+    no_fields(&body)
+}
+
+fn no_fields(body: &[u8]) -> Result<(), Problem> {
+    if body.trim_ascii().is_empty() {
+        return Ok(());
+    }
+    let value = Value::of(check(body)?);
+    let mut faults = Faults::default();
+    if value.kind() != Kind::Null
+        && let Some(fields) = Fields::open(value, Path::Root, &mut faults)
+    {
+        fields.finish(&mut faults);
+    }
+    if faults.is_empty() { Ok(()) } else { Err(Problem::invalid(faults.into_vec())) }
+}
+
+/// A fault for each field of the query of a route that takes none.
+fn no_query(uri: &Uri) -> Result<(), Problem> {
+    match uri.query() {
+        None => Ok(()),
+        Some(_) => Query::of(uri, &[]).map(drop),
+    }
 }
 
 /// 503 while the interpreter is being built.
 fn not_built() -> Problem {
     Problem::not_ready("the Python interpreter is being built: try again in a moment", RETRY_AFTER_BUILD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_reads_is_refused() {
+        for body in ["", " \r\n", "null", "{}", " { } "] {
+            assert!(no_fields(body.as_bytes()).is_ok(), "{body:?}");
+        }
+        for (body, status, pointers) in [
+            (r#"{"seed":5,"a/b":null}"#, 422, vec!["/seed", "/a~1b"]),
+            ("[1]", 422, vec![""]),
+            ("{", 400, vec![]),
+            ("seed=5", 400, vec![]),
+        ] {
+            let problem = no_fields(body.as_bytes()).unwrap_err();
+            let found: Vec<_> = problem.errors().iter().map(|fault| fault.pointer.as_str()).collect();
+            assert_eq!((problem.status().as_u16(), found), (status, pointers), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_route_without_a_query_names_what_it_was_sent() {
+        for uri in ["/x", "/x?"] {
+            assert!(no_query(&uri.parse().unwrap()).is_ok(), "{uri}");
+        }
+        let problem = no_query(&"/x?wait=5".parse().unwrap()).unwrap_err();
+        assert_eq!(problem.errors()[0].pointer, "/wait");
+        assert!(problem.errors()[0].message.contains("takes none"), "{:?}", problem.errors());
+    }
 }

@@ -1,11 +1,12 @@
 //! `POST /v1/preview`: the fast path. Nothing here touches the disk but the usage row, which is written behind.
 
-use super::not_built;
+use super::{no_query, not_built};
 use crate::{
     app::App,
     http::{Problem, auth::Caller, body, problem::ProblemBody, router::Api, schema::PreviewRequest},
     intake::Preview,
     json,
+    programs::NotLoaded,
 };
 use axum::{
     body::Body,
@@ -19,12 +20,14 @@ use mecapy_runtime::{Attempt, Cancel, Job, Program};
 use mecapy_store::PreviewUsage;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
 /// Artifacts of one answer, bytes in all before their encoding.
 const ARTIFACT_BYTES_MAX: usize = 1 << 20;
+/// When to come back for a module that is being loaded.
+const RETRY_AFTER_MODULE: Duration = Duration::from_secs(5);
 /// Room for an answer without artifacts and of ordinary size, bytes.
 const ANSWER_BYTES_USUAL: usize = 1 << 10;
 
@@ -81,13 +84,21 @@ pub(in crate::http) async fn preview(
 ) -> Result<Response, Problem> {
     let app = &api.app;
     let tenant = caller.tenant();
-    let body = body::json(request, app.limits.json_bytes_max).await?;
-    let asked = app.intake(tenant).preview(json::check(&body)?).await?;
+    no_query(request.uri())?;
+    let mut asked = {
+        // Kept no longer than it is read: everything of it is in `asked`.
+        let body = body::json(request, app.limits.json_bytes_max).await?;
+        app.intake(tenant).preview(json::check(&body)?).await?
+    };
     let programs = app.programs().ok_or_else(not_built)?;
-    let (seed, mut warnings) = (asked.seed, asked.warnings.clone());
-    let mut outcome = match programs.load(tenant, &asked.code).await {
+    let (seed, mut warnings) = (asked.seed, std::mem::take(&mut asked.warnings));
+    let mut outcome = match programs.load_soon(tenant, &asked.code, asked.analysis.take()).await {
         Ok(program) => run(app, tenant, program, asked).await?,
-        Err(error) => Outcome::failed(error),
+        Err(NotLoaded::Failed(error)) => Outcome::failed(error),
+        Err(NotLoaded::Busy) => {
+            let detail = "the module is being loaded, or waits for others that are: try again in a moment";
+            return Err(Problem::not_ready(detail, RETRY_AFTER_MODULE));
+        }
     };
     warnings.append(&mut outcome.warnings);
     answer(&outcome, seed, warnings)
@@ -99,6 +110,7 @@ async fn run(app: &Arc<App>, tenant: TenantId, program: Program, asked: Preview)
     let mut stop = StopOnDrop(Some(cancel.clone()));
     let (tell, told) = oneshot::channel();
     let counted = Arc::clone(app);
+    let file_places = asked.file_places;
     let job = Job {
         program,
         attempt: Attempt {
@@ -117,6 +129,7 @@ async fn run(app: &Arc<App>, tenant: TenantId, program: Program, asked: Preview)
             let (error_kind, usage) = (outcome.error_kind(), outcome.usage);
             // The caller first: counting can wait.
             drop(tell.send(outcome));
+            drop(file_places);
             counted.metrics.preview(state_of(error_kind), error_kind, &usage);
             counted.store.record_preview_usage(PreviewUsage { tenant, error_kind, usage });
         }),

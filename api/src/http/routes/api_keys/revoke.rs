@@ -1,6 +1,6 @@
 //! `DELETE /v1/api-keys/{id}`
 
-use super::super::id;
+use super::{super::id, API_KEY};
 use crate::http::{Problem, auth::Caller, router::Api};
 use axum::{
     extract::{Path, State},
@@ -8,9 +8,6 @@ use axum::{
 };
 use mecapy_store::Found;
 use std::sync::Arc;
-
-/// What is not found.
-const API_KEY: &str = "API key";
 
 /// Revokes a key at once. An admin key is needed.
 #[utoipa::path(delete, path = "/v1/api-keys/{id}", tag = "Operations", params(("id" = uuid::Uuid, Path)), responses(

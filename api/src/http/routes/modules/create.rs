@@ -11,19 +11,20 @@ use crate::{
         router::Api,
         shown::ModuleShown,
     },
+    programs::{Place, Programs, Room},
 };
 use axum::{
+    body::Bytes,
     extract::{Request, State},
     http::StatusCode,
     response::Response,
 };
-use mecapy_model::TenantId;
 use mecapy_runtime::module::{Export, Import, ModuleInfo, inspect};
-use mecapy_store::{Module, NewModule};
+use mecapy_store::NewModule;
 use std::{sync::Arc, time::Duration};
 use tokio::task::spawn_blocking;
 
-/// How long a module waits for those before it to be compiled.
+/// How long a module waits for those before it, to be read and then to be compiled.
 const ROOM_TIMEOUT: Duration = Duration::from_secs(30);
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -46,22 +47,35 @@ pub(in crate::http) async fn create(
     if media_type(request.headers()).as_deref() != Some("application/wasm") {
         return Err(Problem::unsupported_media("send the module as `Content-Type: application/wasm`"));
     }
-    let bytes = LimitedBody::of(request, api.app.limits.module_bytes_max)?.whole().await?;
-    let module = accept(&api.app, caller.tenant(), bytes.into()).await?;
+    let app = &api.app;
+    let programs = app.programs().ok_or_else(not_built)?;
+    // Before the first byte: what waits does so in the client, not in memory.
+    let _in_memory = place(&app.module_bodies, &caller).await?;
+    let bytes = LimitedBody::of(request, app.limits.module_bytes_max)?.whole().await?;
+    let (info, bytes) = compiled(app, programs, &caller, bytes).await?;
+    let module = app.store.put_module(caller.tenant(), described(info, bytes.into())).await?;
     json(StatusCode::CREATED, &ModuleShown::new(module))
 }
 
-/// Inspects, compiles and keeps a module.
-async fn accept(app: &App, tenant: TenantId, bytes: Vec<u8>) -> Result<Module, Problem> {
-    let programs = app.programs().ok_or_else(not_built)?;
+async fn place(room: &Room, caller: &Caller) -> Result<Place, Problem> {
+    let entered = tokio::time::timeout(ROOM_TIMEOUT, room.enter(caller.tenant())).await;
     let busy = || Problem::too_many("other modules are being compiled: try again in a moment", RETRY_AFTER);
-    let waiting = tokio::time::timeout(ROOM_TIMEOUT, app.module_room.acquire());
-    let _room = waiting.await.map_err(|_| busy())?.map_err(|error| Problem::internal(&error))?;
+    entered.ok().flatten().ok_or_else(busy)
+}
+
+/// Inspects and compiles a module.
+async fn compiled(
+    app: &App,
+    programs: &Programs,
+    caller: &Caller,
+    bytes: Bytes,
+) -> Result<(ModuleInfo, Bytes), Problem> {
+    let room = place(&app.module_room, caller).await?;
     let inspecting = spawn_blocking(move || (inspect(&bytes), bytes));
     let (inspected, bytes) = inspecting.await.map_err(|error| Problem::internal(&error))?;
     let info = inspected?;
-    programs.compile(info.digest, bytes.clone()).await?;
-    Ok(app.store.put_module(tenant, described(info, bytes)).await?)
+    programs.compile(info.digest, bytes.clone(), room).await?;
+    Ok((info, bytes))
 }
 
 fn described(info: ModuleInfo, bytes: Vec<u8>) -> NewModule {

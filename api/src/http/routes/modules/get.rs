@@ -1,6 +1,9 @@
 //! `GET /v1/modules/{module}`
 
-use super::super::{id, json};
+use super::{
+    super::{id, json},
+    MODULE,
+};
 use crate::http::{Problem, auth::Caller, router::Api, shown::ModuleShown};
 use axum::{
     extract::{Path, State},
@@ -8,9 +11,6 @@ use axum::{
     response::Response,
 };
 use std::sync::Arc;
-
-/// What is not found.
-const MODULE: &str = "module";
 
 /// What is known of a module.
 #[utoipa::path(get, path = "/v1/modules/{module}", tag = "Files",

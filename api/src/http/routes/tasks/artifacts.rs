@@ -1,6 +1,6 @@
 //! `GET /v1/tasks/{id}/artifacts`
 
-use super::{super::json, TASK, task_id};
+use super::{super::json, TASK, no_query, task_id};
 use crate::http::{
     Problem,
     auth::Caller,
@@ -10,7 +10,7 @@ use crate::http::{
 };
 use axum::{
     extract::{Path, State},
-    http::StatusCode,
+    http::{StatusCode, Uri},
     response::Response,
 };
 use mecapy_store::{Grant, Method};
@@ -27,8 +27,10 @@ pub(in crate::http) async fn artifacts(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<String>,
+    uri: Uri,
     origin: Origin,
 ) -> Result<Response, Problem> {
+    no_query(&uri)?;
     let store = &api.app.store;
     let found = store.artifacts(caller.tenant(), task_id(&id)?).await?;
     let artifacts = found.ok_or_else(|| Problem::not_found(TASK))?;

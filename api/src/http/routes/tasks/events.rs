@@ -1,6 +1,6 @@
 //! `GET /v1/tasks/{id}/events`: server-sent events, from where the client left off.
 
-use super::{TASK, task_id};
+use super::{TASK, no_query, task_id};
 use crate::{
     app::App,
     http::{Problem, auth::Caller, router::Api, shown::time, streams::StreamPlace},
@@ -8,11 +8,11 @@ use crate::{
 use axum::{
     body::{Body, Bytes},
     extract::{Path, State},
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, Uri, header},
     response::Response,
 };
 use mecapy_model::{LogStream, TaskId, TaskState, TenantId};
-use mecapy_store::{EventKind, EventPage, StoreError, TaskEvent};
+use mecapy_store::{EventKind, EventPage, StoreError, TaskEvent, TaskWatch};
 use serde::Serialize;
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
@@ -44,16 +44,19 @@ pub(in crate::http) async fn events(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<String>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    no_query(&uri)?;
     let id = task_id(&id)?;
     let after = last_event_id(&headers)?;
-    let found = api.app.store.task(caller.tenant(), id).await?;
-    found.ok_or_else(|| Problem::not_found(TASK))?;
     let place = api.streams.open(&caller)?;
+    // Before the first read, so that nothing is missed between them.
+    let watch = api.app.store.watch(id);
+    let first = api.app.store.events(caller.tenant(), id, after).await?.ok_or_else(|| Problem::not_found(TASK))?;
     let (sender, pieces) = mpsc::channel(PIECES_WAITING_MAX);
     let follow = Follow { app: Arc::clone(&api.app), tenant: caller.tenant(), id, after, sender };
-    tokio::spawn(follow.send_until_done(place));
+    tokio::spawn(follow.send_until_done(first, watch, place));
     let mut response = Response::new(Body::from_stream(ReceiverStream::new(pieces)));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -82,10 +85,14 @@ struct Follow {
 
 impl Follow {
     /// Sends until the task is done, the client is gone or too slow, or the server stops.
-    async fn send_until_done(mut self, _place: StreamPlace) {
-        let mut watch = self.app.store.watch(self.id);
+    async fn send_until_done(mut self, first: EventPage, mut watch: TaskWatch, _place: StreamPlace) {
+        let mut first = Some(first);
         loop {
-            match self.send_new().await {
+            let sent = match first.take() {
+                Some(page) => Ok(self.send_page(&page).await),
+                None => self.send_new().await,
+            };
+            match sent {
                 Ok(Sent::More) => continue,
                 Ok(Sent::All) => (),
                 Ok(Sent::Done | Sent::Gone) => return,
@@ -110,19 +117,25 @@ impl Follow {
     /// Sends what has happened since.
     async fn send_new(&mut self) -> Result<Sent, StoreError> {
         // A task that was deleted meanwhile has nothing more to say.
-        let Some(page) = self.app.store.events(self.tenant, self.id, self.after).await? else { return Ok(Sent::Done) };
+        match self.app.store.events(self.tenant, self.id, self.after).await? {
+            Some(page) => Ok(self.send_page(&page).await),
+            None => Ok(Sent::Done),
+        }
+    }
+
+    async fn send_page(&mut self, page: &EventPage) -> Sent {
         let mut piece = Vec::new();
         for event in &page.events {
             self.after = self.after.max(event.id);
             write_event(&mut piece, event);
             if piece.len() >= PIECE_BYTES && !self.send(std::mem::take(&mut piece).into()).await {
-                return Ok(Sent::Gone);
+                return Sent::Gone;
             }
         }
         if !piece.is_empty() && !self.send(piece.into()).await {
-            return Ok(Sent::Gone);
+            return Sent::Gone;
         }
-        Ok(Sent::of(&page))
+        Sent::of(page)
     }
 
     /// Hands a piece to the reader; says whether there still is one.

@@ -13,8 +13,8 @@ use axum::{
     http::{StatusCode, Uri},
     response::Response,
 };
-use mecapy_model::{Lane, Task, TaskState, TenantId};
-use mecapy_store::{LIST_LIMIT_MAX, Store, StoreError, TaskQuery};
+use mecapy_model::{Lane, TaskState};
+use mecapy_store::{LIST_LIMIT_MAX, TaskQuery};
 use std::sync::Arc;
 
 /// Tasks of a page when the request says nothing.
@@ -50,14 +50,11 @@ pub(in crate::http) async fn list(State(api): State<Arc<Api>>, caller: Caller, u
     let page = api.app.store.tasks(caller.tenant(), asked).await?;
     let mut tasks = Vec::with_capacity(page.tasks.len());
     for task in &page.tasks {
-        tasks.push(TaskShown::new(task, position(&api.app.store, caller.tenant(), task).await?));
+        let position = match task.state {
+            TaskState::Queued => api.app.store.queue_position(task).await?,
+            _ => None,
+        };
+        tasks.push(TaskShown::new(task, position));
     }
     json(StatusCode::OK, &TaskPageShown { tasks, next_cursor: page.next_cursor.as_deref() })
-}
-
-async fn position(store: &Store, tenant: TenantId, task: &Task) -> Result<Option<u64>, StoreError> {
-    if task.state != TaskState::Queued {
-        return Ok(None);
-    }
-    Ok(store.task_with_position(tenant, task.id).await?.and_then(|(_, position)| position))
 }

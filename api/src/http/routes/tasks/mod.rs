@@ -11,7 +11,7 @@ pub(in crate::http) mod result;
 pub(in crate::http) mod retry;
 pub(in crate::http) mod submit;
 
-use super::{id, json, no_body};
+use super::{id, json, no_body, no_query};
 use crate::{
     app::App,
     http::{
@@ -25,7 +25,7 @@ use axum::{
     response::Response,
 };
 use mecapy_model::TaskId;
-use mecapy_store::{Idempotency, NewTask, Submission};
+use mecapy_store::{Idempotency, NewTask, Submission, SubmitError};
 use sha2::{Digest as _, Sha256};
 
 /// What is not found.
@@ -37,12 +37,21 @@ fn task_id(text: &str) -> Result<TaskId, Problem> {
     id(text, TASK)
 }
 
-/// Stores a new task and answers 202 with it. `body` is what another request under the same key must repeat.
-async fn submit_new(app: &App, task: NewTask, headers: &HeaderMap, body: &[u8]) -> Result<Response, Problem> {
-    let idempotency =
-        idempotency_key(headers)?.map(|key| Idempotency { key, body_digest: Sha256::digest(body).into() });
+/// Stores a new task and answers 202 with it. Another request under the same `key` must repeat `body`.
+async fn submit_new(app: &App, task: NewTask, key: Option<String>, body: &[u8]) -> Result<Response, Problem> {
+    let idempotency = key.map(|key| Idempotency { key, body_digest: Sha256::digest(body).into() });
+    let (tenant, files) = (task.tenant, task.files.clone());
     let submission = Submission { task, idempotency, queued_max: app.limits.queued_per_tenant_max };
-    let submitted = app.store.submit(submission).await?;
+    let submitted = match app.store.submit(submission).await {
+        Ok(submitted) => submitted,
+        Err(error) => {
+            if matches!(error, SubmitError::UnknownUpload { .. }) {
+                // The store names the first that it misses; the caller is told of all.
+                app.intake(tenant).must_have(&files).await?;
+            }
+            return Err(error.into());
+        }
+    };
     let shown = TaskShown::new(&submitted.task, submitted.queue_position);
     let mut response = json(StatusCode::ACCEPTED, &shown)?;
     if let Ok(location) = HeaderValue::from_str(&task_path(submitted.task.id)) {

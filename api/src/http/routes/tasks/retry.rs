@@ -1,6 +1,6 @@
 //! `POST /v1/tasks/{id}/retry`
 
-use super::{TASK, no_body, submit_new, task_id};
+use super::{TASK, idempotency_key, no_body, submit_new, task_id};
 use crate::http::{Problem, auth::Caller, problem::ProblemBody, router::Api, shown::TaskShown};
 use axum::{
     extract::{Path, Request, State},
@@ -26,7 +26,7 @@ pub(in crate::http) async fn retry(
     request: Request,
 ) -> Result<Response, Problem> {
     let id = task_id(&id)?;
-    let headers = request.headers().clone();
+    let key = idempotency_key(request.headers())?;
     no_body(request).await?;
     let task = api.app.store.task(caller.tenant(), id).await?.ok_or_else(|| Problem::not_found(TASK))?;
     if !task.state.is_terminal() {
@@ -36,5 +36,5 @@ pub(in crate::http) async fn retry(
         )));
     }
     let again = api.app.intake(caller.tenant()).again(task).await?;
-    submit_new(&api.app, again, &headers, format!("retry {id}").as_bytes()).await
+    submit_new(&api.app, again, key, format!("retry {id}").as_bytes()).await
 }

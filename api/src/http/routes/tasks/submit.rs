@@ -1,6 +1,6 @@
 //! `POST /v1/tasks`
 
-use super::submit_new;
+use super::{idempotency_key, no_query, submit_new};
 use crate::{
     http::{Problem, auth::Caller, body, problem::ProblemBody, router::Api, schema::TaskRequest, shown::TaskShown},
     json,
@@ -27,8 +27,9 @@ pub(in crate::http) async fn submit(
     caller: Caller,
     request: Request,
 ) -> Result<Response, Problem> {
-    let headers = request.headers().clone();
+    no_query(request.uri())?;
+    let key = idempotency_key(request.headers())?;
     let body = body::json(request, api.app.limits.json_bytes_max).await?;
     let task = api.app.intake(caller.tenant()).task(json::check(&body)?).await?;
-    submit_new(&api.app, task, &headers, &body).await
+    submit_new(&api.app, task, key, &body).await
 }

@@ -27,7 +27,7 @@ use axum::{
     response::Response,
 };
 use mecapy_model::TenantId;
-use mecapy_store::{Grant, Method, NewUpload, Upload};
+use mecapy_store::{Grant, Method, NewUpload, PendingUpload, Upload};
 use std::{sync::Arc, time::Duration};
 
 /// How long the URL for a PUT works.
@@ -114,10 +114,13 @@ async fn receive(app: &App, tenant: TenantId, request: Request) -> Result<Upload
         }
         received = Some(store(app, tenant, field).await?);
     }
-    received.ok_or_else(|| Problem::fault("/file", "required", "the form has no file"))
+    // Only now: of a form that is refused nothing is kept.
+    let pending = received.ok_or_else(|| Problem::fault("/file", "required", "the form has no file"))?;
+    Ok(pending.finish().await?)
 }
 
-async fn store(app: &App, tenant: TenantId, mut field: Field<'_>) -> Result<Upload, Problem> {
+/// Writes a file's bytes; they stay once the upload is finished.
+async fn store(app: &App, tenant: TenantId, mut field: Field<'_>) -> Result<PendingUpload, Problem> {
     let short = |text: &str| text.chars().take(TEXT_BYTES_MAX).collect();
     let new = NewUpload {
         name: field.file_name().map(short),
@@ -128,7 +131,7 @@ async fn store(app: &App, tenant: TenantId, mut field: Field<'_>) -> Result<Uplo
     while let Some(bytes) = field.chunk().await.map_err(form_problem)? {
         upload.write(&bytes).await?;
     }
-    Ok(upload.finish().await?)
+    Ok(upload)
 }
 
 fn form_problem(error: MultipartError) -> Problem {
