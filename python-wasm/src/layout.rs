@@ -155,7 +155,8 @@ impl Layout {
 
     pub(crate) fn images(&self, recipe: &Recipe) -> Vec<ImageInfo> {
         let info = |image: &ImageRecipe| {
-            let built = self.manifest(image);
+            // An image without a compiled interpreter to run it is of no use yet.
+            let built = self.manifest(image).filter(|_| self.module().exists());
             ImageInfo {
                 name: image.name.clone(),
                 about: image.about.clone(),

@@ -40,6 +40,11 @@ pub(super) fn report(bindings: &Bindings<'_>, imports: &Imports<'_>, reporter: &
 }
 
 impl Verdict {
+    /// Begins the message with the call that it is about.
+    fn of_call(self, path: &str) -> Self {
+        Self { message: format!("{path}() can't work here. {}", self.message), ..self }
+    }
+
     fn report(self, at: &impl Ranged, place: Place, reporter: &mut Reporter<'_, '_>) {
         let finding = Finding { code: self.code, message: self.message, at: at.start() };
         match self.severity {
@@ -61,7 +66,7 @@ fn judge(path: &str, call: &ExprCall, bindings: &Bindings<'_>, imports: &Imports
     if let Some((_, message)) = imports.catalogue.unavailable(path) {
         return Some(fault("module_unavailable", message));
     }
-    judge_process(path).or_else(|| judge_library(path, call)).or_else(|| judge_file(path, call))
+    judge_process(path).map(|verdict| verdict.of_call(path)).or_else(|| judge_library(path, call)).or_else(|| judge_file(path, call))
 }
 
 /// Modules whose star import leaves `open` and `input` alone.

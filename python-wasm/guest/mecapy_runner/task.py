@@ -72,7 +72,20 @@ def _run_script(code, namespace):
         exec(code, namespace)
     except SystemExit as end:
         _check_exit(end)
+    return _bound_result(namespace)
+
+
+def _bound_result(namespace):
+    """What a script bound to `result`; a script that bound nothing is told how to answer with something."""
+    if "result" not in namespace:
+        door.send_warning("no_result", _NO_RESULT)
     return namespace.get("result")
+
+
+_NO_RESULT = (
+    "the code defines no function main and binds nothing to result, so the result is null: "
+    "write `def main(…): … return value`, or `result = value`"
+)
 
 
 def _run_function(code, namespace, entry, inputs):
@@ -82,7 +95,7 @@ def _run_function(code, namespace, entry, inputs):
         if not callable(function):
             if entry is None:
                 # `main` was bound to something else, or unbound again: it is a script after all.
-                return namespace.get("result")
+                return _bound_result(namespace)
             check_entry(namespace, entry)
         try:
             return function(**inputs)
