@@ -243,7 +243,7 @@ impl Store {
 
     async fn insert_key(&self, key: ApiKey, secret: &Secret) -> Result<ApiKey, ApiKeyError> {
         let digest = digest_of(secret.expose());
-        let row = key.clone();
+        let (row, keys, now) = (key.clone(), Arc::clone(self.keys()), self.clock().now());
         let made: Result<(), ApiKeyError> = self
             .write_rarely(async move |writer| {
                 let (tenant, now_ms) = (row.tenant.0.as_bytes().as_slice(), writer.now_ms);
@@ -271,12 +271,12 @@ impl Store {
                     .bind(unix_ms(row.created_at))
                     .bind(row.expires_at.map(unix_ms));
                 writer.run(query).await?;
+                let (keys, key) = (Arc::clone(&keys), row.clone());
+                writer.after_commit(move || keys.remember(digest, key, now));
                 Ok(Ok(()))
             })
             .await?;
-        made?;
-        self.keys().remember(digest, key.clone(), self.clock().now());
-        Ok(key)
+        made.map(|()| key)
     }
 }
 
