@@ -1,14 +1,15 @@
 //! One claim, carried out: program, files, sandbox, artifacts, finish.
 
-use super::{Shared, claims::Live, pace::Pace};
+use super::{
+    Shared,
+    claims::Live,
+    held::{Place, Registered},
+};
 use mecapy_model::{ArtifactName, ErrorKind, LogStream, Outcome, Task, TaskError};
-use mecapy_runtime::{Attempt, FileContent, InputFile, Job, Observer, Refused};
+use mecapy_runtime::{Attempt, Cancel, FileContent, InputFile, Job, Observer, Refused};
 use mecapy_store::{Claimed, Finish, NewLog, StoreError, Written};
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 use tokio::{sync::oneshot, time::sleep};
@@ -16,25 +17,45 @@ use tokio::{sync::oneshot, time::sleep};
 /// Tries to write down how an attempt ended, before the lease is left to expire.
 const WRITES_MAX: u32 = 5;
 const AFTER_FAULT: Duration = Duration::from_millis(200);
+/// Wait before a full pool is asked again.
+const POOL_FULL: Duration = Duration::from_millis(20);
+/// An outcome up to this size, in bytes of result, log and artifacts, leaves its place before it is written. A larger
+/// one keeps it, so that a slow disk lets few of them wait in memory.
+const WAITS_ASIDE_BYTES_MAX: usize = 1 << 20;
 
 /// Runs a claimed task to its end and writes the end down.
-pub(super) async fn carry_out(shared: Arc<Shared>, claimed: Claimed, pace: &Pace, in_flight: &AtomicUsize) {
-    let live = Live::new(claimed.claim.clone());
-    let task_id = claimed.task.id;
-    shared.claims.insert(live.clone());
-    if claimed.task.cancel_requested {
-        live.cancel.cancel();
+pub(super) async fn carry_out(claimed: Claimed, registered: Registered, place: Place) {
+    let (shared, live) = (&registered.shared, &registered.live);
+    let claimed = Arc::new(claimed);
+    let outcome = outcome_of(shared, &claimed, live).await;
+    place.took(Duration::from_secs_f64((outcome.usage.startup_ms + outcome.usage.execute_ms) / 1e3));
+    let waits_aside = bytes_of(&outcome).saturating_add(live.follow.pending_bytes()) <= WAITS_ASIDE_BYTES_MAX;
+    // The sandbox is free again: others may start while this end is written, unless it is large.
+    let _place = (!waits_aside).then_some(place);
+    if let Err(error) = write_down(shared, &claimed, live, outcome).await {
+        let task = live.claim.task;
+        tracing::error!(task.id = %task, %error, "worker.finish: not written, the task is run again when its lease ends");
     }
-    let outcome = run(&shared, &claimed.task, &live).await.unwrap_or_else(Outcome::failed);
-    pace.took(Duration::from_secs_f64((outcome.usage.startup_ms + outcome.usage.execute_ms) / 1e3));
-    // The sandbox is free again: others may start while this end is written.
-    in_flight.fetch_sub(1, Ordering::AcqRel);
-    shared.room_made();
-    if let Err(error) = write_down(&shared, &claimed, &live, outcome).await {
-        tracing::error!(task.id = %task_id, %error, "worker.finish: not written, the task is run again when its lease ends");
+}
+
+/// Runs the attempt as a task of its own: a panic in it is an outcome like any other.
+async fn outcome_of(shared: &Arc<Shared>, claimed: &Arc<Claimed>, live: &Live) -> Outcome {
+    let (in_shared, in_claimed, in_live) = (Arc::clone(shared), Arc::clone(claimed), live.clone());
+    let ran = tokio::spawn(async move { run(&in_shared, &in_claimed.task, &in_live).await }).await;
+    match ran {
+        Ok(ended) => ended.unwrap_or_else(Outcome::failed),
+        Err(error) => {
+            tracing::error!(task.id = %live.claim.task, %error, "worker.run: did not end");
+            Outcome::failed(TaskError::new(ErrorKind::Executor, "the platform failed to run this computation"))
+        }
     }
-    shared.claims.remove(task_id);
-    shared.room_made();
+}
+
+/// Roughly what an outcome takes until it is written, bytes.
+fn bytes_of(outcome: &Outcome) -> usize {
+    let result = outcome.result.as_ref().map_or(0, |result| result.get().len());
+    let artifacts: usize = outcome.artifacts.iter().map(|artifact| artifact.bytes.len()).sum();
+    result + outcome.stdout.len() + outcome.stderr.len() + artifacts
 }
 
 async fn run(shared: &Shared, task: &Task, live: &Live) -> Result<Outcome, TaskError> {
@@ -47,27 +68,46 @@ async fn run(shared: &Shared, task: &Task, live: &Live) -> Result<Outcome, TaskE
         non_finite: task.non_finite,
         wall_clock: task.started_at.unwrap_or_else(|| shared.store.clock().now()),
     };
-    let (tell, told) = oneshot::channel();
-    let observer: Arc<dyn Observer> = Arc::clone(&live.follow) as _;
-    let job = Job {
-        program,
-        attempt,
-        lane: task.lane,
-        tenant: task.tenant,
-        cancel: live.cancel.clone(),
-        observer: Some(observer),
-        done: Box::new(move |outcome| drop(tell.send(outcome))),
+    let mut told = None;
+    let submit = || {
+        let (tell, receiver) = oneshot::channel();
+        told = Some(receiver);
+        let observer: Arc<dyn Observer> = Arc::clone(&live.follow) as _;
+        shared.sandboxes.submit(Job {
+            program: program.clone(),
+            attempt: attempt.clone(),
+            lane: task.lane,
+            tenant: task.tenant,
+            cancel: live.cancel.clone(),
+            observer: Some(observer),
+            done: Box::new(move |outcome| drop(tell.send(outcome))),
+        })
     };
-    shared.sandboxes.submit(job).map_err(|refused| refusal(live, refused))?;
-    told.await.map_err(|_| TaskError::new(ErrorKind::Executor, "the sandbox ended without an outcome"))
+    admit(&live.cancel, submit).await.map_err(|refused| refusal(live, refused))?;
+    let without_outcome = || TaskError::new(ErrorKind::Executor, "the sandbox ended without an outcome");
+    told.ok_or_else(without_outcome)?.await.map_err(|_| without_outcome())
 }
 
-/// The pool has no room although it was asked for no more than it has: treated as the platform's fault.
+/// Submits, as soon as the pool has room. Previews share the pool, so it may be full although no more was claimed than
+/// it takes; that is not the task's fault. A refusal for want of room is answered only where the attempt was cancelled.
+async fn admit(cancel: &Cancel, mut submit: impl FnMut() -> Result<(), Refused>) -> Result<(), Refused> {
+    loop {
+        match submit() {
+            Err(Refused::LaneFull { .. } | Refused::TenantFull { .. }) if !cancel.is_cancelled() => {
+                sleep(POOL_FULL).await;
+            }
+            ended => return ended,
+        }
+    }
+}
+
+/// What [`admit`] was refused for good.
 fn refusal(live: &Live, refused: Refused) -> TaskError {
     if refused == Refused::ShuttingDown {
         live.give_back.store(true, Ordering::Release);
+        return TaskError::new(ErrorKind::Executor, refused.to_string());
     }
-    TaskError::new(ErrorKind::Executor, refused.to_string())
+    TaskError::new(ErrorKind::Cancelled, "cancelled")
 }
 
 async fn input_files(shared: &Shared, task: &Task) -> Result<Vec<InputFile>, TaskError> {
@@ -99,21 +139,21 @@ async fn write_down(
         return persist(|| store.release(claim.clone())).await;
     }
     if let Some(kind) = outcome.error_kind().filter(|kind| kind.is_platform_fault())
-        && let Some(backoff) = claimed.retry_after()
+        && let Some(backoff) = store.fault_backoff(claimed)
     {
         tracing::warn!(task.id = %claim.task, error.kind = %kind, "worker.retry: the platform failed, tried again later");
         let not_before = store.clock().now() + backoff;
-        return persist(|| store.retry_later(claim.clone(), not_before)).await;
+        return persist(|| store.lose(claim.clone(), not_before)).await;
     }
-    let artifacts = std::mem::take(&mut outcome.artifacts);
-    let stored = match artifacts.is_empty() {
+    let stored = match outcome.artifacts.is_empty() {
         true => Vec::new(),
-        false => persist(|| store.store_artifacts(claim, artifacts.clone())).await?,
+        false => persist(|| store.store_artifacts(claim, &outcome.artifacts)).await?,
     };
+    outcome.artifacts = Vec::new();
     outcome.usage.queued_ms += queued_ms(&claimed.task);
     let logs = last_logs(live, &outcome).await;
-    let finish = Finish { logs, ..Finish::new(outcome, stored) };
-    persist(|| store.finish(claim.clone(), finish.clone())).await
+    let finish = store.prepare_finish(claim.clone(), Finish { logs, ..Finish::new(outcome, stored) });
+    persist(|| store.write_finish(&finish)).await
 }
 
 /// Tries a write again where the store says that it may help.
@@ -151,4 +191,47 @@ async fn last_logs(live: &Live, outcome: &Outcome) -> Vec<NewLog> {
 fn queued_ms(task: &Task) -> f64 {
     let queued = task.started_at.map_or(time::Duration::ZERO, |started| started - task.created_at);
     (queued.as_seconds_f64().max(0.0) * 1e6).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_pool_is_asked_again_until_it_has_room() {
+        let mut answers = [
+            Err(Refused::LaneFull { retry_after: POOL_FULL }),
+            Err(Refused::TenantFull { retry_after: POOL_FULL }),
+            Ok(()),
+        ]
+        .into_iter();
+        let admitted = admit(&Cancel::new(), || answers.next().unwrap()).await;
+        assert_eq!((admitted, answers.len()), (Ok(()), 0));
+    }
+
+    #[tokio::test]
+    async fn a_cancel_ends_the_wait_and_a_closing_pool_is_not_waited_for() {
+        let full = Refused::LaneFull { retry_after: POOL_FULL };
+        let cancel = Cancel::new();
+        let mut asked = 0;
+        let submit = || {
+            asked += 1;
+            if asked == 3 {
+                cancel.cancel();
+            }
+            Err(full)
+        };
+        assert_eq!(admit(&cancel, submit).await, Err(full));
+        assert_eq!(asked, 3);
+        assert_eq!(admit(&Cancel::new(), || Err(Refused::ShuttingDown)).await, Err(Refused::ShuttingDown));
+    }
+
+    #[test]
+    fn an_outcome_weighs_its_result_log_and_artifacts() {
+        let failed = Outcome::failed(TaskError::new(ErrorKind::Exception, "no"));
+        assert_eq!(bytes_of(&failed), 0);
+        let artifact = mecapy_model::Artifact::new(ArtifactName::parse("a.txt").unwrap(), vec![0; 5]);
+        let outcome = Outcome { stdout: "ab".to_owned(), artifacts: vec![artifact], ..failed };
+        assert_eq!(bytes_of(&outcome), 7);
+    }
 }

@@ -5,12 +5,16 @@ use mecapy_model::TaskId;
 use mecapy_runtime::Cancel;
 use mecapy_store::ClaimRef;
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
+
+/// Cancels that came before their claim was known here: so many are remembered, the oldest are forgotten (a heartbeat
+/// says it too).
+const EARLY_CANCELS_MAX: usize = 1024;
 
 /// One claim under way.
 #[derive(Clone)]
@@ -22,8 +26,15 @@ pub(super) struct Live {
     pub(super) give_back: Arc<AtomicBool>,
 }
 
+/// By task and fence: a worker that lost a lease may claim the same task again while its older attempt still runs.
 #[derive(Default)]
-pub(super) struct Claims(Mutex<HashMap<TaskId, Live>>);
+pub(super) struct Claims(Mutex<Held>);
+
+#[derive(Default)]
+struct Held {
+    live: BTreeMap<(TaskId, u64), Live>,
+    early_cancels: VecDeque<TaskId>,
+}
 
 impl Live {
     pub(super) fn new(claim: ClaimRef) -> Self {
@@ -37,37 +48,135 @@ impl Live {
 }
 
 impl Claims {
+    /// Older attempts at the same task are stopped: nothing that they write would count.
     pub(super) fn insert(&self, live: Live) {
-        self.lock().insert(live.claim.task, live);
+        let mut held = self.lock();
+        let (task, fence) = (live.claim.task, live.claim.fence);
+        held.live.range((task, 0)..(task, fence)).for_each(|(_, older)| older.cancel.cancel());
+        if let Some(at) = held.early_cancels.iter().position(|early| *early == task) {
+            held.early_cancels.remove(at);
+            live.cancel.cancel();
+        }
+        held.live.insert((task, fence), live);
     }
 
-    pub(super) fn remove(&self, task: TaskId) {
-        self.lock().remove(&task);
+    pub(super) fn remove(&self, claim: &ClaimRef) {
+        self.lock().live.remove(&(claim.task, claim.fence));
     }
 
     pub(super) fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().live.len()
     }
 
     pub(super) fn all(&self) -> Vec<Live> {
-        self.lock().values().cloned().collect()
+        self.lock().live.values().cloned().collect()
     }
 
+    /// Stops a task that its user cancelled, now or as soon as it is known here.
     pub(super) fn cancel(&self, task: TaskId) {
-        if let Some(live) = self.lock().get(&task) {
+        let mut held = self.lock();
+        let mut known = false;
+        for live in held.live.range((task, 0)..=(task, u64::MAX)).map(|(_, live)| live) {
+            live.cancel.cancel();
+            known = true;
+        }
+        if known {
+            return;
+        }
+        if held.early_cancels.len() >= EARLY_CANCELS_MAX {
+            held.early_cancels.pop_front();
+        }
+        held.early_cancels.push_back(task);
+    }
+
+    /// Stops one attempt, where it still runs.
+    pub(super) fn stop(&self, claim: &ClaimRef) {
+        if let Some(live) = self.lock().live.get(&(claim.task, claim.fence)) {
             live.cancel.cancel();
         }
     }
 
     /// Stops everything so that another worker can run it.
     pub(super) fn give_back_all(&self) {
-        for live in self.lock().values() {
+        for live in self.lock().live.values() {
             live.give_back.store(true, Ordering::Release);
             live.cancel.cancel();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<TaskId, Live>> {
+    fn lock(&self) -> MutexGuard<'_, Held> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mecapy_model::{Code, Lane, LimitsRequest, NonFinite, Retry};
+    use mecapy_store::{ClaimRequest, NewTask, Store, StoreOptions, Submission, SystemClock};
+    use serde_json::value::RawValue;
+
+    /// A real claim: nothing else can make one.
+    async fn claim() -> ClaimRef {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(SystemClock::new().unwrap());
+        let store = Store::open(StoreOptions::new(folder.path().join("data")), clock).await.unwrap();
+        let task = NewTask {
+            tenant: store.create_tenant("ours").await.unwrap(),
+            name: None,
+            lane: Lane::Default,
+            priority: 5,
+            code: Code::Python { source: "result = 1".to_owned(), entry: None },
+            inputs: RawValue::from_string("{}".to_owned()).unwrap(),
+            files: BTreeMap::new(),
+            limits: LimitsRequest::default().resolve(Lane::Default).unwrap(),
+            retry: Retry::default(),
+            seed: 1,
+            non_finite: NonFinite::Reject,
+            labels: BTreeMap::new(),
+            run_at: None,
+            retry_of: None,
+            warnings: Vec::new(),
+        };
+        store.submit(Submission { task, idempotency: None, queued_max: 1 }).await.unwrap();
+        let request = ClaimRequest { lane: Lane::Default, max: 1, running_per_tenant_max: None };
+        store.claim(request).await.unwrap().pop().unwrap().claim
+    }
+
+    #[tokio::test]
+    async fn a_newer_claim_stops_the_older_attempt_and_outlives_its_end() {
+        let older = Live::new(claim().await);
+        let mut claim = older.claim.clone();
+        claim.fence += 1;
+        let newer = Live::new(claim);
+        let claims = Claims::default();
+        claims.insert(older.clone());
+        assert!(!older.cancel.is_cancelled());
+        claims.insert(newer.clone());
+        assert!(older.cancel.is_cancelled() && !newer.cancel.is_cancelled());
+        claims.remove(&older.claim);
+        assert_eq!(claims.len(), 1);
+        claims.stop(&older.claim);
+        assert!(!newer.cancel.is_cancelled());
+        claims.cancel(newer.claim.task);
+        assert!(newer.cancel.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn a_cancel_that_comes_before_its_claim_is_heard_once() {
+        let claim = claim().await;
+        let claims = Claims::default();
+        claims.cancel(claim.task);
+        let first = Live::new(claim.clone());
+        claims.insert(first.clone());
+        assert!(first.cancel.is_cancelled());
+        claims.remove(&claim);
+        let second = Live::new(claim);
+        claims.insert(second.clone());
+        assert!(!second.cancel.is_cancelled());
+        for number in 0..3 * EARLY_CANCELS_MAX {
+            claims.cancel(TaskId::from_parts(number as u64, &[1; 10]));
+        }
+        assert_eq!(claims.lock().early_cancels.len(), EARLY_CANCELS_MAX);
     }
 }

@@ -34,6 +34,17 @@ impl Follow {
         std::mem::take(&mut *self.lock())
     }
 
+    /// Whether there is something to write.
+    pub(super) fn has_news(&self) -> bool {
+        let pending = self.lock();
+        !pending.logs.is_empty() || pending.progress.is_some()
+    }
+
+    /// Log text that waits to be written.
+    pub(super) fn pending_bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
     fn lock(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }

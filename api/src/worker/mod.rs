@@ -6,11 +6,13 @@
 mod attempt;
 mod claims;
 mod follow;
+mod held;
 mod pace;
 mod upkeep;
 
 use crate::programs::Programs;
 use claims::Claims;
+use held::{Place, Registered};
 use mecapy_model::{Lane, TaskId};
 use mecapy_runtime::Sandboxes;
 use mecapy_store::Store;
@@ -18,7 +20,7 @@ use pace::Pace;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -26,16 +28,14 @@ use time::OffsetDateTime;
 use tokio::{
     sync::Notify,
     task::JoinSet,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use uuid::Uuid;
 
 /// The longest a lane sleeps without looking at its queue: a hint can be lost.
 const IDLE_MAX: Duration = Duration::from_secs(15);
-/// Wait after the store failed, before it is asked again.
+/// Wait after the store or one of the worker's loops failed, before it is tried again.
 const AFTER_FAULT: Duration = Duration::from_millis(500);
-/// Claims that may be under way at once, whatever their pace.
-const CLAIMED_MAX: usize = 256;
 
 /// Which lanes this worker serves.
 #[derive(Debug, Clone)]
@@ -91,11 +91,13 @@ impl Worker {
         });
         let mut loops = JoinSet::new();
         for lane in shared.config.lanes.clone() {
-            loops.spawn(serve_lane(Arc::clone(&shared), lane));
+            let pace = Arc::new(Pace::new(&shared.sandboxes.lane_status(lane)));
+            let serve = move |shared| serve_lane(shared, lane, Arc::clone(&pace));
+            loops.spawn(supervise(Arc::clone(&shared), lane.as_str(), serve));
         }
-        loops.spawn(upkeep::heartbeats(Arc::clone(&shared)));
-        loops.spawn(upkeep::follow(Arc::clone(&shared)));
-        loops.spawn(upkeep::sweep(Arc::clone(&shared)));
+        loops.spawn(supervise(Arc::clone(&shared), "heartbeats", upkeep::heartbeats));
+        loops.spawn(supervise(Arc::clone(&shared), "follow", upkeep::follow));
+        loops.spawn(supervise(Arc::clone(&shared), "sweep", upkeep::sweep));
         Self { shared, loops: tokio::sync::Mutex::new(loops) }
     }
 
@@ -138,24 +140,40 @@ impl Worker {
     }
 }
 
+/// Keeps a loop going: one that ends is started again, unless the worker drains.
+async fn supervise<F>(shared: Arc<Shared>, name: &'static str, start: impl Fn(Arc<Shared>) -> F + Send + 'static)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    loop {
+        // A set of one, so that the loop ends with its supervisor.
+        let mut one = JoinSet::new();
+        one.spawn(start(Arc::clone(&shared)));
+        match one.join_next().await {
+            Some(Err(error)) => tracing::error!(worker.part = name, %error, "worker.loop: failed, started again"),
+            _ if shared.draining.load(Ordering::Acquire) => return,
+            _ => tracing::error!(worker.part = name, "worker.loop: ended, started again"),
+        }
+        sleep(AFTER_FAULT).await;
+    }
+}
+
 /// Claims from one lane for as long as there is room.
-async fn serve_lane(shared: Arc<Shared>, lane: Lane) {
+async fn serve_lane(shared: Arc<Shared>, lane: Lane, pace: Arc<Pace>) {
     let wakeup = shared.store.lane_wakeup(lane);
-    let pace = Arc::new(Pace::new(shared.sandboxes.lane_status(lane).threads));
-    let in_flight = Arc::new(AtomicUsize::new(0));
     while !shared.draining.load(Ordering::Acquire) {
         let ended = shared.changed.notified();
-        let room = pace.claims_max().min(CLAIMED_MAX).saturating_sub(in_flight.load(Ordering::Acquire));
+        let room = pace.room();
         if room == 0 {
             ended.await;
             continue;
         }
         match shared.claim(lane, room).await {
             Ok(claimed) if !claimed.is_empty() => {
-                in_flight.fetch_add(claimed.len(), Ordering::AcqRel);
-                for claim in claimed {
-                    let (shared, pace, in_flight) = (Arc::clone(&shared), Arc::clone(&pace), Arc::clone(&in_flight));
-                    tokio::spawn(async move { attempt::carry_out(shared, claim, &pace, &in_flight).await });
+                for claimed in claimed {
+                    let place = Place::take(&shared, &pace);
+                    let registered = Registered::new(&shared, &claimed);
+                    tokio::spawn(attempt::carry_out(claimed, registered, place));
                 }
             }
             Ok(_) => {

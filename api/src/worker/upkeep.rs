@@ -1,9 +1,12 @@
 //! What goes on beside the runs: heartbeats, live logs and progress, and the sweeper.
 
-use super::Shared;
+use super::{Shared, claims::Live};
 use mecapy_store::{Beat, ClaimRef};
 use std::{sync::Arc, time::Duration};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
 
 /// A third of the lease.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(10);
@@ -18,20 +21,24 @@ pub(super) async fn heartbeats(shared: Arc<Shared>) {
     let mut ticks = every(HEARTBEAT_EVERY);
     loop {
         ticks.tick().await;
-        let claims: Vec<ClaimRef> = shared.claims.all().into_iter().map(|live| live.claim).collect();
-        if claims.is_empty() {
-            continue;
-        }
-        match shared.store.heartbeat(claims).await {
-            Ok(beats) => {
-                for (task, beat) in beats {
-                    if !matches!(beat, Beat::Extended) {
-                        shared.claims.cancel(task);
-                    }
+        extend_leases(&shared).await;
+    }
+}
+
+async fn extend_leases(shared: &Shared) {
+    let claims: Vec<ClaimRef> = shared.claims.all().into_iter().map(|live| live.claim).collect();
+    if claims.is_empty() {
+        return;
+    }
+    match shared.store.heartbeat(claims.clone()).await {
+        Ok(beats) => {
+            for (claim, (_, beat)) in claims.iter().zip(beats) {
+                if !matches!(beat, Beat::Extended) {
+                    shared.claims.stop(claim);
                 }
             }
-            Err(error) => tracing::warn!(%error, "worker.heartbeat: the store failed"),
         }
+        Err(error) => tracing::warn!(%error, "worker.heartbeat: the store failed"),
     }
 }
 
@@ -40,20 +47,24 @@ pub(super) async fn follow(shared: Arc<Shared>) {
     let mut ticks = every(FOLLOW_EVERY);
     loop {
         ticks.tick().await;
-        for live in shared.claims.all() {
-            let _writing = live.follow.writing().await;
-            let pending = live.follow.drain();
-            let mut written = Ok(());
-            if !pending.logs.is_empty() {
-                written = shared.store.append_logs(live.claim.clone(), pending.logs).await.map(drop);
-            }
-            if let (Ok(()), Some(progress)) = (&written, pending.progress) {
-                written = shared.store.progress(live.claim, progress).await.map(drop);
-            }
+        // All at once, so that they share a commit.
+        let mut writes = JoinSet::new();
+        for live in shared.claims.all().into_iter().filter(|live| live.follow.has_news()) {
+            writes.spawn(write_news(Arc::clone(&shared), live));
+        }
+        while let Some(written) = writes.join_next().await {
             if let Err(error) = written {
-                tracing::warn!(%error, "worker.follow: the store failed");
+                tracing::error!(%error, "worker.follow: a write did not end");
             }
         }
+    }
+}
+
+async fn write_news(shared: Arc<Shared>, live: Live) {
+    let _writing = live.follow.writing().await;
+    let pending = live.follow.drain();
+    if let Err(error) = shared.store.note(live.claim.clone(), pending.logs, pending.progress).await {
+        tracing::warn!(%error, "worker.follow: the store failed");
     }
 }
 
@@ -63,6 +74,8 @@ pub(super) async fn sweep(shared: Arc<Shared>) {
     let mut sweeps: u32 = 0;
     loop {
         ticks.tick().await;
+        // Leases may have run out while this process stood still: what it still runs is not lost.
+        extend_leases(&shared).await;
         if let Err(error) = shared.store.requeue_expired().await {
             tracing::warn!(%error, "worker.sweep: the store failed");
         }

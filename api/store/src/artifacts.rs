@@ -1,6 +1,7 @@
 //! Files that a task produced: objects first, rows with the task's end.
 
 use crate::reading::bytes_of;
+use crate::writer::LostAttempt;
 use crate::{ClaimRef, ObjectKey, Store, StoreError};
 use mecapy_model::{Artifact, ArtifactName, Digest, TaskId, TenantId};
 use sqlx::Row;
@@ -21,15 +22,16 @@ impl Store {
     pub async fn store_artifacts(
         &self,
         claim: &ClaimRef,
-        artifacts: Vec<Artifact>,
+        artifacts: &[Artifact],
     ) -> Result<Vec<StoredArtifact>, StoreError> {
         let mut stored = Vec::with_capacity(artifacts.len());
         for Artifact { name, content_type, bytes } in artifacts {
-            let key = ObjectKey::artifact(claim.tenant, claim.task, claim.fence, &name);
+            let key = ObjectKey::artifact(claim.tenant, claim.task, claim.fence, name);
             let mut writer = self.objects().create(&key, bytes.len() as u64).await?;
-            writer.write(&bytes).await?;
+            writer.write(bytes).await?;
             let (size_bytes, sha256) = writer.finish().await?;
-            stored.push(StoredArtifact { name, key, size_bytes, sha256, content_type: content_type.to_owned() });
+            let content_type = (*content_type).to_owned();
+            stored.push(StoredArtifact { name: name.clone(), key, size_bytes, sha256, content_type });
         }
         Ok(stored)
     }
@@ -59,6 +61,15 @@ impl Store {
             });
         }
         Ok(Some(artifacts))
+    }
+
+    /// Deletes what lost attempts stored. What can't be deleted takes room and does no other harm.
+    pub(crate) async fn delete_lost_objects(&self, lost: Vec<LostAttempt>) {
+        for LostAttempt { tenant, task, fence } in lost {
+            if let Err(error) = self.delete_attempt_objects(tenant, task, fence).await {
+                tracing::warn!(task.id = %task, error = %error, cause = ?error, "what a lost attempt stored stays");
+            }
+        }
     }
 
     /// Deletes what an attempt stored that will never be finished.

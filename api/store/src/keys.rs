@@ -19,8 +19,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use time::OffsetDateTime;
 
-/// How many keys a tenant may have, revoked and expired ones included.
+/// How many keys a tenant may have that are neither revoked nor expired.
 pub const API_KEYS_PER_TENANT_MAX: u32 = 1_000;
+/// How many revoked and expired keys of a tenant are kept to be listed; beyond that the oldest go.
+const ENDED_KEYS_PER_TENANT_MAX: u32 = 1_000;
 /// What every secret starts with, so that a leaked one is recognised.
 const SECRET_START: &str = "mecapy_";
 /// The characters of a secret that are shown in lists.
@@ -192,22 +194,33 @@ impl Store {
         rows.iter().map(|row| read_key(row).map(|(_, key)| key)).collect()
     }
 
+    /// A key of the tenant, revoked and expired ones too.
+    pub async fn api_key(&self, tenant: TenantId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+        let sql = "SELECT id, tenant, name, prefix, role, created_ms, expires_ms, revoked_ms, secret_sha256 FROM api_keys \
+                   WHERE tenant = ? AND id = ?";
+        let query = sqlx::query(sql).bind(tenant.0.as_bytes().as_slice()).bind(id.0.as_bytes().as_slice());
+        let row = query.fetch_optional(self.readers()).await?;
+        row.map(|row| read_key(&row).map(|(_, key)| key)).transpose()
+    }
+
     /// Ends a key at once.
     pub async fn revoke_api_key(&self, tenant: TenantId, id: ApiKeyId) -> Result<Found, StoreError> {
+        let keys = Arc::clone(self.keys());
         let changed = self
             .write_rarely(async move |writer| {
                 let now_ms = writer.now_ms;
                 let sql = "UPDATE api_keys SET revoked_ms = coalesce(revoked_ms, ?) WHERE tenant = ? AND id = ?";
                 let query =
                     sqlx::query(sql).bind(now_ms).bind(tenant.0.as_bytes().as_slice()).bind(id.0.as_bytes().as_slice());
-                writer.run(query).await
+                let changed = writer.run(query).await?;
+                if changed > 0 {
+                    let keys = Arc::clone(&keys);
+                    writer.after_commit(move || keys.forget(id));
+                }
+                Ok(changed)
             })
             .await?;
-        if changed == 0 {
-            return Ok(Found::No);
-        }
-        self.keys().forget(id);
-        Ok(Found::Yes)
+        Ok(if changed == 0 { Found::No } else { Found::Yes })
     }
 
     fn draw_key(&self, new: NewApiKey) -> (ApiKey, Secret) {
@@ -230,18 +243,22 @@ impl Store {
 
     async fn insert_key(&self, key: ApiKey, secret: &Secret) -> Result<ApiKey, ApiKeyError> {
         let digest = digest_of(secret.expose());
-        let row = key.clone();
+        let (row, keys, now) = (key.clone(), Arc::clone(self.keys()), self.clock().now());
         let made: Result<(), ApiKeyError> = self
             .write_rarely(async move |writer| {
-                let tenant = row.tenant.0.as_bytes().as_slice();
-                let sql = "SELECT (SELECT count(*) FROM tenants WHERE id = ?1), (SELECT count(*) FROM api_keys WHERE tenant = ?1)";
-                let counts = sqlx::query(sql).bind(tenant).fetch_one(&mut writer.conn).await?;
+                let (tenant, now_ms) = (row.tenant.0.as_bytes().as_slice(), writer.now_ms);
+                let sql = "SELECT (SELECT count(*) FROM tenants WHERE id = ?1), (SELECT count(*) FROM api_keys \
+                           WHERE tenant = ?1 AND revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ?2))";
+                let counts = sqlx::query(sql).bind(tenant).bind(now_ms).fetch_one(&mut writer.conn).await?;
                 if counts.try_get::<i64, _>(0)? == 0 {
                     return Ok(Err(ApiKeyError::UnknownTenant));
                 }
                 if counts.try_get::<i64, _>(1)? >= i64::from(API_KEYS_PER_TENANT_MAX) {
                     return Ok(Err(ApiKeyError::TooMany { max: API_KEYS_PER_TENANT_MAX }));
                 }
+                let sql = "DELETE FROM api_keys WHERE id IN (SELECT id FROM api_keys WHERE tenant = ? \
+                           AND (revoked_ms IS NOT NULL OR expires_ms <= ?) ORDER BY id DESC LIMIT -1 OFFSET ?)";
+                writer.run(sqlx::query(sql).bind(tenant).bind(now_ms).bind(ENDED_KEYS_PER_TENANT_MAX)).await?;
                 let sql = "INSERT INTO api_keys (id, tenant, name, prefix, secret_sha256, role, created_ms, expires_ms) \
                            VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
                 let query = sqlx::query(sql)
@@ -254,12 +271,12 @@ impl Store {
                     .bind(unix_ms(row.created_at))
                     .bind(row.expires_at.map(unix_ms));
                 writer.run(query).await?;
+                let (keys, key) = (Arc::clone(&keys), row.clone());
+                writer.after_commit(move || keys.remember(digest, key, now));
                 Ok(Ok(()))
             })
             .await?;
-        made?;
-        self.keys().remember(digest, key.clone());
-        Ok(key)
+        made.map(|()| key)
     }
 }
 
@@ -310,8 +327,11 @@ impl Keys {
         held.by_digest.values().any(|key| key.role == Role::Admin && key.expires_at.is_none())
     }
 
-    fn remember(&self, digest: [u8; 32], key: ApiKey) {
-        self.held.write().unwrap_or_else(PoisonError::into_inner).by_digest.insert(digest, Arc::new(key));
+    /// Keys that have expired are forgotten meanwhile.
+    fn remember(&self, digest: [u8; 32], key: ApiKey, now: OffsetDateTime) {
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        held.by_digest.retain(|_, key| key.expires_at.is_none_or(|expires_at| now < expires_at));
+        held.by_digest.insert(digest, Arc::new(key));
     }
 
     fn forget(&self, id: ApiKeyId) {

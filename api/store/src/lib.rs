@@ -36,7 +36,9 @@ pub use keys::{API_KEYS_PER_TENANT_MAX, AdminKey, ApiKey, ApiKeyError, CreatedAp
 pub use list::{LIST_LIMIT_MAX, ListError, TaskPage, TaskQuery};
 pub use modules::{Module, NewModule};
 pub use objects::{InvalidObjectKey, ObjectKey, ObjectReader, ObjectWriter, Objects};
-pub use queue::{Beat, ClaimRef, ClaimRequest, Claimed, Finish, LeaseToken, NewLog, Recovered, Written};
+pub use queue::{
+    Beat, ClaimRef, ClaimRequest, Claimed, Finish, LeaseToken, NewLog, PreparedFinish, Recovered, Written,
+};
 pub use shared::{LaneCount, TaskWatch};
 pub use signer::{Grant, Method, SignatureError, Signer};
 pub use store::{Store, StoreOptions};

@@ -10,6 +10,8 @@ use sqlx::Row;
 pub const LIST_LIMIT_MAX: u32 = 200;
 /// How many tasks one page looks at; a page that finds too few among them ends early, with a cursor to go on.
 const SCANNED_MAX: u32 = 50_000;
+/// The longest page, in bytes of code: the task that passes it is the page's last.
+const PAGE_CODE_BYTES_MAX: u32 = 8 << 20;
 
 /// Which tasks to list. Absent fields don't filter.
 #[derive(Debug, Clone)]
@@ -33,11 +35,12 @@ impl Default for TaskQuery {
     }
 }
 
-/// Some tasks, newest first.
+/// Some tasks, newest first, as [`Store::task_shown`] answers them.
 #[derive(Debug, Clone)]
 pub struct TaskPage {
     pub tasks: Vec<Task>,
-    /// For the page after this one; with a filter that matches little, a page may be short and still have one.
+    /// For the page after this one; with a filter that matches little, or long code, a page may be short and still have
+    /// one.
     pub next_cursor: Option<String>,
 }
 
@@ -63,9 +66,9 @@ impl Store {
             None => [0xff; 16],
         };
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-        let mut tasks = self.matching_tasks(tenant, &query, &before).await?;
-        let last = if tasks.len() > limit {
-            tasks.truncate(limit);
+        let (mut tasks, matching) = self.matching_tasks(tenant, &query, &before).await?;
+        tasks.truncate(limit);
+        let last = if matching > tasks.len() {
             tasks.last().map(|task| *task.id.0.as_bytes())
         } else {
             self.end_of_scan(tenant, &before).await?
@@ -73,22 +76,25 @@ impl Store {
         Ok(TaskPage { tasks, next_cursor: last.map(|last| self.signer().cursor(&last, &scope)) })
     }
 
-    /// Up to one task more than the page takes, so that the caller sees whether there is another page.
+    /// The tasks of a page, perhaps one more, and how many there would be if their code were short: one more than the
+    /// page takes where there is another page.
     async fn matching_tasks(
         &self,
         tenant: TenantId,
         query: &TaskQuery,
         before: &[u8; 16],
-    ) -> Result<Vec<Task>, StoreError> {
+    ) -> Result<(Vec<Task>, usize), StoreError> {
         const SQL: &str = concat!(
-            "SELECT ",
-            task_columns!(),
-            task_from!(),
-            " WHERE t.no IN (SELECT c.no FROM (SELECT * FROM tasks WHERE tenant = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3) c",
+            "WITH page AS (SELECT m.no, sum(octet_length(s.code)) OVER (ORDER BY m.id DESC) - octet_length(s.code) AS ahead",
+            " FROM (SELECT c.no, c.id FROM (SELECT * FROM tasks WHERE tenant = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3) c",
             " WHERE (?4 IS NULL OR c.state = ?4) AND (?5 IS NULL OR c.lane = ?5)",
             " AND (?6 IS NULL OR instr(lower(c.name), lower(?6)) > 0)",
             " AND (?7 IS NULL OR EXISTS (SELECT 1 FROM json_each(c.labels) l WHERE l.key = ?7 AND l.value = ?8))",
-            " ORDER BY c.id DESC LIMIT ?9) ORDER BY t.id DESC"
+            " ORDER BY c.id DESC LIMIT ?9) m JOIN task_specs s ON s.no = m.no) SELECT ",
+            task_columns!("'null'"),
+            ", (SELECT count(*) FROM page) AS matching",
+            task_from!(),
+            " WHERE t.no IN (SELECT no FROM page WHERE ahead < ?10) ORDER BY t.id DESC"
         );
         let (label, value) = query.label.clone().unzip();
         let rows = sqlx::query(SQL)
@@ -101,9 +107,12 @@ impl Store {
             .bind(label)
             .bind(value)
             .bind(query.limit + 1)
+            .bind(PAGE_CODE_BYTES_MAX)
             .fetch_all(self.readers())
             .await?;
-        rows.iter().map(|row| read_task(row).map(|read| read.task)).collect()
+        let matching: i64 = rows.first().map_or(Ok(0), |row| row.try_get("matching"))?;
+        let tasks = rows.iter().map(|row| read_task(row).map(|read| read.task)).collect::<Result<_, StoreError>>()?;
+        Ok((tasks, usize::try_from(matching).unwrap_or(0)))
     }
 
     /// The last task that a page looks at, where there are tasks beyond it.

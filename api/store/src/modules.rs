@@ -1,12 +1,17 @@
 //! Uploaded WASI modules: a row about each, and its bytes as an object. Each tenant has its own.
 
-use crate::clock::from_unix_ms;
+use crate::clock::{from_unix_ms, unix_ms};
 use crate::reading::bytes_of;
 use crate::{Found, ObjectKey, Store, StoreError};
 use mecapy_model::{Digest, TenantId, Warning};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock};
 use time::OffsetDateTime;
+
+/// How many modules are remembered to be there; then the memory begins anew.
+const KNOWN_MODULES_MAX: usize = 4_096;
 
 /// A module that was checked, to be kept.
 #[derive(Debug, Clone)]
@@ -49,6 +54,7 @@ impl Store {
         // The object comes first: a row always has its bytes, and bytes without a row are overwritten next time.
         self.objects().put(&ObjectKey::module(tenant, digest), bytes).await?;
         let created_ms = self.now_ms();
+        let known = Arc::clone(self.known_modules());
         self.write_rarely(async move |writer| {
             let [imports, exports, warnings] = &texts;
             let sql = "INSERT INTO modules (tenant, digest, size_bytes, imports, exports, warnings, created_ms) \
@@ -62,7 +68,10 @@ impl Store {
                 .bind(warnings.as_str())
                 .bind(created_ms);
             writer.run(query).await?;
-            writer.spare_object(&ObjectKey::module(tenant, digest)).await
+            writer.spare_object(&ObjectKey::module(tenant, digest)).await?;
+            let known = Arc::clone(&known);
+            writer.after_commit(move || known.add(tenant, digest));
+            Ok(())
         })
         .await?;
         Ok(Module { digest, size_bytes, imports, exports, warnings, created_at: from_unix_ms(created_ms) })
@@ -76,6 +85,18 @@ impl Store {
         query.fetch_optional(self.readers()).await?.as_ref().map(read_module).transpose()
     }
 
+    /// Whether the tenant has the module; in memory where it was asked before.
+    pub async fn has_module(&self, tenant: TenantId, digest: Digest) -> Result<bool, StoreError> {
+        let Err(deletions) = self.known_modules().find(tenant, digest) else { return Ok(true) };
+        let sql = "SELECT 1 FROM modules WHERE tenant = ? AND digest = ?";
+        let query = sqlx::query(sql).bind(tenant.0.as_bytes().as_slice()).bind(digest.0.as_slice());
+        let found = query.fetch_optional(self.readers()).await?.is_some();
+        if found {
+            self.known_modules().add_unless_deleted(tenant, digest, deletions);
+        }
+        Ok(found)
+    }
+
     /// A module's bytes.
     pub async fn module_bytes(&self, tenant: TenantId, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
         if self.module(tenant, digest).await?.is_none() {
@@ -86,14 +107,26 @@ impl Store {
 
     /// The tenant's modules, newest first, `limit` at most.
     pub async fn modules(&self, tenant: TenantId, limit: u32) -> Result<Vec<Module>, StoreError> {
-        let sql = "SELECT digest, size_bytes, imports, exports, warnings, created_ms FROM modules \
-                   WHERE tenant = ? ORDER BY created_ms DESC, digest LIMIT ?";
-        let query = sqlx::query(sql).bind(tenant.0.as_bytes().as_slice()).bind(limit);
+        self.modules_after(tenant, None, limit).await
+    }
+
+    /// Like [`modules`](Self::modules), from the one after the module that was made at this time with this digest.
+    pub async fn modules_after(
+        &self,
+        tenant: TenantId,
+        after: Option<(OffsetDateTime, Digest)>,
+        limit: u32,
+    ) -> Result<Vec<Module>, StoreError> {
+        let (made_ms, digest) = after.map_or((i64::MAX, Vec::new()), |(at, digest)| (unix_ms(at), digest.0.to_vec()));
+        let sql = "SELECT digest, size_bytes, imports, exports, warnings, created_ms FROM modules WHERE tenant = ?1 \
+                   AND (created_ms < ?2 OR (created_ms = ?2 AND digest > ?3)) ORDER BY created_ms DESC, digest LIMIT ?4";
+        let query = sqlx::query(sql).bind(tenant.0.as_bytes().as_slice()).bind(made_ms).bind(digest).bind(limit);
         query.fetch_all(self.readers()).await?.iter().map(read_module).collect()
     }
 
     /// Deletes a module. A task that still wants it fails when it starts.
     pub async fn delete_module(&self, tenant: TenantId, digest: Digest) -> Result<Found, StoreError> {
+        let known = Arc::clone(self.known_modules());
         let deleted = self
             .write_rarely(async move |writer| {
                 let sql = "DELETE FROM modules WHERE tenant = ? AND digest = ?";
@@ -101,6 +134,8 @@ impl Store {
                 let deleted = writer.run(query).await?;
                 if deleted > 0 {
                     writer.doom_object(&ObjectKey::module(tenant, digest)).await?;
+                    let known = Arc::clone(&known);
+                    writer.after_commit(move || known.remove(tenant, digest));
                 }
                 Ok(deleted)
             })
@@ -110,6 +145,52 @@ impl Store {
         }
         self.sweep_objects().await;
         Ok(Found::Yes)
+    }
+}
+
+/// Modules that are known to be there.
+#[derive(Debug, Default)]
+pub(crate) struct KnownModules(RwLock<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    there: HashSet<(TenantId, Digest)>,
+    /// Counts deletions: what was read before one may not be true after it.
+    deletions: u64,
+}
+
+impl KnownModules {
+    /// `Err` where it is not known, with the deletions so far.
+    fn find(&self, tenant: TenantId, digest: Digest) -> Result<(), u64> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if known.there.contains(&(tenant, digest)) { Ok(()) } else { Err(known.deletions) }
+    }
+
+    /// Called by the writer, in the order of its commits.
+    fn add(&self, tenant: TenantId, digest: Digest) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).add(tenant, digest);
+    }
+
+    fn add_unless_deleted(&self, tenant: TenantId, digest: Digest, deletions: u64) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if known.deletions == deletions {
+            known.add(tenant, digest);
+        }
+    }
+
+    fn remove(&self, tenant: TenantId, digest: Digest) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        known.there.remove(&(tenant, digest));
+        known.deletions += 1;
+    }
+}
+
+impl Known {
+    fn add(&mut self, tenant: TenantId, digest: Digest) {
+        if self.there.len() >= KNOWN_MODULES_MAX {
+            self.there.clear();
+        }
+        self.there.insert((tenant, digest));
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::clock::unix_ms;
 use crate::reading::uuid_of;
 use crate::shared::Group;
-use crate::writer::{Call, GiveBack, Note, Op};
+use crate::writer::{Call, Ending, GiveBack, Note, Op};
 use crate::{Store, StoreError, StoredArtifact};
 use mecapy_model::{ErrorKind, Lane, LogStream, Outcome, Progress, Task, TaskError, TaskId, TenantId, Usage, Warning};
 use serde_json::value::RawValue;
@@ -17,6 +17,9 @@ use tokio::sync::{Notify, broadcast};
 const POSITION_COUNTED_MAX: u32 = 10_000;
 /// The longest wait between two tries that a task's own retry rule can ask for.
 const BACKOFF_MAX: Duration = Duration::from_secs(3_600);
+/// The wait after an attempt that the platform failed for the first time, doubled with each further one.
+const FAULT_BACKOFF: Duration = Duration::from_secs(1);
+const FAULT_BACKOFF_MAX: Duration = Duration::from_secs(30);
 
 /// A request for work.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +55,7 @@ impl std::fmt::Debug for LeaseToken {
 pub struct Claimed {
     pub task: Task,
     pub claim: ClaimRef,
-    /// Attempts before this one that the platform lost.
+    /// Attempts before this one that the platform lost or failed.
     pub lost_attempts: u32,
 }
 
@@ -92,6 +95,9 @@ pub struct Finish {
     pub usage: Usage,
 }
 
+/// A finish whose texts are shared, so that a write which is tried again copies none of them.
+pub struct PreparedFinish(Ending);
+
 /// What became of tasks whose attempt was lost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Recovered {
@@ -124,8 +130,9 @@ impl Finish {
 }
 
 impl Claimed {
-    /// After a platform fault of this attempt: how long to wait before one more try, or `None` where the task's retry
-    /// rule allows no more. Attempts that were lost don't count.
+    /// After a reported fault that a retry could cure: how long to wait before one more try, or `None` where the task's
+    /// retry rule allows no more. Attempts that the platform lost or failed don't count; for those see
+    /// [`Store::fault_backoff`].
     pub fn retry_after(&self) -> Option<Duration> {
         let retry = self.task.retry;
         let tries = self.task.attempt.saturating_sub(self.lost_attempts).max(1);
@@ -152,6 +159,9 @@ impl Store {
 
     /// The earliest time at which something that is queued in the lane may start; may be in the past.
     pub async fn next_due(&self, lane: Lane) -> Result<Option<OffsetDateTime>, StoreError> {
+        if !self.shared().counts().has_queued(lane) {
+            return Ok(None);
+        }
         let sql = "SELECT min(due_ms) FROM tasks WHERE state = 'queued' AND lane = ? AND queue_group IS NOT NULL";
         let row = sqlx::query(sql).bind(lane.as_str()).fetch_one(self.readers()).await?;
         Ok(row.try_get::<Option<i64>, _>(0)?.map(crate::clock::from_unix_ms))
@@ -167,29 +177,48 @@ impl Store {
         self.write(|reply| Op::Claim(Call::new(request, reply))).await
     }
 
-    /// Extends leases.
+    /// Extends leases; answers in the order of the claims.
     pub async fn heartbeat(&self, claims: Vec<ClaimRef>) -> Result<Vec<(TaskId, Beat)>, StoreError> {
         self.write(|reply| Op::Heartbeat(Call::new(claims, reply))).await
     }
 
     /// Notes how far the attempt is. Each call is a row update: a few per second and task at most.
     pub async fn progress(&self, claim: ClaimRef, progress: Progress) -> Result<Written, StoreError> {
-        self.write(|reply| Op::Note(Call::new(Note::progress(claim, progress), reply))).await
+        self.note(claim, Vec::new(), Some(progress)).await
     }
 
     /// Appends to the task's log. Past [`StoreOptions::log_bytes_max`](crate::StoreOptions) the rest is dropped, and
     /// the log says so once.
     pub async fn append_logs(&self, claim: ClaimRef, entries: Vec<NewLog>) -> Result<Written, StoreError> {
-        self.write(|reply| Op::Note(Call::new(Note::logs(claim, entries), reply))).await
+        self.note(claim, entries, None).await
+    }
+
+    /// [`append_logs`](Self::append_logs) and [`progress`](Self::progress) in one write.
+    pub async fn note(
+        &self,
+        claim: ClaimRef,
+        entries: Vec<NewLog>,
+        progress: Option<Progress>,
+    ) -> Result<Written, StoreError> {
+        self.write(|reply| Op::Note(Call::new(Note::new(claim, entries, progress), reply))).await
     }
 
     /// Ends the task: state, result, usage, log, artifacts and events in one transaction. A stale finish writes nothing,
     /// and the objects that its attempt stored are deleted.
     pub async fn finish(&self, claim: ClaimRef, finish: Finish) -> Result<Written, StoreError> {
-        let (tenant, task, fence) = (claim.tenant, claim.task, claim.fence);
-        let stored = finish.artifacts.first().map(|artifact| artifact.key.clone());
-        let ending = crate::writer::Ending::of(claim, finish, self.options(), self.now_ms());
-        let written = self.write(|reply| Op::Finish(Call::new(Box::new(ending), reply))).await?;
+        self.write_finish(&self.prepare_finish(claim, finish)).await
+    }
+
+    /// Makes what [`write_finish`](Self::write_finish) takes. The task ends now, whenever that is written.
+    pub fn prepare_finish(&self, claim: ClaimRef, finish: Finish) -> PreparedFinish {
+        PreparedFinish(Ending::of(claim, finish, self.options(), self.now_ms()))
+    }
+
+    /// [`finish`](Self::finish), for a caller that tries again after an error.
+    pub async fn write_finish(&self, PreparedFinish(ending): &PreparedFinish) -> Result<Written, StoreError> {
+        let (tenant, task, fence) = (ending.claim.tenant, ending.claim.task, ending.claim.fence);
+        let stored = ending.artifacts.first().map(|artifact| artifact.key.clone());
+        let written = self.write(|reply| Op::Finish(Call::new(Box::new(ending.clone()), reply))).await?;
         if let (Written::Stale, Some(stored)) = (written, stored) {
             // Of a finish that is repeated the first has recorded the objects: then they stay.
             let recorded = self.artifacts(tenant, task).await?.unwrap_or_default();
@@ -212,17 +241,32 @@ impl Store {
         self.write(|reply| Op::GiveBack(Call::new((claim, how), reply))).await
     }
 
+    /// After an attempt that the platform failed (its storage, its executor): how long to wait before one more, or
+    /// `None` where the platform lost or failed as many as it may, so that the task ends with the fault. The task's own
+    /// retry rule has no say.
+    pub fn fault_backoff(&self, claimed: &Claimed) -> Option<Duration> {
+        let faults = claimed.lost_attempts.saturating_add(1);
+        let wait = || FAULT_BACKOFF.saturating_mul(1 << (faults - 1).min(16)).min(FAULT_BACKOFF_MAX);
+        (faults < self.options().lost_attempts_max).then(wait)
+    }
+
+    /// Queues the task for another try, not before a time (see [`fault_backoff`](Self::fault_backoff)), and counts the
+    /// attempt as lost. A task whose cancel was asked for ends cancelled instead.
+    pub async fn lose(&self, claim: ClaimRef, not_before: OffsetDateTime) -> Result<Written, StoreError> {
+        let how = GiveBack::LostUntil { due_ms: unix_ms(not_before) };
+        self.write(|reply| Op::GiveBack(Call::new((claim, how), reply))).await
+    }
+
     /// Takes back the tasks whose lease ran out. Call every 15 s or so.
     pub async fn requeue_expired(&self) -> Result<Recovered, StoreError> {
         let (recovered, lost) = self.write_rarely(async |writer| writer.requeue_expired().await).await?;
-        for attempt in lost {
-            self.delete_attempt_objects(attempt.tenant, attempt.task, attempt.fence).await?;
-        }
+        self.delete_lost_objects(lost).await;
         Ok(recovered)
     }
 
-    /// How many queued tasks would run before this one.
-    pub(crate) async fn queue_position(&self, task: &Task) -> Result<Option<u64>, StoreError> {
+    /// How many queued tasks would run before this one, as far as [`task_with_position`](Self::task_with_position)
+    /// counts; `None` where it is not queued.
+    pub async fn queue_position(&self, task: &Task) -> Result<Option<u64>, StoreError> {
         let sql =
             "SELECT due_ms, no, queue_rank, queue_group FROM tasks WHERE tenant = ? AND id = ? AND state = 'queued'";
         let row = sqlx::query(sql)

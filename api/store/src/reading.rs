@@ -10,13 +10,18 @@ use sqlx::sqlite::SqliteRow;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// The columns that [`read_task`] takes, in its order.
+/// The columns that [`read_task`] takes, in its order. The inputs are `"s.inputs"`, or `"'null'"` for who doesn't show
+/// them: they may be large.
 macro_rules! task_columns {
-    () => {
-        "t.no, t.lost_attempts, t.event_seq, t.id, t.tenant, t.state, t.lane, t.priority, t.name, t.labels, \
-         t.created_ms, t.started_ms, t.completed_ms, t.attempt, t.fence, t.cancel_requested, t.progress_fraction, \
-         t.progress_message, s.code, s.inputs, s.settings, r.error, r.warnings, u.fuel, u.memory_peak_bytes, u.cpu_ms, \
-         u.queued_ms, u.startup_ms, u.execute_ms"
+    ($inputs:literal) => {
+        concat!(
+            "t.no, t.lost_attempts, t.event_seq, t.id, t.tenant, t.state, t.lane, t.priority, t.name, t.labels, \
+             t.created_ms, t.started_ms, t.completed_ms, t.attempt, t.fence, t.cancel_requested, t.progress_fraction, \
+             t.progress_message, s.code, ",
+            $inputs,
+            ", s.settings, r.error, r.warnings, u.fuel, u.memory_peak_bytes, u.cpu_ms, u.queued_ms, u.startup_ms, \
+             u.execute_ms"
+        )
     };
 }
 pub(crate) use task_columns;

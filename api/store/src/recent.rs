@@ -10,6 +10,8 @@ use std::sync::Arc;
 const ENDED_BYTES_MAX: usize = 32 << 20;
 /// A larger result is not kept.
 const ONE_BYTES_MAX: usize = 1 << 20;
+/// Places of deleted tasks that stay in the order, beside one for each task that is kept.
+const EMPTY_PLACES_MAX: usize = 1_024;
 /// What a kept task costs beside its texts, in bytes, roughly.
 const ENTRY_BYTES: usize = 256;
 
@@ -59,8 +61,11 @@ impl Recent {
     }
 
     pub(crate) fn deleted(&mut self, task: TaskId) {
-        // Its place in the order stays until its turn comes: taking it out would mean a search.
+        // Its place in the order stays for now: taking it out would mean a search.
         self.drop_ended(task);
+        if self.oldest_first.len() > 2 * self.ended.len() + EMPTY_PLACES_MAX {
+            self.oldest_first.retain(|task| self.ended.contains_key(task));
+        }
     }
 
     pub(crate) fn known(&self, tenant: TenantId, task: TaskId) -> Known {
@@ -124,5 +129,20 @@ mod tests {
         assert!(matches!(recent.known(tenant, task(99)), Known::Ended(_)));
         recent.ended(task(200), ended(tenant, 2 << 20));
         assert!(matches!(recent.known(tenant, task(200)), Known::Nothing));
+    }
+
+    #[test]
+    fn deleted_tasks_leave_no_places_behind() {
+        let tenant = TenantId::from_parts(1, &[1; 10]);
+        let mut recent = Recent::default();
+        recent.ended(task(1), ended(tenant, 10));
+        for number in 0..5_000 {
+            let gone = TaskId::from_parts(1_000 + number, &[2; 10]);
+            recent.ended(gone, ended(tenant, 10));
+            recent.deleted(gone);
+            assert!(recent.oldest_first.len() <= EMPTY_PLACES_MAX + 4);
+        }
+        assert!(matches!(recent.known(tenant, task(1)), Known::Ended(_)));
+        assert!(recent.oldest_first.contains(&task(1)));
     }
 }

@@ -3,6 +3,7 @@
 use crate::folder::DataFolder;
 use crate::ids::IdSource;
 use crate::keys::Keys;
+use crate::modules::KnownModules;
 use crate::shared::Shared;
 use crate::sql::migrator;
 use crate::writer::{self, CALLS_MAX, Call, Inbox, LostAttempt, Op, PREVIEW_USAGE_MAX, Writer};
@@ -72,7 +73,8 @@ struct Inner {
     shared: Arc<Shared>,
     objects: Objects,
     signer: Signer,
-    keys: Keys,
+    keys: Arc<Keys>,
+    known_modules: Arc<KnownModules>,
     recovered: Recovered,
     admin_key_file: PathBuf,
     /// Held by whoever deletes objects without rows, or puts an object where one may be already.
@@ -100,7 +102,7 @@ impl Store {
         let mut conn = writing_connection(&file).await?;
         migrator().run(&mut conn).await?;
         let shared = Arc::new(Shared::new());
-        let keys = Keys::load(&mut conn).await?;
+        let keys = Arc::new(Keys::load(&mut conn).await?);
         let mut writer = Writer::new(conn, shared.clone(), clock.clone(), options.clone()).await?;
         let (recovered, lost) = writer.recover().await?;
         let readers = reading_pool(&file, options.read_connections).await?;
@@ -122,12 +124,13 @@ impl Store {
             objects,
             signer,
             keys,
+            known_modules: Arc::default(),
             recovered,
             admin_key_file,
             sweeping: Mutex::new(()),
         };
         let store = Store { inner: Arc::new(inner) };
-        store.tidy_up_after_predecessor(lost).await?;
+        store.tidy_up_after_predecessor(lost).await;
         Ok(store)
     }
 
@@ -194,8 +197,12 @@ impl Store {
         &self.inner.shared
     }
 
-    pub(crate) fn keys(&self) -> &Keys {
+    pub(crate) fn keys(&self) -> &Arc<Keys> {
         &self.inner.keys
+    }
+
+    pub(crate) fn known_modules(&self) -> &Arc<KnownModules> {
+        &self.inner.known_modules
     }
 
     pub(crate) fn admin_key_file(&self) -> &Path {
@@ -232,7 +239,7 @@ impl Store {
         self.write(|reply| Op::Rare(Box::new(Call::new(work, reply)))).await
     }
 
-    async fn tidy_up_after_predecessor(&self, lost: Vec<LostAttempt>) -> Result<(), StoreError> {
+    async fn tidy_up_after_predecessor(&self, lost: Vec<LostAttempt>) {
         let Recovered { requeued, failed, cancelled } = self.inner.recovered;
         if requeued + failed + cancelled > 0 {
             tracing::info!(
@@ -242,11 +249,8 @@ impl Store {
                 "took back what the server before this one was running"
             );
         }
-        for attempt in lost {
-            self.delete_attempt_objects(attempt.tenant, attempt.task, attempt.fence).await?;
-        }
+        self.delete_lost_objects(lost).await;
         self.sweep_objects().await;
-        Ok(())
     }
 }
 

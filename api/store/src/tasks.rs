@@ -137,7 +137,17 @@ impl Store {
 
     /// A task of the tenant.
     pub async fn task(&self, tenant: TenantId, id: TaskId) -> Result<Option<Task>, StoreError> {
-        let sql = concat!("SELECT ", task_columns!(), task_from!(), " WHERE t.tenant = ? AND t.id = ?");
+        let sql = concat!("SELECT ", task_columns!("s.inputs"), task_from!(), " WHERE t.tenant = ? AND t.id = ?");
+        self.read_one(sql, tenant, id).await
+    }
+
+    /// A task of the tenant as it is shown: its inputs are left out and read `null`.
+    pub async fn task_shown(&self, tenant: TenantId, id: TaskId) -> Result<Option<Task>, StoreError> {
+        let sql = concat!("SELECT ", task_columns!("'null'"), task_from!(), " WHERE t.tenant = ? AND t.id = ?");
+        self.read_one(sql, tenant, id).await
+    }
+
+    async fn read_one(&self, sql: &'static str, tenant: TenantId, id: TaskId) -> Result<Option<Task>, StoreError> {
         let row = sqlx::query(sql)
             .bind(tenant.0.as_bytes().as_slice())
             .bind(id.0.as_bytes().as_slice())
@@ -146,7 +156,8 @@ impl Store {
         row.map(|row| read_task(&row).map(|read| read.task)).transpose()
     }
 
-    /// A task of the tenant, and how many tasks are ahead of it where it is queued.
+    /// A task of the tenant as [`task_shown`](Self::task_shown) answers it, and how many tasks are ahead of it where it
+    /// is queued.
     ///
     /// In the default lane the number says what would run first if nothing else arrived or ended; counting stops at
     /// 10 000 tasks of the same tenant (of the lane, where the lane is FIFO).
@@ -155,7 +166,7 @@ impl Store {
         tenant: TenantId,
         id: TaskId,
     ) -> Result<Option<(Task, Option<u64>)>, StoreError> {
-        let Some(task) = self.task(tenant, id).await? else { return Ok(None) };
+        let Some(task) = self.task_shown(tenant, id).await? else { return Ok(None) };
         if task.state != TaskState::Queued {
             return Ok(Some((task, None)));
         }

@@ -5,6 +5,7 @@ use crate::reading::uuid_of;
 use crate::{Store, StoreError};
 use mecapy_model::TenantId;
 use sqlx::Row;
+use std::sync::Arc;
 use time::OffsetDateTime;
 
 /// A company.
@@ -72,26 +73,26 @@ impl Store {
 
     /// Disables or enables a tenant. What runs goes on; what is queued waits until the tenant is enabled again.
     pub async fn set_tenant_access(&self, tenant: TenantId, access: Access) -> Result<Found, StoreError> {
-        let found = self
-            .write_rarely(async move |writer| {
-                let disabled = access == Access::Disabled;
-                let sql = "UPDATE tenants SET disabled = ? WHERE id = ?";
-                let query = sqlx::query(sql).bind(disabled).bind(tenant.0.as_bytes().as_slice());
-                if writer.run(query).await? == 0 {
-                    return Ok(Found::No);
-                }
-                let sql = "UPDATE tasks SET queue_group = CASE WHEN ?1 THEN NULL WHEN lane = 'high_priority' THEN x'' \
+        let keys = Arc::clone(self.keys());
+        self.write_rarely(async move |writer| {
+            let disabled = access == Access::Disabled;
+            let sql = "UPDATE tenants SET disabled = ? WHERE id = ?";
+            let query = sqlx::query(sql).bind(disabled).bind(tenant.0.as_bytes().as_slice());
+            if writer.run(query).await? == 0 {
+                return Ok(Found::No);
+            }
+            let sql = "UPDATE tasks SET queue_group = CASE WHEN ?1 THEN NULL WHEN lane = 'high_priority' THEN x'' \
                            ELSE tenant END WHERE tenant = ?2 AND state = 'queued'";
-                let query = sqlx::query(sql).bind(disabled).bind(tenant.0.as_bytes().as_slice());
-                writer.run(query).await?;
-                writer.tenants_changed().await?;
-                for lane in mecapy_model::Lane::ALL {
-                    writer.wake(lane);
-                }
-                Ok(Found::Yes)
-            })
-            .await?;
-        self.keys().set_access(tenant, access);
-        Ok(found)
+            let query = sqlx::query(sql).bind(disabled).bind(tenant.0.as_bytes().as_slice());
+            writer.run(query).await?;
+            writer.tenants_changed().await?;
+            for lane in mecapy_model::Lane::ALL {
+                writer.wake(lane);
+            }
+            let keys = Arc::clone(&keys);
+            writer.after_commit(move || keys.set_access(tenant, access));
+            Ok(Found::Yes)
+        })
+        .await
     }
 }

@@ -198,9 +198,20 @@ impl Store {
 
     /// The tenant's uploads, newest first, `limit` at most.
     pub async fn uploads(&self, tenant: TenantId, limit: u32) -> Result<Vec<Upload>, StoreError> {
+        self.uploads_after(tenant, None, limit).await
+    }
+
+    /// Like [`uploads`](Self::uploads), from the one after `after`.
+    pub async fn uploads_after(
+        &self,
+        tenant: TenantId,
+        after: Option<UploadId>,
+        limit: u32,
+    ) -> Result<Vec<Upload>, StoreError> {
+        let before = after.map_or([0xff; 16], |id| *id.0.as_bytes());
         let sql = "SELECT id, tenant, name, content_type, state, size_bytes, sha256, bytes_max, created_ms, expires_ms \
-                   FROM uploads WHERE tenant = ? ORDER BY id DESC LIMIT ?";
-        let query = sqlx::query(sql).bind(tenant.0.as_bytes().as_slice()).bind(limit);
+                   FROM uploads WHERE tenant = ? AND id < ? ORDER BY id DESC LIMIT ?";
+        let query = sqlx::query(sql).bind(tenant.0.as_bytes().as_slice()).bind(before.as_slice()).bind(limit);
         query.fetch_all(self.readers()).await?.iter().map(read_upload).collect()
     }
 

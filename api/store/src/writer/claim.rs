@@ -197,7 +197,7 @@ async fn queued_tasks(writer: &mut Writer, numbers: &[i64]) -> Result<Vec<ReadTa
 }
 
 async fn read_queued(writer: &mut Writer, numbers: &[i64]) -> Result<Vec<ReadTask>, StoreError> {
-    const HEAD: &str = concat!("SELECT ", task_columns!(), task_from!(), " WHERE t.no IN (");
+    const HEAD: &str = concat!("SELECT ", task_columns!("s.inputs"), task_from!(), " WHERE t.no IN (");
     let mut query = sqlx::query(with_list(HEAD, numbers.len(), ")"));
     for no in numbers {
         query = query.bind(*no);

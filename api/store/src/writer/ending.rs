@@ -19,12 +19,13 @@ use std::sync::Arc;
 const LOG_CUT: &str = "\n[log truncated]\n";
 
 /// How a running attempt ended, as its rows will say it; made on the caller's side, where work is not serialised.
+#[derive(Clone)]
 pub(crate) struct Ending {
-    claim: ClaimRef,
+    pub(crate) claim: ClaimRef,
     at_ms: i64,
     record: Record,
     logs: Vec<(LogStream, Arc<str>)>,
-    artifacts: Vec<StoredArtifact>,
+    pub(crate) artifacts: Vec<StoredArtifact>,
 }
 
 /// What is written once for every task.

@@ -14,6 +14,10 @@ const LOSSES_FREE: i64 = 3;
 /// The wait after the first loss that is not, doubled with each further one.
 const LOSS_BACKOFF_MS: i64 = 1_000;
 const LOSS_BACKOFF_MS_MAX: i64 = 5_000;
+/// Between the starts of tasks that were lost together and not for the first time: one of them may be what kills its
+/// worker, and the others should be done before it starts again.
+const LOST_APART_MS: i64 = 250;
+const LOST_APART_MS_MAX: i64 = 30_000;
 
 /// A query for live tasks with the given condition; its rows are for [`Writer::read_live`].
 macro_rules! select_live {
@@ -34,6 +38,8 @@ pub(crate) enum GiveBack {
     Released,
     /// A fault of the platform; to be tried again from a Unix millisecond on.
     RetryAt { due_ms: i64 },
+    /// Like [`RetryAt`](Self::RetryAt), and the attempt counts as lost.
+    LostUntil { due_ms: i64 },
 }
 
 /// An attempt that nobody will finish; what it stored is to be deleted.
@@ -67,8 +73,13 @@ impl Writer {
         }
         let (attempt, lost_attempts) = (task.attempt, task.lost_attempts);
         let requeue = match how {
-            GiveBack::Released => Requeue { due_ms: task.due_ms, timed: false, attempt: attempt - 1, lost_attempts },
+            GiveBack::Released => {
+                Requeue { due_ms: self.place_in_line(&task), timed: false, attempt: attempt - 1, lost_attempts }
+            }
             GiveBack::RetryAt { due_ms } => Requeue { due_ms, timed: true, attempt, lost_attempts },
+            GiveBack::LostUntil { due_ms } => {
+                Requeue { due_ms, timed: true, attempt, lost_attempts: lost_attempts + 1 }
+            }
         };
         self.requeue(&task, requeue).await?;
         Ok(Written::Done)
@@ -90,8 +101,10 @@ impl Writer {
     async fn lose(&mut self, rows: Vec<SqliteRow>) -> Result<(Recovered, Vec<LostAttempt>), StoreError> {
         let mut recovered = Recovered::default();
         let mut lost = Vec::with_capacity(rows.len());
-        for row in rows {
-            let task = self.read_live(&row)?;
+        let mut tasks = rows.iter().map(|row| self.read_live(row)).collect::<Result<Vec<_>, _>>()?;
+        tasks.sort_by_key(|task| (task.lost_attempts, task.no));
+        let mut apart_ms = 0;
+        for task in tasks {
             let fence = u64::try_from(task.fence).unwrap_or(0);
             lost.push(LostAttempt { tenant: task.tenant, task: task.id, fence });
             let losses = task.lost_attempts + 1;
@@ -104,14 +117,24 @@ impl Writer {
                 self.end_one(&task, Record::failed(&error, Usage::default())).await?;
                 recovered.failed += 1;
             } else {
-                let wait = loss_backoff_ms(losses);
-                let (due_ms, timed) = if wait == 0 { (task.due_ms, false) } else { (self.now_ms + wait, true) };
+                if task.lost_attempts > 0 {
+                    apart_ms = LOST_APART_MS_MAX.min(apart_ms + LOST_APART_MS);
+                }
+                let wait = loss_backoff_ms(losses) + apart_ms;
+                let (due_ms, timed) =
+                    if wait == 0 { (self.place_in_line(&task), false) } else { (self.now_ms + wait, true) };
                 let requeue = Requeue { due_ms, timed, attempt: task.attempt, lost_attempts: losses };
                 self.requeue(&task, requeue).await?;
                 recovered.requeued += 1;
             }
         }
         Ok((recovered, lost))
+    }
+
+    /// Where a task that was claimed stood in its queue. It was due then, so a later time than now means that the clock
+    /// was set back.
+    fn place_in_line(&self, task: &LiveTask) -> i64 {
+        task.due_ms.min(self.now_ms)
     }
 
     /// running → queued; a compare-and-set.

@@ -9,7 +9,7 @@ use mecapy_model::{LogStream, Progress, TaskId};
 use sqlx::Row;
 use std::sync::Arc;
 
-/// Progress or log entries of one attempt.
+/// Progress and log entries of one attempt.
 pub(crate) struct Note {
     claim: ClaimRef,
     progress: Option<Progress>,
@@ -17,13 +17,9 @@ pub(crate) struct Note {
 }
 
 impl Note {
-    pub(crate) fn progress(claim: ClaimRef, progress: Progress) -> Self {
-        Self { claim, progress: Some(progress), logs: Vec::new() }
-    }
-
-    pub(crate) fn logs(claim: ClaimRef, entries: Vec<NewLog>) -> Self {
+    pub(crate) fn new(claim: ClaimRef, entries: Vec<NewLog>, progress: Option<Progress>) -> Self {
         let logs = entries.into_iter().map(|NewLog { stream, text }| (stream, text.into())).collect();
-        Self { claim, progress: None, logs }
+        Self { claim, progress, logs }
     }
 }
 

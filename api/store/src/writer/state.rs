@@ -13,7 +13,7 @@ use sqlx::{Connection, Executor, Row, Sqlite};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// How much of tasks just accepted is kept, in bytes of code and inputs.
+/// How much of tasks just accepted is kept, in bytes of code, inputs and warnings.
 const FRESH_BYTES_MAX: usize = 16 << 20;
 
 /// Tasks just accepted, by number.
@@ -41,13 +41,14 @@ impl Fresh {
     }
 }
 
-/// The bytes of a task's code and inputs.
+/// The bytes of a task's code, inputs and warnings.
 pub(super) fn weight(task: &Task) -> usize {
     let code = match &task.code {
         Code::Python { source, .. } => source.len(),
         Code::Wasm { .. } => 0,
     };
-    code + task.inputs.get().len()
+    let warnings: usize = task.warnings.iter().map(|warning| size_of_val(warning) + warning.message.len()).sum();
+    code + task.inputs.get().len() + warnings
 }
 
 /// A query ready to run.
@@ -71,6 +72,7 @@ pub(crate) struct Writer {
     fresh: Fresh,
     woken: BTreeSet<Lane>,
     cancel_requests: Vec<TaskId>,
+    after_commit: Vec<Box<dyn FnOnce() + Send>>,
 }
 
 /// Why a batch was not committed.
@@ -102,6 +104,7 @@ impl Writer {
             fresh: Fresh::default(),
             woken: BTreeSet::new(),
             cancel_requests: Vec::new(),
+            after_commit: Vec::new(),
         };
         writer.reload().await?;
         // A clock that was set back while no server ran must not hide what waits without a time of its own.
@@ -201,13 +204,20 @@ impl Writer {
         self.cancel_requests.push(task);
     }
 
+    /// To be done after the commit and before its answer, whether or not anybody still waits for that.
+    pub(crate) fn after_commit(&mut self, work: impl FnOnce() + Send + 'static) {
+        self.after_commit.push(Box::new(work));
+    }
+
     fn forget_signals(&mut self) {
+        self.after_commit.clear();
         self.changes.clear();
         self.woken.clear();
         self.cancel_requests.clear();
     }
 
     fn signal(&mut self) {
+        self.after_commit.drain(..).for_each(|work| work());
         self.shared.publish(&mut self.changes);
         for lane in &self.woken {
             self.shared.wake(*lane);

@@ -255,7 +255,7 @@ impl Writer {
 
     /// A task that an idempotency key made before, unless it was deleted.
     async fn earlier(&mut self, task_no: i64) -> Result<Option<Submitted>, StoreError> {
-        let sql = concat!("SELECT ", task_columns!(), task_from!(), " WHERE t.no = ?");
+        let sql = concat!("SELECT ", task_columns!("s.inputs"), task_from!(), " WHERE t.no = ?");
         let row = sqlx::query(sql).bind(task_no).fetch_optional(&mut self.conn).await?;
         let Some(row) = row else { return Ok(None) };
         let task = read_task(&row)?.task;

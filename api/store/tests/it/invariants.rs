@@ -15,6 +15,7 @@ enum Step {
     Finish { claim: usize, fails: bool },
     Release { claim: usize },
     RetryLater { claim: usize },
+    Lose { claim: usize },
     Beat { claim: usize },
     Cancel { task: usize },
     Advance { seconds: u64 },
@@ -29,6 +30,7 @@ fn step() -> impl Strategy<Value = Step> {
         5 => (any::<usize>(), any::<bool>()).prop_map(|(claim, fails)| Step::Finish { claim, fails }),
         1 => any::<usize>().prop_map(|claim| Step::Release { claim }),
         1 => any::<usize>().prop_map(|claim| Step::RetryLater { claim }),
+        1 => any::<usize>().prop_map(|claim| Step::Lose { claim }),
         1 => any::<usize>().prop_map(|claim| Step::Beat { claim }),
         2 => any::<usize>().prop_map(|task| Step::Cancel { task }),
         2 => (1..40_u64).prop_map(|seconds| Step::Advance { seconds }),
@@ -94,6 +96,10 @@ async fn run(fixture: &mut Fixture, other: TenantId, history: &mut History, step
         Step::RetryLater { claim } => {
             let Some(claim) = History::pick(&history.claims, claim).cloned() else { return };
             fixture.store.retry_later(claim, fixture.clock.now() + Duration::from_secs(3)).await.unwrap();
+        }
+        Step::Lose { claim } => {
+            let Some(claim) = History::pick(&history.claims, claim).cloned() else { return };
+            fixture.store.lose(claim, fixture.clock.now() + Duration::from_secs(3)).await.unwrap();
         }
         Step::Beat { claim } => {
             let Some(claim) = History::pick(&history.claims, claim).cloned() else { return };

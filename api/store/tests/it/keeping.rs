@@ -154,6 +154,47 @@ async fn a_module_is_kept_once_and_can_come_back_after_its_deletion() {
 }
 
 #[tokio::test]
+async fn a_known_module_is_forgotten_with_its_deletion() {
+    let fixture = Fixture::new().await;
+    let (store, tenant) = (&fixture.store, fixture.tenant);
+    let other = store.create_tenant("other").await.unwrap();
+    let new = |number| NewModule {
+        digest: Digest([number; 32]),
+        bytes: vec![number],
+        imports: vec![],
+        exports: vec![],
+        warnings: vec![],
+    };
+    assert!(!store.has_module(tenant, Digest([1; 32])).await.unwrap());
+    let first = store.put_module(tenant, new(1)).await.unwrap();
+    let second = store.put_module(tenant, new(2)).await.unwrap();
+    for _ in 0..2 {
+        assert!(store.has_module(tenant, first.digest).await.unwrap());
+        assert!(!store.has_module(other, first.digest).await.unwrap());
+    }
+    assert_eq!(store.modules(tenant, 10).await.unwrap(), [first.clone(), second.clone()]);
+    let after = Some((first.created_at, first.digest));
+    assert_eq!(store.modules_after(tenant, after, 10).await.unwrap(), [second]);
+    assert_eq!(store.delete_module(tenant, first.digest).await.unwrap(), Found::Yes);
+    assert!(!store.has_module(tenant, first.digest).await.unwrap());
+    let fixture = fixture.reopen().await;
+    assert!(fixture.store.has_module(tenant, Digest([2; 32])).await.unwrap());
+}
+
+#[tokio::test]
+async fn uploads_are_listed_page_by_page() {
+    let fixture = Fixture::new().await;
+    let mut newest_first = Vec::new();
+    for number in 0..3 {
+        newest_first.insert(0, upload(&fixture, &[number]).await);
+    }
+    let page = |after| fixture.store.uploads_after(fixture.tenant, after, 2);
+    assert_eq!(page(None).await.unwrap(), newest_first[..2]);
+    assert_eq!(page(Some(newest_first[1].id)).await.unwrap(), newest_first[2..]);
+    assert!(page(Some(newest_first[2].id)).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn usage_of_previews_is_written_behind_and_by_the_time_of_close() {
     let fixture = Fixture::new().await;
     for number in 0..100 {

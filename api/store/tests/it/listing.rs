@@ -1,7 +1,7 @@
 //! Pages of tasks.
 
 use crate::fixture::{Fixture, finish_with, new_task};
-use mecapy_model::{Lane, TaskId, TaskState};
+use mecapy_model::{Code, Lane, TaskId, TaskState};
 use mecapy_store::{ListError, NewTask, Submission, TaskQuery};
 use std::collections::BTreeMap;
 
@@ -38,6 +38,25 @@ async fn pages_are_newest_first_without_gaps_or_repeats() {
     let next = TaskQuery { cursor: page.next_cursor, ..first };
     let page = fixture.store.tasks(fixture.tenant, next).await.unwrap();
     assert_eq!(page.tasks.iter().map(|task| task.id).collect::<Vec<_>>(), expected[10..20]);
+}
+
+#[tokio::test]
+async fn a_page_leaves_inputs_out_and_ends_early_where_code_is_long() {
+    let fixture = Fixture::new().await;
+    let mut expected = Vec::new();
+    for _ in 0..4 {
+        let code = Code::Python { source: "#".repeat(3 << 20), entry: None };
+        let task = NewTask { code, ..new_task(fixture.tenant) };
+        expected.insert(0, fixture.store.submit(Submission { task, ..fixture.submission() }).await.unwrap().task.id);
+    }
+    let page = fixture.store.tasks(fixture.tenant, TaskQuery::default()).await.unwrap();
+    assert_eq!(page.tasks.iter().map(|task| task.id).collect::<Vec<_>>(), expected[..3]);
+    assert!(page.tasks.iter().all(|task| task.inputs.get() == "null"));
+    assert_eq!(all_pages(&fixture, TaskQuery::default()).await, expected);
+    let shown = fixture.store.task_shown(fixture.tenant, expected[0]).await.unwrap().unwrap();
+    let whole = fixture.store.task(fixture.tenant, expected[0]).await.unwrap().unwrap();
+    assert_eq!((shown.inputs.get(), whole.inputs.get()), ("null", new_task(fixture.tenant).inputs.get()));
+    assert_eq!(shown.code, whole.code);
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ async fn a_finish_writes_everything_at_once_and_once() {
     let claimed = fixture.claim_one().await;
     let name = ArtifactName::parse("out/figure é.png").unwrap();
     let artifacts = vec![Artifact::new(name.clone(), b"png".to_vec())];
-    let stored = fixture.store.store_artifacts(&claimed.claim, artifacts).await.unwrap();
+    let stored = fixture.store.store_artifacts(&claimed.claim, &artifacts).await.unwrap();
     assert_eq!(fixture.store.artifacts(fixture.tenant, id).await.unwrap(), Some(vec![]));
     let finish = Finish {
         warnings: vec![of_the_run.clone()],
@@ -93,8 +93,9 @@ async fn nothing_under_an_older_fence_has_effect() {
     assert_eq!(fixture.store.heartbeat(vec![old.clone()]).await.unwrap(), [(id, Beat::Stale)]);
     assert_eq!(fixture.store.release(old.clone()).await.unwrap(), Written::Stale);
     assert_eq!(fixture.store.retry_later(old.clone(), fixture.clock.now()).await.unwrap(), Written::Stale);
+    assert_eq!(fixture.store.lose(old.clone(), fixture.clock.now()).await.unwrap(), Written::Stale);
     let artifact = Artifact::new(ArtifactName::parse("a.txt").unwrap(), b"late".to_vec());
-    let artifacts = fixture.store.store_artifacts(&old, vec![artifact]).await.unwrap();
+    let artifacts = fixture.store.store_artifacts(&old, &[artifact]).await.unwrap();
     let key = artifacts[0].key.clone();
     let finish = Finish { artifacts, logs: log(), ..finish_with("\"late\"") };
     // In one batch with the new attempt's finish.
@@ -163,7 +164,7 @@ async fn a_released_task_keeps_its_place_and_its_attempts() {
 }
 
 #[tokio::test]
-async fn a_platform_fault_is_tried_again_as_the_task_asks() {
+async fn a_curable_fault_is_tried_again_as_the_task_asks() {
     let fixture = Fixture::new().await;
     let retry = Retry { max_attempts: 3, backoff_ms: 1_000, backoff_factor: 3.0 };
     let task = NewTask { retry, ..new_task(fixture.tenant) };
@@ -181,6 +182,48 @@ async fn a_platform_fault_is_tried_again_as_the_task_asks() {
     let task = NewTask { retry: endless, ..new_task(fixture.tenant) };
     fixture.store.submit(Submission { task, ..fixture.submission() }).await.unwrap();
     assert_eq!(fixture.claim_one().await.retry_after(), Some(Duration::from_secs(3_600)));
+}
+
+#[tokio::test]
+async fn what_the_platform_fails_has_a_budget_of_its_own_and_ends_with_its_fault() {
+    let fixture = Fixture::new().await;
+    let retry = Retry { max_attempts: 1, ..Retry::default() };
+    let task = NewTask { retry, ..new_task(fixture.tenant) };
+    let id = fixture.store.submit(Submission { task, ..fixture.submission() }).await.unwrap().task.id;
+    for (attempt, seconds) in (1..).zip([1, 2, 4, 8, 16, 30, 30, 30, 30]) {
+        let claimed = fixture.claim_one().await;
+        assert_eq!((claimed.task.attempt, claimed.lost_attempts), (attempt, attempt - 1));
+        let wait = fixture.store.fault_backoff(&claimed);
+        assert_eq!(wait, Some(Duration::from_secs(seconds)));
+        let not_before = fixture.clock.now() + Duration::from_secs(seconds);
+        assert_eq!(fixture.store.lose(claimed.claim, not_before).await.unwrap(), Written::Done);
+        assert!(fixture.claim(Lane::Default, 1).await.is_empty());
+        fixture.clock.advance(Duration::from_secs(seconds));
+    }
+    let last = fixture.claim_one().await;
+    assert_eq!(fixture.store.fault_backoff(&last), None);
+    let error = TaskError::new(ErrorKind::Executor, "no sandbox could be made");
+    let finish = Finish { result: Err(error.clone()), ..finish_with("{}") };
+    assert_eq!(fixture.store.finish(last.claim, finish).await.unwrap(), Written::Done);
+    let result = fixture.store.result(fixture.tenant, id).await.unwrap().unwrap();
+    assert_eq!((result.state, result.error), (TaskState::Failed, Some(error)));
+}
+
+#[tokio::test]
+async fn log_and_progress_are_written_in_one_go_and_a_prepared_finish_more_than_once() {
+    let fixture = Fixture::new().await;
+    let id = fixture.submit().await.id;
+    let claim = fixture.claim_one().await.claim;
+    let progress = Progress { fraction: 0.25, message: Some("meshing".to_owned()) };
+    let log = |text: &str| NewLog { stream: LogStream::Stdout, text: text.to_owned() };
+    let written = fixture.store.note(claim.clone(), vec![log("a"), log("b")], Some(progress.clone())).await.unwrap();
+    assert_eq!(written, Written::Done);
+    let prepared = fixture.store.prepare_finish(claim, finish_with("1"));
+    assert_eq!(fixture.store.write_finish(&prepared).await.unwrap(), Written::Done);
+    assert_eq!(fixture.store.write_finish(&prepared).await.unwrap(), Written::Stale);
+    assert_eq!(fixture.store.task(fixture.tenant, id).await.unwrap().unwrap().progress, Some(progress));
+    let page = fixture.store.logs(fixture.tenant, id, 0).await.unwrap().unwrap();
+    assert_eq!(page.entries.iter().map(|entry| entry.text.as_str()).collect::<String>(), "ab");
 }
 
 #[tokio::test]
@@ -210,7 +253,7 @@ async fn only_an_ended_task_can_be_deleted_and_its_objects_go_too() {
     let claimed = fixture.claim_one().await;
     assert_eq!(fixture.store.delete_task(fixture.tenant, id).await.unwrap(), Deleted::NotEnded(TaskState::Running));
     let artifact = Artifact::new(ArtifactName::parse("a/b.csv").unwrap(), b"1,2".to_vec());
-    let artifacts = fixture.store.store_artifacts(&claimed.claim, vec![artifact]).await.unwrap();
+    let artifacts = fixture.store.store_artifacts(&claimed.claim, &[artifact]).await.unwrap();
     let key = artifacts[0].key.clone();
     fixture.store.finish(claimed.claim, Finish { artifacts, ..finish_with("{}") }).await.unwrap();
     assert_eq!(fixture.store.objects().read(&key).await.unwrap().as_deref(), Some(b"1,2".as_slice()));

@@ -2,7 +2,7 @@
 
 use crate::fixture::{Fixture, finish_with, ids, open_when_free};
 use mecapy_model::{Artifact, ArtifactName, ErrorKind, Lane, TaskId, TaskState};
-use mecapy_store::{Recovered, Store, StoreError, StoreOptions};
+use mecapy_store::{Clock, Recovered, Store, StoreError, StoreOptions};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,7 +33,7 @@ async fn a_successor_takes_back_what_was_running_at_once() {
     let claimed = fixture.claim(Lane::Default, 2).await;
     assert_eq!(ids(&claimed), [first, second]);
     let artifact = Artifact::new(ArtifactName::parse("a.txt").unwrap(), b"half".to_vec());
-    let stored = fixture.store.store_artifacts(&claimed[0].claim, vec![artifact]).await.unwrap();
+    let stored = fixture.store.store_artifacts(&claimed[0].claim, &[artifact]).await.unwrap();
     fixture.store.cancel(fixture.tenant, second).await.unwrap();
     let fixture = fixture.reopen().await;
     assert_eq!(fixture.store.recovered(), Recovered { requeued: 1, failed: 0, cancelled: 1 });
@@ -63,6 +63,61 @@ async fn a_task_that_kills_every_process_ends_and_its_neighbours_complete() {
     let result = fixture.store.result(fixture.tenant, poison).await.unwrap().unwrap();
     assert_eq!((result.state, result.error.unwrap().kind), (TaskState::Failed, ErrorKind::WorkerLost));
     assert_eq!(fixture.number("SELECT count(*) FROM tasks WHERE state = 'completed'").await, 10);
+}
+
+#[tokio::test]
+async fn tasks_that_are_lost_together_again_start_apart_and_the_most_often_lost_last() {
+    let ms = std::time::Duration::from_millis;
+    let mut fixture = Fixture::new().await;
+    let poison = fixture.submit().await.id;
+    for _ in 0..2 {
+        assert_eq!(ids(&fixture.claim(Lane::Default, 10).await), [poison]);
+        fixture = fixture.reopen().await;
+        fixture.clock.advance(ms(1_000));
+    }
+    let neighbours = [fixture.submit().await.id, fixture.submit().await.id];
+    assert_eq!(fixture.claim(Lane::Default, 10).await.len(), 3);
+    fixture = fixture.reopen().await;
+    assert_eq!(ids(&fixture.claim(Lane::Default, 10).await), neighbours);
+    fixture.clock.advance(ms(250));
+    assert_eq!(ids(&fixture.claim(Lane::Default, 10).await), [poison]);
+    fixture = fixture.reopen().await;
+    // The poison has lost four attempts: it waits a second on top.
+    let [first, second] = neighbours;
+    for (wait_ms, expected) in [(0, None), (250, Some(first)), (250, Some(second)), (1_249, None), (1, Some(poison))] {
+        fixture.clock.advance(ms(wait_ms));
+        assert_eq!(ids(&fixture.claim(Lane::Default, 10).await), Vec::from_iter(expected));
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_meanwhile_hides_no_lost_task() {
+    let fixture = Fixture::new().await;
+    let id = fixture.submit().await.id;
+    fixture.claim_one().await;
+    fixture.clock.set(fixture.clock.now() - std::time::Duration::from_secs(3_600));
+    let fixture = fixture.reopen().await;
+    let again = fixture.claim_one().await;
+    assert_eq!(again.task.id, id);
+    fixture.store.release(again.claim).await.unwrap();
+    assert_eq!(fixture.claim_one().await.task.id, id);
+}
+
+#[tokio::test]
+async fn an_object_that_cant_be_deleted_keeps_no_server_from_starting() {
+    let fixture = Fixture::new().await;
+    let id = fixture.submit().await.id;
+    let claim = fixture.claim_one().await.claim;
+    let artifact = Artifact::new(ArtifactName::parse("a.txt").unwrap(), b"half".to_vec());
+    let stored = fixture.store.store_artifacts(&claim, &[artifact]).await.unwrap();
+    let object = fixture.data().join("objects").join(stored[0].key.as_str());
+    // A file where the attempt's folder is expected.
+    let folder = object.parent().unwrap();
+    std::fs::remove_dir_all(folder).unwrap();
+    std::fs::write(folder, b"").unwrap();
+    let fixture = fixture.reopen().await;
+    assert!(folder.exists());
+    assert_eq!(fixture.claim_one().await.task.id, id);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

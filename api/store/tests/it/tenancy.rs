@@ -3,10 +3,11 @@
 use crate::fixture::{Fixture, finish_with};
 use mecapy_model::{Digest, Lane, TenantId};
 use mecapy_store::{
-    Access, ApiKeyError, Cancelled, Clock, Deleted, Found, NewApiKey, NewModule, NewUpload, Role, SubmitError,
-    TenantError, UploadDeleted, UploadError,
+    API_KEYS_PER_TENANT_MAX, Access, ApiKeyError, Cancelled, Clock, Deleted, Found, NewApiKey, NewModule, NewUpload,
+    Role, SubmitError, TenantError, UploadDeleted, UploadError,
 };
 use std::os::unix::fs::PermissionsExt;
+use std::task::Poll;
 use std::time::Duration;
 
 #[tokio::test]
@@ -60,6 +61,56 @@ async fn keys_end_by_revocation_expiry_and_with_their_tenant() {
     assert_eq!(listed.iter().map(|key| key.revoked_at.is_some()).collect::<Vec<_>>(), [true, false]);
     let fixture = fixture.reopen().await;
     assert!(fixture.store.authenticate(lasting.secret.expose()).is_none());
+}
+
+/// Makes a call and goes away before its answer.
+async fn abandon<T>(call: impl Future<Output = T>) {
+    let mut call = Box::pin(call);
+    std::future::poll_fn(|context| {
+        let _ = call.as_mut().poll(context);
+        Poll::Ready(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn access_ends_although_nobody_waits_for_the_answer() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let other = store.create_tenant("other").await.unwrap();
+    let new = |tenant| NewApiKey { tenant, name: String::new(), role: Role::Admin, expires_at: None };
+    let revoked = store.create_api_key(new(fixture.tenant)).await.unwrap();
+    let disabled = store.create_api_key(new(other)).await.unwrap();
+    abandon(store.revoke_api_key(fixture.tenant, revoked.key.id)).await;
+    abandon(store.set_tenant_access(other, Access::Disabled)).await;
+    // Answered after what came before it.
+    store.ping().await.unwrap();
+    assert!(store.authenticate(revoked.secret.expose()).is_none());
+    assert!(store.authenticate(disabled.secret.expose()).is_none());
+    let key = store.api_key(fixture.tenant, revoked.key.id).await.unwrap().unwrap();
+    assert!(key.revoked_at.is_some());
+    assert!(store.api_key(other, revoked.key.id).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn only_keys_that_are_good_count_towards_the_limit() {
+    let fixture = Fixture::new().await;
+    let new = |expires_at| NewApiKey { tenant: fixture.tenant, name: String::new(), role: Role::Viewer, expires_at };
+    let soon = Some(fixture.clock.now() + Duration::from_secs(60));
+    let mut making = tokio::task::JoinSet::new();
+    for number in 0..API_KEYS_PER_TENANT_MAX {
+        let (store, key) = (fixture.store.clone(), new(soon.filter(|_| number == 0)));
+        making.spawn(async move { store.create_api_key(key).await.unwrap().key });
+    }
+    let made = making.join_all().await;
+    let full = fixture.store.create_api_key(new(None)).await;
+    assert!(matches!(full, Err(ApiKeyError::TooMany { max: API_KEYS_PER_TENANT_MAX })));
+    fixture.clock.advance(Duration::from_secs(60));
+    fixture.store.create_api_key(new(None)).await.unwrap();
+    assert!(fixture.store.create_api_key(new(None)).await.is_err());
+    let lasting = made.iter().find(|key| key.expires_at.is_none()).unwrap();
+    fixture.store.revoke_api_key(fixture.tenant, lasting.id).await.unwrap();
+    fixture.store.create_api_key(new(None)).await.unwrap();
 }
 
 #[tokio::test]
