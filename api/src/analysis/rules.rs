@@ -66,7 +66,10 @@ fn judge(path: &str, call: &ExprCall, bindings: &Bindings<'_>, imports: &Imports
     if let Some((_, message)) = imports.catalogue.unavailable(path) {
         return Some(fault("module_unavailable", message));
     }
-    judge_process(path).map(|verdict| verdict.of_call(path)).or_else(|| judge_library(path, call)).or_else(|| judge_file(path, call))
+    judge_process(path)
+        .map(|verdict| verdict.of_call(path))
+        .or_else(|| judge_library(path, call))
+        .or_else(|| judge_file(path, call))
 }
 
 /// Modules whose star import leaves `open` and `input` alone.

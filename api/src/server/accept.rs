@@ -6,9 +6,9 @@ use super::{
     table::Table,
 };
 use axum::Router;
-use std::{sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::watch,
 };
 use tokio_util::task::TaskTracker;
@@ -17,6 +17,18 @@ use tokio_util::task::TaskTracker;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 /// From telling connections to close to not waiting for them any more.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Connections that the kernel keeps for us until we accept them; its own `somaxconn` may be less. Where a burst passes
+/// it, the peers believe that they are connected and wait for a minute.
+const BACKLOG: u32 = 4096;
+
+/// A listener whose queue outlasts a burst of connections.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// Serves `router` on `listener` until `stop` ends; then lets what is under way finish, for so long as the limits say.
 pub async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimits, stop: impl Future<Output = ()>) {
@@ -71,7 +83,7 @@ fn no_delay(socket: &TcpStream) {
 }
 
 /// Whether the connection was gone before it was accepted.
-fn is_the_peers(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+fn is_the_peers(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }

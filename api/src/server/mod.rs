@@ -9,7 +9,7 @@ mod stream;
 mod table;
 mod watch;
 
-pub use accept::serve;
+pub use accept::{listen, serve};
 
 use std::time::Duration;
 

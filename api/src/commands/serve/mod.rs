@@ -17,10 +17,7 @@ use crate::{
 use anyhow::Result;
 use compose::{Composed, WorkerRole};
 use std::{io, net::SocketAddr, time::Duration};
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Running tasks may go on for so long after the signal to stop; then they go back to the queue.
 const WORKER_DRAIN: Duration = Duration::from_secs(5);
@@ -60,7 +57,7 @@ pub(super) fn serve(arguments: ServeArguments, terminal: &Terminal) -> Result<Ex
 
 /// Serves until told to stop.
 async fn run(settings: Settings, role: WorkerRole, terminal: &Terminal) -> Result<Exit> {
-    let listener = TcpListener::bind(settings.listen).await.map_err(|error| cannot_listen(settings.listen, error))?;
+    let listener = server::listen(settings.listen).map_err(|error| cannot_listen(settings.listen, error))?;
     let address = listener.local_addr()?;
     let composed = compose::compose(&settings, role, terminal).await?;
     let url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
