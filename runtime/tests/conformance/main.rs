@@ -137,6 +137,12 @@ fn limit_host_calls() {
 }
 
 #[test]
+fn limit_door() {
+    let message = run("limit_door").fails(ErrorKind::OutOfFuel);
+    assert!(message.contains("system calls"), "{message}");
+}
+
+#[test]
 fn limit_recursion() {
     run("limit_recursion").fails(ErrorKind::StackOverflow);
 }
