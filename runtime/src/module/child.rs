@@ -20,6 +20,9 @@ pub(super) const EXIT_REFUSED: u8 = 3;
 /// The child could not set itself up; stderr says why.
 pub(super) const EXIT_NOT_SET_UP: u8 = 4;
 
+/// Processor time between the signal that names the limit and the one that nothing survives, seconds.
+const CPU_GRACE_SECONDS: u64 = 2;
+
 /// How much less than others the compiler gets of a busy processor.
 const NICE: i32 = 10;
 
@@ -98,14 +101,16 @@ fn tie_hands(instructions: &Instructions) -> io::Result<()> {
         check(libc::setpriority(libc::PRIO_PROCESS, 0, NICE))?;
     }
     let limits = &instructions.limits;
-    limit(libc::RLIMIT_CORE, 0)?;
-    limit(libc::RLIMIT_FSIZE, limits.artefact_bytes)?;
-    limit(libc::RLIMIT_CPU, limits.cpu.as_secs())?;
-    limit(libc::RLIMIT_AS, limits.address_space_bytes)
+    let cpu = limits.cpu.as_secs();
+    limit(libc::RLIMIT_CORE, 0, 0)?;
+    limit(libc::RLIMIT_FSIZE, limits.artefact_bytes, limits.artefact_bytes)?;
+    // At the soft limit comes SIGXCPU, which tells it from the SIGKILL of a machine that is out of memory.
+    limit(libc::RLIMIT_CPU, cpu, cpu.saturating_add(CPU_GRACE_SECONDS))?;
+    limit(libc::RLIMIT_AS, limits.address_space_bytes, limits.address_space_bytes)
 }
 
-fn limit(resource: libc::__rlimit_resource_t, value: u64) -> io::Result<()> {
-    let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
+fn limit(resource: libc::__rlimit_resource_t, soft: u64, hard: u64) -> io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
     // SAFETY: `limit` is a valid structure for the length of the call, which only reads it.
     check(unsafe { libc::setrlimit(resource, &limit) })
 }

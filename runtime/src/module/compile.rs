@@ -48,7 +48,7 @@ pub enum CompileError {
     /// The platform is at fault; trying again may help.
     #[error("can't run the compiler")]
     Io(#[from] io::Error),
-    #[error("the compiler did not start: {0}")]
+    #[error("the compiler could not do its work: {0}")]
     NotSetUp(String),
 }
 
@@ -112,12 +112,11 @@ impl Compiler {
             (Some(PANICKED), _) => {
                 Err(Refused::CompileFailed { reason: "the compiler gave up on it".to_owned() }.into())
             }
-            (_, Some(libc::SIGXCPU | libc::SIGKILL)) => {
-                Err(Refused::CompileTooExpensive { limit: "processor time" }.into())
-            }
+            (_, Some(libc::SIGXCPU)) => Err(Refused::CompileTooExpensive { limit: "processor time" }.into()),
             (_, Some(libc::SIGABRT)) => Err(Refused::CompileTooExpensive { limit: "memory" }.into()),
             (_, Some(libc::SIGSEGV | libc::SIGBUS)) => Err(Refused::CompileTooExpensive { limit: "stack" }.into()),
             (_, Some(libc::SIGXFSZ)) => Err(Refused::CompileTooExpensive { limit: "size of the code" }.into()),
+            // SIGKILL among them: a machine out of memory ends whom it finds, which need not be the module's fault.
             (code, signal) => {
                 Err(CompileError::NotSetUp(format!("it ended with code {code:?}, signal {signal:?}: {said}")))
             }
@@ -204,4 +203,27 @@ fn first_words(message: &mut File) -> io::Result<String> {
     message.take(4 * REASON_CHARACTERS_MAX as u64).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
     Ok(text.chars().take(REASON_CHARACTERS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a child that ended by `signal` means.
+    fn judged(signal: i32) -> CompileError {
+        let mut message = anonymous_file(c"mecapy-test").unwrap();
+        Compiler::new(NanPayloads::Native).judge(Some(ExitStatus::from_raw(signal)), &mut message).unwrap_err()
+    }
+
+    #[test]
+    fn a_kill_from_outside_is_not_remembered_against_the_module() {
+        assert!(matches!(judged(libc::SIGKILL), CompileError::NotSetUp(_)));
+        for (signal, expected) in [(libc::SIGXCPU, "processor time"), (libc::SIGABRT, "memory")] {
+            let error = judged(signal);
+            assert!(
+                matches!(&error, CompileError::Refused(why @ Refused::CompileTooExpensive { limit }) if *limit == expected && why.is_lasting()),
+                "{error:?}"
+            );
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! One row for each way a module can be bad, and modules made to break whoever checks them.
 
 mod bombs;
+mod generated;
 
 use super::*;
 use std::borrow::Cow;

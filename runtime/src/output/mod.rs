@@ -1,7 +1,8 @@
 //! Where a guest's standard output and error go: counted, cut at a cap, and made safe to show.
 //!
-//! A sink keeps valid UTF-8 only. What is no UTF-8 becomes U+FFFD, and what a terminal would obey becomes visible:
-//! ESC is shown as `␛`. It knows nothing of descriptors or of the sandbox.
+//! The text of a sink is valid UTF-8. What is no UTF-8 becomes U+FFFD, and what a terminal would obey becomes visible:
+//! ESC is shown as `␛`. A sink may keep the bytes as they came too, for who parses them. It knows nothing of descriptors
+//! or of the sandbox.
 
 use crate::Observer;
 use mecapy_model::LogStream;
@@ -9,13 +10,19 @@ use std::sync::Arc;
 
 /// Text without a newline is told to the observer once there is this much of it, in bytes.
 const LIVE_CHUNK_BYTES_MAX: usize = 4_096;
+/// Bytes looked at beyond the room that is left. Text is never shorter than the bytes that it shows, but for an
+/// incomplete character at their end (3 bytes), so that this much more always passes the cap.
+const BEYOND_ROOM_BYTES: usize = 8;
 
-/// One stream's sink. Memory is bounded by `bytes_max`, time by the bytes up to the cap: beyond it a write is counted
-/// and dropped.
+/// One stream's sink. Memory is bounded by `bytes_max` and `raw_bytes_max`, time by the bytes up to the caps, however
+/// long one write is: what lies beyond is counted and dropped.
 pub struct Sink {
     stream: LogStream,
     bytes_max: usize,
     text: String,
+    raw_bytes_max: usize,
+    /// The first bytes, as they came.
+    raw: Vec<u8>,
     /// The beginning of a character whose end has not been written yet.
     partial: Partial,
     bytes_written: u64,
@@ -42,12 +49,21 @@ impl Sink {
             stream,
             bytes_max,
             text: String::new(),
+            raw_bytes_max: 0,
+            raw: Vec::new(),
             partial: Partial::default(),
             bytes_written: 0,
             truncated: false,
             observer: None,
             told: 0,
         }
+    }
+
+    /// Keeps the first `bytes_max` bytes as they came, beside the text.
+    #[must_use]
+    pub fn keeping_raw(mut self, bytes_max: usize) -> Self {
+        self.raw_bytes_max = bytes_max;
+        self
     }
 
     /// Tells `observer` each complete line as it is written, and long lines in parts.
@@ -60,11 +76,14 @@ impl Sink {
     /// Takes whatever a guest writes; it never fails and never blocks.
     pub fn write(&mut self, bytes: &[u8]) {
         self.bytes_written = self.bytes_written.saturating_add(bytes.len() as u64);
+        let raw_room = self.raw_bytes_max.saturating_sub(self.raw.len());
+        self.raw.extend_from_slice(first(bytes, raw_room));
         if self.truncated || bytes.is_empty() {
             return;
         }
         let from = self.text.len();
-        let rest = self.finish_partial(bytes);
+        let room = self.bytes_max.saturating_sub(from);
+        let rest = self.finish_partial(first(bytes, room.saturating_add(BEYOND_ROOM_BYTES)));
         self.push_bytes(rest);
         if self.observer.is_some() {
             self.tell_new(from);
@@ -82,6 +101,11 @@ impl Sink {
     /// The text so far, without a character that is not complete yet.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The first bytes as they came: see [`Sink::keeping_raw`].
+    pub fn raw(&self) -> &[u8] {
+        &self.raw
     }
 
     /// Ends the stream: an incomplete last character becomes U+FFFD, and the observer is told the rest.
@@ -199,6 +223,7 @@ impl std::fmt::Debug for Sink {
         f.debug_struct("Sink")
             .field("stream", &self.stream)
             .field("bytes_max", &self.bytes_max)
+            .field("raw_bytes_max", &self.raw_bytes_max)
             .field("bytes_written", &self.bytes_written)
             .field("truncated", &self.truncated)
             .finish_non_exhaustive()
@@ -223,6 +248,10 @@ impl Partial {
     fn as_slice(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
     }
+}
+
+fn first(bytes: &[u8], count: usize) -> &[u8] {
+    bytes.get(..count).unwrap_or(bytes)
 }
 
 /// Control characters but the three that lay out plain text.

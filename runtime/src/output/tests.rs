@@ -1,7 +1,10 @@
 //! Tests of the sink: what is kept, what is cut, what is made visible.
 
 use super::*;
-use std::sync::Mutex;
+use std::{
+    sync::Mutex,
+    time::{Duration, Instant},
+};
 
 fn written(writes: &[&[u8]], bytes_max: usize) -> Output {
     let mut sink = Sink::new(LogStream::Stdout, bytes_max);
@@ -76,6 +79,50 @@ fn a_flood_costs_no_memory_beyond_the_cap() {
     assert!(sink.text.capacity() <= 1 << 17);
     let output = sink.finish();
     assert_eq!((output.text.len(), output.truncated, output.bytes_written), (1 << 16, true, 10_000_000));
+}
+
+/// One write may be as long as the guest's memory, and no tick interrupts it.
+#[test]
+fn one_huge_write_takes_no_longer_than_its_cap() {
+    for unit in ["x", "é", "\u{9b}", "\0"] {
+        let huge = unit.repeat((64 << 20) / unit.len());
+        let started = Instant::now();
+        for bytes_max in 0..16 {
+            let mut sink = Sink::new(LogStream::Stdout, bytes_max).keeping_raw(bytes_max);
+            sink.write(huge.as_bytes());
+            assert_eq!((sink.raw(), sink.bytes_written()), (&huge.as_bytes()[..bytes_max], 64 << 20));
+            let output = sink.finish();
+            assert!(output.truncated && output.text.len() <= bytes_max, "{output:?}");
+        }
+        assert!(started.elapsed() < Duration::from_millis(100), "{unit:?}: {:?}", started.elapsed());
+    }
+}
+
+/// Looking at no more than can fit changes neither the text nor whether it is marked as cut.
+#[test]
+fn what_is_not_looked_at_would_not_have_fitted() {
+    let bytes =
+        [&b"a\x1b\xff"[..], "∑\u{9b}🦀".as_bytes(), b"\xf0\x9f\xa6", b"\xe2\x88".repeat(10).as_slice()].concat();
+    let whole = written(&[&bytes], 1_000);
+    assert!(!whole.truncated && whole.text.len() >= bytes.len());
+    for bytes_max in 0..=whole.text.len() {
+        let one_write = written(&[&bytes], bytes_max);
+        let one_by_one: Vec<&[u8]> = bytes.chunks(1).collect();
+        assert_eq!(one_write, written(&one_by_one, bytes_max), "a cap of {bytes_max}");
+        assert_eq!(one_write.truncated, bytes_max < whole.text.len());
+        assert!(whole.text.starts_with(&one_write.text));
+    }
+}
+
+#[test]
+fn raw_bytes_are_kept_as_they_came_up_to_their_own_cap() {
+    let mut sink = Sink::new(LogStream::Stdout, 4).keeping_raw(7);
+    for bytes in [&b"\x1b\xff"[..], b"", b"\x7f\xc2\x85", b"12345"] {
+        sink.write(bytes);
+    }
+    assert_eq!((sink.raw(), sink.text()), (&b"\x1b\xff\x7f\xc2\x8512"[..], "␛"));
+    assert_eq!(sink.finish(), Output { text: "␛".to_owned(), truncated: true, bytes_written: 10 });
+    assert!(Sink::new(LogStream::Stdout, 4).raw().is_empty());
 }
 
 #[derive(Default)]

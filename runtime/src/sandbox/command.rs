@@ -1,6 +1,10 @@
 //! A WASI command: the inputs on stdin, the result on stdout, the log on stderr, success is exit code 0.
 
-use super::{Door, Limiter, Run, Sandbox, State, door::result_of, failure, grants};
+use super::{
+    Door, Limiter, RESULT_BYTES_MAX, Run, Sandbox, State,
+    door::{result_of, too_large},
+    failure, grants,
+};
 use crate::{
     output::Sink,
     tree::{Tree, TreeLimits},
@@ -10,17 +14,17 @@ use mecapy_model::{ErrorKind, LogStream, TaskError};
 use serde_json::value::RawValue;
 use wasmtime::{Instance, Store};
 
-use super::RESULT_BYTES_MAX;
-
 /// What the host holds for one attempt.
 pub(super) fn state(sandbox: &Sandbox, run: &Run<'_>, limiter: Limiter) -> Result<State, TaskError> {
     let mut tree = Tree::new(TreeLimits { bytes_max: sandbox.ceilings.artifact_bytes_max, ..TreeLimits::default() });
     grants::add_folders(&mut tree).map_err(failure::executor)?;
+    let shown_bytes_max = usize::try_from(sandbox.ceilings.output_bytes_max).unwrap_or(usize::MAX);
     let builder = WasiCtx::builder()
         .arg("task")
         .preopen("/")
         .stdin(run.attempt.inputs.as_bytes())
-        .stdout(Sink::new(LogStream::Stdout, RESULT_BYTES_MAX + 1));
+        // The result is the bytes as they came; the text is for showing what could not be one.
+        .stdout(Sink::new(LogStream::Stdout, shown_bytes_max).keeping_raw(RESULT_BYTES_MAX));
     let wasi = grants::complete(builder, tree, sandbox, run)?;
     Ok(State::new(wasi, limiter, Door::closed(), run.cancel.clone()))
 }
@@ -45,9 +49,12 @@ pub(super) fn result(store: &Store<State>, ended: wasmtime::Result<()>) -> Resul
         let said = if said.is_empty() { String::new() } else { format!(": {said}") };
         return Err(TaskError::new(ErrorKind::ExitCode, format!("the module ended with exit code {code}{said}")));
     }
-    if wasi.stdout().bytes_written() == 0 {
-        let message = "the module wrote nothing to stdout: it must write its result there, as one JSON object";
-        return Err(TaskError::new(ErrorKind::InvalidOutput, message));
+    match wasi.stdout().bytes_written() {
+        0 => {
+            let message = "the module wrote nothing to stdout: it must write its result there, as one JSON object";
+            Err(TaskError::new(ErrorKind::InvalidOutput, message))
+        }
+        bytes if bytes > RESULT_BYTES_MAX as u64 => Err(too_large(bytes)),
+        _ => result_of(wasi.stdout().raw()),
     }
-    result_of(wasi.stdout().text().as_bytes())
 }

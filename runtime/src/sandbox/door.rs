@@ -36,7 +36,7 @@ pub(crate) struct TaskFrame<'a> {
 
 /// The host's side of the door for one run.
 pub(crate) struct Door {
-    /// A serialized [`TaskFrame`]; `None` while an image is made.
+    /// A serialized [`TaskFrame`] until the guest has asked for it, which it does once; `None` while an image is made.
     task: Option<Vec<u8>>,
     observer: Option<Arc<dyn crate::Observer>>,
     pub(crate) answer: Option<Result<Box<RawValue>, TaskError>>,
@@ -67,7 +67,7 @@ impl Door {
     fn answer(&mut self, frame: &[u8]) -> Option<Vec<u8>> {
         let (operation, payload) = frame.split_first()?;
         match operation {
-            b't' => return Some(self.task.clone().unwrap_or_default()),
+            b't' => return self.task.take(),
             b'p' => self.progress(payload)?,
             b'r' => self.answer = Some(result_of(payload)),
             b'e' => self.answer = Some(Err(error_of(payload)?)),
@@ -98,21 +98,47 @@ impl Door {
 pub(crate) fn result_of(payload: &[u8]) -> Result<Box<RawValue>, TaskError> {
     let refuse = |message: String| Err(TaskError::new(ErrorKind::InvalidOutput, message));
     if payload.len() > RESULT_BYTES_MAX {
-        let (size, cap) = (payload.len() >> 20, RESULT_BYTES_MAX >> 20);
-        return refuse(format!(
-            "the result has {size} MiB as JSON, {cap} MiB at most: write large data to a file in /work/out"
-        ));
+        return Err(too_large(payload.len() as u64));
     }
-    match serde_json::from_slice::<Box<RawValue>>(payload) {
+    let text = match std::str::from_utf8(payload) {
+        Ok(text) => text,
+        Err(error) => {
+            let at = error.valid_up_to();
+            return refuse(format!("the result is not UTF-8, which JSON is written in: look at byte {at} of it"));
+        }
+    };
+    match serde_json::from_str::<Box<RawValue>>(text) {
         Ok(result) if result.get().starts_with('{') => Ok(result),
         Ok(_) => refuse("the result is JSON, but not an object: write {\"name\": value, …}".into()),
         Err(error) => refuse(format!("the result is not valid JSON: {error}")),
     }
 }
 
+/// A result of so many bytes of JSON text is beyond the cap.
+pub(super) fn too_large(bytes: u64) -> TaskError {
+    let (size, cap) = (bytes.div_ceil(1 << 20), RESULT_BYTES_MAX >> 20);
+    let message =
+        format!("the result has {size} MiB as JSON, {cap} MiB at most: write large data to a file in /work/out");
+    TaskError::new(ErrorKind::InvalidOutput, message)
+}
+
 fn error_of(payload: &[u8]) -> Option<TaskError> {
     let ErrorFrame { kind, message, traceback, line } = parse(payload, ERROR_BYTES_MAX)?;
-    Some(TaskError { kind, message, traceback, line })
+    Some(TaskError { kind: kind_of_guest(kind), message, traceback, line })
+}
+
+/// What a guest may say of itself. Whether the platform failed, or a limit was met, is for the host alone to say.
+fn kind_of_guest(claimed: ErrorKind) -> ErrorKind {
+    match claimed {
+        ErrorKind::Exception
+        | ErrorKind::InvalidOutput
+        | ErrorKind::InvalidInput
+        | ErrorKind::InvalidArtifact
+        | ErrorKind::OutOfMemory
+        | ErrorKind::StackOverflow
+        | ErrorKind::ExitCode => claimed,
+        _ => ErrorKind::Exception,
+    }
 }
 
 fn parse<T: for<'de> Deserialize<'de>>(payload: &[u8], bytes_max: usize) -> Option<T> {
@@ -132,6 +158,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
 }
 
 fn call(mut caller: Caller<'_, State>, request: u32, length: u32, out: (u32, u32)) -> wasmtime::Result<i32> {
+    caller.data_mut().wasi.count_call()?;
     let Some(Extern::Memory(memory)) = caller.get_export("memory") else {
         return Ok(NO_HOST);
     };
@@ -167,4 +194,82 @@ fn respond(
 fn range(address: u32, length: u32) -> Option<std::ops::Range<usize>> {
     let start = address as usize;
     Some(start..start.checked_add(length as usize)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn for_task(source: &str) -> Door {
+        let frame = TaskFrame {
+            source,
+            entry: None,
+            inputs: "{}",
+            seed: 1,
+            non_finite: NonFinite::Reject,
+            artifact_bytes_max: 0,
+            script_name: "task.py",
+        };
+        Door::for_task(&frame, None).unwrap()
+    }
+
+    #[test]
+    fn the_task_is_handed_in_once() {
+        let mut door = for_task("result = 1");
+        let frame = door.answer(b"t").unwrap();
+        assert!(String::from_utf8(frame).unwrap().contains("result = 1"));
+        assert_eq!(door.answer(b"t"), None);
+        assert_eq!(Door::closed().answer(b"t"), None);
+        assert_eq!((door.answer(b""), door.answer(b"?")), (None, None));
+    }
+
+    /// The kinds that say whose fault it is, or how a task's state ends, are not the guest's to choose.
+    #[test]
+    fn a_guest_can_not_blame_the_platform() {
+        let told = |kind: &str| {
+            let mut door = Door::closed();
+            let frame = format!(r#"e{{"kind": "{kind}", "message": "m", "traceback": "t", "line": 3}}"#);
+            door.answer(frame.as_bytes())?;
+            door.answer?.err()
+        };
+        for kind in ["executor", "storage", "worker_lost", "cancelled", "quota", "timeout", "out_of_fuel", "trap"] {
+            let error = told(kind).unwrap();
+            assert_eq!(
+                (error.kind, error.message.as_str(), error.line),
+                (ErrorKind::Exception, "m", Some(3)),
+                "{kind}"
+            );
+        }
+        for kind in [
+            ErrorKind::Exception,
+            ErrorKind::InvalidOutput,
+            ErrorKind::InvalidInput,
+            ErrorKind::InvalidArtifact,
+            ErrorKind::OutOfMemory,
+            ErrorKind::StackOverflow,
+            ErrorKind::ExitCode,
+        ] {
+            assert_eq!(told(kind.as_str()).unwrap().kind, kind);
+        }
+        assert_eq!(told("made_up"), None);
+    }
+
+    #[test]
+    fn a_result_is_one_object_of_utf8_kept_as_it_is_written() {
+        let exact = " {\"x\": 1e400, \"text\": \"\u{7f}\u{85}é\"} ";
+        assert_eq!(result_of(exact.as_bytes()).unwrap().get(), exact.trim_ascii());
+        let rows: [(&[u8], &str); 6] = [
+            (b"{\"x\": \"\xff\"}", "not UTF-8, which JSON is written in: look at byte 7"),
+            (b"{\"x\": \"\x1b\"}", "not valid JSON"),
+            (b"{\"x\": 1} {}", "not valid JSON"),
+            (b"", "not valid JSON"),
+            (b"[1]", "not an object"),
+            (&vec![b' '; RESULT_BYTES_MAX + 1], "17 MiB as JSON, 16 MiB at most"),
+        ];
+        for (payload, words) in rows {
+            let error = result_of(payload).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::InvalidOutput);
+            assert!(error.message.contains(words), "{}", error.message);
+        }
+    }
 }

@@ -272,7 +272,8 @@ impl WasiCtx {
         WasiParts { tree: self.tree, stdout: self.stdout, stderr: self.stderr, hostcalls_used }
     }
 
-    pub(super) fn count_call(&mut self) -> Result<(), HostCallLimit> {
+    /// To be called at the start of every host call, whichever module it is of.
+    pub(crate) fn count_call(&mut self) -> Result<(), HostCallLimit> {
         match self.hostcalls_left.checked_sub(1) {
             Some(left) => {
                 self.hostcalls_left = left;

@@ -1,61 +1,84 @@
-//! Runs one guest the way the tests need it: the same grants as a task's, small limits, and every way to end told apart.
+//! Runs one guest as the pool runs a task's, with the inputs, files, clock and seed that the guests know.
 //!
-//! This is the only place that knows how a guest is run.
+//! [`run`] is the sandbox itself, and what it shows is the outcome. [`left_by`] calls the WASI host alone, for the little
+//! that no outcome shows.
 
-use mecapy_model::{ErrorKind, LogStream};
+use mecapy_model::{ArtifactName, ErrorKind, Lane, LogStream, NonFinite, Outcome, TenantId};
 use mecapy_runtime::{
-    Cancel, FileContent,
-    output::{Output, Sink},
-    tree::{Access, Tree, TreeLimits},
-    wasi::{self, Exit, HostCallLimit, Interrupted, WasiCtx},
+    Attempt, Cancel, Engine, FileContent, InputFile, Job, NanPayloads, Program, Sandboxes, SandboxesConfig, WasiModule,
+    add_folders,
+    output::Sink,
+    tree::{Tree, TreeLimits},
+    wasi::{self, Exit, WasiCtx},
 };
 use std::{
     fs::File,
-    path::PathBuf,
-    sync::{Arc, OnceLock},
-    thread,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
     time::{Duration, Instant},
 };
-use wasmtime::{Config, Engine, Linker, Module, ResourceLimiter, Store, Trap};
+use wasmtime::{Linker, Module, Store, UpdateDeadline};
 
 /// 2024-01-02T03:04:05Z, which the guests know too.
-const WALL_CLOCK_NANOS: u64 = 1_704_164_645_000_000_000;
-const TICK: Duration = Duration::from_millis(1);
+const WALL_CLOCK_NANOS: i128 = 1_704_164_645_000_000_000;
+/// What the sandbox keeps of each stream's text unless it is told otherwise.
 pub(crate) const OUTPUT_BYTES_MAX: usize = 1 << 20;
-const MEMORY_BYTES_MAX: usize = 64 << 20;
-const STDIN: &[u8] = b"{\"x\": 1}";
 
 /// What a test may change.
 pub(crate) struct Limits {
     pub(crate) timeout: Duration,
     pub(crate) fuel: u64,
+    pub(crate) memory_bytes: u64,
+    pub(crate) inputs: &'static str,
     pub(crate) seed: u64,
     pub(crate) cancel: Cancel,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        // Ample: only the tests of the limits themselves come near.
-        Self { timeout: Duration::from_secs(60), fuel: 200_000_000_000, seed: 1, cancel: Cancel::new() }
+        Self {
+            // Ample: only the tests of the limits themselves come near.
+            timeout: Duration::from_secs(60),
+            fuel: 200_000_000_000,
+            memory_bytes: 64 << 20,
+            inputs: "{\"x\": 1}",
+            seed: 1,
+            cancel: Cancel::new(),
+        }
     }
 }
 
-/// How a guest ended and what it left.
+/// How a guest ended, and how long that took from outside.
 #[derive(Debug)]
 pub(crate) struct Run {
-    /// The exit code, or why the guest was ended.
-    pub(crate) ended: Result<i32, ErrorKind>,
-    pub(crate) stdout: Output,
-    pub(crate) stderr: Output,
-    pub(crate) tree: Tree,
+    pub(crate) outcome: Outcome,
     pub(crate) elapsed: Duration,
 }
 
 impl Run {
-    /// Panics with what the guest said unless it ended well.
-    pub(crate) fn passes(self) -> Self {
-        assert_eq!(self.ended, Ok(0), "the guest said:\n{}", self.stderr.text);
-        self
+    /// Panics with what the guest said unless it ended with exit code 0. Most guests have no result, which only shows
+    /// once they have ended so: an exit code other than 0, and being ended, are told first.
+    #[track_caller]
+    pub(crate) fn passes(self) -> Outcome {
+        match &self.outcome.result {
+            Err(error) if error.kind != ErrorKind::InvalidOutput => {
+                panic!("{}: {}\nthe guest said:\n{}", error.kind, error.message, self.outcome.stderr)
+            }
+            _ => self.outcome,
+        }
+    }
+
+    /// The message of the error that it must have ended with.
+    #[track_caller]
+    pub(crate) fn fails(self, kind: ErrorKind) -> String {
+        match self.outcome.result {
+            Err(error) if error.kind == kind => error.message,
+            other => panic!("not {kind}, but {other:?}\nthe guest said:\n{}", self.outcome.stderr),
+        }
     }
 }
 
@@ -65,108 +88,131 @@ pub(crate) fn run(guest: &str) -> Run {
 }
 
 pub(crate) fn run_with(guest: &str, limits: Limits) -> Run {
-    let engine = engine();
-    let module = Module::new(engine, bytes_of(guest)).unwrap();
-    let mut linker: Linker<State> = Linker::new(engine);
-    wasi::add_to_linker(&mut linker, |state| &mut state.wasi).unwrap();
+    let module = Arc::new(WasiModule::new(engine(), &module(guest)).unwrap());
+    let (tell, told) = mpsc::channel();
+    let job = Job {
+        program: Program::Wasi { module },
+        attempt: Attempt {
+            inputs: limits.inputs.into(),
+            files: files(),
+            limits: mecapy_model::Limits {
+                timeout_ms: u64::try_from(limits.timeout.as_millis()).unwrap(),
+                memory_bytes: limits.memory_bytes,
+                fuel: limits.fuel,
+            },
+            seed: limits.seed,
+            non_finite: NonFinite::Reject,
+            wall_clock: time::OffsetDateTime::from_unix_timestamp_nanos(WALL_CLOCK_NANOS).unwrap(),
+        },
+        lane: Lane::HighPriority,
+        tenant: next_tenant(),
+        cancel: limits.cancel,
+        observer: None,
+        done: Box::new(move |outcome: Outcome| tell.send((outcome, Instant::now())).unwrap()),
+    };
+    let sandboxes = sandboxes();
     let started = Instant::now();
-    let wasi = grants(&limits, started + limits.timeout);
-    let mut store = Store::new(engine, State { wasi });
-    store.limiter(|state| state);
-    store.set_fuel(limits.fuel).unwrap();
-    store.set_epoch_deadline((limits.timeout.as_millis() / TICK.as_millis()) as u64);
-    let result = linker
-        .instantiate(&mut store, &module)
-        .and_then(|instance| instance.get_typed_func::<(), ()>(&mut store, "_start"))
-        .and_then(|start| start.call(&mut store, ()));
-    let elapsed = started.elapsed();
-    let parts = store.into_data().wasi.into_parts();
-    let ended = result.map_or_else(|error| ending(&error), |()| Ok(0));
-    Run { ended, stdout: parts.stdout.finish(), stderr: parts.stderr.finish(), tree: parts.tree, elapsed }
+    sandboxes.submit(job).unwrap();
+    let (outcome, ended) = told.recv().unwrap();
+    Run { outcome, elapsed: ended.duration_since(started) }
 }
 
-struct State {
-    wasi: WasiCtx,
+/// What a guest leaves that no outcome shows.
+pub(crate) struct Left {
+    pub(crate) tree: Tree,
+    /// All that it wrote to stdout, kept or not.
+    pub(crate) stdout_bytes: u64,
 }
 
-impl ResourceLimiter for State {
-    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= MEMORY_BYTES_MAX)
+/// Runs a guest that needs no limits on the WASI host, outside of any sandbox.
+pub(crate) fn left_by(guest: &str) -> Left {
+    let mut tree = Tree::new(TreeLimits::default());
+    add_folders(&mut tree).unwrap();
+    let stdout = Sink::new(LogStream::Stdout, OUTPUT_BYTES_MAX);
+    let ctx = WasiCtx::builder().arg("task").stdout(stdout).tree(tree).preopen("/").build().unwrap();
+    let linker = host();
+    let mut store = Store::new(engine().wasm(), ctx);
+    store.set_fuel(u64::MAX).unwrap();
+    store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Continue(1)));
+    let instance = linker.instantiate(&mut store, &module(guest)).unwrap();
+    let start = instance.get_typed_func::<(), ()>(&mut store, "_start").unwrap();
+    if let Err(error) = start.call(&mut store, ()) {
+        assert_eq!(error.downcast_ref::<Exit>(), Some(&Exit(0)), "{guest}: {error:?}");
     }
-
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= 1 << 16)
-    }
+    let parts = store.into_data().into_parts();
+    Left { tree: parts.tree, stdout_bytes: parts.stdout.bytes_written() }
 }
 
-/// One engine for all tests of this process, and its ticks.
+/// The names of all functions that a WASI guest can import.
+pub(crate) fn functions_of_the_host() -> Vec<String> {
+    let linker = host();
+    let mut store = Store::new(engine().wasm(), WasiCtx::builder().build().unwrap());
+    let mut names = Vec::new();
+    for (module, name, _) in linker.iter(&mut store) {
+        assert_eq!(module, wasi::MODULE);
+        names.push(name.to_owned());
+    }
+    names
+}
+
+/// The source of a guest, where there is one.
+pub(crate) fn source_of(guest: &str) -> Option<PathBuf> {
+    let path = root().join("fixtures/conformance").join(guest);
+    ["c", "wat"].into_iter().map(|extension| path.with_extension(extension)).find(|path| path.exists())
+}
+
+fn host() -> Linker<WasiCtx> {
+    let mut linker = Linker::new(engine().wasm());
+    wasi::add_to_linker(&mut linker, |ctx: &mut WasiCtx| ctx).unwrap();
+    linker
+}
+
+/// One engine and one pool for all tests of this process.
 fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
-    ENGINE.get_or_init(|| {
-        let mut config = Config::new();
-        config.consume_fuel(true).epoch_interruption(true);
-        let engine = Engine::new(&config).unwrap();
-        let ticking = engine.clone();
-        thread::spawn(move || {
-            loop {
-                thread::sleep(TICK);
-                ticking.increment_epoch();
-            }
-        });
-        engine
+    ENGINE.get_or_init(|| Engine::new(NanPayloads::Native).unwrap())
+}
+
+fn sandboxes() -> &'static Sandboxes {
+    static SANDBOXES: OnceLock<Sandboxes> = OnceLock::new();
+    SANDBOXES.get_or_init(|| {
+        let mut config = SandboxesConfig::for_machine(2, 8 << 30);
+        (config.preview_threads, config.default_threads, config.long_running_threads) = (8, 1, 1);
+        Sandboxes::new(engine(), &config).unwrap()
     })
+}
+
+/// A tenant for each run, so that none is in another's way.
+fn next_tenant() -> TenantId {
+    static RUNS: AtomicU64 = AtomicU64::new(0);
+    TenantId::from_parts(RUNS.fetch_add(1, Ordering::Relaxed), &[0; 10])
+}
+
+fn module(guest: &str) -> Module {
+    Module::new(engine().wasm(), bytes_of(guest)).unwrap()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 fn bytes_of(guest: &str) -> Vec<u8> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-    let text = root.join("fixtures/conformance").join(guest).with_extension("wat");
-    if text.exists() {
-        return wat::parse_file(text).unwrap();
+    let source = source_of(guest).unwrap_or_else(|| panic!("there is no guest {guest}"));
+    if source.extension().is_some_and(|extension| extension == "wat") {
+        return wat::parse_file(source).unwrap();
     }
-    let path = root.join("target/guests").join(guest).with_extension("wasm");
+    let path = root().join("target/guests").join(guest).with_extension("wasm");
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}: run `make guests`", path.display()))
 }
 
-fn grants(limits: &Limits, deadline: Instant) -> WasiCtx {
-    WasiCtx::builder()
-        .arg("task")
-        .stdin(STDIN)
-        .stdout(Sink::new(LogStream::Stdout, OUTPUT_BYTES_MAX))
-        .stderr(Sink::new(LogStream::Stderr, OUTPUT_BYTES_MAX))
-        .tree(files())
-        .preopen("/")
-        .wall_clock(WALL_CLOCK_NANOS)
-        .seed(limits.seed)
-        .deadline(deadline)
-        .cancel(limits.cancel.clone())
-        .build()
-        .unwrap()
-}
-
-/// The folders of a task, with a small input in memory and one that is a file of the host.
-fn files() -> Tree {
+/// A small input in memory, and one that is a file of the host.
+fn files() -> Vec<InputFile> {
     let host = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/host.txt");
     let host = File::open(host).unwrap();
     let bytes = host.metadata().unwrap().len();
-    let mut tree = Tree::new(TreeLimits::default());
-    tree.add_file("/work/in/canary.txt", FileContent::Bytes(b"canary".as_slice().into())).unwrap();
-    tree.add_file("/work/in/host.txt", FileContent::File { file: Arc::new(host), bytes }).unwrap();
-    tree.add_directory("/work/out", Access::ReadWrite).unwrap();
-    tree.add_directory("/tmp", Access::ReadWrite).unwrap();
-    tree
-}
-
-fn ending(error: &wasmtime::Error) -> Result<i32, ErrorKind> {
-    if let Some(Exit(code)) = error.downcast_ref() {
-        return Ok(*code);
-    }
-    Err(match error.downcast_ref::<Trap>() {
-        Some(Trap::OutOfFuel) => ErrorKind::OutOfFuel,
-        Some(Trap::Interrupt) => ErrorKind::Timeout,
-        Some(Trap::StackOverflow) => ErrorKind::StackOverflow,
-        Some(_) => ErrorKind::Trap,
-        None if error.is::<Interrupted>() => ErrorKind::Timeout,
-        None if error.is::<HostCallLimit>() => ErrorKind::OutOfFuel,
-        None => panic!("the guest could not be run: {error:?}"),
-    })
+    let named = |name, content| InputFile { name: ArtifactName::parse(name).unwrap(), content };
+    vec![
+        named("canary.txt", FileContent::Bytes(b"canary".as_slice().into())),
+        named("host.txt", FileContent::File { file: Arc::new(host), bytes }),
+    ]
 }
