@@ -206,10 +206,11 @@ impl LanePool {
     }
 
     fn run(&self, job: Job, queued: Duration, fresh: &Arc<Fresh>) {
-        let Job { program, attempt, cancel, observer, done, .. } = job;
+        let Job { program, attempt, tenant, cancel, observer, done, .. } = job;
         let ran = catch_unwind(AssertUnwindSafe(|| {
             let deadline = Instant::now() + Duration::from_millis(attempt.limits.timeout_ms);
-            let run = Run { attempt: &attempt, cancel: &cancel, observer, deadline, checkpoint: fresh.checkpoint() };
+            let checkpoint = fresh.checkpoint();
+            let run = Run { attempt: &attempt, tenant, cancel: &cancel, observer, deadline, checkpoint };
             self.sandbox.run(&program, &run)
         }));
         let (mut outcome, spent) = ran.map_or_else(

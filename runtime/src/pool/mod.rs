@@ -44,7 +44,8 @@ pub struct SandboxesConfig {
     pub preview_waiting_per_tenant_max: usize,
     pub default_threads: usize,
     pub long_running_threads: usize,
-    /// Linear memory of all live sandboxes together, bytes.
+    /// Linear memory of all live sandboxes together, bytes. One tenant's may use half of it, and what runs may grow to
+    /// three quarters: the rest admits new sandboxes.
     pub memory_budget_bytes: u64,
     pub ceilings: Ceilings,
 }
@@ -71,6 +72,7 @@ pub struct Job {
     pub program: Program,
     pub attempt: Attempt,
     pub lane: Lane,
+    /// Whose places and whose share of the memory budget it uses.
     pub tenant: TenantId,
     pub cancel: Cancel,
     pub observer: Option<Arc<dyn Observer>>,
@@ -119,7 +121,7 @@ struct Inner {
 impl Sandboxes {
     /// Starts the threads.
     pub fn new(engine: &Engine, config: &SandboxesConfig) -> io::Result<Self> {
-        let budget = MemoryBudget::new(config.memory_budget_bytes);
+        let budget = MemoryBudget::shared(config.memory_budget_bytes);
         let sandbox = Sandbox { engine: engine.clone(), budget: Arc::clone(&budget), ceilings: config.ceilings };
         let courtesy = Arc::new(Courtesy::default());
         let start = |lane| LanePool::start(LaneConfig::of(lane, config), sandbox.clone(), Arc::clone(&courtesy));
