@@ -63,7 +63,8 @@ impl Drop for Ticker {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Release);
         self.wake();
-        if let Some(thread) = self.thread.take() {
+        // What was registered for each tick may hold the last handle: then this is the clock's own thread.
+        if let Some(thread) = self.thread.take().filter(|own| own.thread().id() != thread::current().id()) {
             let _ = thread.join();
         }
     }

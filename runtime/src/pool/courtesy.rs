@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The longest an old run stands aside at one tick: under a flood of fresh runs it still gets about a tenth.
+/// The longest an old run stands aside at one tick: under a flood of fresh runs it goes on too, if slowly.
 const ASIDE_MAX: Duration = Duration::from_millis(10);
 
 /// Counts fresh runs; old ones wait for the count to reach zero.

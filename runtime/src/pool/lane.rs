@@ -1,10 +1,14 @@
-//! One lane's queue and threads.
+//! One lane's threads: they take jobs from its line, run them, and go on.
 
-use super::{FRESH, Job, LaneStatus, Refused, SandboxesConfig, courtesy::Courtesy};
+use super::{
+    FRESH, Job, LaneStatus, Refused, SandboxesConfig,
+    courtesy::Courtesy,
+    line::{Full, Line, LineLimits},
+    threads::{Starter, lower_priority, this_thread},
+};
 use crate::sandbox::{Run, Sandbox};
 use mecapy_model::{ErrorKind, Lane, Outcome, TaskError, TenantId};
 use std::{
-    collections::VecDeque,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -15,10 +19,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Native stack of a thread that runs guests: the guest's 8 MiB and the host's own.
-const THREAD_STACK_BYTES: usize = crate::engine::GUEST_STACK_BYTES_MAX + (4 << 20);
 /// What a full lane tells its client to wait: a preview takes 5 s at most.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Added to the nice value of a thread whose run is old: it weighs as much as the `default` lane's, and a tenth of a
+/// fresh one's.
+const OLD_NICE: i32 = 10;
 
 #[derive(Debug, Clone)]
 pub(super) struct LaneConfig {
@@ -26,23 +31,19 @@ pub(super) struct LaneConfig {
     threads: usize,
     /// Added to the process's own nice value.
     nice: i32,
-    waiting_max: usize,
-    waiting_per_tenant_max: usize,
-    running_per_tenant_max: usize,
-    /// Fresh runs at once.
-    fresh_max: usize,
+    limits: LineLimits,
 }
 
 pub(super) struct LanePool {
     config: LaneConfig,
     sandbox: Sandbox,
     courtesy: Arc<Courtesy>,
+    starter: Starter,
     state: Mutex<LaneState>,
 }
 
-#[derive(Default)]
 struct LaneState {
-    waiting: VecDeque<(Job, Instant)>,
+    line: Line<(Job, Instant)>,
     running: Vec<Running>,
     /// Threads without work, the last used on top: its caches and its slot are the warmest.
     idle: Vec<Thread>,
@@ -50,11 +51,15 @@ struct LaneState {
     closing: bool,
 }
 
+/// A run, listed as long as its thread is at work on it.
 struct Running {
     run: u64,
     tenant: TenantId,
     since: Instant,
     fresh: Arc<Fresh>,
+    thread: libc::pid_t,
+    /// The thread's priority is lower than the lane's.
+    lowered: bool,
 }
 
 /// Whether one run still counts as fresh; whoever ends that tells the others, once.
@@ -69,18 +74,22 @@ impl LaneConfig {
             lane,
             threads,
             nice,
-            // The queue proper is in the database; here waits what was claimed a moment early.
-            waiting_max: 4 * threads,
-            waiting_per_tenant_max: usize::MAX,
-            running_per_tenant_max: usize::MAX,
-            fresh_max: usize::MAX,
+            limits: LineLimits {
+                // The queue proper is in the database; here waits what was claimed a moment early.
+                waiting_max: 4 * threads,
+                waiting_per_tenant_max: usize::MAX,
+                running_per_tenant_max: usize::MAX,
+                fresh_max: None,
+            },
         };
         match lane {
             Lane::HighPriority => Self {
-                waiting_max: config.preview_waiting_max,
-                waiting_per_tenant_max: config.preview_waiting_per_tenant_max,
-                running_per_tenant_max: config.preview_running_per_tenant_max,
-                fresh_max: config.cores,
+                limits: LineLimits {
+                    waiting_max: config.preview_waiting_max,
+                    waiting_per_tenant_max: config.preview_waiting_per_tenant_max,
+                    running_per_tenant_max: config.preview_running_per_tenant_max,
+                    fresh_max: Some(config.cores),
+                },
                 ..owned(config.preview_threads, 0)
             },
             Lane::Default => owned(config.default_threads, 10),
@@ -90,13 +99,23 @@ impl LaneConfig {
 }
 
 impl LanePool {
-    pub(super) fn start(config: LaneConfig, sandbox: Sandbox, courtesy: Arc<Courtesy>) -> io::Result<Arc<Self>> {
-        let threads = config.threads;
-        let pool = Arc::new(Self { config, sandbox, courtesy, state: Mutex::default() });
-        for index in 0..threads {
-            let pool = Arc::clone(&pool);
+    pub(super) fn start(
+        config: LaneConfig,
+        sandbox: Sandbox,
+        courtesy: Arc<Courtesy>,
+        starter: Starter,
+    ) -> io::Result<Arc<Self>> {
+        let state = LaneState {
+            line: Line::new(config.limits),
+            running: Vec::new(),
+            idle: Vec::new(),
+            next_run: 0,
+            closing: false,
+        };
+        let pool = Arc::new(Self { config, sandbox, courtesy, starter, state: Mutex::new(state) });
+        for index in 0..pool.config.threads {
             let name = format!("mecapy-{}-{index}", pool.config.lane);
-            thread::Builder::new().name(name).stack_size(THREAD_STACK_BYTES).spawn(move || pool.work())?;
+            pool.start_thread(name).inspect_err(|_| pool.close())?;
         }
         Ok(pool)
     }
@@ -106,16 +125,10 @@ impl LanePool {
         if state.closing {
             return Err(Refused::ShuttingDown);
         }
-        if state.waiting.len() >= self.config.waiting_max {
-            return Err(Refused::LaneFull { retry_after: RETRY_AFTER });
-        }
-        let of_tenant = |(waiting, _): &&(Job, Instant)| waiting.tenant == job.tenant;
-        if self.config.waiting_per_tenant_max < self.config.waiting_max
-            && state.waiting.iter().filter(of_tenant).count() >= self.config.waiting_per_tenant_max
-        {
-            return Err(Refused::TenantFull { retry_after: RETRY_AFTER });
-        }
-        state.waiting.push_back((job, Instant::now()));
+        state.line.push(job.tenant, (job, Instant::now())).map_err(|full| match full {
+            Full::Lane => Refused::LaneFull { retry_after: RETRY_AFTER },
+            Full::Tenant => Refused::TenantFull { retry_after: RETRY_AFTER },
+        })?;
         self.wake_one(state);
         Ok(())
     }
@@ -124,22 +137,28 @@ impl LanePool {
         let state = self.lock();
         LaneStatus {
             threads: self.config.threads,
-            running: state.running.len(),
-            waiting: state.waiting.len(),
-            waiting_max: self.config.waiting_max,
+            running: state.line.running(),
+            waiting: state.line.waiting(),
+            waiting_max: self.config.limits.waiting_max,
         }
     }
 
-    /// Ends the freshness of runs that have had their time, and starts what waits for their places.
+    /// Ends the freshness of runs that have had their time, lowers their priority, and starts what waits for their
+    /// places.
     pub(super) fn age(&self) {
-        let state = self.lock();
+        let mut guard = self.lock();
+        let state = &mut *guard;
         let now = Instant::now();
         let mut aged = false;
-        for running in state.running.iter().filter(|running| now.duration_since(running.since) >= FRESH) {
-            aged |= running.fresh.end();
+        for running in state.running.iter_mut().filter(|running| now.duration_since(running.since) >= FRESH) {
+            if running.fresh.end() {
+                state.line.age(running.tenant);
+                running.lowered = running.lowered || lower_priority(running.thread, OLD_NICE);
+                aged = true;
+            }
         }
         if aged {
-            self.wake_one(state);
+            self.wake_one(guard);
         }
     }
 
@@ -156,32 +175,31 @@ impl LanePool {
 
     /// Wakes the thread that was used last, where a job can start.
     fn wake_one(&self, mut state: MutexGuard<'_, LaneState>) {
-        let thread = if self.next_job(&state).is_some() { state.idle.pop() } else { None };
+        let wanted = !state.idle.is_empty() && state.line.can_start();
+        let thread = if wanted { state.idle.pop() } else { None };
         drop(state);
         if let Some(thread) = thread {
             thread.unpark();
         }
     }
 
-    /// The first job in line that may start now.
-    fn next_job(&self, state: &LaneState) -> Option<usize> {
-        let fresh = state.running.iter().filter(|running| running.fresh.is_fresh()).count();
-        if fresh >= self.config.fresh_max {
-            return None;
-        }
-        state.waiting.iter().position(|(job, _)| {
-            let running = state.running.iter().filter(|running| running.tenant == job.tenant).count();
-            running < self.config.running_per_tenant_max
-        })
+    fn start_thread(self: &Arc<Self>, name: String) -> io::Result<()> {
+        let pool = Arc::clone(self);
+        self.starter.start(name, move || pool.work())
     }
 
-    fn work(&self) {
-        // SAFETY: sets the nice value of the calling thread; a failure leaves it as it is.
-        unsafe { libc::setpriority(libc::PRIO_PROCESS, libc::gettid() as libc::id_t, self.config.nice) };
+    fn work(self: &Arc<Self>) {
+        let thread = this_thread();
+        if self.config.nice > 0 {
+            lower_priority(thread, self.config.nice);
+        }
+        let mut lowered = false;
         loop {
             let mut state = self.lock();
-            let Some(index) = self.next_job(&state) else {
-                if state.closing && state.waiting.is_empty() {
+            let Some((job, queued_at)) = state.line.start() else {
+                if state.closing && state.line.waiting() == 0 {
+                    // Those that became idle while something still waited.
+                    state.idle.drain(..).for_each(|idle| idle.unpark());
                     return;
                 }
                 state.idle.push(thread::current());
@@ -191,25 +209,57 @@ impl LanePool {
                 self.lock().idle.retain(|idle| idle.id() != thread::current().id());
                 continue;
             };
-            let Some((job, queued_at)) = state.waiting.remove(index) else { continue };
             let run = state.next_run;
             state.next_run += 1;
-            let fresh = Arc::new(Fresh::begin(Arc::clone(&self.courtesy), self.config.lane));
-            let since = Instant::now();
-            state.running.push(Running { run, tenant: job.tenant, since, fresh: Arc::clone(&fresh) });
+            let fresh = Arc::new(match self.config.limits.fresh_max {
+                Some(_) => Fresh::begin(Arc::clone(&self.courtesy)),
+                None => Fresh::never(Arc::clone(&self.courtesy)),
+            });
+            let (tenant, since) = (job.tenant, Instant::now());
+            state.running.push(Running { run, tenant, since, fresh: Arc::clone(&fresh), thread, lowered });
             // Several jobs may have become ready at once, while each wake-up wakes one thread.
             self.wake_one(state);
             self.run(job, since.duration_since(queued_at), &fresh);
-            fresh.end();
-            self.lock().running.retain(|running| running.run != run);
+            lowered = self.end(run);
+            if lowered && self.start_replacement() {
+                return;
+            }
         }
     }
 
+    /// Takes a run off the list; says whether its thread has a lower priority than the lane's.
+    fn end(&self, run: u64) -> bool {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let Some(index) = state.running.iter().position(|running| running.run == run) else { return false };
+        let running = state.running.swap_remove(index);
+        if running.fresh.end() {
+            state.line.age(running.tenant);
+        }
+        state.line.end(running.tenant);
+        if running.lowered {
+            // This thread has its replacement to start: another may take what waited for the place.
+            self.wake_one(guard);
+        }
+        running.lowered
+    }
+
+    /// Starts a thread in place of this one; says whether it did. Where that fails this one goes on as it is.
+    fn start_replacement(self: &Arc<Self>) -> bool {
+        let name = thread::current().name().unwrap_or_default().to_owned();
+        let started = self.start_thread(name);
+        if let Err(error) = &started {
+            tracing::warn!(lane = %self.config.lane, %error, "pool.thread: not replaced, it goes on at a low priority");
+        }
+        started.is_ok()
+    }
+
     fn run(&self, job: Job, queued: Duration, fresh: &Arc<Fresh>) {
-        let Job { program, attempt, cancel, observer, done, .. } = job;
+        let Job { program, attempt, tenant, cancel, observer, done, .. } = job;
         let ran = catch_unwind(AssertUnwindSafe(|| {
             let deadline = Instant::now() + Duration::from_millis(attempt.limits.timeout_ms);
-            let run = Run { attempt: &attempt, cancel: &cancel, observer, deadline, checkpoint: fresh.checkpoint() };
+            let checkpoint = fresh.checkpoint();
+            let run = Run { attempt: &attempt, tenant, cancel: &cancel, observer, deadline, checkpoint };
             self.sandbox.run(&program, &run)
         }));
         let (mut outcome, spent) = ran.map_or_else(
@@ -230,13 +280,14 @@ impl LanePool {
 }
 
 impl Fresh {
-    /// Only previews are ever fresh: nobody stands aside for the other lanes.
-    fn begin(courtesy: Arc<Courtesy>, lane: Lane) -> Self {
-        let fresh = lane == Lane::HighPriority;
-        if fresh {
-            courtesy.fresh_began();
-        }
-        Self { fresh: AtomicBool::new(fresh), courtesy }
+    fn begin(courtesy: Arc<Courtesy>) -> Self {
+        courtesy.fresh_began();
+        Self { fresh: AtomicBool::new(true), courtesy }
+    }
+
+    /// A run that nobody stands aside for.
+    fn never(courtesy: Arc<Courtesy>) -> Self {
+        Self { fresh: AtomicBool::new(false), courtesy }
     }
 
     fn is_fresh(&self) -> bool {

@@ -1,8 +1,9 @@
 //! Threads of its own for sandboxed work, by lane: who runs when, and who waits.
 //!
-//! - `high_priority` is strict FIFO by start. As many *fresh* runs as there are cores go at once; a run that is
-//!   older than [`FRESH`] is no longer fresh, gives its place to the next and from then on lets fresh runs go first
-//!   at each tick, so that a tight loop delays nobody's preview. A tenant's runs are capped.
+//! - `high_priority` starts each tenant's jobs in order, and tenants take turns. As many *fresh* runs as there are cores
+//!   go at once, at most half of them one tenant's while others wait; a run that is older than [`FRESH`] is no longer fresh,
+//!   gives its place to the next, and from then on runs at a lower priority and lets fresh runs go first at each tick,
+//!   so that a tight loop delays nobody's preview. A tenant's runs are capped.
 //! - `default` and `long_running` threads have a higher nice value, so the kernel lets previews overtake them even
 //!   where ticks can't.
 //!
@@ -10,6 +11,8 @@
 
 mod courtesy;
 mod lane;
+mod line;
+mod threads;
 
 use crate::{
     Attempt, Cancel, Engine, Observer,
@@ -27,6 +30,7 @@ use std::{
     },
     time::Duration,
 };
+use threads::Starter;
 
 /// How long a preview runs before it has to let younger ones go first.
 pub const FRESH: Duration = Duration::from_millis(5);
@@ -44,7 +48,8 @@ pub struct SandboxesConfig {
     pub preview_waiting_per_tenant_max: usize,
     pub default_threads: usize,
     pub long_running_threads: usize,
-    /// Linear memory of all live sandboxes together, bytes.
+    /// Linear memory of all live sandboxes together, bytes. One tenant's may use half of it, and what runs may grow to
+    /// three quarters: the rest admits new sandboxes.
     pub memory_budget_bytes: u64,
     pub ceilings: Ceilings,
 }
@@ -71,6 +76,7 @@ pub struct Job {
     pub program: Program,
     pub attempt: Attempt,
     pub lane: Lane,
+    /// Whose places and whose share of the memory budget it uses.
     pub tenant: TenantId,
     pub cancel: Cancel,
     pub observer: Option<Arc<dyn Observer>>,
@@ -119,10 +125,13 @@ struct Inner {
 impl Sandboxes {
     /// Starts the threads.
     pub fn new(engine: &Engine, config: &SandboxesConfig) -> io::Result<Self> {
-        let budget = MemoryBudget::new(config.memory_budget_bytes);
+        let budget = MemoryBudget::shared(config.memory_budget_bytes);
         let sandbox = Sandbox { engine: engine.clone(), budget: Arc::clone(&budget), ceilings: config.ceilings };
         let courtesy = Arc::new(Courtesy::default());
-        let start = |lane| LanePool::start(LaneConfig::of(lane, config), sandbox.clone(), Arc::clone(&courtesy));
+        let starter = Starter::new()?;
+        let start = |lane| {
+            LanePool::start(LaneConfig::of(lane, config), sandbox.clone(), Arc::clone(&courtesy), starter.clone())
+        };
         let lanes = [start(Lane::HighPriority)?, start(Lane::Default)?, start(Lane::LongRunning)?];
         let previews = Arc::clone(&lanes[0]);
         let on_tick: Arc<dyn Fn() + Send + Sync> = Arc::new(move || previews.age());

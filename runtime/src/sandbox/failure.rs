@@ -1,19 +1,36 @@
 //! Turns the way a guest ended into an error that an engineer understands.
 
 use super::{State, limiter::Refusal};
-use crate::wasi::{Exit, HostCallLimit, Interrupted};
+use crate::{
+    budget::Short,
+    wasi::{Exit, HostCallLimit, Interrupted},
+};
 use mecapy_model::{ErrorKind, TaskError};
-use wasmtime::{Store, Trap};
+use wasmtime::{Store, ThrownException, Trap};
 
 pub(super) fn cancelled() -> TaskError {
     TaskError::new(ErrorKind::Cancelled, "cancelled")
 }
 
-pub(super) fn budget_exceeded() -> TaskError {
-    TaskError::new(
-        ErrorKind::OutOfMemory,
-        "the platform's memory is in use by other computations at the moment: try again, or ask for less",
-    )
+/// The budget has no room for a new sandbox at the moment: not the task's fault, and cured by another attempt.
+pub(super) fn not_admitted(short: Short) -> TaskError {
+    let message: String = match short {
+        Short::Process => "the platform's memory is in use by other computations at the moment: try again".into(),
+        Short::Tenant { share_bytes } => format!(
+            "your running computations use the {} MiB of this server's memory that one tenant may: try again when some have ended",
+            share_bytes >> 20
+        ),
+    };
+    TaskError::new(ErrorKind::Executor, message)
+}
+
+/// A program that no share has room for, however few others run.
+pub(super) fn beyond_share(start_bytes: u64, share_bytes: u64) -> TaskError {
+    let (start, share) = (start_bytes >> 20, share_bytes >> 20);
+    let message = format!(
+        "this program starts with {start} MiB, more than the {share} MiB of this server that one tenant may use"
+    );
+    TaskError::new(ErrorKind::OutOfMemory, message)
 }
 
 pub(super) fn executor(error: impl std::fmt::Display) -> TaskError {
@@ -43,19 +60,29 @@ pub(super) fn of(store: &Store<State>, error: &wasmtime::Error) -> Result<i32, T
         }
         _ if refused => out_of_memory(store),
         Some(trap) => TaskError::new(ErrorKind::Trap, format!("the guest did what WebAssembly forbids: {trap}")),
+        None if error.is::<ThrownException>() => {
+            TaskError::new(ErrorKind::Trap, "the module threw an exception that nothing caught")
+        }
         None => TaskError::new(ErrorKind::Executor, format!("the sandbox could not run it: {error}")),
     })
 }
 
 /// The guest ended badly after memory was refused to it.
 pub(super) fn out_of_memory(store: &Store<State>) -> TaskError {
-    match store.data().limiter.refusal() {
-        Some(Refusal::ProcessBudget) => budget_exceeded(),
-        _ => TaskError::new(
-            ErrorKind::OutOfMemory,
-            "the computation needs more memory than limits.memory_bytes allows: raise it, or work in smaller pieces",
+    let message: String = match store.data().limiter.refusal() {
+        Some(Refusal::Budget(Short::Process)) => {
+            "the platform's memory is in use by other computations at the moment: try again, or ask for less".into()
+        }
+        Some(Refusal::Budget(Short::Tenant { share_bytes })) => format!(
+            "your running computations together need more than the {} MiB of this server's memory that one tenant may use: run fewer at a time, or work in smaller pieces",
+            share_bytes >> 20
         ),
-    }
+        Some(Refusal::TaskLimit) | None => {
+            "the computation needs more memory than limits.memory_bytes allows: raise it, or work in smaller pieces"
+                .into()
+        }
+    };
+    TaskError::new(ErrorKind::OutOfMemory, message)
 }
 
 fn timed_out() -> TaskError {

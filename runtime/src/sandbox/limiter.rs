@@ -1,6 +1,6 @@
-//! What a store may grow to: memory against the task's limit and the process's budget, tables by count.
+//! What a store may grow to: all memories together against the task's limit and the process's budget, tables by count.
 
-use crate::budget::Charge;
+use crate::budget::{Charge, Short};
 use wasmtime::ResourceLimiter;
 
 /// Elements of one table; the interpreter has 47 157.
@@ -12,7 +12,11 @@ const MEMORIES_MAX: usize = 2;
 pub(crate) struct Limiter {
     memory_bytes_max: u64,
     charge: Charge,
-    peak_bytes: u64,
+    /// All memories of the store together. None ever shrinks, so this is the peak too.
+    total_bytes: u64,
+    /// The memory that `total_bytes` began with has yet to be made.
+    starting: bool,
+    last_growth_bytes: u64,
     refusal: Option<Refusal>,
 }
 
@@ -21,37 +25,70 @@ pub(crate) struct Limiter {
 pub(crate) enum Refusal {
     /// The task's own limit.
     TaskLimit,
-    /// All sandboxes together use what the process may.
-    ProcessBudget,
+    /// The process's budget, or the tenant's share of it.
+    Budget(Short),
 }
 
 impl Limiter {
     /// `charge` already covers the memory that the sandbox starts with.
     pub(crate) fn new(memory_bytes_max: u64, charge: Charge, start_bytes: u64) -> Self {
-        Self { memory_bytes_max, charge, peak_bytes: start_bytes, refusal: None }
+        Self {
+            memory_bytes_max,
+            charge,
+            total_bytes: start_bytes,
+            starting: start_bytes > 0,
+            last_growth_bytes: 0,
+            refusal: None,
+        }
     }
 
     pub(crate) fn peak_bytes(&self) -> u64 {
-        self.peak_bytes
+        self.total_bytes
     }
 
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         self.refusal
     }
+
+    /// What a step adds to all memories together. The first memory that is made with more than nothing is the one
+    /// that the start covers; an image's is announced with the module's minimum, which may be less than it starts with.
+    fn added(&mut self, current: usize, desired: usize) -> u64 {
+        let desired = desired as u64;
+        if self.starting && current == 0 && desired > 0 {
+            self.starting = false;
+            return desired.saturating_sub(self.total_bytes);
+        }
+        desired.saturating_sub(current as u64)
+    }
 }
 
 impl ResourceLimiter for Limiter {
-    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let desired = desired as u64;
-        if desired > self.memory_bytes_max {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            // Beyond what the module declares itself: nothing would be given.
+            return Ok(false);
+        }
+        let added = self.added(current, desired);
+        if self.total_bytes.saturating_add(added) > self.memory_bytes_max {
             self.refusal = Some(Refusal::TaskLimit);
-        } else if !self.charge.raise_to(desired) {
-            self.refusal = Some(Refusal::ProcessBudget);
+        } else if let Err(short) = self.charge.grow(added) {
+            self.refusal = Some(Refusal::Budget(short));
         } else {
-            self.peak_bytes = self.peak_bytes.max(desired);
+            self.total_bytes += added;
+            self.last_growth_bytes = added;
             return Ok(true);
         }
         Ok(false)
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        // The kernel's error comes after a step that was granted, and only then.
+        if error.is::<std::io::Error>() {
+            let bytes = std::mem::take(&mut self.last_growth_bytes);
+            self.charge.shrink(bytes);
+            self.total_bytes -= bytes;
+        }
+        Ok(())
     }
 
     fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
@@ -68,5 +105,63 @@ impl ResourceLimiter for Limiter {
 
     fn memories(&self) -> usize {
         MEMORIES_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::MemoryBudget;
+
+    const PAGE: usize = 65_536;
+
+    fn limiter(pages_max: usize, start_pages: usize) -> Limiter {
+        let start_bytes = (start_pages * PAGE) as u64;
+        let charge = MemoryBudget::new(1 << 30).charge(start_bytes).unwrap();
+        Limiter::new((pages_max * PAGE) as u64, charge, start_bytes)
+    }
+
+    /// Says whether each step, in pages, was granted.
+    fn grow<const N: usize>(limiter: &mut Limiter, steps: [(usize, usize); N]) -> [bool; N] {
+        steps.map(|(current, desired)| limiter.memory_growing(current * PAGE, desired * PAGE, None).unwrap())
+    }
+
+    #[test]
+    fn memories_count_together() {
+        let mut limiter = limiter(10, 2);
+        // The exceptions' heap is made empty, then the declared memory; then the two grow in turn.
+        assert_eq!(grow(&mut limiter, [(0, 0), (0, 2), (0, 1), (2, 6), (1, 4)]), [true; 5]);
+        assert_eq!(limiter.peak_bytes(), (10 * PAGE) as u64);
+        assert_eq!(grow(&mut limiter, [(4, 5), (6, 7)]), [false; 2]);
+        assert_eq!(limiter.refusal(), Some(Refusal::TaskLimit));
+        assert_eq!(limiter.charge.bytes(), limiter.peak_bytes());
+    }
+
+    #[test]
+    fn an_image_counts_once_and_whole() {
+        let mut limiter = limiter(10, 6);
+        // Announced with the module's minimum of 2 pages, then grown from the image's 6.
+        assert_eq!(grow(&mut limiter, [(0, 2), (6, 8), (8, 11)]), [true, true, false]);
+        assert_eq!(limiter.peak_bytes(), (8 * PAGE) as u64);
+        assert_eq!(limiter.charge.bytes(), limiter.peak_bytes());
+    }
+
+    #[test]
+    fn what_starts_empty_is_counted_from_its_first_page() {
+        let mut limiter = limiter(3, 0);
+        assert_eq!(grow(&mut limiter, [(0, 0), (0, 2), (2, 3), (0, 1)]), [true, true, true, false]);
+    }
+
+    #[test]
+    fn what_was_not_given_after_all_is_not_counted() {
+        let mut limiter = limiter(4, 1);
+        assert!(!limiter.memory_growing(PAGE, 3 * PAGE, Some(2 * PAGE)).unwrap());
+        assert_eq!((limiter.peak_bytes(), limiter.refusal()), (PAGE as u64, None));
+        assert_eq!(grow(&mut limiter, [(0, 1), (1, 3)]), [true; 2]);
+        limiter.memory_grow_failed(std::io::Error::from(std::io::ErrorKind::OutOfMemory).into()).unwrap();
+        // An error that comes without a step that was granted takes nothing back.
+        limiter.memory_grow_failed(wasmtime::format_err!("beyond the type's limits")).unwrap();
+        limiter.memory_grow_failed(std::io::Error::from(std::io::ErrorKind::OutOfMemory).into()).unwrap();
+        assert_eq!((limiter.peak_bytes(), limiter.charge.bytes()), (PAGE as u64, PAGE as u64));
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     budget::{Charge, MemoryBudget},
     wasi::{self, Interrupted, WasiCtx},
 };
-use mecapy_model::{ErrorKind, Outcome, TaskError, Usage};
+use mecapy_model::{ErrorKind, Outcome, TaskError, TenantId, Usage};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -57,6 +57,8 @@ impl Default for Ceilings {
 /// What one run is handed beside its program.
 pub(crate) struct Run<'a> {
     pub(crate) attempt: &'a Attempt,
+    /// Whose share of the memory budget it uses.
+    pub(crate) tenant: TenantId,
     pub(crate) cancel: &'a Cancel,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     /// When the attempt's time is over.
@@ -82,7 +84,14 @@ pub(crate) struct State {
 }
 
 /// A store that has run its guest. Dropping it resets its memory slot, which can wait until the outcome is told.
-pub(crate) struct Spent(#[expect(dead_code, reason = "held for its drop")] Option<Store<State>>);
+pub(crate) struct Spent(Option<Store<State>>);
+
+impl Drop for Spent {
+    fn drop(&mut self) {
+        // The store hands its data back once its memories are gone: only then is the budget's charge given back.
+        drop(self.0.take().map(Store::into_data));
+    }
+}
 
 impl State {
     pub(crate) fn new(wasi: WasiCtx, limiter: Limiter, door: Door, cancel: Cancel) -> Self {
@@ -102,6 +111,8 @@ impl Sandbox {
         let _active = self.engine.ticker().enter();
         let (mut outcome, startup) = guest.execute(&mut store, started, self);
         outcome.usage = Usage {
+            // Compiled code keeps the count in a register and writes it down at calls and at its end: of a loop that a
+            // tick stopped, this is what was known before the loop.
             fuel: run.attempt.limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0)),
             memory_peak_bytes: store.data().limiter.peak_bytes(),
             cpu_ms: milliseconds(thread_cpu_time().saturating_sub(cpu_started)),
@@ -118,7 +129,7 @@ impl Sandbox {
             return Err(failure::cancelled());
         }
         let start_bytes = program.start_bytes();
-        let charge = self.admit(run.attempt, start_bytes)?;
+        let charge = self.admit(run, start_bytes)?;
         let limiter = Limiter::new(run.attempt.limits.memory_bytes, charge, start_bytes);
         let (state, guest) = match program {
             Program::Python { image, source, entry } => {
@@ -132,8 +143,8 @@ impl Sandbox {
     }
 
     /// Charges what the sandbox starts with to the process's budget.
-    fn admit(&self, attempt: &Attempt, start_bytes: u64) -> Result<Charge, TaskError> {
-        let limit = attempt.limits.memory_bytes;
+    fn admit(&self, run: &Run<'_>, start_bytes: u64) -> Result<Charge, TaskError> {
+        let limit = run.attempt.limits.memory_bytes;
         if start_bytes > limit {
             let (start, limit) = (start_bytes >> 20, limit >> 20);
             let message = format!(
@@ -141,7 +152,11 @@ impl Sandbox {
             );
             return Err(TaskError::new(ErrorKind::OutOfMemory, message));
         }
-        self.budget.charge(start_bytes).ok_or_else(failure::budget_exceeded)
+        let share = self.budget.tenant_bytes_max();
+        if start_bytes > share {
+            return Err(failure::beyond_share(start_bytes, share));
+        }
+        self.budget.admit(run.tenant, start_bytes).map_err(failure::not_admitted)
     }
 }
 
