@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use mecapy_model::{Code, Digest, ErrorKind, TaskError, TenantId};
 use mecapy_python::Interpreter;
 use mecapy_runtime::{
-    Engine, NanPayloads, Program, PythonImage, WasiModule,
+    Engine, Program, PythonImage, WasiModule,
     module::{CacheConfig, Compiler, ModuleCache, ModuleError},
 };
 use mecapy_store::Store;
@@ -84,7 +84,7 @@ struct Analyses {
 impl Programs {
     /// `cache_dir` keeps compiled modules.
     pub fn new(interpreter: Arc<Interpreter>, engine: &Engine, store: Store, cache_dir: &Path) -> Result<Self> {
-        let config = CacheConfig::new(cache_dir.join("modules"), Compiler::new(NanPayloads::Native));
+        let config = CacheConfig::new(cache_dir.join("modules"), Compiler::new(engine.nan_payloads()));
         let modules = ModuleCache::open(engine, config).context("can't use the folder of compiled modules")?;
         let catalogue = Arc::new(catalogue(&interpreter));
         let loading = Room::new(MODULES_LOADING_MAX, MODULES_LOADING_PER_TENANT_MAX);

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Lane {
-    /// Up to 5 s, strict FIFO.
+    /// Up to 5 s; tenants in turns, each tenant's own in order.
     HighPriority,
     /// Up to 5 min; by priority, then fair between tenants, then FIFO.
     Default,

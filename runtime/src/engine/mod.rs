@@ -36,18 +36,24 @@ pub enum EngineError {
 pub struct Engine {
     wasm: wasmtime::Engine,
     ticker: Arc<Ticker>,
+    nan: NanPayloads,
 }
 
 impl Engine {
     pub fn new(nan: NanPayloads) -> Result<Self, EngineError> {
         let wasm = wasmtime::Engine::new(&config(nan)).map_err(EngineError::Engine)?;
         let ticker = Ticker::start(wasm.clone()).map_err(EngineError::Ticker)?;
-        Ok(Self { wasm, ticker: Arc::new(ticker) })
+        Ok(Self { wasm, ticker: Arc::new(ticker), nan })
     }
 
     /// The engine itself, for those who compile modules.
     pub fn wasm(&self) -> &wasmtime::Engine {
         &self.wasm
+    }
+
+    /// How modules for this engine must be compiled.
+    pub fn nan_payloads(&self) -> NanPayloads {
+        self.nan
     }
 
     pub(crate) fn ticker(&self) -> &Ticker {

@@ -19,6 +19,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// The queue proper of the slower lanes is in the database; here waits what was claimed a moment early.
+const CLAIMED_EARLY_MAX: usize = 256;
 /// What a full lane tells its client to wait: a preview takes 5 s at most.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Added to the nice value of a thread whose run is old: it weighs as much as the `default` lane's, and a tenth of a
@@ -75,8 +77,7 @@ impl LaneConfig {
             threads,
             nice,
             limits: LineLimits {
-                // The queue proper is in the database; here waits what was claimed a moment early.
-                waiting_max: 4 * threads,
+                waiting_max: CLAIMED_EARLY_MAX,
                 waiting_per_tenant_max: usize::MAX,
                 running_per_tenant_max: usize::MAX,
                 fresh_max: None,

@@ -163,7 +163,8 @@ mod tests {
     #[test]
     fn who_is_next_follows_from_what_each_in_line_holds() {
         // (running, fresh) of those in line, of 4 runs and 4 fresh places at most: a share is 2.
-        let rows: [(&[(usize, usize)], Option<usize>); 9] = [
+        type Row = (&'static [(usize, usize)], Option<usize>);
+        let rows: [Row; 9] = [
             (&[], None),
             (&[(0, 0)], Some(0)),
             (&[(0, 0), (0, 0)], Some(0)),

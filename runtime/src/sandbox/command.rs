@@ -2,7 +2,7 @@
 
 use super::{
     Door, Limiter, RESULT_BYTES_MAX, Run, Sandbox, State,
-    door::{result_of, too_large},
+    door::{document_of, too_large},
     failure, grants,
 };
 use crate::{
@@ -34,7 +34,7 @@ pub(super) fn call(store: &mut Store<State>, instance: &Instance) -> wasmtime::R
     instance.get_typed_func::<(), ()>(&mut *store, "_start")?.call(store, ())
 }
 
-/// The JSON object on stdout, or why there is none.
+/// The JSON document on stdout as an object, or why there is none.
 pub(super) fn result(store: &Store<State>, ended: wasmtime::Result<()>) -> Result<Box<RawValue>, TaskError> {
     let code = match ended {
         Ok(()) => 0,
@@ -51,10 +51,18 @@ pub(super) fn result(store: &Store<State>, ended: wasmtime::Result<()>) -> Resul
     }
     match wasi.stdout().bytes_written() {
         0 => {
-            let message = "the module wrote nothing to stdout: it must write its result there, as one JSON object";
+            let message = "the module wrote nothing to stdout: it must write its result there, as one JSON document";
             Err(TaskError::new(ErrorKind::InvalidOutput, message))
         }
         bytes if bytes > RESULT_BYTES_MAX as u64 => Err(too_large(bytes)),
-        _ => result_of(wasi.stdout().raw()),
+        _ => document_of(wasi.stdout().raw()).and_then(wrapped),
     }
+}
+
+/// A result that is no object becomes one, as Python's do.
+fn wrapped(document: Box<RawValue>) -> Result<Box<RawValue>, TaskError> {
+    if document.get().starts_with('{') {
+        return Ok(document);
+    }
+    RawValue::from_string(format!("{{\"result\":{}}}", document.get())).map_err(failure::executor)
 }

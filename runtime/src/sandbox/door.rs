@@ -95,7 +95,16 @@ impl Door {
 }
 
 /// A result text: one JSON object, within its cap.
-pub(crate) fn result_of(payload: &[u8]) -> Result<Box<RawValue>, TaskError> {
+fn result_of(payload: &[u8]) -> Result<Box<RawValue>, TaskError> {
+    let result = document_of(payload)?;
+    if result.get().starts_with('{') {
+        return Ok(result);
+    }
+    Err(TaskError::new(ErrorKind::InvalidOutput, "the runner's result is JSON, but not an object"))
+}
+
+/// Any JSON text, within its cap.
+pub(super) fn document_of(payload: &[u8]) -> Result<Box<RawValue>, TaskError> {
     let refuse = |message: String| Err(TaskError::new(ErrorKind::InvalidOutput, message));
     if payload.len() > RESULT_BYTES_MAX {
         return Err(too_large(payload.len() as u64));
@@ -107,11 +116,7 @@ pub(crate) fn result_of(payload: &[u8]) -> Result<Box<RawValue>, TaskError> {
             return refuse(format!("the result is not UTF-8, which JSON is written in: look at byte {at} of it"));
         }
     };
-    match serde_json::from_str::<Box<RawValue>>(text) {
-        Ok(result) if result.get().starts_with('{') => Ok(result),
-        Ok(_) => refuse("the result is JSON, but not an object: write {\"name\": value, …}".into()),
-        Err(error) => refuse(format!("the result is not valid JSON: {error}")),
-    }
+    serde_json::from_str(text).or_else(|error| refuse(format!("the result is not valid JSON: {error}")))
 }
 
 /// A result of so many bytes of JSON text is beyond the cap.

@@ -6,6 +6,7 @@ use super::{
     functions,
     table::{Body, NotFile, fd_flags, rights},
 };
+use crate::tree::HOST_READ_BYTES_MAX;
 use wasmtime::Linker;
 
 /// The kinds of `fd_advise`.
@@ -117,7 +118,8 @@ impl WasiCtx {
             // No buffer is longer than a 32-bit number can say.
             let read = u32::try_from(read).map_err(|_| Errno::Overflow)?;
             total = total.checked_add(read).ok_or(Errno::Overflow)?;
-            if read < bytes {
+            // A call that read so much from a host's disk comes back to the deadline first.
+            if read < bytes || total as usize >= HOST_READ_BYTES_MAX {
                 break;
             }
         }

@@ -24,8 +24,9 @@ const MODULES_FOLDER: &str = "modules";
 /// One job needs one thread in each lane, and no queue to speak of.
 const THREADS: usize = 1;
 const WAITING_MAX: usize = 1;
-/// Share of the machine's memory that the one sandbox may be limited to: all of it, the kernel decides.
-const MEMORY_BYTES_UNKNOWN: u64 = 8 << 30;
+/// What the budget is sized for: a tenant has half of three quarters of it, so that the one sandbox may have its 4 GiB; the
+/// kernel decides whether they are there.
+const MEMORY_BYTES_UNKNOWN: u64 = 12 << 30;
 
 /// A job that can be started.
 pub(super) struct Prepared {
