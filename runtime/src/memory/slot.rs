@@ -42,8 +42,6 @@ impl Slot {
             if mapped == libc::MAP_FAILED {
                 return Err(io::Error::last_os_error());
             }
-            // SAFETY: advice for our own range: read faults now, in one go, rather than one by one in a run.
-            unsafe { libc::madvise(base.as_ptr().cast(), image.bytes(), libc::MADV_POPULATE_READ) };
         }
         Ok(slot)
     }
