@@ -2,7 +2,7 @@
 
 use super::{
     FRESH, Job, LaneStatus, Refused, SandboxesConfig,
-    courtesy::Courtesy,
+    courtesy::{Courtesy, Fresh},
     line::{Full, Line, LineLimits},
     threads::{Starter, lower_priority, this_thread},
 };
@@ -13,9 +13,9 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver, SyncSender},
     },
-    thread::{self, Thread},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -48,7 +48,7 @@ struct LaneState {
     line: Line<(Job, Instant)>,
     running: Vec<Running>,
     /// Threads without work, the last used on top: its caches and its slot are the warmest.
-    idle: Vec<Thread>,
+    idle: Vec<Seat>,
     next_run: u64,
     closing: bool,
 }
@@ -64,10 +64,21 @@ struct Running {
     lowered: bool,
 }
 
-/// Whether one run still counts as fresh; whoever ends that tells the others, once.
-struct Fresh {
-    fresh: AtomicBool,
-    courtesy: Arc<Courtesy>,
+/// A thread of the lane, as its line knows it.
+#[derive(Clone)]
+struct Seat {
+    thread: libc::pid_t,
+    lowered: bool,
+    /// Hands it a job; nothing makes it look around.
+    mailbox: SyncSender<Option<Assigned>>,
+}
+
+/// A job that a thread has to run now.
+struct Assigned {
+    run: u64,
+    job: Job,
+    queued_at: Instant,
+    fresh: Arc<Fresh>,
 }
 
 impl LaneConfig {
@@ -130,7 +141,7 @@ impl LanePool {
             Full::Lane => Refused::LaneFull { retry_after: RETRY_AFTER },
             Full::Tenant => Refused::TenantFull { retry_after: RETRY_AFTER },
         })?;
-        self.wake_one(state);
+        self.hand_out(state);
         Ok(())
     }
 
@@ -159,7 +170,7 @@ impl LanePool {
             }
         }
         if aged {
-            self.wake_one(guard);
+            self.hand_out(guard);
         }
     }
 
@@ -167,21 +178,52 @@ impl LanePool {
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.closing = true;
-        state.idle.drain(..).for_each(|thread| thread.unpark());
+        state.look_around();
     }
 
     fn lock(&self) -> MutexGuard<'_, LaneState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes the thread that was used last, where a job can start.
-    fn wake_one(&self, mut state: MutexGuard<'_, LaneState>) {
-        let wanted = !state.idle.is_empty() && state.line.can_start();
-        let thread = if wanted { state.idle.pop() } else { None };
-        drop(state);
-        if let Some(thread) = thread {
-            thread.unpark();
+    /// Gives each job that can start to a thread without work. It counts as running from now on, so that others stand
+    /// aside before its thread has woken up.
+    fn hand_out(&self, mut guard: MutexGuard<'_, LaneState>) {
+        let state = &mut *guard;
+        let mut given = Vec::new();
+        while let Some(seat) = state.idle.pop() {
+            match self.assign(state, &seat) {
+                Some(assigned) => given.push((seat, assigned)),
+                None => {
+                    state.idle.push(seat);
+                    break;
+                }
+            }
         }
+        drop(guard);
+        if !given.is_empty() && self.config.limits.fresh_max.is_some() {
+            // Runs that are to stand aside find out at once.
+            self.sandbox.engine.wasm().increment_epoch();
+        }
+        for (seat, assigned) in given {
+            // Its thread waits for it: an idle thread's mailbox is empty.
+            drop(seat.mailbox.try_send(Some(assigned)));
+        }
+    }
+
+    /// Takes the next job that may start for the thread of `seat`.
+    fn assign(&self, state: &mut LaneState, seat: &Seat) -> Option<Assigned> {
+        let (job, queued_at) = state.line.start()?;
+        let run = state.next_run;
+        state.next_run += 1;
+        let courtesy = Arc::clone(&self.courtesy);
+        let fresh = Arc::new(match self.config.limits.fresh_max {
+            Some(_) => Fresh::begin(courtesy),
+            None => Fresh::never(courtesy),
+        });
+        let (tenant, since) = (job.tenant, Instant::now());
+        let Seat { thread, lowered, .. } = *seat;
+        state.running.push(Running { run, tenant, since, fresh: Arc::clone(&fresh), thread, lowered });
+        Some(Assigned { run, job, queued_at, fresh })
     }
 
     fn start_thread(self: &Arc<Self>, name: String) -> io::Result<()> {
@@ -194,36 +236,36 @@ impl LanePool {
         if self.config.nice > 0 {
             lower_priority(thread, self.config.nice);
         }
-        let mut lowered = false;
-        loop {
-            let mut state = self.lock();
-            let Some((job, queued_at)) = state.line.start() else {
-                if state.closing && state.line.waiting() == 0 {
-                    // Those that became idle while something still waited.
-                    state.idle.drain(..).for_each(|idle| idle.unpark());
-                    return;
-                }
-                state.idle.push(thread::current());
-                drop(state);
-                thread::park();
-                // A wake-up without a reason leaves this thread listed: take it off before it is listed again.
-                self.lock().idle.retain(|idle| idle.id() != thread::current().id());
-                continue;
-            };
-            let run = state.next_run;
-            state.next_run += 1;
-            let fresh = Arc::new(match self.config.limits.fresh_max {
-                Some(_) => Fresh::begin(Arc::clone(&self.courtesy)),
-                None => Fresh::never(Arc::clone(&self.courtesy)),
-            });
-            let (tenant, since) = (job.tenant, Instant::now());
-            state.running.push(Running { run, tenant, since, fresh: Arc::clone(&fresh), thread, lowered });
-            // Several jobs may have become ready at once, while each wake-up wakes one thread.
-            self.wake_one(state);
-            self.run(job, since.duration_since(queued_at), &fresh);
-            lowered = self.end(run);
-            if lowered && self.start_replacement() {
+        let (mailbox, letters) = mpsc::sync_channel(1);
+        let mut seat = Seat { thread, lowered: false, mailbox };
+        while let Some(Assigned { run, job, queued_at, fresh }) = self.next(&seat, &letters) {
+            self.run(job, queued_at.elapsed(), &fresh);
+            seat.lowered = self.end(run);
+            if seat.lowered && self.start_replacement() {
                 return;
+            }
+        }
+    }
+
+    /// Waits for a job for the thread of `seat`; nothing where the lane has closed.
+    fn next(&self, seat: &Seat, letters: &Receiver<Option<Assigned>>) -> Option<Assigned> {
+        loop {
+            let mut guard = self.lock();
+            let state = &mut *guard;
+            if let Some(assigned) = self.assign(state, seat) {
+                // Several jobs may have become ready at once.
+                self.hand_out(guard);
+                return Some(assigned);
+            }
+            if state.closing && state.line.waiting() == 0 {
+                // Those that became idle while something still waited.
+                state.look_around();
+                return None;
+            }
+            state.idle.push(seat.clone());
+            drop(guard);
+            if let Ok(Some(assigned)) = letters.recv() {
+                return Some(assigned);
             }
         }
     }
@@ -240,7 +282,7 @@ impl LanePool {
         state.line.end(running.tenant);
         if running.lowered {
             // This thread has its replacement to start: another may take what waited for the place.
-            self.wake_one(guard);
+            self.hand_out(guard);
         }
         running.lowered
     }
@@ -275,42 +317,17 @@ impl LanePool {
         if catch_unwind(AssertUnwindSafe(|| done(outcome))).is_err() {
             tracing::error!(lane = %self.config.lane, "sandbox.done: panicked");
         }
-        // The outcome is told: now the slot is reset.
+        // The outcome is told: whoever sends it on goes first where they share a core, and then the slot is reset.
+        thread::yield_now();
         drop(spent);
     }
 }
 
-impl Fresh {
-    fn begin(courtesy: Arc<Courtesy>) -> Self {
-        courtesy.fresh_began();
-        Self { fresh: AtomicBool::new(true), courtesy }
-    }
-
-    /// A run that nobody stands aside for.
-    fn never(courtesy: Arc<Courtesy>) -> Self {
-        Self { fresh: AtomicBool::new(false), courtesy }
-    }
-
-    fn is_fresh(&self) -> bool {
-        self.fresh.load(Ordering::Acquire)
-    }
-
-    /// Says whether this call ended it.
-    fn end(&self) -> bool {
-        let ended = self.fresh.swap(false, Ordering::AcqRel);
-        if ended {
-            self.courtesy.fresh_ended();
+impl LaneState {
+    /// Wakes the threads without work.
+    fn look_around(&mut self) {
+        for seat in self.idle.drain(..) {
+            drop(seat.mailbox.try_send(None));
         }
-        ended
-    }
-
-    /// What a run does at each tick: once it is old, it lets fresh ones go first.
-    fn checkpoint(self: &Arc<Self>) -> Arc<dyn Fn() + Send + Sync> {
-        let fresh = Arc::clone(self);
-        Arc::new(move || {
-            if !fresh.is_fresh() {
-                fresh.courtesy.stand_aside();
-            }
-        })
     }
 }

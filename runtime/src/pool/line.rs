@@ -83,10 +83,6 @@ impl<T> Line<T> {
         Ok(())
     }
 
-    pub(super) fn can_start(&self) -> bool {
-        self.chosen().is_some()
-    }
-
     /// Takes the next item that may start, and counts it as running from now on.
     pub(super) fn start(&mut self) -> Option<T> {
         let index = self.chosen()?;
@@ -194,7 +190,7 @@ mod tests {
         assert_eq!((line.start(), line.start(), line.start()), (Some((1, 0)), Some((1, 1)), None));
         line.push(tenant(2), (2, 0)).unwrap();
         line.push(tenant(2), (2, 1)).unwrap();
-        assert!(!line.can_start(), "no place is free");
+        assert!(line.chosen().is_none(), "no place is free");
         // One of the flood's places gets free: it still holds its share.
         line.age(tenant(1));
         assert_eq!((line.start(), line.start()), (Some((2, 0)), None));

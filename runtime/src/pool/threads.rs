@@ -50,15 +50,46 @@ pub(super) fn this_thread() -> libc::pid_t {
     unsafe { libc::gettid() }
 }
 
-/// Raises the nice value of a thread of this process by `nice`; says whether that worked.
-pub(super) fn lower_priority(thread: libc::pid_t, nice: i32) -> bool {
-    let thread = thread as libc::id_t;
-    // SAFETY: both calls take numbers alone. A thread that is gone is an error, and nothing changes.
-    unsafe {
-        let now = libc::getpriority(libc::PRIO_PROCESS, thread);
-        libc::setpriority(libc::PRIO_PROCESS, thread, now + nice) == 0
-    }
+/// The turn that a thread of low priority asks of the scheduler. Where turns can be asked for (Linux 6.12 and later), a
+/// thread that wakes up and wants a shorter one, such as every thread that asks for nothing, runs at once instead of
+/// waiting for the end of this one.
+const YIELDING_SLICE_NS: u64 = 20_000_000;
+
+/// `struct sched_attr` of `linux/sched/types.h`, its first version.
+#[repr(C)]
+#[derive(Debug, Default)]
+struct SchedulingAttributes {
+    size: u32,
+    policy: u32,
+    flags: u64,
+    nice: i32,
+    priority: u32,
+    runtime_ns: u64,
+    deadline_ns: u64,
+    period_ns: u64,
 }
+
+/// Raises the nice value of a thread of this process by `nice`, and lets others go first; says whether that worked.
+pub(super) fn lower_priority(thread: libc::pid_t, nice: i32) -> bool {
+    let size = size_of::<SchedulingAttributes>() as u32;
+    let mut attributes = SchedulingAttributes::default();
+    // SAFETY: fills a structure of ours of the size that is told. A thread that is gone is an error.
+    if unsafe { libc::syscall(libc::SYS_sched_getattr, thread, &mut attributes, size, 0) } != 0 {
+        return false;
+    }
+    let wanted = SchedulingAttributes {
+        size,
+        flags: 0,
+        nice: (attributes.nice + nice).min(NICE_MAX),
+        runtime_ns: YIELDING_SLICE_NS,
+        ..attributes
+    };
+    // SAFETY: reads a structure of ours of the size that it tells; an error changes nothing.
+    unsafe { libc::syscall(libc::SYS_sched_setattr, thread, &wanted, 0) == 0 }
+}
+
+/// The lowest priority that there is.
+const NICE_MAX: i32 = 19;
 
 #[cfg(test)]
 mod tests {
