@@ -5,7 +5,7 @@
 mod ticker;
 
 pub use ticker::TICK;
-pub(crate) use ticker::Ticker;
+pub(crate) use ticker::{Active, Ticker};
 
 use crate::memory::SlotCreator;
 use std::sync::Arc;

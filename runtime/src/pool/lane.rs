@@ -4,7 +4,7 @@ use super::{
     FRESH, Job, LaneStatus, Refused, SandboxesConfig,
     courtesy::{Courtesy, Fresh},
     line::{Full, Line, LineLimits},
-    threads::{Starter, lower_priority, this_thread},
+    threads::{Starter, run_when_idle, this_thread},
 };
 use crate::sandbox::{Run, Sandbox};
 use mecapy_model::{ErrorKind, Lane, Outcome, TaskError, TenantId};
@@ -23,16 +23,13 @@ use std::{
 const CLAIMED_EARLY_MAX: usize = 256;
 /// What a full lane tells its client to wait: a preview takes 5 s at most.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// Added to the nice value of a thread whose run is old: it weighs as much as the `default` lane's, and a tenth of a
-/// fresh one's.
-const OLD_NICE: i32 = 10;
 
 #[derive(Debug, Clone)]
 pub(super) struct LaneConfig {
     lane: Lane,
     threads: usize,
-    /// Added to the process's own nice value.
-    nice: i32,
+    /// Its threads run where nobody else wants the core.
+    yields: bool,
     limits: LineLimits,
 }
 
@@ -83,10 +80,10 @@ struct Assigned {
 
 impl LaneConfig {
     pub(super) fn of(lane: Lane, config: &SandboxesConfig) -> Self {
-        let owned = |threads: usize, nice| Self {
+        let owned = |threads: usize| Self {
             lane,
             threads,
-            nice,
+            yields: true,
             limits: LineLimits {
                 waiting_max: CLAIMED_EARLY_MAX,
                 waiting_per_tenant_max: usize::MAX,
@@ -102,10 +99,11 @@ impl LaneConfig {
                     running_per_tenant_max: config.preview_running_per_tenant_max,
                     fresh_max: Some(config.cores),
                 },
-                ..owned(config.preview_threads, 0)
+                yields: false,
+                ..owned(config.preview_threads)
             },
-            Lane::Default => owned(config.default_threads, 10),
-            Lane::LongRunning => owned(config.long_running_threads, 15),
+            Lane::Default => owned(config.default_threads),
+            Lane::LongRunning => owned(config.long_running_threads),
         }
     }
 }
@@ -155,21 +153,21 @@ impl LanePool {
         }
     }
 
-    /// Ends the freshness of runs that have had their time, lowers their priority, and starts what waits for their
-    /// places.
+    /// At each tick: ends the freshness of runs that have had their time, lowers their priority, and starts what waits
+    /// for their places, or for the end of the others' turn.
     pub(super) fn age(&self) {
         let mut guard = self.lock();
         let state = &mut *guard;
         let now = Instant::now();
-        let mut aged = false;
+        let mut places = self.courtesy.tick(&self.sandbox.engine, now);
         for running in state.running.iter_mut().filter(|running| now.duration_since(running.since) >= FRESH) {
             if running.fresh.end() {
                 state.line.age(running.tenant);
-                running.lowered = running.lowered || lower_priority(running.thread, OLD_NICE);
-                aged = true;
+                running.lowered = running.lowered || run_when_idle(running.thread);
+                places = true;
             }
         }
-        if aged {
+        if places {
             self.hand_out(guard);
         }
     }
@@ -212,14 +210,15 @@ impl LanePool {
 
     /// Takes the next job that may start for the thread of `seat`.
     fn assign(&self, state: &mut LaneState, seat: &Seat) -> Option<Assigned> {
+        let is_fresh = self.config.limits.fresh_max.is_some();
+        if is_fresh && self.courtesy.is_turn() {
+            return None;
+        }
         let (job, queued_at) = state.line.start()?;
         let run = state.next_run;
         state.next_run += 1;
         let courtesy = Arc::clone(&self.courtesy);
-        let fresh = Arc::new(match self.config.limits.fresh_max {
-            Some(_) => Fresh::begin(courtesy),
-            None => Fresh::never(courtesy),
-        });
+        let fresh = Arc::new(if is_fresh { Fresh::begin(courtesy) } else { Fresh::never(courtesy) });
         let (tenant, since) = (job.tenant, Instant::now());
         let Seat { thread, lowered, .. } = *seat;
         state.running.push(Running { run, tenant, since, fresh: Arc::clone(&fresh), thread, lowered });
@@ -233,8 +232,8 @@ impl LanePool {
 
     fn work(self: &Arc<Self>) {
         let thread = this_thread();
-        if self.config.nice > 0 {
-            lower_priority(thread, self.config.nice);
+        if self.config.yields {
+            run_when_idle(thread);
         }
         let (mailbox, letters) = mpsc::sync_channel(1);
         let mut seat = Seat { thread, lowered: false, mailbox };

@@ -2,10 +2,10 @@
 //!
 //! - `high_priority` starts each tenant's jobs in order, and tenants take turns. As many *fresh* runs as there are cores
 //!   go at once, at most half of them one tenant's while others wait; a run that is older than [`FRESH`] is no longer fresh,
-//!   gives its place to the next, and from then on runs at a lower priority and lets fresh runs go first at each tick,
-//!   so that a tight loop delays nobody's preview. A tenant's runs are capped.
-//! - `default` and `long_running` threads have a higher nice value, so the kernel lets previews overtake them even
-//!   where ticks can't.
+//!   gives its place to the next, and from then on lets fresh runs go first, so that a tight loop delays nobody's
+//!   preview. A tenant's runs are capped.
+//! - `default` and `long_running` runs let fresh previews go first too. Their threads run where nobody else wants the
+//!   core, so the kernel lets previews overtake them even where ticks can't; under a flood of previews they get turns.
 //!
 //! Knows nothing of databases: what waits here waits in memory, and its owner answers for it.
 
