@@ -183,7 +183,8 @@ mod tests {
         assert!(waits.recv_timeout(ASIDE_MAX / 2).is_err());
         assert!(fresh.end() && !fresh.end());
         waits.recv().unwrap();
-        assert_eq!((courtesy.lock().aside, courtesy.lock().busy_since), (0, None));
+        let state = courtesy.lock();
+        assert_eq!((state.aside, state.busy_since), (0, None));
     }
 
     #[test]
