@@ -237,19 +237,32 @@ impl LanePool {
         }
         let (mailbox, letters) = mpsc::sync_channel(1);
         let mut seat = Seat { thread, lowered: false, mailbox };
-        while let Some(Assigned { run, job, queued_at, fresh }) = self.next(&seat, &letters) {
+        let mut guard = self.lock();
+        while let Some(Assigned { run, job, queued_at, fresh }) = self.next(guard, &seat, &letters) {
             self.run(job, queued_at.elapsed(), &fresh);
-            seat.lowered = self.end(run);
-            if seat.lowered && self.start_replacement() {
-                return;
+            guard = self.lock();
+            seat.lowered = guard.end(run);
+            if seat.lowered {
+                // This thread has its replacement to start: another may take what waited for the place.
+                self.hand_out(guard);
+                if self.start_replacement() {
+                    return;
+                }
+                guard = self.lock();
             }
         }
     }
 
-    /// Waits for a job for the thread of `seat`; nothing where the lane has closed.
-    fn next(&self, seat: &Seat, letters: &Receiver<Option<Assigned>>) -> Option<Assigned> {
+    /// The next job for the thread of `seat`, which waits for one where it has to; nothing where the lane has closed.
+    ///
+    /// A thread that has just ended a run comes first, under the same lock: it is awake, and one without work is not.
+    fn next<'l>(
+        &'l self,
+        mut guard: MutexGuard<'l, LaneState>,
+        seat: &Seat,
+        letters: &Receiver<Option<Assigned>>,
+    ) -> Option<Assigned> {
         loop {
-            let mut guard = self.lock();
             let state = &mut *guard;
             if let Some(assigned) = self.assign(state, seat) {
                 // Several jobs may have become ready at once.
@@ -266,24 +279,8 @@ impl LanePool {
             if let Ok(Some(assigned)) = letters.recv() {
                 return Some(assigned);
             }
+            guard = self.lock();
         }
-    }
-
-    /// Takes a run off the list; says whether its thread has a lower priority than the lane's.
-    fn end(&self, run: u64) -> bool {
-        let mut guard = self.lock();
-        let state = &mut *guard;
-        let Some(index) = state.running.iter().position(|running| running.run == run) else { return false };
-        let running = state.running.swap_remove(index);
-        if running.fresh.end() {
-            state.line.age(running.tenant);
-        }
-        state.line.end(running.tenant);
-        if running.lowered {
-            // This thread has its replacement to start: another may take what waited for the place.
-            self.hand_out(guard);
-        }
-        running.lowered
     }
 
     /// Starts a thread in place of this one; says whether it did. Where that fails this one goes on as it is.
@@ -323,6 +320,17 @@ impl LanePool {
 }
 
 impl LaneState {
+    /// Takes a run off the list; says whether its thread has a lower priority than the lane's.
+    fn end(&mut self, run: u64) -> bool {
+        let Some(index) = self.running.iter().position(|running| running.run == run) else { return false };
+        let running = self.running.swap_remove(index);
+        if running.fresh.end() {
+            self.line.age(running.tenant);
+        }
+        self.line.end(running.tenant);
+        running.lowered
+    }
+
     /// Wakes the threads without work.
     fn look_around(&mut self) {
         for seat in self.idle.drain(..) {
