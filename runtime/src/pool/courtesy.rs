@@ -2,7 +2,7 @@
 //!
 //! The kernel alone does not see to it: a thread that wakes up may have to wait for the next timer interrupt, 4 ms on
 //! many machines, before it gets a core from a thread of low priority. So at each tick of the engine's clock, and
-//! whenever a preview starts, a run that isn't fresh sleeps while fresh ones are on, and else yields its core once.
+//! whenever a preview starts, a run that isn't fresh sleeps while fresh ones are on, and then yields its core once.
 //! Where fresh runs never end, the others get a turn now and then, while which no preview starts.
 
 use crate::{Engine, engine::Active};
@@ -148,10 +148,10 @@ impl Fresh {
             }
             if run.courtesy.any_fresh() && !run.courtesy.is_turn() {
                 run.courtesy.stand_aside();
-            } else {
-                // Whoever carries requests and answers may wait for this core.
-                thread::yield_now();
             }
+            // Whoever carries requests and answers may wait for this core: by its share it might have to wait for the
+            // next interrupt.
+            thread::yield_now();
         })
     }
 }
