@@ -39,7 +39,7 @@ row_files![
 const WALL_CLOCK: OffsetDateTime = datetime!(2026-01-02 03:04:05 UTC);
 /// Rows that run at once at most: some use their gibibyte.
 const ROWS_AT_ONCE_MAX: usize = 4;
-/// Linear memory that one row may use, bytes.
+/// What the sandboxes of a row are sized for, bytes: the row itself may use half of three quarters of it.
 const MEMORY_BUDGET_BYTES: u64 = 3 << 30;
 
 #[derive(Debug, Clone, Deserialize)]

@@ -95,8 +95,8 @@ impl Interpreter {
         self.recipe.images.iter().try_for_each(|image| self.image(&image.name).map(drop))
     }
 
-    /// Reads everything that the build made, the compiled module too, and compares it with the digests that the build
-    /// wrote. Takes about half a second, which a start doesn't have: it checks images alone, as they are loaded.
+    /// Reads the compiled module and every image and compares them with the digests that the build wrote; the unpacked
+    /// library and the lists of modules carry none. Takes about half a second, which a start doesn't have: it checks images alone, as they are loaded.
     pub fn verify(&self) -> Result<(), OpenError> {
         if !self.layout.module_is_whole() {
             return Err(OpenError::Damaged);

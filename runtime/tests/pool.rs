@@ -304,22 +304,62 @@ fn endless_loops_delay_nobody_else_and_their_threads_are_replaced() {
 fn an_old_run_goes_on_at_a_lower_priority_and_the_next_at_the_lanes_own() {
     let pool = Pool::new(1);
     let (endless, quick) = (pool.program(1, ENDLESS), pool.program(1, QUICK));
-    let policy_after = |program: &Program| {
+    let nice_after = |program: &Program| {
         let (tell, told) = mpsc::channel();
-        let mut timed = job(1, program, move |ended| tell.send((ended.error_kind(), policy())).unwrap());
+        let mut timed = job(1, program, move |ended| tell.send((ended.error_kind(), nice())).unwrap());
         timed.attempt.limits.timeout_ms = 200;
         pool.sandboxes.submit(timed).unwrap();
         told.recv_timeout(PATIENCE).unwrap()
     };
-    let own = policy();
-    assert_eq!(policy_after(&endless), (Some(ErrorKind::Timeout), libc::SCHED_IDLE));
+    let own = nice();
+    assert_eq!(nice_after(&endless), (Some(ErrorKind::Timeout), (own + 10).min(19)));
     // On a busy machine a short run may get old too, but not each time.
-    until("a thread of the lane's own priority", || policy_after(&quick) == (None, own));
+    until("a thread of the lane's own priority", || nice_after(&quick) == (None, own));
 }
 
-fn policy() -> i32 {
-    // SAFETY: reads the scheduling policy of the calling thread.
-    unsafe { libc::sched_getscheduler(0) }
+fn nice() -> i32 {
+    // SAFETY: reads the nice value of the calling thread.
+    unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }
+}
+
+/// An engine may have several pools, one after the other and at once: its clock serves them all.
+#[test]
+fn a_pool_goes_on_ageing_its_runs_when_another_of_its_engine_has_ended() {
+    let pool = Pool::new(1);
+    drop(Sandboxes::new(&pool.engine, &SandboxesConfig::for_machine(1, 1 << 30)).unwrap());
+    let endless = pool.program(1, ENDLESS);
+    let (tell, told) = mpsc::channel();
+    let mut timed = job(1, &endless, move |ended| tell.send((ended.error_kind(), nice())).unwrap());
+    timed.attempt.limits.timeout_ms = 200;
+    let own = nice();
+    pool.sandboxes.submit(timed).unwrap();
+    assert_eq!(told.recv_timeout(PATIENCE).unwrap(), (Some(ErrorKind::Timeout), (own + 10).min(19)));
+}
+
+/// Previews without end keep every fresh place; a `default` run beside them still ends, in its turns.
+#[test]
+fn a_flood_of_previews_leaves_the_default_lane_its_turns() {
+    let pool = Pool::new(4);
+    let quick = pool.program(1, QUICK);
+    let some_work = pool.program(1, "(local $i i32) (loop $next (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 50000000)))) (call $answer)");
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    thread::scope(|scope| {
+        for tenant in 2..6 {
+            let (pool, quick, stop) = (&pool, &quick, &stop);
+            scope.spawn(move || {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    completes(&pool.run(tenant, quick));
+                }
+            });
+        }
+        let (tell, told) = mpsc::channel();
+        let slow = Job { lane: Lane::Default, ..job(1, &some_work, move |ended| drop(tell.send(ended))) };
+        pool.sandboxes.submit(slow).unwrap();
+        let outcome = told.recv_timeout(PATIENCE);
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        completes(&outcome.unwrap());
+    });
+    pool.is_empty_in_the_end();
 }
 
 #[test]

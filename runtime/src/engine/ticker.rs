@@ -26,7 +26,7 @@ pub(crate) struct Ticker {
 struct Shared {
     active: AtomicUsize,
     stop: AtomicBool,
-    on_tick: Mutex<Option<OnTick>>,
+    on_tick: Mutex<Vec<OnTick>>,
 }
 
 /// Keeps the clock ticking while it lives.
@@ -40,9 +40,9 @@ impl Ticker {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Registers what else is to happen at each tick, in place of what was registered before.
+    /// Registers what else is to happen at each tick, for as long as it is held elsewhere.
     pub(crate) fn on_tick(&self, callback: OnTick) {
-        *self.shared.on_tick.lock().unwrap_or_else(PoisonError::into_inner) = Some(callback);
+        self.shared.on_tick.lock().unwrap_or_else(PoisonError::into_inner).push(callback);
     }
 
     pub(crate) fn enter(&self) -> Active {
@@ -56,6 +56,16 @@ impl Ticker {
         if let Some(thread) = &self.thread {
             thread.thread().unpark();
         }
+    }
+}
+
+impl Shared {
+    fn call_back(&self) {
+        let mut all = self.on_tick.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|callback| callback.strong_count() > 0);
+        let due: Vec<_> = all.iter().filter_map(Weak::upgrade).collect();
+        drop(all);
+        due.iter().for_each(|callback| callback());
     }
 }
 
@@ -86,10 +96,7 @@ fn tick(shared: &Shared, engine: &wasmtime::Engine) {
         }
         thread::sleep(next.saturating_duration_since(Instant::now()));
         engine.increment_epoch();
-        let callback = shared.on_tick.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Weak::upgrade);
-        if let Some(callback) = callback {
-            callback();
-        }
+        shared.call_back();
         // After a stall the clock goes on from now: ticks aren't made up for.
         next = (next + TICK).max(Instant::now());
     }

@@ -29,8 +29,7 @@ const RESIDENT_PAGES_MAX: usize = 640;
 const DISCARDED_REGIONS_MAX: usize = 256;
 /// Idle slots that an image keeps; further ones are unmapped.
 ///
-/// An image has no more slots than it had sandboxes at once, so a cap below that would unmap, map and populate a slot
-/// per run. 24 preview threads and 3 others per core make 864 on 32 cores.
+/// An image has no more slots than it had sandboxes at once, so a cap below that would unmap and map a slot per run. 24 preview threads and 3 others per core make 864 on 32 cores.
 ///
 /// What an idle slot holds: at most 2.5 MiB of private pages (`RESIDENT_PAGES_MAX`), and 0.2 MiB of page tables for an
 /// image of 80 MiB. While it was in use the memory budget was charged with all of its 80 MiB: so an image's idle slots

@@ -13,6 +13,8 @@ pub(super) struct Slot {
     reserved_bytes: usize,
     /// Accessible from the base.
     accessible_bytes: usize,
+    /// Pages from here on were never accessible since they were last given back.
+    touched_bytes: usize,
 }
 
 // SAFETY: the range belongs to this slot alone; who owns the slot owns the range.
@@ -31,7 +33,7 @@ impl Slot {
             Some(pointer) if base != libc::MAP_FAILED => pointer,
             _ => return Err(io::Error::last_os_error()),
         };
-        let slot = Self { base, reserved_bytes, accessible_bytes: image.bytes() };
+        let slot = Self { base, reserved_bytes, accessible_bytes: image.bytes(), touched_bytes: image.bytes() };
         // SAFETY: advice for a range that we own. Huge pages would make small runs pay for 2 MiB of zeroes.
         unsafe { libc::madvise(base.as_ptr().cast(), reserved_bytes, libc::MADV_NOHUGEPAGE) };
         if let Some(file) = image.file() {
@@ -66,6 +68,7 @@ impl Slot {
         if bytes > self.accessible_bytes {
             self.protect(self.accessible_bytes, bytes, libc::PROT_READ | libc::PROT_WRITE)?;
             self.accessible_bytes = bytes;
+            self.touched_bytes = self.touched_bytes.max(bytes);
         }
         Ok(())
     }
@@ -76,6 +79,11 @@ impl Slot {
             Some(pagemap) => self.reset_private_pages(image, pagemap)?,
             None => self.discard(0, self.accessible_bytes)?,
         }
+        if self.touched_bytes > self.accessible_bytes {
+            // An earlier, larger run left zeroes resident there, which this run's scan did not count.
+            self.discard(self.accessible_bytes, self.touched_bytes)?;
+        }
+        self.touched_bytes = self.accessible_bytes;
         if self.accessible_bytes > image.bytes() {
             self.protect(image.bytes(), self.accessible_bytes, libc::PROT_NONE)?;
             self.accessible_bytes = image.bytes();

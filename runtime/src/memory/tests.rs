@@ -231,6 +231,22 @@ fn restored_pages_stay_resident_and_large_regions_do_not() {
 }
 
 #[test]
+fn runs_of_falling_sizes_leave_no_more_resident_than_one() {
+    let image = image_with(Pagemap::open(), 2);
+    let mut slot = image.take_slot(RESERVED_BYTES).unwrap();
+    let wasm_page = WASM_PAGE_BYTES / PAGE_BYTES;
+    for wasm_pages in [120, 80, 40] {
+        slot.grow_to(wasm_pages * WASM_PAGE_BYTES).unwrap();
+        // Nearly as much as may stay, at the top.
+        dirty(&mut slot, wasm_pages * wasm_page - 600, 600);
+        slot.reset(&image).unwrap();
+    }
+    slot.grow_to(120 * WASM_PAGE_BYTES).unwrap();
+    assert_eq!(private_pages(&slot), scans_pages().then_some(600));
+    assert!(bytes(&slot)[image.bytes()..].iter().all(|byte| *byte == 0));
+}
+
+#[test]
 fn idle_slots_are_bounded_and_go_when_not_needed() {
     let image = image(1, 1);
     let now = Instant::now();

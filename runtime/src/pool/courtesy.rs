@@ -5,10 +5,11 @@
 //! whenever a preview starts, a run that isn't fresh sleeps while fresh ones are on, and then yields its core once.
 //! Where fresh runs never end, the others get a turn now and then, while which no preview starts.
 
+use super::FRESH;
 use crate::{Engine, engine::Active};
 use std::{
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
@@ -17,13 +18,15 @@ use std::{
 
 /// The longest that others stand aside at once.
 const ASIDE_MAX: Duration = Duration::from_millis(10);
-/// The turn that they get then: a tenth and more of the time.
+/// The turn that they get then, from when the fresh runs are through.
 const TURN: Duration = Duration::from_micros(1_500);
 
 /// Counts fresh runs; others wait for the count to reach zero, or for their turn.
 #[derive(Default)]
 pub(super) struct Courtesy {
     fresh: AtomicUsize,
+    /// Runs that stand aside.
+    aside: AtomicUsize,
     is_turn: AtomicBool,
     state: Mutex<State>,
     changed: Condvar,
@@ -31,38 +34,36 @@ pub(super) struct Courtesy {
 
 #[derive(Default)]
 struct State {
-    /// Since when there has always been a fresh run.
+    /// Since when there was a fresh run at every tick.
     busy_since: Option<Instant>,
-    /// Runs that stand aside.
-    aside: usize,
     turn: Option<Turn>,
 }
 
 struct Turn {
-    until: Instant,
+    began: Instant,
+    /// Known once the fresh runs are through.
+    until: Option<Instant>,
     /// The clock goes on until the turn is over, whoever runs: it is what starts the previews that waited.
     _ticking: Active,
 }
 
 impl Courtesy {
     fn fresh_began(&self) {
-        if self.fresh.fetch_add(1, Ordering::AcqRel) == 0 {
-            self.lock().busy_since = Some(Instant::now());
-        }
+        self.fresh.fetch_add(1, Ordering::SeqCst);
     }
 
     fn fresh_ended(&self) {
-        if self.fresh.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let mut state = self.lock();
-            // Another may have begun meanwhile: it is on since now, near enough.
-            state.busy_since = self.any_fresh().then(Instant::now);
-            drop(state);
+        // In one order with `stand_aside`, which counts itself before it looks at the fresh ones: so either it sees
+        // that there are none left, or it is seen here.
+        if self.fresh.fetch_sub(1, Ordering::SeqCst) == 1 && self.aside.load(Ordering::SeqCst) > 0 {
+            // Taking the lock orders this with a waiter that has just seen a count above zero.
+            drop(self.lock());
             self.changed.notify_all();
         }
     }
 
     fn any_fresh(&self) -> bool {
-        self.fresh.load(Ordering::Acquire) > 0
+        self.fresh.load(Ordering::SeqCst) > 0
     }
 
     /// Whether the others have their turn: no preview may start.
@@ -72,19 +73,26 @@ impl Courtesy {
 
     /// Begins and ends turns, at each tick; says whether one has ended, so that previews may start again.
     pub(super) fn tick(&self, engine: &Engine, now: Instant) -> bool {
-        let mut state = self.lock();
-        if let Some(turn) = &state.turn {
-            let over = now >= turn.until;
-            if over {
-                state.turn = None;
-                state.busy_since = self.any_fresh().then_some(now);
+        // The clock waits for nobody: whoever holds the lock may itself be waiting for a core.
+        let Ok(mut state) = self.state.try_lock() else { return false };
+        if let Some(turn) = &mut state.turn {
+            if turn.until.is_none() && (!self.any_fresh() || now.duration_since(turn.began) >= FRESH) {
+                turn.until = Some(now + TURN);
+            }
+            let is_over = turn.until.is_some_and(|until| now >= until);
+            if is_over {
+                (state.turn, state.busy_since) = (None, None);
                 self.is_turn.store(false, Ordering::Release);
             }
-            return over;
+            return is_over;
         }
-        let in_vain = state.busy_since.is_some_and(|since| now.duration_since(since) >= ASIDE_MAX);
-        if in_vain && state.aside > 0 {
-            state.turn = Some(Turn { until: now + TURN, _ticking: engine.ticker().enter() });
+        if !self.any_fresh() {
+            state.busy_since = None;
+            return false;
+        }
+        let since = *state.busy_since.get_or_insert(now);
+        if now.duration_since(since) >= ASIDE_MAX && self.aside.load(Ordering::SeqCst) > 0 {
+            state.turn = Some(Turn { began: now, until: None, _ticking: engine.ticker().enter() });
             self.is_turn.store(true, Ordering::Release);
             drop(state);
             self.changed.notify_all();
@@ -96,8 +104,8 @@ impl Courtesy {
     fn stand_aside(&self) {
         // Should the clock be late, nobody waits for it for long.
         let until = Instant::now() + 2 * ASIDE_MAX;
+        self.aside.fetch_add(1, Ordering::SeqCst);
         let mut state = self.lock();
-        state.aside += 1;
         while self.any_fresh() && state.turn.is_none() {
             let left = until.saturating_duration_since(Instant::now());
             if left == Duration::ZERO {
@@ -105,7 +113,8 @@ impl Courtesy {
             }
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        state.aside -= 1;
+        drop(state);
+        self.aside.fetch_sub(1, Ordering::SeqCst);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -116,18 +125,30 @@ impl Courtesy {
 /// Whether one run still counts as fresh; whoever ends that tells the others, once.
 pub(super) struct Fresh {
     fresh: AtomicBool,
+    /// When its thread began to work on it, which may be long after it was handed to it.
+    started: OnceLock<Instant>,
     courtesy: Arc<Courtesy>,
 }
 
 impl Fresh {
     pub(super) fn begin(courtesy: Arc<Courtesy>) -> Self {
         courtesy.fresh_began();
-        Self { fresh: AtomicBool::new(true), courtesy }
+        Self { fresh: AtomicBool::new(true), ..Self::never(courtesy) }
     }
 
     /// A run that nobody stands aside for.
     pub(super) fn never(courtesy: Arc<Courtesy>) -> Self {
-        Self { fresh: AtomicBool::new(false), courtesy }
+        Self { fresh: AtomicBool::new(false), started: OnceLock::new(), courtesy }
+    }
+
+    /// Its thread is at work on it from now on.
+    pub(super) fn starts(&self) {
+        self.started.get_or_init(Instant::now);
+    }
+
+    /// How long it has run.
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        self.started.get().map_or(Duration::ZERO, |started| now.saturating_duration_since(*started))
     }
 
     /// Says whether this call ended it.
@@ -162,6 +183,8 @@ mod tests {
     use crate::NanPayloads;
     use std::sync::mpsc;
 
+    const PATIENCE: Duration = Duration::from_secs(20);
+
     /// A run that isn't fresh comes to a checkpoint on a thread of its own.
     fn comes_to_a_checkpoint(courtesy: &Arc<Courtesy>) -> mpsc::Receiver<()> {
         let old = Arc::new(Fresh::never(Arc::clone(courtesy)));
@@ -180,11 +203,14 @@ mod tests {
         let fresh = Arc::new(Fresh::begin(Arc::clone(&courtesy)));
         fresh.checkpoint()();
         let waits = comes_to_a_checkpoint(&courtesy);
-        assert!(waits.recv_timeout(ASIDE_MAX / 2).is_err());
+        let began = Instant::now();
+        while courtesy.aside.load(Ordering::SeqCst) == 0 {
+            assert!(began.elapsed() < PATIENCE && waits.try_recv().is_err());
+            thread::yield_now();
+        }
         assert!(fresh.end() && !fresh.end());
         waits.recv().unwrap();
-        let state = courtesy.lock();
-        assert_eq!((state.aside, state.busy_since), (0, None));
+        assert_eq!(courtesy.aside.load(Ordering::SeqCst), 0);
     }
 
     #[test]
@@ -192,17 +218,28 @@ mod tests {
         let engine = Engine::new(NanPayloads::Native).unwrap();
         let courtesy = Arc::new(Courtesy::default());
         let fresh = Fresh::begin(Arc::clone(&courtesy));
-        let began = courtesy.lock().busy_since.unwrap();
-        let at = |millis| began + Duration::from_millis(millis);
-        assert!(!courtesy.tick(&engine, at(20)) && !courtesy.is_turn(), "nobody waits");
-        courtesy.lock().aside = 1;
-        assert!(!courtesy.tick(&engine, at(9)) && !courtesy.is_turn(), "not for long enough");
-        assert!(!courtesy.tick(&engine, at(10)) && courtesy.is_turn());
+        let began = Instant::now();
+        // Says what a tick answers at so many milliseconds, and whether it is the others' turn then.
+        let tick = |millis| {
+            let ended = courtesy.tick(&engine, began + Duration::from_millis(millis));
+            (ended, courtesy.is_turn())
+        };
+        assert_eq!(tick(0), (false, false));
+        assert_eq!(tick(20), (false, false), "nobody waits");
+        courtesy.aside.store(1, Ordering::SeqCst);
+        assert_eq!(tick(20), (false, true));
         comes_to_a_checkpoint(&courtesy).recv().unwrap();
-        assert!(!courtesy.tick(&engine, at(11)) && courtesy.is_turn());
-        assert!(courtesy.tick(&engine, at(12)) && !courtesy.is_turn());
-        assert!(!courtesy.tick(&engine, at(21)) && !courtesy.is_turn(), "the next turn is as far away as the first");
-        assert!(!courtesy.tick(&engine, at(22)) && courtesy.is_turn());
+        // The fresh run goes on, and then is fresh no more.
+        assert_eq!(tick(24), (false, true));
+        assert_eq!(tick(25), (false, true));
+        assert_eq!(tick(26), (false, true));
+        assert_eq!(tick(27), (true, false));
+        assert_eq!([28, 37].map(tick), [(false, false); 2], "the next turn is as far away as the first");
+        assert_eq!(tick(38), (false, true));
+        // Once the fresh runs are through the turn is short.
         assert!(fresh.end());
+        assert_eq!([39, 40].map(tick), [(false, true); 2]);
+        assert_eq!(tick(41), (true, false));
+        assert_eq!(tick(60), (false, false), "there are no fresh runs");
     }
 }

@@ -4,7 +4,7 @@ use super::{
     FRESH, Job, LaneStatus, Refused, SandboxesConfig,
     courtesy::{Courtesy, Fresh},
     line::{Full, Line, LineLimits},
-    threads::{Starter, run_when_idle, this_thread},
+    threads::{Starter, lower_priority, this_thread},
 };
 use crate::sandbox::{Run, Sandbox};
 use mecapy_model::{ErrorKind, Lane, Outcome, TaskError, TenantId};
@@ -23,13 +23,16 @@ use std::{
 const CLAIMED_EARLY_MAX: usize = 256;
 /// What a full lane tells its client to wait: a preview takes 5 s at most.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Added to the nice value of a thread whose run is old: it weighs as much as the `default` lane's, and a tenth of a
+/// fresh one's.
+const OLD_NICE: i32 = 10;
 
 #[derive(Debug, Clone)]
 pub(super) struct LaneConfig {
     lane: Lane,
     threads: usize,
-    /// Its threads run where nobody else wants the core.
-    yields: bool,
+    /// Added to the process's own nice value.
+    nice: i32,
     limits: LineLimits,
 }
 
@@ -54,7 +57,6 @@ struct LaneState {
 struct Running {
     run: u64,
     tenant: TenantId,
-    since: Instant,
     fresh: Arc<Fresh>,
     thread: libc::pid_t,
     /// The thread's priority is lower than the lane's.
@@ -79,11 +81,16 @@ struct Assigned {
 }
 
 impl LaneConfig {
+    /// Whether the lane's runs are fresh at first: the others never are.
+    fn are_fresh(&self) -> bool {
+        self.limits.fresh_max.is_some()
+    }
+
     pub(super) fn of(lane: Lane, config: &SandboxesConfig) -> Self {
-        let owned = |threads: usize| Self {
+        let owned = |threads: usize, nice| Self {
             lane,
             threads,
-            yields: true,
+            nice,
             limits: LineLimits {
                 waiting_max: CLAIMED_EARLY_MAX,
                 waiting_per_tenant_max: usize::MAX,
@@ -99,11 +106,10 @@ impl LaneConfig {
                     running_per_tenant_max: config.preview_running_per_tenant_max,
                     fresh_max: Some(config.cores),
                 },
-                yields: false,
-                ..owned(config.preview_threads)
+                ..owned(config.preview_threads, 0)
             },
-            Lane::Default => owned(config.default_threads),
-            Lane::LongRunning => owned(config.long_running_threads),
+            Lane::Default => owned(config.default_threads, 10),
+            Lane::LongRunning => owned(config.long_running_threads, 15),
         }
     }
 }
@@ -156,14 +162,15 @@ impl LanePool {
     /// At each tick: ends the freshness of runs that have had their time, lowers their priority, and starts what waits
     /// for their places, or for the end of the others' turn.
     pub(super) fn age(&self) {
-        let mut guard = self.lock();
+        // The clock waits for nobody: whoever holds the lock may itself be waiting for a core.
+        let Ok(mut guard) = self.state.try_lock() else { return };
         let state = &mut *guard;
         let now = Instant::now();
         let mut places = self.courtesy.tick(&self.sandbox.engine, now);
-        for running in state.running.iter_mut().filter(|running| now.duration_since(running.since) >= FRESH) {
+        for running in state.running.iter_mut().filter(|running| running.fresh.age(now) >= FRESH) {
             if running.fresh.end() {
                 state.line.age(running.tenant);
-                running.lowered = running.lowered || run_when_idle(running.thread);
+                running.lowered = running.lowered || lower_priority(running.thread, OLD_NICE);
                 places = true;
             }
         }
@@ -198,7 +205,7 @@ impl LanePool {
             }
         }
         drop(guard);
-        if !given.is_empty() && self.config.limits.fresh_max.is_some() {
+        if !given.is_empty() && self.config.are_fresh() {
             // Runs that are to stand aside find out at once.
             self.sandbox.engine.wasm().increment_epoch();
         }
@@ -210,8 +217,8 @@ impl LanePool {
 
     /// Takes the next job that may start for the thread of `seat`.
     fn assign(&self, state: &mut LaneState, seat: &Seat) -> Option<Assigned> {
-        let is_fresh = self.config.limits.fresh_max.is_some();
-        if is_fresh && self.courtesy.is_turn() {
+        let is_fresh = self.config.are_fresh();
+        if is_fresh && !state.closing && self.courtesy.is_turn() {
             return None;
         }
         let (job, queued_at) = state.line.start()?;
@@ -219,9 +226,8 @@ impl LanePool {
         state.next_run += 1;
         let courtesy = Arc::clone(&self.courtesy);
         let fresh = Arc::new(if is_fresh { Fresh::begin(courtesy) } else { Fresh::never(courtesy) });
-        let (tenant, since) = (job.tenant, Instant::now());
         let Seat { thread, lowered, .. } = *seat;
-        state.running.push(Running { run, tenant, since, fresh: Arc::clone(&fresh), thread, lowered });
+        state.running.push(Running { run, tenant: job.tenant, fresh: Arc::clone(&fresh), thread, lowered });
         Some(Assigned { run, job, queued_at, fresh })
     }
 
@@ -232,8 +238,8 @@ impl LanePool {
 
     fn work(self: &Arc<Self>) {
         let thread = this_thread();
-        if self.config.yields {
-            run_when_idle(thread);
+        if self.config.nice > 0 {
+            lower_priority(thread, self.config.nice);
         }
         let (mailbox, letters) = mpsc::sync_channel(1);
         let mut seat = Seat { thread, lowered: false, mailbox };
@@ -295,6 +301,7 @@ impl LanePool {
 
     fn run(&self, job: Job, queued: Duration, fresh: &Arc<Fresh>) {
         let Job { program, attempt, tenant, cancel, observer, done, .. } = job;
+        fresh.starts();
         let ran = catch_unwind(AssertUnwindSafe(|| {
             let deadline = Instant::now() + Duration::from_millis(attempt.limits.timeout_ms);
             let checkpoint = fresh.checkpoint();

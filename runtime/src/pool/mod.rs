@@ -4,8 +4,8 @@
 //!   go at once, at most half of them one tenant's while others wait; a run that is older than [`FRESH`] is no longer fresh,
 //!   gives its place to the next, and from then on lets fresh runs go first, so that a tight loop delays nobody's
 //!   preview. A tenant's runs are capped.
-//! - `default` and `long_running` runs let fresh previews go first too. Their threads run where nobody else wants the
-//!   core, so the kernel lets previews overtake them even where ticks can't; under a flood of previews they get turns.
+//! - `default` and `long_running` runs let fresh previews go first too, and their threads have a higher nice value, so
+//!   the kernel lets previews overtake them even where ticks can't; under a flood of previews they get turns.
 //!
 //! Knows nothing of databases: what waits here waits in memory, and its owner answers for it.
 
@@ -22,14 +22,7 @@ use crate::{
 use courtesy::Courtesy;
 use lane::{LaneConfig, LanePool};
 use mecapy_model::{Lane, Outcome, TenantId};
-use std::{
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{io, sync::Arc, time::Duration};
 use threads::Starter;
 
 /// How long a preview runs before it has to let younger ones go first.
@@ -117,7 +110,6 @@ pub struct Sandboxes(Arc<Inner>);
 struct Inner {
     lanes: [Arc<LanePool>; Lane::ALL.len()],
     budget: Arc<MemoryBudget>,
-    closing: AtomicBool,
     /// Held for the engine's clock, which keeps a weak reference.
     _on_tick: Arc<dyn Fn() + Send + Sync>,
 }
@@ -132,18 +124,20 @@ impl Sandboxes {
         let start = |lane| {
             LanePool::start(LaneConfig::of(lane, config), sandbox.clone(), Arc::clone(&courtesy), starter.clone())
         };
-        let lanes = [start(Lane::HighPriority)?, start(Lane::Default)?, start(Lane::LongRunning)?];
-        let previews = Arc::clone(&lanes[0]);
+        let previews = start(Lane::HighPriority)?;
+        let default = start(Lane::Default).inspect_err(|_| previews.close())?;
+        let long_running = start(Lane::LongRunning).inspect_err(|_| {
+            previews.close();
+            default.close();
+        })?;
+        let lanes = [Arc::clone(&previews), default, long_running];
         let on_tick: Arc<dyn Fn() + Send + Sync> = Arc::new(move || previews.age());
         engine.ticker().on_tick(Arc::downgrade(&on_tick));
-        Ok(Self(Arc::new(Inner { lanes, budget, closing: AtomicBool::new(false), _on_tick: on_tick })))
+        Ok(Self(Arc::new(Inner { lanes, budget, _on_tick: on_tick })))
     }
 
     /// Admits the job, or refuses it at once.
     pub fn submit(&self, job: Job) -> Result<(), Refused> {
-        if self.0.closing.load(Ordering::Acquire) {
-            return Err(Refused::ShuttingDown);
-        }
         self.lane(job.lane).submit(job)
     }
 
@@ -162,7 +156,7 @@ impl Sandboxes {
 
     /// Refuses new jobs from now on. What was admitted goes on.
     pub fn shut_down(&self) {
-        self.0.closing.store(true, Ordering::Release);
+        self.0.close();
     }
 
     fn lane(&self, lane: Lane) -> &LanePool {
@@ -175,8 +169,14 @@ impl Sandboxes {
     }
 }
 
+impl Inner {
+    fn close(&self) {
+        self.lanes.iter().for_each(|lane| lane.close());
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.lanes.iter().for_each(|lane| lane.close());
+        self.close();
     }
 }

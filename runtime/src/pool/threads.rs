@@ -50,34 +50,65 @@ pub(super) fn this_thread() -> libc::pid_t {
     unsafe { libc::gettid() }
 }
 
-/// From now on the thread, one of this process, runs where nobody else wants the core; says whether that worked.
-///
-/// Beside such a thread a core counts as free when the kernel looks for one. A nice value does less: a thread that has
-/// run before its share may have to wait behind it for a timer interrupt.
-pub(super) fn run_when_idle(thread: libc::pid_t) -> bool {
-    let parameter = libc::sched_param { sched_priority: 0 };
-    // SAFETY: reads a structure of ours. A thread that is gone is an error, and nothing changes.
-    unsafe { libc::sched_setscheduler(thread, libc::SCHED_IDLE, &parameter) == 0 }
+/// The turn that a thread of low priority asks of the scheduler, the longest there is. Where turns can be asked for
+/// (Linux 6.12 and later), a thread that wakes up and wants a shorter one, as every thread does that asks for nothing,
+/// needn't wait for the end of this one. Its share of the processor doesn't depend on it.
+const TURN_NS: u64 = 100_000_000;
+/// The lowest priority that there is.
+const NICE_MAX: i32 = 19;
+
+/// `struct sched_attr` of `linux/sched/types.h`, its first version.
+#[repr(C)]
+#[derive(Debug, Default)]
+struct SchedulingAttributes {
+    size: u32,
+    policy: u32,
+    flags: u64,
+    nice: i32,
+    priority: u32,
+    runtime_ns: u64,
+    deadline_ns: u64,
+    period_ns: u64,
+}
+
+/// Raises the nice value of a thread of this process by `nice`, and has it asked for long turns; says whether that
+/// worked.
+pub(super) fn lower_priority(thread: libc::pid_t, nice: i32) -> bool {
+    let size = size_of::<SchedulingAttributes>() as u32;
+    let mut attributes = SchedulingAttributes::default();
+    // SAFETY: fills a structure of ours of the size that is told. A thread that is gone is an error.
+    if unsafe { libc::syscall(libc::SYS_sched_getattr, thread, &mut attributes, size, 0) } != 0 {
+        return false;
+    }
+    let wanted = SchedulingAttributes {
+        size,
+        flags: 0,
+        nice: (attributes.nice + nice).min(NICE_MAX),
+        runtime_ns: TURN_NS,
+        ..attributes
+    };
+    // SAFETY: reads a structure of ours of the size that it tells; an error changes nothing.
+    unsafe { libc::syscall(libc::SYS_sched_setattr, thread, &wanted, 0) == 0 }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn policy() -> i32 {
+    fn nice() -> i32 {
         // SAFETY: reads a number.
-        unsafe { libc::sched_getscheduler(this_thread()) }
+        unsafe { libc::getpriority(libc::PRIO_PROCESS, this_thread() as libc::id_t) }
     }
 
     #[test]
     fn a_thread_with_a_lowered_priority_does_not_pass_it_on() {
         let (tell, told) = mpsc::channel();
         let starter = Starter::new().unwrap();
-        let before = policy();
+        let before = nice();
         thread::spawn(move || {
-            assert!(run_when_idle(this_thread()));
-            assert_eq!(policy(), libc::SCHED_IDLE);
-            starter.start("a".into(), move || tell.send(policy()).unwrap()).unwrap();
+            assert!(lower_priority(this_thread(), 5));
+            assert_eq!(nice(), (before + 5).min(NICE_MAX));
+            starter.start("a".into(), move || tell.send(nice()).unwrap()).unwrap();
         })
         .join()
         .unwrap();
