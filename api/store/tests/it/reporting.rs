@@ -164,24 +164,34 @@ async fn a_released_task_keeps_its_place_and_its_attempts() {
 }
 
 #[tokio::test]
-async fn a_curable_fault_is_tried_again_as_the_task_asks() {
+async fn a_task_without_room_waits_as_long_as_it_takes_and_spends_no_attempt() {
     let fixture = Fixture::new().await;
-    let retry = Retry { max_attempts: 3, backoff_ms: 1_000, backoff_factor: 3.0 };
-    let task = NewTask { retry, ..new_task(fixture.tenant) };
-    fixture.store.submit(Submission { task, ..fixture.submission() }).await.unwrap();
-    for expected in [Some(1), Some(3), None] {
+    let id = fixture.submit().await.id;
+    let wait = Duration::from_secs(30);
+    for fence in 1..=20 {
         let claimed = fixture.claim_one().await;
-        assert_eq!(claimed.retry_after(), expected.map(Duration::from_secs));
-        let Some(wait) = claimed.retry_after() else { break };
+        assert_eq!((claimed.task.attempt, claimed.claim.fence, claimed.lost_attempts), (1, fence, 0));
         let not_before = fixture.clock.now() + wait;
         assert_eq!(fixture.store.retry_later(claimed.claim, not_before).await.unwrap(), Written::Done);
         assert!(fixture.claim(Lane::Default, 1).await.is_empty());
         fixture.clock.advance(wait);
     }
-    let endless = Retry { max_attempts: 10, backoff_ms: u64::MAX, backoff_factor: f64::INFINITY };
-    let task = NewTask { retry: endless, ..new_task(fixture.tenant) };
-    fixture.store.submit(Submission { task, ..fixture.submission() }).await.unwrap();
-    assert_eq!(fixture.claim_one().await.retry_after(), Some(Duration::from_secs(3_600)));
+    let claimed = fixture.claim_one().await;
+    assert_eq!(fixture.store.finish(claimed.claim, finish_with("1")).await.unwrap(), Written::Done);
+    let task = fixture.store.task(fixture.tenant, id).await.unwrap().unwrap();
+    assert_eq!((task.state, task.attempt), (TaskState::Completed, 1));
+}
+
+#[tokio::test]
+async fn what_a_failed_attempt_stored_goes_with_it() {
+    let fixture = Fixture::new().await;
+    fixture.submit().await;
+    let claim = fixture.claim_one().await.claim;
+    let artifact = Artifact::new(ArtifactName::parse("a.txt").unwrap(), b"a".to_vec());
+    let key = fixture.store.store_artifacts(&claim, &[artifact]).await.unwrap()[0].key.clone();
+    assert!(fixture.store.objects().read(&key).await.unwrap().is_some());
+    assert_eq!(fixture.store.lose(claim, fixture.clock.now()).await.unwrap(), Written::Done);
+    assert!(fixture.store.objects().read(&key).await.unwrap().is_none());
 }
 
 #[tokio::test]
