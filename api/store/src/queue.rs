@@ -11,7 +11,7 @@ use sqlx::Row;
 use std::sync::Arc;
 use std::time::Duration;
 use time::OffsetDateTime;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::Notify;
 
 /// How many of a tenant's (in a FIFO lane: the lane's) queued tasks a position counts at most.
 const POSITION_COUNTED_MAX: u32 = 10_000;
@@ -133,11 +133,6 @@ impl Store {
         self.shared().lane_wakeup(lane)
     }
 
-    /// The running tasks that somebody asks to cancel, as it happens. A hint: heartbeats say the same, later.
-    pub fn cancel_requests(&self) -> broadcast::Receiver<TaskId> {
-        self.shared().cancel_requests()
-    }
-
     /// The earliest time at which something that is queued in the lane may start; may be in the past.
     pub async fn next_due(&self, lane: Lane) -> Result<Option<OffsetDateTime>, StoreError> {
         if !self.shared().counts().has_queued(lane) {
@@ -163,18 +158,9 @@ impl Store {
         self.write(|reply| Op::Heartbeat(Call::new(claims, reply))).await
     }
 
-    /// Notes how far the attempt is. Each call is a row update: a few per second and task at most.
-    pub async fn progress(&self, claim: ClaimRef, progress: Progress) -> Result<Written, StoreError> {
-        self.note(claim, Vec::new(), Some(progress)).await
-    }
-
-    /// Appends to the task's log. Past [`StoreOptions::log_bytes_max`](crate::StoreOptions) the rest is dropped, and
-    /// the log says so once.
-    pub async fn append_logs(&self, claim: ClaimRef, entries: Vec<NewLog>) -> Result<Written, StoreError> {
-        self.note(claim, entries, None).await
-    }
-
-    /// [`append_logs`](Self::append_logs) and [`progress`](Self::progress) in one write.
+    /// Appends to the task's log and notes how far the attempt is. Each call is a row update: a few per second and task
+    /// at most. Past [`StoreOptions::log_bytes_max`](crate::StoreOptions) the rest of the log is dropped, and the log
+    /// says so once.
     pub async fn note(
         &self,
         claim: ClaimRef,
