@@ -159,8 +159,8 @@ fn a_tenant_that_takes_its_whole_share_harms_itself_alone() {
     until("the memory has grown", || pool.used_pages() == 401);
     let more = pool.program(1, &grows(200, QUICK));
     fails(&pool.run(1, &more), ErrorKind::OutOfMemory, "32 MiB of this server's memory that one tenant may use");
-    // Not admitted for now, which another attempt may cure; and never, which none does.
-    fails(&pool.run(1, &pool.program(150, QUICK)), ErrorKind::Executor, "try again");
+    // Not admitted for now, which waiting cures; and never, which nothing does.
+    fails(&pool.run(1, &pool.program(150, QUICK)), ErrorKind::Quota, "try again");
     fails(&pool.run(1, &pool.program(600, QUICK)), ErrorKind::OutOfMemory, "this program starts with 37 MiB");
     completes(&pool.run(1, &pool.program(1, QUICK)));
     completes(&pool.run(2, &more));
@@ -180,7 +180,7 @@ fn growth_leaves_room_for_new_sandboxes_and_an_exhausted_budget_harms_nobody_who
     let outcome = pool.run(3, &pool.program(200, QUICK));
     completes(&outcome);
     assert_eq!(outcome.usage.memory_peak_bytes, 200 * PAGE_BYTES);
-    fails(&pool.run(3, &pool.program(300, QUICK)), ErrorKind::Executor, message);
+    fails(&pool.run(3, &pool.program(300, QUICK)), ErrorKind::Quota, message);
     assert!(!first.has_ended() && !second.has_ended());
     first.cancelled();
     second.cancelled();

@@ -9,6 +9,7 @@ use mecapy_model::{ArtifactName, ErrorKind, LogStream, Outcome, Task, TaskError}
 use mecapy_runtime::{Attempt, Cancel, FileContent, InputFile, Job, Observer, Refused};
 use mecapy_store::{Claimed, Finish, NewLog, StoreError, Written};
 use std::{
+    pin::pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -19,18 +20,30 @@ const WRITES_MAX: u32 = 5;
 const AFTER_FAULT: Duration = Duration::from_millis(200);
 /// Wait before a full pool is asked again.
 const POOL_FULL: Duration = Duration::from_millis(20);
+/// How often the cancel switch is looked at while a program is made ready.
+const CANCEL_HEARD_EVERY: Duration = Duration::from_millis(20);
+/// The wait of a task that found no memory when it was first claimed, doubled with each further claim.
+const NO_MEMORY: Duration = Duration::from_secs(1);
+const NO_MEMORY_MAX: Duration = Duration::from_secs(30);
 /// An outcome up to this size, in bytes of result, log and artifacts, leaves its place before it is written. A larger
 /// one keeps it, so that a slow disk lets few of them wait in memory.
-const WAITS_ASIDE_BYTES_MAX: usize = 1 << 20;
+const WAITS_ASIDE_BYTES_MAX: usize = 256 << 10;
+/// Claims not finished, of all lanes, from which on every outcome keeps its place: a slow disk slows the runs instead of
+/// filling the memory.
+const ENDING_MAX: usize = 1_024;
 
 /// Runs a claimed task to its end and writes the end down.
 pub(super) async fn carry_out(claimed: Claimed, registered: Registered, place: Place) {
     let (shared, live) = (&registered.shared, &registered.live);
     let claimed = Arc::new(claimed);
     let outcome = outcome_of(shared, &claimed, live).await;
-    place.took(Duration::from_secs_f64((outcome.usage.startup_ms + outcome.usage.execute_ms) / 1e3));
-    let waits_aside = bytes_of(&outcome).saturating_add(live.follow.pending_bytes()) <= WAITS_ASIDE_BYTES_MAX;
-    // The sandbox is free again: others may start while this end is written, unless it is large.
+    // What never ran says nothing of how long tasks take.
+    if outcome.usage.execute_ms > 0.0 {
+        place.took(Duration::from_secs_f64((outcome.usage.startup_ms + outcome.usage.execute_ms) / 1e3));
+    }
+    let bytes = bytes_of(&outcome).saturating_add(live.follow.pending_bytes());
+    let waits_aside = bytes <= WAITS_ASIDE_BYTES_MAX && shared.claims.len() < ENDING_MAX;
+    // The sandbox is free again: others may start while this end is written, unless it is large or one of many.
     let _place = (!waits_aside).then_some(place);
     if let Err(error) = write_down(shared, &claimed, live, outcome).await {
         let task = live.claim.task;
@@ -59,10 +72,14 @@ fn bytes_of(outcome: &Outcome) -> usize {
 }
 
 async fn run(shared: &Shared, task: &Task, live: &Live) -> Result<Outcome, TaskError> {
-    let program = shared.programs.load(task.tenant, &task.code).await?;
+    let made_ready = async {
+        let program = shared.programs.load(task.tenant, &task.code).await?;
+        Ok::<_, TaskError>((program, input_files(shared, task).await?))
+    };
+    let (program, files) = until_cancelled(&live.cancel, made_ready).await?;
     let attempt = Attempt {
         inputs: Arc::from(task.inputs.get()),
-        files: input_files(shared, task).await?,
+        files,
         limits: task.limits,
         seed: task.seed,
         non_finite: task.non_finite,
@@ -88,6 +105,19 @@ async fn run(shared: &Shared, task: &Task, live: &Live) -> Result<Outcome, TaskE
     told.ok_or_else(without_outcome)?.await.map_err(|_| without_outcome())
 }
 
+/// Does the work that a sandbox needs done first, unless the attempt is cancelled before it ends: that may take minutes.
+async fn until_cancelled<T>(cancel: &Cancel, work: impl Future<Output = Result<T, TaskError>>) -> Result<T, TaskError> {
+    let mut work = pin!(work);
+    while !cancel.is_cancelled() {
+        tokio::select! {
+            biased;
+            ended = &mut work => return ended,
+            () = sleep(CANCEL_HEARD_EVERY) => {}
+        }
+    }
+    Err(cancelled())
+}
+
 /// Submits, as soon as the pool has room. Previews share the pool, so it may be full although no more was claimed than
 /// it takes; that is not the task's fault. A refusal for want of room is answered only where the attempt was cancelled.
 async fn admit(cancel: &Cancel, mut submit: impl FnMut() -> Result<(), Refused>) -> Result<(), Refused> {
@@ -107,6 +137,10 @@ fn refusal(live: &Live, refused: Refused) -> TaskError {
         live.give_back.store(true, Ordering::Release);
         return TaskError::new(ErrorKind::Executor, refused.to_string());
     }
+    cancelled()
+}
+
+fn cancelled() -> TaskError {
     TaskError::new(ErrorKind::Cancelled, "cancelled")
 }
 
@@ -123,7 +157,7 @@ async fn input_files(shared: &Shared, task: &Task) -> Result<Vec<InputFile>, Tas
 }
 
 fn storage(error: StoreError) -> TaskError {
-    tracing::error!(%error, "worker.files: the store failed");
+    tracing::error!(%error, "worker.store: the store failed");
     TaskError::new(ErrorKind::Storage, "the platform could not read or write its storage")
 }
 
@@ -138,6 +172,18 @@ async fn write_down(
     if live.is_given_back() {
         return persist(|| store.release(claim.clone())).await;
     }
+    if outcome.error_kind() == Some(ErrorKind::Quota) {
+        let not_before = store.clock().now() + no_memory_wait(claim.fence);
+        return persist(|| store.retry_later(claim.clone(), not_before)).await;
+    }
+    let artifacts = std::mem::take(&mut outcome.artifacts);
+    let stored = match persist(|| store.store_artifacts(claim, &artifacts)).await {
+        Ok(stored) => stored,
+        Err(error) => {
+            outcome.result = Err(storage(error));
+            Vec::new()
+        }
+    };
     if let Some(kind) = outcome.error_kind().filter(|kind| kind.is_platform_fault())
         && let Some(backoff) = store.fault_backoff(claimed)
     {
@@ -145,15 +191,15 @@ async fn write_down(
         let not_before = store.clock().now() + backoff;
         return persist(|| store.lose(claim.clone(), not_before)).await;
     }
-    let stored = match outcome.artifacts.is_empty() {
-        true => Vec::new(),
-        false => persist(|| store.store_artifacts(claim, &outcome.artifacts)).await?,
-    };
-    outcome.artifacts = Vec::new();
     outcome.usage.queued_ms += queued_ms(&claimed.task);
     let logs = last_logs(live, &outcome).await;
     let finish = store.prepare_finish(claim.clone(), Finish { logs, ..Finish::new(outcome, stored) });
     persist(|| store.write_finish(&finish)).await
+}
+
+/// How long a task waits that found no memory, by how often it was claimed.
+fn no_memory_wait(claims: u64) -> Duration {
+    NO_MEMORY.saturating_mul(1_u32 << claims.saturating_sub(1).min(5)).min(NO_MEMORY_MAX)
 }
 
 /// Tries a write again where the store says that it may help.
@@ -224,6 +270,24 @@ mod tests {
         assert_eq!(admit(&cancel, submit).await, Err(full));
         assert_eq!(asked, 3);
         assert_eq!(admit(&Cancel::new(), || Err(Refused::ShuttingDown)).await, Err(Refused::ShuttingDown));
+    }
+
+    #[tokio::test]
+    async fn a_cancel_is_heard_while_a_program_is_made_ready() {
+        let cancel = Cancel::new();
+        assert_eq!(until_cancelled(&cancel, async { Ok(7) }).await, Ok(7));
+        let endless = until_cancelled(&cancel, std::future::pending::<Result<(), TaskError>>());
+        let stop = async {
+            sleep(CANCEL_HEARD_EVERY).await;
+            cancel.cancel();
+        };
+        assert_eq!(tokio::join!(endless, stop).0, Err(cancelled()));
+    }
+
+    #[test]
+    fn who_finds_no_memory_waits_longer_each_time_up_to_a_bound() {
+        let waits: Vec<u64> = [0, 1, 2, 3, 4, 5, 6, 7, u64::MAX].map(|claims| no_memory_wait(claims).as_secs()).into();
+        assert_eq!(waits, [1, 1, 2, 4, 8, 16, 30, 30, 30]);
     }
 
     #[test]

@@ -34,6 +34,10 @@ use uuid::Uuid;
 
 /// The longest a lane sleeps without looking at its queue: a hint can be lost.
 const IDLE_MAX: Duration = Duration::from_secs(15);
+/// Until a lane is looked at again that has a due task which a claim did not take: it came due just now, or, in a lane
+/// with a cap for each tenant, its tenant is at that.
+const DUE_AGAIN: Duration = Duration::from_millis(1);
+const DUE_AGAIN_CAPPED: Duration = Duration::from_millis(100);
 /// Wait after the store or one of the worker's loops failed, before it is tried again.
 const AFTER_FAULT: Duration = Duration::from_millis(500);
 
@@ -41,8 +45,6 @@ const AFTER_FAULT: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone)]
 pub struct WorkerConfig {
     pub lanes: Vec<Lane>,
-    /// Tasks of one tenant that may run at once in a lane.
-    pub running_per_tenant_max: Option<u32>,
 }
 
 /// What `/v1/workers` shows.
@@ -192,19 +194,30 @@ async fn serve_lane(shared: Arc<Shared>, lane: Lane, pace: Arc<Pace>) {
     }
 }
 
+/// Whether a tenant is kept from taking all of the lane's threads. Where tasks are short they take turns instead.
+fn is_capped(lane: Lane) -> bool {
+    lane == Lane::LongRunning
+}
+
+/// How many tasks of one tenant may run at once in a capped lane with so many threads: half of them, rounded up.
+fn per_tenant_max(threads: usize) -> u32 {
+    u32::try_from(threads.div_ceil(2).max(1)).unwrap_or(u32::MAX)
+}
+
 impl Shared {
     async fn claim(&self, lane: Lane, room: usize) -> Result<Vec<mecapy_store::Claimed>, mecapy_store::StoreError> {
         let max = u32::try_from(room).unwrap_or(u32::MAX);
-        let running_per_tenant_max = self.config.running_per_tenant_max;
+        let threads = self.sandboxes.lane_status(lane).threads;
+        let running_per_tenant_max = is_capped(lane).then(|| per_tenant_max(threads));
         self.store.claim(mecapy_store::ClaimRequest { lane, max, running_per_tenant_max }).await
     }
 
     /// When the lane has to be looked at again although nobody calls: at the next task that is due.
     async fn next_look(&self, lane: Lane) -> Instant {
         let due = self.store.next_due(lane).await.ok().flatten();
-        let wait = due.map_or(IDLE_MAX, |at| {
-            Duration::try_from(at - self.store.clock().now()).unwrap_or(Duration::from_millis(1)).min(IDLE_MAX)
-        });
+        let soonest = if is_capped(lane) { DUE_AGAIN_CAPPED } else { DUE_AGAIN };
+        let wait = due
+            .map_or(IDLE_MAX, |at| Duration::try_from(at - self.store.clock().now()).unwrap_or(soonest).min(IDLE_MAX));
         Instant::now() + wait
     }
 
@@ -221,5 +234,15 @@ impl Shared {
     /// A claim has ended: there is room for another.
     fn room_made(&self) {
         self.changed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_tenant_takes_half_of_a_capped_lane_and_one_thread_at_least() {
+        assert_eq!([0, 1, 2, 3, 4, 9].map(per_tenant_max), [1, 1, 1, 2, 2, 5]);
     }
 }

@@ -63,6 +63,10 @@ pub(super) async fn follow(shared: Arc<Shared>) {
 async fn write_news(shared: Arc<Shared>, live: Live) {
     let _writing = live.follow.writing().await;
     let pending = live.follow.drain();
+    // The task's end may have written it meanwhile.
+    if pending.logs.is_empty() && pending.progress.is_none() {
+        return;
+    }
     if let Err(error) = shared.store.note(live.claim.clone(), pending.logs, pending.progress).await {
         tracing::warn!(%error, "worker.follow: the store failed");
     }

@@ -18,8 +18,21 @@ pub struct StoredArtifact {
 
 impl Store {
     /// Stores an attempt's files, durable when this returns. They show once [`finish`](Self::finish) is handed what
-    /// this answers.
+    /// this answers. After an error none of them stays.
     pub async fn store_artifacts(
+        &self,
+        claim: &ClaimRef,
+        artifacts: &[Artifact],
+    ) -> Result<Vec<StoredArtifact>, StoreError> {
+        let stored = self.write_artifacts(claim, artifacts).await;
+        if stored.is_err() {
+            let lost = LostAttempt { tenant: claim.tenant, task: claim.task, fence: claim.fence };
+            self.delete_lost_objects(vec![lost]).await;
+        }
+        stored
+    }
+
+    async fn write_artifacts(
         &self,
         claim: &ClaimRef,
         artifacts: &[Artifact],

@@ -105,12 +105,8 @@ impl Store {
         self.objects().read(&ObjectKey::module(tenant, digest)).await
     }
 
-    /// The tenant's modules, newest first, `limit` at most.
-    pub async fn modules(&self, tenant: TenantId, limit: u32) -> Result<Vec<Module>, StoreError> {
-        self.modules_after(tenant, None, limit).await
-    }
-
-    /// Like [`modules`](Self::modules), from the one after the module that was made at this time with this digest.
+    /// The tenant's modules, newest first, `limit` at most: all, or from the one after the module that was made at this
+    /// time with this digest.
     pub async fn modules_after(
         &self,
         tenant: TenantId,

@@ -3,7 +3,7 @@
 use crate::clock::unix_ms;
 use crate::reading::uuid_of;
 use crate::shared::Group;
-use crate::writer::{Call, Ending, GiveBack, Note, Op};
+use crate::writer::{Call, Ending, GiveBack, LostAttempt, Note, Op};
 use crate::{Store, StoreError, StoredArtifact};
 use mecapy_model::{ErrorKind, Lane, LogStream, Outcome, Progress, Task, TaskError, TaskId, TenantId, Usage, Warning};
 use serde_json::value::RawValue;
@@ -11,12 +11,10 @@ use sqlx::Row;
 use std::sync::Arc;
 use std::time::Duration;
 use time::OffsetDateTime;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::Notify;
 
 /// How many of a tenant's (in a FIFO lane: the lane's) queued tasks a position counts at most.
 const POSITION_COUNTED_MAX: u32 = 10_000;
-/// The longest wait between two tries that a task's own retry rule can ask for.
-const BACKOFF_MAX: Duration = Duration::from_secs(3_600);
 /// The wait after an attempt that the platform failed for the first time, doubled with each further one.
 const FAULT_BACKOFF: Duration = Duration::from_secs(1);
 const FAULT_BACKOFF_MAX: Duration = Duration::from_secs(30);
@@ -129,32 +127,10 @@ impl Finish {
     }
 }
 
-impl Claimed {
-    /// After a reported fault that a retry could cure: how long to wait before one more try, or `None` where the task's
-    /// retry rule allows no more. Attempts that the platform lost or failed don't count; for those see
-    /// [`Store::fault_backoff`].
-    pub fn retry_after(&self) -> Option<Duration> {
-        let retry = self.task.retry;
-        let tries = self.task.attempt.saturating_sub(self.lost_attempts).max(1);
-        if tries >= retry.max_attempts {
-            return None;
-        }
-        let factor = retry.backoff_factor.max(1.0).powi(i32::try_from(tries - 1).unwrap_or(i32::MAX));
-        let seconds = Duration::from_millis(retry.backoff_ms).as_secs_f64() * factor;
-        // NaN and infinity end at the cap.
-        Some(Duration::try_from_secs_f64(seconds).unwrap_or(BACKOFF_MAX).min(BACKOFF_MAX))
-    }
-}
-
 impl Store {
     /// Signalled after a commit that queued something in the lane. A hint: claim, then wait for the next.
     pub fn lane_wakeup(&self, lane: Lane) -> Arc<Notify> {
         self.shared().lane_wakeup(lane)
-    }
-
-    /// The running tasks that somebody asks to cancel, as it happens. A hint: heartbeats say the same, later.
-    pub fn cancel_requests(&self) -> broadcast::Receiver<TaskId> {
-        self.shared().cancel_requests()
     }
 
     /// The earliest time at which something that is queued in the lane may start; may be in the past.
@@ -182,18 +158,9 @@ impl Store {
         self.write(|reply| Op::Heartbeat(Call::new(claims, reply))).await
     }
 
-    /// Notes how far the attempt is. Each call is a row update: a few per second and task at most.
-    pub async fn progress(&self, claim: ClaimRef, progress: Progress) -> Result<Written, StoreError> {
-        self.note(claim, Vec::new(), Some(progress)).await
-    }
-
-    /// Appends to the task's log. Past [`StoreOptions::log_bytes_max`](crate::StoreOptions) the rest is dropped, and
-    /// the log says so once.
-    pub async fn append_logs(&self, claim: ClaimRef, entries: Vec<NewLog>) -> Result<Written, StoreError> {
-        self.note(claim, entries, None).await
-    }
-
-    /// [`append_logs`](Self::append_logs) and [`progress`](Self::progress) in one write.
+    /// Appends to the task's log and notes how far the attempt is. Each call is a row update: a few per second and task
+    /// at most. Past [`StoreOptions::log_bytes_max`](crate::StoreOptions) the rest of the log is dropped, and the log
+    /// says so once.
     pub async fn note(
         &self,
         claim: ClaimRef,
@@ -234,8 +201,8 @@ impl Store {
         self.write(|reply| Op::GiveBack(Call::new((claim, GiveBack::Released), reply))).await
     }
 
-    /// Queues the task for another try, not before a time (see [`Claimed::retry_after`]). The attempt counts.
-    /// A task whose cancel was asked for ends cancelled instead.
+    /// Queues a task that there was no room to start, not before a time: as if it had not been claimed, so that it can
+    /// wait like this for as long as it takes. A task whose cancel was asked for ends cancelled instead.
     pub async fn retry_later(&self, claim: ClaimRef, not_before: OffsetDateTime) -> Result<Written, StoreError> {
         let how = GiveBack::RetryAt { due_ms: unix_ms(not_before) };
         self.write(|reply| Op::GiveBack(Call::new((claim, how), reply))).await
@@ -251,10 +218,15 @@ impl Store {
     }
 
     /// Queues the task for another try, not before a time (see [`fault_backoff`](Self::fault_backoff)), and counts the
-    /// attempt as lost. A task whose cancel was asked for ends cancelled instead.
+    /// attempt as lost; what it stored is deleted. A task whose cancel was asked for ends cancelled instead.
     pub async fn lose(&self, claim: ClaimRef, not_before: OffsetDateTime) -> Result<Written, StoreError> {
         let how = GiveBack::LostUntil { due_ms: unix_ms(not_before) };
-        self.write(|reply| Op::GiveBack(Call::new((claim, how), reply))).await
+        let lost = LostAttempt { tenant: claim.tenant, task: claim.task, fence: claim.fence };
+        let written = self.write(|reply| Op::GiveBack(Call::new((claim, how), reply))).await?;
+        if written == Written::Done {
+            self.delete_lost_objects(vec![lost]).await;
+        }
+        Ok(written)
     }
 
     /// Takes back the tasks whose lease ran out. Call every 15 s or so.

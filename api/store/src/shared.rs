@@ -6,10 +6,7 @@ use crate::recent::{EndedTask, Recent};
 use mecapy_model::{Lane, TaskId, TenantId};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{Notify, broadcast, watch};
-
-/// How many cancel requests a slow listener may lag behind; beyond that it learns by heartbeat.
-const CANCEL_REQUESTS_MAX: usize = 1_024;
+use tokio::sync::{Notify, watch};
 
 /// How many tasks a lane holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -267,7 +264,6 @@ pub(crate) struct Shared {
     recent: Mutex<Recent>,
     followers: Arc<Followers>,
     wakeups: BTreeMap<Lane, Arc<Notify>>,
-    cancel_requests: broadcast::Sender<TaskId>,
 }
 
 impl Shared {
@@ -277,7 +273,6 @@ impl Shared {
             recent: Mutex::default(),
             followers: Arc::default(),
             wakeups: Lane::ALL.into_iter().map(|lane| (lane, Arc::default())).collect(),
-            cancel_requests: broadcast::Sender::new(CANCEL_REQUESTS_MAX),
         }
     }
 
@@ -293,15 +288,6 @@ impl Shared {
         if let Some(notify) = self.wakeups.get(&lane) {
             notify.notify_one();
         }
-    }
-
-    pub(crate) fn cancel_requests(&self) -> broadcast::Receiver<TaskId> {
-        self.cancel_requests.subscribe()
-    }
-
-    pub(crate) fn request_cancel(&self, task: TaskId) {
-        // Nobody listening is fine: heartbeats say it too.
-        let _ = self.cancel_requests.send(task);
     }
 
     pub(crate) fn watch(&self, task: TaskId) -> TaskWatch {

@@ -196,12 +196,7 @@ impl Store {
         Ok(reader.into_std().map(|file| (file, bytes)))
     }
 
-    /// The tenant's uploads, newest first, `limit` at most.
-    pub async fn uploads(&self, tenant: TenantId, limit: u32) -> Result<Vec<Upload>, StoreError> {
-        self.uploads_after(tenant, None, limit).await
-    }
-
-    /// Like [`uploads`](Self::uploads), from the one after `after`.
+    /// The tenant's uploads, newest first, `limit` at most: all, or from the one after `after`.
     pub async fn uploads_after(
         &self,
         tenant: TenantId,

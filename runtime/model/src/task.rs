@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-/// How often, and how far apart, a fault of the platform that a task reports is tried again.
+/// A task's own rule for another try: kept and shown, and without effect so far. Nothing that a run reports today would
+/// end otherwise a second time, and what the platform itself loses or fails is tried again on a budget of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retry {

@@ -12,7 +12,8 @@ pub(super) fn cancelled() -> TaskError {
     TaskError::new(ErrorKind::Cancelled, "cancelled")
 }
 
-/// The budget has no room for a new sandbox at the moment: not the task's fault, and cured by another attempt.
+/// The budget has no room for a new sandbox at the moment: nobody's fault, and cured by waiting. Nothing else is of this
+/// kind, so that a queue knows that the task never began.
 pub(super) fn not_admitted(short: Short) -> TaskError {
     let message: String = match short {
         Short::Process => "the platform's memory is in use by other computations at the moment: try again".into(),
@@ -21,7 +22,7 @@ pub(super) fn not_admitted(short: Short) -> TaskError {
             share_bytes >> 20
         ),
     };
-    TaskError::new(ErrorKind::Executor, message)
+    TaskError::new(ErrorKind::Quota, message)
 }
 
 /// A program that no share has room for, however few others run.

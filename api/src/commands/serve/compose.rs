@@ -144,7 +144,7 @@ impl Rest {
         let unix_ms = store.clock().now().unix_timestamp_nanos() / 1_000_000;
         let unix_ms = u64::try_from(unix_ms).unwrap_or(0);
         let id = uuid::Builder::from_unix_timestamp_millis(unix_ms, &random).into_uuid();
-        let config = WorkerConfig { lanes: Lane::ALL.to_vec(), running_per_tenant_max: None };
+        let config = WorkerConfig { lanes: Lane::ALL.to_vec() };
         Worker::start(store, self.app.sandboxes.clone(), programs, id, config)
     }
 }

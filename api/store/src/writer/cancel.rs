@@ -22,7 +22,6 @@ impl Writer {
                 let sql = "UPDATE tasks SET cancel_requested = 1 WHERE no = ? AND state = 'running'";
                 self.run(sqlx::query(sql).bind(live.no)).await?;
                 self.changed(task, Change::Moved);
-                self.ask_to_cancel(task);
                 Ok(Cancelled::Requested)
             }
             ended => Ok(Cancelled::AlreadyEnded(ended)),

@@ -36,9 +36,9 @@ pub(super) use select_live;
 pub(crate) enum GiveBack {
     /// It drains: as if the task had not been claimed.
     Released,
-    /// A fault of the platform; to be tried again from a Unix millisecond on.
+    /// There was no room to start it: as if it had not been claimed, but not before a Unix millisecond.
     RetryAt { due_ms: i64 },
-    /// Like [`RetryAt`](Self::RetryAt), and the attempt counts as lost.
+    /// A fault of the platform, not before a Unix millisecond: the attempt counts, as a lost one.
     LostUntil { due_ms: i64 },
 }
 
@@ -76,7 +76,7 @@ impl Writer {
             GiveBack::Released => {
                 Requeue { due_ms: self.place_in_line(&task), timed: false, attempt: attempt - 1, lost_attempts }
             }
-            GiveBack::RetryAt { due_ms } => Requeue { due_ms, timed: true, attempt, lost_attempts },
+            GiveBack::RetryAt { due_ms } => Requeue { due_ms, timed: true, attempt: attempt - 1, lost_attempts },
             GiveBack::LostUntil { due_ms } => {
                 Requeue { due_ms, timed: true, attempt, lost_attempts: lost_attempts + 1 }
             }

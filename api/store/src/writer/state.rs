@@ -71,7 +71,6 @@ pub(crate) struct Writer {
     /// Tasks that were accepted and not touched since, by number: a claim need not read them.
     fresh: Fresh,
     woken: BTreeSet<Lane>,
-    cancel_requests: Vec<TaskId>,
     after_commit: Vec<Box<dyn FnOnce() + Send>>,
 }
 
@@ -103,7 +102,6 @@ impl Writer {
             changes: Vec::new(),
             fresh: Fresh::default(),
             woken: BTreeSet::new(),
-            cancel_requests: Vec::new(),
             after_commit: Vec::new(),
         };
         writer.reload().await?;
@@ -199,11 +197,6 @@ impl Writer {
         self.woken.insert(lane);
     }
 
-    /// To be signalled after the commit: a running task should stop.
-    pub(super) fn ask_to_cancel(&mut self, task: TaskId) {
-        self.cancel_requests.push(task);
-    }
-
     /// To be done after the commit and before its answer, whether or not anybody still waits for that.
     pub(crate) fn after_commit(&mut self, work: impl FnOnce() + Send + 'static) {
         self.after_commit.push(Box::new(work));
@@ -213,7 +206,6 @@ impl Writer {
         self.after_commit.clear();
         self.changes.clear();
         self.woken.clear();
-        self.cancel_requests.clear();
     }
 
     fn signal(&mut self) {
@@ -221,9 +213,6 @@ impl Writer {
         self.shared.publish(&mut self.changes);
         for lane in &self.woken {
             self.shared.wake(*lane);
-        }
-        for task in &self.cancel_requests {
-            self.shared.request_cancel(*task);
         }
     }
 

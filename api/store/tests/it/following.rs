@@ -16,9 +16,9 @@ async fn events_come_in_order_and_resume_anywhere() {
     let claim = fixture.claim_one().await.claim;
     for fraction in [0.25, 0.5] {
         let progress = Progress { fraction, message: Some("half way".to_owned()) };
-        fixture.store.progress(claim.clone(), progress).await.unwrap();
+        fixture.store.note(claim.clone(), Vec::new(), Some(progress)).await.unwrap();
     }
-    fixture.store.append_logs(claim.clone(), vec![log("one"), log("two")]).await.unwrap();
+    fixture.store.note(claim.clone(), vec![log("one"), log("two")], None).await.unwrap();
     let running = fixture.store.events(fixture.tenant, id, 0).await.unwrap().unwrap();
     assert!(!running.done);
     fixture.store.finish(claim, Finish { logs: vec![log("three")], ..finish_with("{}") }).await.unwrap();
@@ -57,7 +57,8 @@ async fn long_logs_come_in_pages_without_a_gap() {
     let id = fixture.submit().await.id;
     let claim = fixture.claim_one().await.claim;
     let lines = usize::try_from(EVENTS_PAGE_MAX).unwrap() * 2 + 5;
-    fixture.store.append_logs(claim.clone(), (0..lines).map(|line| log(&format!("{line}\n"))).collect()).await.unwrap();
+    let entries = (0..lines).map(|line| log(&format!("{line}\n"))).collect();
+    fixture.store.note(claim.clone(), entries, None).await.unwrap();
     fixture.store.finish(claim, finish_with("{}")).await.unwrap();
     let expected: Vec<String> = (0..lines).map(|line| format!("{line}\n")).collect();
 
@@ -128,9 +129,10 @@ async fn a_watch_sees_each_kind_of_change_and_only_of_its_task() {
         tokio::time::timeout(Duration::from_secs(5), watch.changed()).await.expect("news");
     };
     told(&mut watch).await;
-    fixture.store.progress(claim.clone(), Progress { fraction: 0.1, message: None }).await.unwrap();
+    let progress = Progress { fraction: 0.1, message: None };
+    fixture.store.note(claim.clone(), Vec::new(), Some(progress)).await.unwrap();
     told(&mut watch).await;
-    fixture.store.append_logs(claim.clone(), vec![log("x")]).await.unwrap();
+    fixture.store.note(claim.clone(), vec![log("x")], None).await.unwrap();
     told(&mut watch).await;
     fixture.store.cancel(fixture.tenant, id).await.unwrap();
     told(&mut watch).await;

@@ -43,7 +43,7 @@ async fn an_upload_reads_back_with_its_size_and_digest() {
     assert_eq!(uploaded.sha256, Some(Digest(digest.into())));
     let fixture = fixture.reopen().await;
     assert_eq!(read(&fixture.store, &uploaded.key).await.unwrap(), bytes);
-    assert_eq!(fixture.store.uploads(fixture.tenant, 10).await.unwrap(), [uploaded]);
+    assert_eq!(fixture.store.uploads_after(fixture.tenant, None, 10).await.unwrap(), [uploaded]);
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn a_module_is_kept_once_and_can_come_back_after_its_deletion() {
     let first = store.put_module(tenant, new()).await.unwrap();
     fixture.clock.advance(DAY);
     assert_eq!(store.put_module(tenant, new()).await.unwrap(), first);
-    assert_eq!(store.modules(tenant, 10).await.unwrap(), std::slice::from_ref(&first));
+    assert_eq!(store.modules_after(tenant, None, 10).await.unwrap(), std::slice::from_ref(&first));
     assert_eq!(store.module_bytes(tenant, first.digest).await.unwrap().unwrap(), b"\0asm\x01\0\0\0");
     for _ in 0..20 {
         // A deletion's sweep must not take away what a new row names.
@@ -172,7 +172,7 @@ async fn a_known_module_is_forgotten_with_its_deletion() {
         assert!(store.has_module(tenant, first.digest).await.unwrap());
         assert!(!store.has_module(other, first.digest).await.unwrap());
     }
-    assert_eq!(store.modules(tenant, 10).await.unwrap(), [first.clone(), second.clone()]);
+    assert_eq!(store.modules_after(tenant, None, 10).await.unwrap(), [first.clone(), second.clone()]);
     let after = Some((first.created_at, first.digest));
     assert_eq!(store.modules_after(tenant, after, 10).await.unwrap(), [second]);
     assert_eq!(store.delete_module(tenant, first.digest).await.unwrap(), Found::Yes);

@@ -88,8 +88,8 @@ async fn nothing_under_an_older_fence_has_effect() {
 
     let progress = Progress { fraction: 0.5, message: None };
     let log = || vec![NewLog { stream: LogStream::Stdout, text: "late".to_owned() }];
-    assert_eq!(fixture.store.progress(old.clone(), progress).await.unwrap(), Written::Stale);
-    assert_eq!(fixture.store.append_logs(old.clone(), log()).await.unwrap(), Written::Stale);
+    assert_eq!(fixture.store.note(old.clone(), Vec::new(), Some(progress)).await.unwrap(), Written::Stale);
+    assert_eq!(fixture.store.note(old.clone(), log(), None).await.unwrap(), Written::Stale);
     assert_eq!(fixture.store.heartbeat(vec![old.clone()]).await.unwrap(), [(id, Beat::Stale)]);
     assert_eq!(fixture.store.release(old.clone()).await.unwrap(), Written::Stale);
     assert_eq!(fixture.store.retry_later(old.clone(), fixture.clock.now()).await.unwrap(), Written::Stale);
@@ -116,7 +116,6 @@ async fn heartbeats_hold_a_lease_and_pass_on_a_cancel() {
     let fixture = Fixture::new().await;
     let id = fixture.submit().await.id;
     let claim = fixture.claim_one().await.claim;
-    let mut cancels = fixture.store.cancel_requests();
     for _ in 0..5 {
         fixture.clock.advance(Duration::from_secs(20));
         assert_eq!(fixture.store.heartbeat(vec![claim.clone()]).await.unwrap(), [(id, Beat::Extended)]);
@@ -126,7 +125,6 @@ async fn heartbeats_hold_a_lease_and_pass_on_a_cancel() {
     fixture.clock.set(fixture.clock.now() + Duration::from_secs(36_000));
     assert_eq!(fixture.store.requeue_expired().await.unwrap().requeued, 0);
     assert_eq!(fixture.store.cancel(fixture.tenant, id).await.unwrap(), Cancelled::Requested);
-    assert_eq!(cancels.recv().await.unwrap(), id);
     assert_eq!(fixture.store.heartbeat(vec![claim.clone()]).await.unwrap(), [(id, Beat::CancelRequested)]);
     assert!(fixture.store.task(fixture.tenant, id).await.unwrap().unwrap().cancel_requested);
     // The worker is lost before it obeys: the task is not run again.
@@ -164,24 +162,34 @@ async fn a_released_task_keeps_its_place_and_its_attempts() {
 }
 
 #[tokio::test]
-async fn a_curable_fault_is_tried_again_as_the_task_asks() {
+async fn a_task_without_room_waits_as_long_as_it_takes_and_spends_no_attempt() {
     let fixture = Fixture::new().await;
-    let retry = Retry { max_attempts: 3, backoff_ms: 1_000, backoff_factor: 3.0 };
-    let task = NewTask { retry, ..new_task(fixture.tenant) };
-    fixture.store.submit(Submission { task, ..fixture.submission() }).await.unwrap();
-    for expected in [Some(1), Some(3), None] {
+    let id = fixture.submit().await.id;
+    let wait = Duration::from_secs(30);
+    for fence in 1..=20 {
         let claimed = fixture.claim_one().await;
-        assert_eq!(claimed.retry_after(), expected.map(Duration::from_secs));
-        let Some(wait) = claimed.retry_after() else { break };
+        assert_eq!((claimed.task.attempt, claimed.claim.fence, claimed.lost_attempts), (1, fence, 0));
         let not_before = fixture.clock.now() + wait;
         assert_eq!(fixture.store.retry_later(claimed.claim, not_before).await.unwrap(), Written::Done);
         assert!(fixture.claim(Lane::Default, 1).await.is_empty());
         fixture.clock.advance(wait);
     }
-    let endless = Retry { max_attempts: 10, backoff_ms: u64::MAX, backoff_factor: f64::INFINITY };
-    let task = NewTask { retry: endless, ..new_task(fixture.tenant) };
-    fixture.store.submit(Submission { task, ..fixture.submission() }).await.unwrap();
-    assert_eq!(fixture.claim_one().await.retry_after(), Some(Duration::from_secs(3_600)));
+    let claimed = fixture.claim_one().await;
+    assert_eq!(fixture.store.finish(claimed.claim, finish_with("1")).await.unwrap(), Written::Done);
+    let task = fixture.store.task(fixture.tenant, id).await.unwrap().unwrap();
+    assert_eq!((task.state, task.attempt), (TaskState::Completed, 1));
+}
+
+#[tokio::test]
+async fn what_a_failed_attempt_stored_goes_with_it() {
+    let fixture = Fixture::new().await;
+    fixture.submit().await;
+    let claim = fixture.claim_one().await.claim;
+    let artifact = Artifact::new(ArtifactName::parse("a.txt").unwrap(), b"a".to_vec());
+    let key = fixture.store.store_artifacts(&claim, &[artifact]).await.unwrap()[0].key.clone();
+    assert!(fixture.store.objects().read(&key).await.unwrap().is_some());
+    assert_eq!(fixture.store.lose(claim, fixture.clock.now()).await.unwrap(), Written::Done);
+    assert!(fixture.store.objects().read(&key).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -234,7 +242,7 @@ async fn a_log_is_cut_once_at_its_limit() {
     let piece = "é".repeat(512 << 10);
     for _ in 0..6 {
         let logs = vec![NewLog { stream: LogStream::Stdout, text: piece.clone() }];
-        assert_eq!(fixture.store.append_logs(claim.clone(), logs).await.unwrap(), Written::Done);
+        assert_eq!(fixture.store.note(claim.clone(), logs, None).await.unwrap(), Written::Done);
     }
     let logs = vec![NewLog { stream: LogStream::Stdout, text: "the end".to_owned() }];
     fixture.store.finish(claim, Finish { logs, ..finish_with("{}") }).await.unwrap();
