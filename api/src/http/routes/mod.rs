@@ -16,7 +16,10 @@ pub(super) mod uploads;
 pub(super) mod workers;
 
 use super::{Problem, body::LimitedBody, query::Query};
-use crate::json::{Faults, Fields, Kind, Path, Value, check};
+use crate::{
+    intake::Rejected,
+    json::{Faults, Fields, Kind, Path, Value, check},
+};
 use axum::{
     body::Body,
     extract::Request,
@@ -24,12 +27,10 @@ use axum::{
     response::Response,
 };
 use serde::Serialize;
-use std::{str::FromStr, time::Duration};
+use std::str::FromStr;
 
 /// Bytes that a request may send where no body is needed.
 const NO_BODY_BYTES_MAX: u64 = 64 << 10;
-/// What a caller is told while the interpreter is being built.
-const RETRY_AFTER_BUILD: Duration = Duration::from_secs(10);
 
 /// An answer in JSON.
 fn json<T: Serialize>(status: StatusCode, value: &T) -> Result<Response, Problem> {
@@ -77,7 +78,7 @@ fn no_query(uri: &Uri) -> Result<(), Problem> {
 
 /// 503 while the interpreter is being built.
 fn not_built() -> Problem {
-    Problem::not_ready("the Python interpreter is being built: try again in a moment", RETRY_AFTER_BUILD)
+    Rejected::not_built().into()
 }
 
 #[cfg(test)]
