@@ -7,6 +7,7 @@ use crate::{
         auth::Caller,
         body::{LimitedBody, media_type},
         problem::ProblemBody,
+        query::NoQuery,
         router::Api,
         shown::ModuleShown,
     },
@@ -41,6 +42,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 pub(in crate::http) async fn create(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    _: NoQuery,
     request: Request,
 ) -> Result<Response, Problem> {
     if media_type(request.headers()).as_deref() != Some("application/wasm") {
