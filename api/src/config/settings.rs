@@ -75,6 +75,8 @@ pub enum ConfigError {
         #[source]
         error: Box<toml::de::Error>,
     },
+    #[error("{} belongs to another user ({owner}): name it with --config to go by it", path.display())]
+    NotYours { path: PathBuf, owner: u32 },
     #[error("{setting} names {url}: only {works:?} works today ({later} is not available yet)")]
     Backend { setting: &'static str, url: String, works: &'static str, later: &'static str },
     #[error(
