@@ -11,7 +11,6 @@ use mecapy_model::{TaskId, TenantId};
 use mecapy_runtime::Sandboxes;
 use mecapy_store::Store;
 use std::sync::{Arc, OnceLock};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::worker::WorkerStatus;
@@ -26,6 +25,8 @@ const MODULE_BODIES_MAX: usize = 8;
 const MODULE_BODIES_PER_TENANT_MAX: usize = 3;
 /// Input files that previews hold open at once: each is a descriptor of the process.
 const INPUT_FILES_MAX: usize = 512;
+/// Of those, one tenant's.
+const INPUT_FILES_PER_TENANT_MAX: usize = 256;
 
 /// The state that handlers share.
 pub struct App {
@@ -41,7 +42,7 @@ pub struct App {
     pub module_room: Room,
     /// Where the bodies of module uploads are.
     pub module_bodies: Room,
-    file_places: Arc<Semaphore>,
+    file_places: Room,
     engine: OnceLock<Arc<Programs>>,
     worker: OnceLock<Arc<Worker>>,
 }
@@ -57,7 +58,7 @@ impl App {
             stopping: CancellationToken::new(),
             module_room: Room::new(MODULES_AT_ONCE_MAX, MODULES_AT_ONCE_PER_TENANT_MAX),
             module_bodies: Room::new(MODULE_BODIES_MAX, MODULE_BODIES_PER_TENANT_MAX),
-            file_places: Arc::new(Semaphore::new(INPUT_FILES_MAX)),
+            file_places: Room::new(INPUT_FILES_MAX, INPUT_FILES_PER_TENANT_MAX),
             engine: OnceLock::new(),
             worker: OnceLock::new(),
         })

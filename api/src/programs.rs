@@ -67,11 +67,11 @@ pub struct Room {
     tenants: Mutex<HashMap<TenantId, Weak<Semaphore>>>,
 }
 
-/// A place in a [`Room`]; given back on drop.
+/// A place in a [`Room`], or several; given back on drop.
 #[derive(Debug)]
 pub struct Place {
-    _of_all: OwnedSemaphorePermit,
-    _of_tenant: OwnedSemaphorePermit,
+    _of_all: Option<OwnedSemaphorePermit>,
+    _of_tenant: Option<OwnedSemaphorePermit>,
 }
 
 #[derive(Default)]
@@ -188,9 +188,7 @@ impl Programs {
         if let Some(module) = self.modules.loaded(digest) {
             return Ok(module);
         }
-        let place = self.loading.enter(tenant).await.ok_or_else(|| {
-            TaskError::new(ErrorKind::Executor, "the platform is shutting down and loads no more modules")
-        })?;
+        let place = self.loading.enter(tenant).await;
         // Whoever was in the room before may have loaded it.
         if let Some(module) = self.modules.loaded(digest) {
             return Ok(module);
@@ -224,12 +222,20 @@ impl Room {
         Self { all: Arc::new(Semaphore::new(places_max)), per_tenant_max, tenants: Mutex::default() }
     }
 
-    /// Waits for a place. `None`: the room is closed, which nobody does.
-    pub async fn enter(&self, tenant: TenantId) -> Option<Place> {
-        // The tenant's own first: who waits for it keeps no other tenant out.
-        let of_tenant = self.of(tenant).acquire_owned().await.ok()?;
-        let of_all = Arc::clone(&self.all).acquire_owned().await.ok()?;
-        Some(Place { _of_all: of_all, _of_tenant: of_tenant })
+    /// Waits for a place.
+    pub async fn enter(&self, tenant: TenantId) -> Place {
+        // A permit is absent only where a semaphore was closed, and nobody has the means to close these. The tenant's
+        // own first: who waits for it keeps no other tenant out.
+        let of_tenant = self.of(tenant).acquire_owned().await.ok();
+        let of_all = Arc::clone(&self.all).acquire_owned().await.ok();
+        Place { _of_all: of_all, _of_tenant: of_tenant }
+    }
+
+    /// So many places at once, where they are free now.
+    pub fn try_enter(&self, tenant: TenantId, places: u32) -> Option<Place> {
+        let of_tenant = self.of(tenant).try_acquire_many_owned(places).ok()?;
+        let of_all = Arc::clone(&self.all).try_acquire_many_owned(places).ok()?;
+        Some(Place { _of_all: Some(of_all), _of_tenant: Some(of_tenant) })
     }
 
     fn of(&self, tenant: TenantId) -> Arc<Semaphore> {
@@ -283,15 +289,30 @@ mod tests {
         let (one, other) = (TenantId::from_parts(1, &[1; 10]), TenantId::from_parts(1, &[2; 10]));
         let room = Room::new(2, 1);
         let soon = Duration::from_millis(20);
-        let first = room.enter(one).await.unwrap();
+        let first = room.enter(one).await;
         assert!(timeout(soon, room.enter(one)).await.is_err());
         let second = timeout(soon, room.enter(other)).await.unwrap();
         drop(first);
-        let again = timeout(soon, room.enter(one)).await.unwrap();
-        assert!(second.is_some() && again.is_some());
+        let _again = timeout(soon, room.enter(one)).await.unwrap();
         let third = TenantId::from_parts(1, &[3; 10]);
         assert!(timeout(soon, room.enter(third)).await.is_err());
         drop(second);
         assert!(timeout(soon, room.enter(third)).await.is_ok());
+    }
+
+    #[test]
+    fn several_places_are_had_together_or_not_at_all() {
+        let (one, other) = (TenantId::from_parts(1, &[1; 10]), TenantId::from_parts(1, &[2; 10]));
+        let room = Room::new(4, 2);
+        assert!(room.try_enter(one, 3).is_none(), "more than a tenant may have");
+        let ones = room.try_enter(one, 2).unwrap();
+        assert!(room.try_enter(one, 1).is_none());
+        let others = room.try_enter(other, 2).unwrap();
+        let third = TenantId::from_parts(1, &[3; 10]);
+        assert!(room.try_enter(third, 1).is_none(), "more than there are");
+        drop(ones);
+        assert!(room.try_enter(one, 2).is_some(), "a refusal keeps nothing");
+        assert!(room.try_enter(third, 2).is_some());
+        drop(others);
     }
 }

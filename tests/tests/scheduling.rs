@@ -69,7 +69,8 @@ async fn lanes_do_not_wait_for_one_another() -> Result<()> {
 
 #[tokio::test]
 async fn the_default_lane_runs_by_priority_then_in_order() -> Result<()> {
-    let server = Server::start().await?;
+    let variables = vec![("MECAPY_DEFAULT_THREADS".to_owned(), "2".to_owned())];
+    let server = Server::with(ServerOptions { variables, ..ServerOptions::default() }).await?;
     // Every worker of the lane is busy while the others queue.
     let mut blockers = Vec::new();
     for _ in 0..16 {

@@ -58,10 +58,14 @@ pub(crate) async fn follow(
             Followed::End => break,
         }
     }
+    let result = tokio::select! {
+        result = result_at_last(client, id, &bar, terminal) => Some(result),
+        () = interrupt.next() => None,
+    };
     bar.finish_and_clear();
-    match client.result(id, RESULT_WAIT_S_MAX).await? {
-        Some(result) => finish(client, id, (result, options, Shown::Live), terminal).await,
-        None => anyhow::bail!("the server ended the event stream of task {id}, which has not ended"),
+    match result {
+        Some(result) => finish(client, id, (result?, options, Shown::Live), terminal).await,
+        None => Ok(detached(id, terminal)),
     }
 }
 
@@ -81,7 +85,7 @@ pub(crate) async fn wait_quietly(
     bar.finish_and_clear();
     match waited {
         Some(Ok(result)) => finish(client, id, (result?, options, Shown::Live), terminal).await,
-        Some(Err(_)) => timed_out(client, id, terminal).await,
+        Some(Err(_)) => Ok(timed_out(client, id, terminal).await),
         None => Ok(detached(id, terminal)),
     }
 }
@@ -182,14 +186,18 @@ fn goes_on(id: TaskId) -> String {
     format!("the task goes on: `mecapy watch {id}` returns to it, `mecapy cancel {id}` stops it")
 }
 
-async fn timed_out(client: &Client, id: TaskId, terminal: &Terminal) -> Result<Exit> {
+async fn timed_out(client: &Client, id: TaskId, terminal: &Terminal) -> Exit {
     match terminal.format {
-        Format::Json => terminal.print(client.task(id).await?.text.get()),
+        Format::Json => match client.task(id).await {
+            Ok(task) => terminal.print(task.text.get()),
+            // The time is over whether the server answers or not.
+            Err(_) => terminal.print_json(&Detached { id, detail: "not finished in time; the task goes on" }),
+        },
         Format::Human => {
             terminal.note(&terminal.err.paint(Style::Yellow, &format!("not finished in time; {}", goes_on(id))));
         }
     }
-    Ok(Exit::Limit)
+    Exit::Limit
 }
 
 fn show_event(event: &TaskEvent, bar: &ProgressBar, terminal: &Terminal) {

@@ -59,49 +59,62 @@ struct TokenVariables {
     token_file: Option<PathBuf>,
 }
 
+impl TokenVariables {
+    fn read() -> Self {
+        Self {
+            token: variable("MECAPY_TOKEN").map(|token| token.to_string_lossy().into_owned()),
+            token_file: variable("MECAPY_TOKEN_FILE").map(PathBuf::from),
+        }
+    }
+}
+
 impl ClientFlags {
     /// Where a server that was started here, with the same file and environment, would be found.
     pub(crate) fn server(&self) -> Result<Server, ConfigError> {
         let listen = variable("MECAPY_LISTEN").map(|listen| listen.to_string_lossy().into_owned());
         let (config, data_dir) = (self.config.clone(), self.data_dir.clone());
-        let (data_dir, listen) = Settings::local_server(Layer { config, data_dir, listen, ..Layer::default() })?;
-        self.connection.server(&data_dir, listen)
+        let layer = Layer { config, data_dir, listen, ..Layer::default() };
+        self.connection.server_with(&TokenVariables::read(), || Settings::local_server(layer))
     }
 }
 
 impl ConnectionFlags {
     /// The server that was named, else the one that would listen at `listen` and keep its data in `data_dir`.
     pub(crate) fn server(&self, data_dir: &Path, listen: SocketAddr) -> Result<Server, ConfigError> {
-        let variables = TokenVariables {
-            token: variable("MECAPY_TOKEN").map(|token| token.to_string_lossy().into_owned()),
-            token_file: variable("MECAPY_TOKEN_FILE").map(PathBuf::from),
-        };
-        self.server_with(&variables, data_dir, listen)
+        self.server_with(&TokenVariables::read(), || Ok((data_dir.to_owned(), listen)))
     }
 
+    /// `local` answers the data folder and the address of this machine's server; it is asked only where the flags and
+    /// variables leave something out.
     fn server_with(
         &self,
         variables: &TokenVariables,
-        data_dir: &Path,
-        listen: SocketAddr,
+        local: impl FnOnce() -> Result<(PathBuf, SocketAddr), ConfigError>,
     ) -> Result<Server, ConfigError> {
-        let (url, here) = match &self.url {
-            Some(url) => (url.clone(), is_local(url)),
-            None => (url_of(listen)?, true),
-        };
         let named = match (&self.token, &self.token_file) {
             (None, None) => (&variables.token, &variables.token_file),
             flags => flags,
         };
-        let admin_key = data_dir.join(ADMIN_KEY_FILE);
-        let token = match named {
-            (Some(token), _) => Token::new(token),
-            (None, Some(path)) => read_token(path)?,
-            // The key of this machine's server is sent to this machine alone.
-            (None, None) if here && admin_key.exists() => read_token(&admin_key)?,
+        let named = match named {
+            (Some(token), _) => Some(Token::new(token)),
+            (None, Some(path)) => Some(read_token(path)?),
             (None, None) => None,
         };
-        Ok(Server { url, token })
+        match (&self.url, named) {
+            (Some(url), Some(token)) => Ok(Server { url: url.clone(), token }),
+            (None, Some(token)) => Ok(Server { url: url_of(local()?.1)?, token }),
+            (url, None) => {
+                let (data_dir, listen) = local()?;
+                let (url, here) = match url {
+                    Some(url) => (url.clone(), is_local(url)),
+                    None => (url_of(listen)?, true),
+                };
+                let admin_key = data_dir.join(ADMIN_KEY_FILE);
+                // The key of this machine's server is sent to this machine alone.
+                let token = if here && admin_key.exists() { read_token(&admin_key)? } else { None };
+                Ok(Server { url, token })
+            }
+        }
     }
 }
 
@@ -157,7 +170,7 @@ mod tests {
     const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
 
     fn with(flags: &ConnectionFlags, variables: &TokenVariables, data_dir: &Path) -> Result<Server, ConfigError> {
-        flags.server_with(variables, data_dir, LISTEN)
+        flags.server_with(variables, || Ok((data_dir.to_owned(), LISTEN)))
     }
 
     /// What a token is, as only a request would show it.
@@ -178,6 +191,16 @@ mod tests {
         assert!(is_token(&at(Some("http://localhost:9"), folder.path()), "key"));
         assert!(at(Some("https://mecapy.example.org"), folder.path()).token.is_none());
         assert!(at(None, Path::new("/nonexistent")).token.is_none());
+    }
+
+    #[test]
+    fn who_names_server_and_token_needs_no_file() {
+        let flags = ConnectionFlags { url: Some("http://localhost:9".to_owned()), ..ConnectionFlags::default() };
+        let variables = TokenVariables { token: Some("key".to_owned()), token_file: None };
+        let not_asked = || Err(ConfigError::NoCacheDir);
+        assert!(is_token(&flags.server_with(&variables, not_asked).unwrap(), "key"));
+        assert!(flags.server_with(&TokenVariables::default(), not_asked).is_err());
+        assert!(ConnectionFlags::default().server_with(&variables, not_asked).is_err());
     }
 
     #[test]
@@ -225,7 +248,7 @@ mod tests {
         let layer = Layer { config: Some(config), ..Layer::default() };
         let (found, listen) = Settings::local_server(layer).unwrap();
         let none = TokenVariables::default();
-        let server = ConnectionFlags::default().server_with(&none, &found, listen).unwrap();
+        let server = ConnectionFlags::default().server_with(&none, || Ok((found, listen))).unwrap();
         assert_eq!(server.url, "http://127.0.0.1:9001");
         assert!(is_token(&server, "key"));
     }

@@ -2,7 +2,12 @@
 
 use super::ConfigError;
 use serde::Deserialize;
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
 
 /// The file that is read where it exists and `--config` names no other.
 const CONFIG_FILE_DEFAULT: &str = "mecapy.toml";
@@ -108,16 +113,41 @@ impl Layer {
     pub fn over_file(self) -> Result<Layer, ConfigError> {
         let file = match &self.config {
             Some(path) => Some(read(path)?),
-            None => {
-                Path::new(CONFIG_FILE_DEFAULT).exists().then(|| read(Path::new(CONFIG_FILE_DEFAULT))).transpose()?
-            }
+            None => read_unnamed(Path::new(CONFIG_FILE_DEFAULT))?,
         };
         Ok(self.over(file.unwrap_or_default()))
     }
 }
 
 fn read(path: &Path) -> Result<Layer, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::File { path: path.to_owned(), error })?;
+    parse(path, std::fs::read_to_string(path))
+}
+
+/// A file that nobody named, where it exists: one that somebody else left in a shared folder could choose which key is
+/// read and where it is sent.
+fn read_unnamed(path: &Path) -> Result<Option<Layer>, ConfigError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let failed = |error| ConfigError::File { path: path.to_owned(), error };
+    // The owner of what is read, whatever the name means by then.
+    let mut file = File::open(path).map_err(failed)?;
+    let owner = file.metadata().map_err(failed)?.uid();
+    // SAFETY: it only reads a number.
+    if !may_decide(owner, unsafe { libc::geteuid() }) {
+        return Err(ConfigError::NotYours { path: path.to_owned(), owner });
+    }
+    let mut text = String::new();
+    parse(path, file.read_to_string(&mut text).map(|_| text)).map(Some)
+}
+
+/// Whether `user` goes by what a file of `owner` says.
+fn may_decide(owner: u32, user: u32) -> bool {
+    owner == user || owner == 0
+}
+
+fn parse(path: &Path, text: io::Result<String>) -> Result<Layer, ConfigError> {
+    let text = text.map_err(|error| ConfigError::File { path: path.to_owned(), error })?;
     toml::from_str(&text).map_err(|error| ConfigError::Syntax { path: path.to_owned(), error: Box::new(error) })
 }
 
@@ -153,6 +183,17 @@ mod tests {
     #[test]
     fn an_unknown_key_in_the_file_is_an_error() {
         assert!(toml::from_str::<Layer>("listne = \"127.0.0.1:2\"").is_err());
+    }
+
+    #[test]
+    fn a_file_that_nobody_named_is_this_users_or_roots() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(CONFIG_FILE_DEFAULT);
+        assert_eq!(read_unnamed(&path).unwrap(), None);
+        std::fs::write(&path, "queued_per_tenant_max = 7").unwrap();
+        assert_eq!(read_unnamed(&path).unwrap().unwrap().queued_per_tenant_max, Some(7));
+        assert!(may_decide(1000, 1000) && may_decide(0, 1000));
+        assert!(!may_decide(1001, 1000) && !may_decide(1001, 0));
     }
 
     #[test]

@@ -9,8 +9,8 @@ use std::{
     thread,
 };
 
-/// Descriptors that are not connections: the database, objects, interpreter images.
-const DESCRIPTORS_RESERVED: u64 = 512;
+/// Descriptors that are not connections: input files of previews, the database, objects, interpreter images.
+const DESCRIPTORS_RESERVED: u64 = 1024;
 /// One interpreter image takes more than this, so that less would refuse every computation, bytes.
 const MEMORY_BUDGET_BYTES_MIN: u64 = 64 << 20;
 
@@ -75,6 +75,8 @@ pub enum ConfigError {
         #[source]
         error: Box<toml::de::Error>,
     },
+    #[error("{} belongs to another user ({owner}): name it with --config to go by it", path.display())]
+    NotYours { path: PathBuf, owner: u32 },
     #[error("{setting} names {url}: only {works:?} works today ({later} is not available yet)")]
     Backend { setting: &'static str, url: String, works: &'static str, later: &'static str },
     #[error(
@@ -285,8 +287,8 @@ mod tests {
     #[test]
     fn connections_leave_descriptors_for_the_rest() {
         let mut settings = Settings::of(layer()).unwrap();
-        settings.fit_descriptors(1024);
-        assert_eq!(settings.connections.connections_max, 512);
+        settings.fit_descriptors(2048);
+        assert_eq!(settings.connections.connections_max, 1024);
         settings.fit_descriptors(100);
         assert_eq!(settings.connections.connections_max, 64);
     }

@@ -318,7 +318,7 @@ impl From<ApiKeyError> for Problem {
     fn from(error: ApiKeyError) -> Self {
         match error {
             ApiKeyError::TooMany { max } => Problem::conflict(format!(
-                "the tenant has {max} API keys, revoked and expired ones included, and may have no more"
+                "the tenant has {max} API keys that are good, and may have no more: revoke one"
             )),
             ApiKeyError::UnknownTenant => Problem::not_found("tenant"),
             ApiKeyError::Store(error) => error.into(),

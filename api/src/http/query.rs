@@ -1,7 +1,10 @@
 //! A URL's query, read field by field; what is not known is a fault.
 
 use super::Problem;
-use axum::http::Uri;
+use axum::{
+    extract::FromRequestParts,
+    http::{Uri, request::Parts},
+};
 use std::{ops::RangeInclusive, str::FromStr};
 
 /// More fields than this are not looked at.
@@ -69,6 +72,27 @@ impl Query {
     }
 }
 
+/// The query of a route that takes none; each field of it is a fault.
+#[derive(Debug)]
+pub(super) struct NoQuery;
+
+impl NoQuery {
+    pub(super) fn of(uri: &Uri) -> Result<Self, Problem> {
+        match uri.query() {
+            None => Ok(Self),
+            Some(_) => Query::of(uri, &[]).map(|_| Self),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for NoQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::of(&parts.uri)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +107,16 @@ mod tests {
         assert_eq!(query.integer("limit", 1..=200).unwrap(), Some(5));
         assert_eq!(query.word::<mecapy_model::TaskState>("state").unwrap(), Some(mecapy_model::TaskState::Queued));
         assert_eq!(query.text("state"), None);
+    }
+
+    #[test]
+    fn a_route_without_a_query_names_what_it_was_sent() {
+        for uri in ["/x", "/x?"] {
+            assert!(NoQuery::of(&uri.parse().unwrap()).is_ok(), "{uri}");
+        }
+        let problem = NoQuery::of(&"/x?wait=5".parse().unwrap()).unwrap_err();
+        assert_eq!(problem.errors()[0].pointer, "/wait");
+        assert!(problem.errors()[0].message.contains("takes none"), "{:?}", problem.errors());
     }
 
     #[test]

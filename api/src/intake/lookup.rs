@@ -1,7 +1,11 @@
 //! What a request refers to: modules and uploads that must be the tenant's, a source that must make sense.
 
 use super::Rejected;
-use crate::{analysis::Analysis, json::Faults, programs::Programs};
+use crate::{
+    analysis::Analysis,
+    json::Faults,
+    programs::{Place, Programs, Room},
+};
 use mecapy_model::{ArtifactName, Code, Fault, TenantId, UploadId};
 use mecapy_runtime::{FileContent, InputFile};
 use mecapy_store::{Store, UploadState};
@@ -11,10 +15,7 @@ use std::{
     time::Duration,
 };
 use time::OffsetDateTime;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What a caller is told while the interpreter is being built.
-const RETRY_AFTER_BUILD: Duration = Duration::from_secs(10);
 /// What a caller is told whose source could not be analysed.
 const RETRY_AFTER_ANALYSIS: Duration = Duration::from_secs(1);
 /// What a caller is told when too many input files are open: a preview that holds some is over by then.
@@ -27,15 +28,15 @@ pub struct Intake<'a> {
     /// `None` while the interpreter is being built.
     pub programs: Option<&'a Arc<Programs>>,
     pub tenant: TenantId,
-    /// One permit for each input file that previews hold open, all tenants together.
-    pub file_places: &'a Arc<Semaphore>,
+    /// One place for each input file that previews hold open.
+    pub file_places: &'a Room,
 }
 
 /// Input files, open, with their places among all that may be.
 #[derive(Debug, Default)]
 pub(super) struct OpenFiles {
     pub(super) files: Vec<InputFile>,
-    pub(super) places: Option<OwnedSemaphorePermit>,
+    pub(super) places: Option<Place>,
 }
 
 /// The fault of naming an upload that is not there, for input file `name`.
@@ -79,10 +80,7 @@ impl Intake<'_> {
 
     async fn analyse(&self, source: &str, entry: Option<&str>) -> Result<Arc<Analysis>, Rejected> {
         let Some(programs) = self.programs else {
-            return Err(Rejected::NotReady {
-                detail: "the Python interpreter is being built: try again in a moment",
-                retry_after: RETRY_AFTER_BUILD,
-            });
+            return Err(Rejected::not_built());
         };
         programs.analyse(source, entry).await.map_err(|error| {
             tracing::error!(error = %error, "intake.analyse: the analysis ended badly");
@@ -138,7 +136,7 @@ impl Intake<'_> {
             return Ok(OpenFiles::default());
         }
         let places = u32::try_from(distinct.len()).unwrap_or(u32::MAX);
-        let places = Arc::clone(self.file_places).try_acquire_many_owned(places).map_err(|_| Rejected::Busy {
+        let places = self.file_places.try_enter(self.tenant, places).ok_or(Rejected::Busy {
             detail: "as many input files are open as may be: try again in a moment",
             retry_after: RETRY_AFTER_FILES,
         })?;

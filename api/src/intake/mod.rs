@@ -41,6 +41,8 @@ pub const BACKOFF_MS_MAX: u64 = 3_600_000;
 pub const BACKOFF_FACTOR_MAX: f64 = 10.0;
 /// How far ahead a task may be planned.
 pub const RUN_AT_DAYS_MAX: i64 = 366;
+/// What a caller is told while the interpreter is being built.
+const RETRY_AFTER_BUILD: Duration = Duration::from_secs(10);
 
 /// Why a request was not accepted.
 #[derive(Debug)]
@@ -58,6 +60,16 @@ pub enum Rejected {
         retry_after: Duration,
     },
     Store(StoreError),
+}
+
+impl Rejected {
+    /// The interpreter is being built.
+    pub fn not_built() -> Self {
+        Rejected::NotReady {
+            detail: "the Python interpreter is being built: try again in a moment",
+            retry_after: RETRY_AFTER_BUILD,
+        }
+    }
 }
 
 impl From<StoreError> for Rejected {

@@ -9,11 +9,11 @@ use super::{
 use crate::{
     analysis::Analysis,
     json::{Faults, Fields, Path, Value},
+    programs::Place,
 };
 use mecapy_model::{Code, Lane, Limits, NonFinite, Warning};
 use mecapy_runtime::InputFile;
 use std::sync::Arc;
-use tokio::sync::OwnedSemaphorePermit;
 
 /// A preview that may run.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub struct Preview {
     pub inputs: Arc<str>,
     pub files: Vec<InputFile>,
     /// Must be held for as long as the files are.
-    pub file_places: Option<OwnedSemaphorePermit>,
+    pub file_places: Option<Place>,
     pub limits: Limits,
     pub seed: u64,
     pub non_finite: NonFinite,

@@ -175,11 +175,7 @@ fn sandboxes_config(settings: &SandboxSettings) -> SandboxesConfig {
     let default = SandboxesConfig::for_machine(SandboxSettings::cores(), memory_bytes());
     let preview_waiting_max = settings.preview_waiting_max.unwrap_or(default.preview_waiting_max);
     // One tenant never fills the lane, however long it is.
-    let waiting_per_tenant = if settings.preview_waiting_max.is_some() {
-        preview_waiting_max.div_ceil(2)
-    } else {
-        default.preview_waiting_per_tenant_max
-    };
+    let waiting_per_tenant = preview_waiting_max.div_ceil(2);
     SandboxesConfig {
         preview_threads: settings.preview_threads.unwrap_or(default.preview_threads),
         preview_running_per_tenant_max: settings

@@ -1,7 +1,7 @@
 //! `GET /v1/lanes`
 
 use super::json;
-use crate::http::{Problem, auth::Caller, router::Api};
+use crate::http::{Problem, auth::Caller, query::NoQuery, router::Api};
 use axum::{extract::State, http::StatusCode, response::Response};
 use mecapy_model::Lane;
 use serde::Serialize;
@@ -37,7 +37,11 @@ pub(in crate::http) struct LaneShown {
 
 /// What each lane allows and how busy it is.
 #[utoipa::path(get, path = "/v1/lanes", tag = "Operations", responses((status = 200, body = Lanes)))]
-pub(in crate::http) async fn lanes(State(api): State<Arc<Api>>, caller: Caller) -> Result<Response, Problem> {
+pub(in crate::http) async fn lanes(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    _: NoQuery,
+) -> Result<Response, Problem> {
     let counts = api.app.store.tenant_counts(caller.tenant());
     let shown = |lane: Lane| {
         let status = api.app.sandboxes.lane_status(lane);

@@ -1,7 +1,7 @@
 //! `GET /v1/me`
 
 use super::json;
-use crate::http::{Problem, auth::Caller, shown::ApiKeyShown};
+use crate::http::{Problem, auth::Caller, query::NoQuery, shown::ApiKeyShown};
 use axum::{http::StatusCode, response::Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,7 +16,7 @@ pub(in crate::http) struct Me {
 
 /// Whose key this is and what it may do.
 #[utoipa::path(get, path = "/v1/me", tag = "Operations", responses((status = 200, body = Me)))]
-pub(in crate::http) async fn me(caller: Caller) -> Result<Response, Problem> {
+pub(in crate::http) async fn me(caller: Caller, _: NoQuery) -> Result<Response, Problem> {
     let me = Me {
         tenant_id: caller.tenant().to_string(),
         role: caller.0.role.as_str(),

@@ -15,21 +15,22 @@ pub(super) mod tasks;
 pub(super) mod uploads;
 pub(super) mod workers;
 
-use super::{Problem, body::LimitedBody, query::Query};
-use crate::json::{Faults, Fields, Kind, Path, Value, check};
+use super::{Problem, body::LimitedBody, query::NoQuery};
+use crate::{
+    intake::Rejected,
+    json::{Faults, Fields, Kind, Path, Value, check},
+};
 use axum::{
     body::Body,
     extract::Request,
-    http::{HeaderValue, StatusCode, Uri, header},
+    http::{HeaderValue, StatusCode, header},
     response::Response,
 };
 use serde::Serialize;
-use std::{str::FromStr, time::Duration};
+use std::str::FromStr;
 
 /// Bytes that a request may send where no body is needed.
 const NO_BODY_BYTES_MAX: u64 = 64 << 10;
-/// What a caller is told while the interpreter is being built.
-const RETRY_AFTER_BUILD: Duration = Duration::from_secs(10);
 
 /// An answer in JSON.
 fn json<T: Serialize>(status: StatusCode, value: &T) -> Result<Response, Problem> {
@@ -45,10 +46,17 @@ fn id<T: FromStr>(text: &str, what: &'static str) -> Result<T, Problem> {
     text.parse().map_err(|_| Problem::not_found(what))
 }
 
+/// Cuts what was `found`, asked for with one more than `limit`, to a page; answers where the next one starts, if any.
+fn next_cursor<T>(found: &mut Vec<T>, limit: u64, cursor: impl FnOnce(&T) -> String) -> Option<String> {
+    let more = found.len() as u64 > limit;
+    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    found.last().filter(|_| more).map(cursor)
+}
+
 /// Reads what a client may have sent although nothing was asked for, so that its connection can be used again. Fields
 /// of a body or a query are faults: whoever sends one expects it to count.
 async fn no_body(request: Request) -> Result<(), Problem> {
-    no_query(request.uri())?;
+    NoQuery::of(request.uri())?;
     let body = LimitedBody::of(request, NO_BODY_BYTES_MAX)?.whole().await?;
     no_fields(&body)
 }
@@ -67,17 +75,9 @@ fn no_fields(body: &[u8]) -> Result<(), Problem> {
     if faults.is_empty() { Ok(()) } else { Err(Problem::invalid(faults.into_vec())) }
 }
 
-/// A fault for each field of the query of a route that takes none.
-fn no_query(uri: &Uri) -> Result<(), Problem> {
-    match uri.query() {
-        None => Ok(()),
-        Some(_) => Query::of(uri, &[]).map(drop),
-    }
-}
-
 /// 503 while the interpreter is being built.
 fn not_built() -> Problem {
-    Problem::not_ready("the Python interpreter is being built: try again in a moment", RETRY_AFTER_BUILD)
+    Rejected::not_built().into()
 }
 
 #[cfg(test)]
@@ -99,15 +99,5 @@ mod tests {
             let found: Vec<_> = problem.errors().iter().map(|fault| fault.pointer.as_str()).collect();
             assert_eq!((problem.status().as_u16(), found), (status, pointers), "{body}");
         }
-    }
-
-    #[test]
-    fn a_route_without_a_query_names_what_it_was_sent() {
-        for uri in ["/x", "/x?"] {
-            assert!(no_query(&uri.parse().unwrap()).is_ok(), "{uri}");
-        }
-        let problem = no_query(&"/x?wait=5".parse().unwrap()).unwrap_err();
-        assert_eq!(problem.errors()[0].pointer, "/wait");
-        assert!(problem.errors()[0].message.contains("takes none"), "{:?}", problem.errors());
     }
 }

@@ -1,9 +1,9 @@
 //! `POST /v1/preview`: the fast path. Nothing here touches the disk but the usage row, which is written behind.
 
-use super::{no_query, not_built};
+use super::not_built;
 use crate::{
     app::App,
-    http::{Problem, auth::Caller, body, problem::ProblemBody, router::Api, schema::PreviewRequest},
+    http::{Problem, auth::Caller, body, problem::ProblemBody, query::NoQuery, router::Api, schema::PreviewRequest},
     intake::Preview,
     json,
     programs::NotLoaded,
@@ -80,11 +80,11 @@ impl Drop for StopOnDrop {
 pub(in crate::http) async fn preview(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    _: NoQuery,
     request: Request,
 ) -> Result<Response, Problem> {
     let app = &api.app;
     let tenant = caller.tenant();
-    no_query(request.uri())?;
     let mut asked = {
         // Kept no longer than it is read: everything of it is in `asked`.
         let body = body::json(request, app.limits.json_bytes_max).await?;

@@ -3,7 +3,7 @@
 use super::json;
 use crate::{
     app::WorkerStatus,
-    http::{Problem, auth::Caller, router::Api, shown},
+    http::{Problem, auth::Caller, query::NoQuery, router::Api, shown},
 };
 use axum::{extract::State, http::StatusCode, response::Response};
 use mecapy_model::Lane;
@@ -45,7 +45,7 @@ impl WorkerShown {
 
 /// The workers that this server knows of.
 #[utoipa::path(get, path = "/v1/workers", tag = "Operations", responses((status = 200, body = Workers)))]
-pub(in crate::http) async fn workers(State(api): State<Arc<Api>>, _: Caller) -> Result<Response, Problem> {
+pub(in crate::http) async fn workers(State(api): State<Arc<Api>>, _: Caller, _: NoQuery) -> Result<Response, Problem> {
     let workers = api.app.workers().into_iter().map(WorkerShown::new).collect();
     json(StatusCode::OK, &Workers { workers })
 }

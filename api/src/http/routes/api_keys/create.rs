@@ -2,7 +2,7 @@
 
 use super::super::json;
 use crate::{
-    http::{Problem, auth::Caller, body, router::Api, schema::ApiKeyRequest, shown::ApiKeyShown},
+    http::{Problem, auth::Caller, body, query::NoQuery, router::Api, schema::ApiKeyRequest, shown::ApiKeyShown},
     json::{Faults, Fields, Path, Value, check},
 };
 use axum::{
@@ -41,6 +41,7 @@ pub(in crate::http) struct NewKey {
 pub(in crate::http) async fn create(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    _: NoQuery,
     request: Request,
 ) -> Result<Response, Problem> {
     caller.must_administer()?;

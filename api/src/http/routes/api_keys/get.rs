@@ -4,7 +4,7 @@ use super::{
     super::{id, json},
     API_KEY,
 };
-use crate::http::{Problem, auth::Caller, router::Api, shown::ApiKeyShown};
+use crate::http::{Problem, auth::Caller, query::NoQuery, router::Api, shown::ApiKeyShown};
 use axum::{
     extract::{Path, State},
     http::StatusCode,
@@ -20,6 +20,7 @@ pub(in crate::http) async fn get(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(text): Path<String>,
+    _: NoQuery,
 ) -> Result<Response, Problem> {
     caller.must_administer()?;
     let found = api.app.store.api_key(caller.tenant(), id(&text, API_KEY)?).await?;

@@ -1,7 +1,7 @@
 //! `DELETE /v1/api-keys/{id}`
 
 use super::{super::id, API_KEY};
-use crate::http::{Problem, auth::Caller, router::Api};
+use crate::http::{Problem, auth::Caller, query::NoQuery, router::Api};
 use axum::{
     extract::{Path, State},
     http::StatusCode,
@@ -17,6 +17,7 @@ pub(in crate::http) async fn revoke(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(text): Path<String>,
+    _: NoQuery,
 ) -> Result<StatusCode, Problem> {
     caller.must_administer()?;
     match api.app.store.revoke_api_key(caller.tenant(), id(&text, API_KEY)?).await? {

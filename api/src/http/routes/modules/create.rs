@@ -2,12 +2,12 @@
 
 use super::super::{json, not_built};
 use crate::{
-    app::App,
     http::{
         Problem,
         auth::Caller,
         body::{LimitedBody, media_type},
         problem::ProblemBody,
+        query::NoQuery,
         router::Api,
         shown::ModuleShown,
     },
@@ -42,6 +42,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 pub(in crate::http) async fn create(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    _: NoQuery,
     request: Request,
 ) -> Result<Response, Problem> {
     if media_type(request.headers()).as_deref() != Some("application/wasm") {
@@ -50,9 +51,10 @@ pub(in crate::http) async fn create(
     let app = &api.app;
     let programs = app.programs().ok_or_else(not_built)?;
     // Before the first byte: what waits does so in the client, not in memory.
-    let _in_memory = place(&app.module_bodies, &caller).await?;
+    let in_memory = place(&app.module_bodies, &caller).await?;
     let bytes = LimitedBody::of(request, app.limits.module_bytes_max)?.whole().await?;
-    let (info, bytes) = compiled(app, programs, &caller, bytes).await?;
+    let room = place(&app.module_room, &caller).await?;
+    let (info, bytes, _in_memory) = compiled(programs, bytes, (room, in_memory)).await?;
     let module = app.store.put_module(caller.tenant(), described(info, bytes.into())).await?;
     json(StatusCode::CREATED, &ModuleShown::new(module))
 }
@@ -60,22 +62,20 @@ pub(in crate::http) async fn create(
 async fn place(room: &Room, caller: &Caller) -> Result<Place, Problem> {
     let entered = tokio::time::timeout(ROOM_TIMEOUT, room.enter(caller.tenant())).await;
     let busy = || Problem::too_many("other modules are being compiled: try again in a moment", RETRY_AFTER);
-    entered.ok().flatten().ok_or_else(busy)
+    entered.map_err(|_| busy())
 }
 
-/// Inspects and compiles a module.
+/// Inspects and compiles a module. Goes on with that, in its places, when nobody waits any more.
 async fn compiled(
-    app: &App,
     programs: &Programs,
-    caller: &Caller,
     bytes: Bytes,
-) -> Result<(ModuleInfo, Bytes), Problem> {
-    let room = place(&app.module_room, caller).await?;
-    let inspecting = spawn_blocking(move || (inspect(&bytes), bytes));
-    let (inspected, bytes) = inspecting.await.map_err(|error| Problem::internal(&error))?;
+    (room, in_memory): (Place, Place),
+) -> Result<(ModuleInfo, Bytes, Place), Problem> {
+    let inspecting = spawn_blocking(move || (inspect(&bytes), bytes, room, in_memory));
+    let (inspected, bytes, room, in_memory) = inspecting.await.map_err(|error| Problem::internal(&error))?;
     let info = inspected?;
     programs.compile(info.digest, bytes.clone(), room).await?;
-    Ok((info, bytes))
+    Ok((info, bytes, in_memory))
 }
 
 fn described(info: ModuleInfo, bytes: Vec<u8>) -> NewModule {

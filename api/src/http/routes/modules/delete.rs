@@ -1,7 +1,7 @@
 //! `DELETE /v1/modules/{module}`
 
 use super::{super::id, MODULE};
-use crate::http::{Problem, auth::Caller, router::Api};
+use crate::http::{Problem, auth::Caller, query::NoQuery, router::Api};
 use axum::{
     extract::{Path, State},
     http::StatusCode,
@@ -18,6 +18,7 @@ pub(in crate::http) async fn delete(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(text): Path<String>,
+    _: NoQuery,
 ) -> Result<StatusCode, Problem> {
     match api.app.store.delete_module(caller.tenant(), id(&text, MODULE)?).await? {
         Found::Yes => Ok(StatusCode::NO_CONTENT),

@@ -4,7 +4,7 @@ use super::{
     super::{id, json},
     MODULE,
 };
-use crate::http::{Problem, auth::Caller, router::Api, shown::ModuleShown};
+use crate::http::{Problem, auth::Caller, query::NoQuery, router::Api, shown::ModuleShown};
 use axum::{
     extract::{Path, State},
     http::StatusCode,
@@ -21,6 +21,7 @@ pub(in crate::http) async fn get(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(text): Path<String>,
+    _: NoQuery,
 ) -> Result<Response, Problem> {
     let found = api.app.store.module(caller.tenant(), id(&text, MODULE)?).await?;
     json(StatusCode::OK, &ModuleShown::new(found.ok_or_else(|| Problem::not_found(MODULE))?))

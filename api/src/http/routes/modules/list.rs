@@ -1,6 +1,6 @@
 //! `GET /v1/modules`
 
-use super::super::json;
+use super::super::{json, next_cursor};
 use crate::http::{Problem, auth::Caller, query::Query, router::Api, shown::ModuleShown};
 use axum::{
     extract::State,
@@ -39,9 +39,7 @@ pub(in crate::http) async fn list(State(api): State<Arc<Api>>, caller: Caller, u
     // One more than asked for says whether there is another page.
     let wanted = u32::try_from(limit + 1).unwrap_or(u32::MAX);
     let mut found = api.app.store.modules_after(caller.tenant(), after, wanted).await?;
-    let more = found.len() as u64 > limit;
-    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let next_cursor = found.last().filter(|_| more).map(|module| cursor(module.created_at, module.digest));
+    let next_cursor = next_cursor(&mut found, limit, |module| cursor(module.created_at, module.digest));
     json(StatusCode::OK, &Modules { modules: found.into_iter().map(ModuleShown::new).collect(), next_cursor })
 }
 

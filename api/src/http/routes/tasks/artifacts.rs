@@ -1,16 +1,17 @@
 //! `GET /v1/tasks/{id}/artifacts`
 
-use super::{super::json, TASK, no_query, task_id};
+use super::{super::json, TASK, task_id};
 use crate::http::{
     Problem,
     auth::Caller,
+    query::NoQuery,
     router::Api,
     routes::objects::{Origin, signed_url},
     shown::{ArtifactShown, time},
 };
 use axum::{
     extract::{Path, State},
-    http::{StatusCode, Uri},
+    http::StatusCode,
     response::Response,
 };
 use mecapy_store::{Grant, Method};
@@ -27,10 +28,9 @@ pub(in crate::http) async fn artifacts(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<String>,
-    uri: Uri,
+    _: NoQuery,
     origin: Origin,
 ) -> Result<Response, Problem> {
-    no_query(&uri)?;
     let store = &api.app.store;
     let found = store.artifacts(caller.tenant(), task_id(&id)?).await?;
     let artifacts = found.ok_or_else(|| Problem::not_found(TASK))?;

@@ -1,14 +1,14 @@
 //! `GET /v1/tasks/{id}/events`: server-sent events, from where the client left off.
 
-use super::{TASK, no_query, task_id};
+use super::{TASK, task_id};
 use crate::{
     app::App,
-    http::{Problem, auth::Caller, router::Api, shown::time, streams::StreamPlace},
+    http::{Problem, auth::Caller, query::NoQuery, router::Api, shown::time, streams::StreamPlace},
 };
 use axum::{
     body::{Body, Bytes},
     extract::{Path, State},
-    http::{HeaderMap, HeaderValue, Uri, header},
+    http::{HeaderMap, HeaderValue, header},
     response::Response,
 };
 use mecapy_model::{LogStream, TaskId, TaskState, TenantId};
@@ -44,10 +44,9 @@ pub(in crate::http) async fn events(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<String>,
-    uri: Uri,
+    _: NoQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    no_query(&uri)?;
     let id = task_id(&id)?;
     let after = last_event_id(&headers)?;
     let place = api.streams.open(&caller)?;

@@ -1,10 +1,10 @@
 //! `GET /v1/tasks/{id}`
 
-use super::{no_query, shown, task_id};
-use crate::http::{Problem, auth::Caller, router::Api, shown::TaskShown};
+use super::{shown, task_id};
+use crate::http::{Problem, auth::Caller, query::NoQuery, router::Api, shown::TaskShown};
 use axum::{
     extract::{Path, State},
-    http::{StatusCode, Uri},
+    http::StatusCode,
     response::Response,
 };
 use std::sync::Arc;
@@ -17,8 +17,7 @@ pub(in crate::http) async fn get(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<String>,
-    uri: Uri,
+    _: NoQuery,
 ) -> Result<Response, Problem> {
-    no_query(&uri)?;
     shown(&api.app, &caller, task_id(&id)?, StatusCode::OK).await
 }

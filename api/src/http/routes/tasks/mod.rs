@@ -11,7 +11,7 @@ pub(in crate::http) mod result;
 pub(in crate::http) mod retry;
 pub(in crate::http) mod submit;
 
-use super::{id, json, no_body, no_query};
+use super::{id, json, no_body};
 use crate::{
     app::App,
     http::{

@@ -1,8 +1,11 @@
 //! `POST /v1/tasks`
 
-use super::{idempotency_key, no_query, submit_new};
+use super::{idempotency_key, submit_new};
 use crate::{
-    http::{Problem, auth::Caller, body, problem::ProblemBody, router::Api, schema::TaskRequest, shown::TaskShown},
+    http::{
+        Problem, auth::Caller, body, problem::ProblemBody, query::NoQuery, router::Api, schema::TaskRequest,
+        shown::TaskShown,
+    },
     json,
 };
 use axum::{
@@ -25,9 +28,9 @@ use std::sync::Arc;
 pub(in crate::http) async fn submit(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    _: NoQuery,
     request: Request,
 ) -> Result<Response, Problem> {
-    no_query(request.uri())?;
     let key = idempotency_key(request.headers())?;
     let body = body::json(request, api.app.limits.json_bytes_max).await?;
     let task = api.app.intake(caller.tenant()).task(json::check(&body)?).await?;

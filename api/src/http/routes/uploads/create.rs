@@ -11,6 +11,7 @@ use crate::{
         auth::Caller,
         body::{self, LimitedBody, media_type},
         problem::ProblemBody,
+        query::NoQuery,
         router::Api,
         schema::{UploadForm, UploadRequest},
         shown::UploadShown,
@@ -19,10 +20,7 @@ use crate::{
 };
 use axum::{
     body::Body,
-    extract::{
-        FromRequest as _, Multipart, Request, State,
-        multipart::{Field, MultipartError},
-    },
+    extract::{FromRequest as _, Multipart, Request, State, multipart::MultipartError},
     http::StatusCode,
     response::Response,
 };
@@ -54,6 +52,7 @@ const TEXT_BYTES_MAX: usize = 255;
 pub(in crate::http) async fn create(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    _: NoQuery,
     origin: Origin,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -108,30 +107,52 @@ async fn receive(app: &App, tenant: TenantId, request: Request) -> Result<Upload
     let form = Multipart::from_request(request, &()).await;
     let mut form = form.map_err(|_| Problem::malformed("the form has no boundary that could be used"))?;
     let mut received = None;
-    while let Some(field) = form.next_field().await.map_err(form_problem)? {
+    let read = read_form(app, tenant, &mut form, &mut received).await;
+    // Only now: of a form that is refused nothing is kept.
+    match (read, received) {
+        (Ok(()), Some(pending)) => Ok(pending.finish().await?),
+        (Ok(()), None) => Err(Problem::fault("/file", "required", "the form has no file")),
+        (Err(problem), None) => Err(problem),
+        (Err(problem), Some(pending)) => {
+            forget(app, pending).await;
+            Err(problem)
+        }
+    }
+}
+
+/// Writes the bytes of a form's only field to `received`, which is there once the field has begun.
+async fn read_form(
+    app: &App,
+    tenant: TenantId,
+    form: &mut Multipart,
+    received: &mut Option<PendingUpload>,
+) -> Result<(), Problem> {
+    let short = |text: &str| text.chars().take(TEXT_BYTES_MAX).collect();
+    while let Some(mut field) = form.next_field().await.map_err(form_problem)? {
         if received.is_some() || field.file_name().is_none() && field.name() != Some("file") {
             return Err(Problem::fault("", "form", "a form with exactly one field is needed: file"));
         }
-        received = Some(store(app, tenant, field).await?);
+        let new = NewUpload {
+            name: field.file_name().map(short),
+            content_type: field.content_type().map(short),
+            bytes_max: app.limits.upload_bytes_max,
+        };
+        let upload = received.insert(app.store.begin_upload(tenant, new).await?);
+        while let Some(bytes) = field.chunk().await.map_err(form_problem)? {
+            upload.write(&bytes).await?;
+        }
     }
-    // Only now: of a form that is refused nothing is kept.
-    let pending = received.ok_or_else(|| Problem::fault("/file", "required", "the form has no file"))?;
-    Ok(pending.finish().await?)
+    Ok(())
 }
 
-/// Writes a file's bytes; they stay once the upload is finished.
-async fn store(app: &App, tenant: TenantId, mut field: Field<'_>) -> Result<PendingUpload, Problem> {
-    let short = |text: &str| text.chars().take(TEXT_BYTES_MAX).collect();
-    let new = NewUpload {
-        name: field.file_name().map(short),
-        content_type: field.content_type().map(short),
-        bytes_max: app.limits.upload_bytes_max,
-    };
-    let mut upload = app.store.begin_upload(tenant, new).await?;
-    while let Some(bytes) = field.chunk().await.map_err(form_problem)? {
-        upload.write(&bytes).await?;
+/// Takes an upload off the tenant's list whose form was refused.
+async fn forget(app: &App, pending: PendingUpload) {
+    let (tenant, id) = (pending.upload().tenant, pending.upload().id);
+    // Its bytes go first.
+    drop(pending);
+    if let Err(error) = app.store.delete_upload(tenant, id).await {
+        tracing::warn!(upload.id = %id, error = ?error, "uploads.create: a refused upload stays until it expires");
     }
-    Ok(upload)
 }
 
 fn form_problem(error: MultipartError) -> Problem {

@@ -1,7 +1,7 @@
 //! `DELETE /v1/uploads/{id}`
 
 use super::{super::id, UPLOAD};
-use crate::http::{Problem, auth::Caller, problem::ProblemBody, router::Api};
+use crate::http::{Problem, auth::Caller, problem::ProblemBody, query::NoQuery, router::Api};
 use axum::{
     extract::{Path, State},
     http::StatusCode,
@@ -18,6 +18,7 @@ pub(in crate::http) async fn delete(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(text): Path<String>,
+    _: NoQuery,
 ) -> Result<StatusCode, Problem> {
     match api.app.store.delete_upload(caller.tenant(), id(&text, UPLOAD)?).await? {
         UploadDeleted::Yes => Ok(StatusCode::NO_CONTENT),

@@ -4,7 +4,7 @@ use super::{
     super::{id, json},
     UPLOAD,
 };
-use crate::http::{Problem, auth::Caller, router::Api, shown::UploadShown};
+use crate::http::{Problem, auth::Caller, query::NoQuery, router::Api, shown::UploadShown};
 use axum::{
     extract::{Path, State},
     http::StatusCode,
@@ -20,6 +20,7 @@ pub(in crate::http) async fn get(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(text): Path<String>,
+    _: NoQuery,
 ) -> Result<Response, Problem> {
     let found = api.app.store.upload(caller.tenant(), id(&text, UPLOAD)?).await?;
     let upload = found.ok_or_else(|| Problem::not_found(UPLOAD))?;

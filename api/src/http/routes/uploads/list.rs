@@ -1,6 +1,6 @@
 //! `GET /v1/uploads`
 
-use super::super::json;
+use super::super::{json, next_cursor};
 use crate::http::{Problem, auth::Caller, query::Query, router::Api, shown::UploadShown};
 use axum::{
     extract::State,
@@ -38,8 +38,6 @@ pub(in crate::http) async fn list(State(api): State<Arc<Api>>, caller: Caller, u
     // One more than asked for says whether there is another page.
     let wanted = u32::try_from(limit + 1).unwrap_or(u32::MAX);
     let mut found = api.app.store.uploads_after(caller.tenant(), after, wanted).await?;
-    let more = found.len() as u64 > limit;
-    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let next_cursor = found.last().filter(|_| more).map(|upload| upload.id.to_string());
+    let next_cursor = next_cursor(&mut found, limit, |upload| upload.id.to_string());
     json(StatusCode::OK, &Uploads { uploads: found.iter().map(UploadShown::new).collect(), next_cursor })
 }
