@@ -11,6 +11,7 @@ mod memory;
 pub mod module;
 pub mod output;
 mod pool;
+mod priority;
 mod python;
 mod sandbox;
 pub mod tree;

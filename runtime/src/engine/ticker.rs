@@ -1,5 +1,6 @@
 //! The engine's clock: one thread that ticks while guests run and sleeps while none does.
 
+use crate::priority::hurry;
 use std::{
     io,
     sync::{
@@ -87,6 +88,8 @@ impl Drop for Active {
 }
 
 fn tick(shared: &Shared, engine: &wasmtime::Engine) {
+    // A tick that comes late is late for every guest. Where that can't be asked for, ticks come as they can.
+    let _ = hurry();
     let mut next = Instant::now() + TICK;
     while !shared.stop.load(Ordering::Acquire) {
         if shared.active.load(Ordering::Acquire) == 0 {

@@ -4,9 +4,12 @@ use super::{
     FRESH, Job, LaneStatus, Refused, SandboxesConfig,
     courtesy::{Courtesy, Fresh},
     line::{Full, Line, LineLimits},
-    threads::{Starter, lower_priority, this_thread},
+    threads::Starter,
 };
-use crate::sandbox::{Run, Sandbox};
+use crate::{
+    priority::{lower_priority, this_thread},
+    sandbox::{Run, Sandbox},
+};
 use mecapy_model::{ErrorKind, Lane, Outcome, TaskError, TenantId};
 use std::{
     io,

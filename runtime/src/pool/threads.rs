@@ -1,4 +1,4 @@
-//! Threads that run guests: how they start, and how their priority is lowered.
+//! Threads that run guests, and how they start.
 //!
 //! A thread's priority can be lowered without privilege but not raised again, and a new thread has its starter's: so
 //! threads are started by one that always keeps the process's own.
@@ -44,56 +44,10 @@ impl Starter {
     }
 }
 
-/// The calling thread, as the kernel names it.
-pub(super) fn this_thread() -> libc::pid_t {
-    // SAFETY: a system call without arguments that can't fail.
-    unsafe { libc::gettid() }
-}
-
-/// The turn that a thread of low priority asks of the scheduler, the longest there is. Where turns can be asked for
-/// (Linux 6.12 and later), a thread that wakes up and wants a shorter one, as every thread does that asks for nothing,
-/// needn't wait for the end of this one. Its share of the processor doesn't depend on it.
-const TURN_NS: u64 = 100_000_000;
-/// The lowest priority that there is.
-const NICE_MAX: i32 = 19;
-
-/// `struct sched_attr` of `linux/sched/types.h`, its first version.
-#[repr(C)]
-#[derive(Debug, Default)]
-struct SchedulingAttributes {
-    size: u32,
-    policy: u32,
-    flags: u64,
-    nice: i32,
-    priority: u32,
-    runtime_ns: u64,
-    deadline_ns: u64,
-    period_ns: u64,
-}
-
-/// Raises the nice value of a thread of this process by `nice`, and has it asked for long turns; says whether that
-/// worked.
-pub(super) fn lower_priority(thread: libc::pid_t, nice: i32) -> bool {
-    let size = size_of::<SchedulingAttributes>() as u32;
-    let mut attributes = SchedulingAttributes::default();
-    // SAFETY: fills a structure of ours of the size that is told. A thread that is gone is an error.
-    if unsafe { libc::syscall(libc::SYS_sched_getattr, thread, &mut attributes, size, 0) } != 0 {
-        return false;
-    }
-    let wanted = SchedulingAttributes {
-        size,
-        flags: 0,
-        nice: (attributes.nice + nice).min(NICE_MAX),
-        runtime_ns: TURN_NS,
-        ..attributes
-    };
-    // SAFETY: reads a structure of ours of the size that it tells; an error changes nothing.
-    unsafe { libc::syscall(libc::SYS_sched_setattr, thread, &wanted, 0) == 0 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::priority::{lower_priority, this_thread};
 
     fn nice() -> i32 {
         // SAFETY: reads a number.
@@ -107,7 +61,7 @@ mod tests {
         let before = nice();
         thread::spawn(move || {
             assert!(lower_priority(this_thread(), 5));
-            assert_eq!(nice(), (before + 5).min(NICE_MAX));
+            assert_eq!(nice(), (before + 5).min(19));
             starter.start("a".into(), move || tell.send(nice()).unwrap()).unwrap();
         })
         .join()

@@ -64,13 +64,11 @@ async fn run(settings: Settings, role: WorkerRole, terminal: &Terminal) -> Resul
     terminal.note(&format!("{} {}", terminal.err.paint(Style::Green, "MecaPy answers at"), url));
     tracing::info!(server.address = %address, "serve: listening");
     let stopping = composed.app.stopping.clone();
+    // Before the first answer: whoever has got one may send a signal.
+    let told_to_stop = told_to_stop()?;
     let stop = async move {
         tokio::select! {
-            told = told_to_stop() => {
-                if let Err(error) = told {
-                    tracing::error!(error = %error, "serve: signals can't be received");
-                }
-            }
+            () = told_to_stop => (),
             () = stopping.cancelled() => (),
         }
         tracing::info!("serve: stopping");
@@ -94,22 +92,23 @@ async fn close(composed: &Composed) {
 }
 
 /// Ends at the first signal to stop. A second one ends the process at once.
-async fn told_to_stop() -> io::Result<()> {
+fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => (),
-        _ = interrupt.recv() => (),
-    }
-    tokio::spawn(async move {
+    Ok(async move {
         tokio::select! {
             _ = terminate.recv() => (),
             _ = interrupt.recv() => (),
         }
-        // 128 + SIGTERM, as a shell would say it.
-        std::process::exit(143);
-    });
-    Ok(())
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => (),
+                _ = interrupt.recv() => (),
+            }
+            // 128 + SIGTERM, as a shell would say it.
+            std::process::exit(143);
+        });
+    })
 }
 
 fn cannot_listen(listen: SocketAddr, error: io::Error) -> anyhow::Error {
