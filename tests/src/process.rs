@@ -12,6 +12,8 @@ use std::{
 /// How much of the server's log is shown with a failing test, in bytes.
 const LOG_TAIL_BYTES_MAX: usize = 8 << 10;
 const EXIT_DEADLINE: Duration = Duration::from_secs(20);
+const GIVE_BACK_DEADLINE: Duration = Duration::from_secs(10);
+const GIVE_BACK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// One running process of the binary; dropped, it is killed by its own pid.
 pub struct Process {
@@ -75,6 +77,20 @@ impl Process {
             line.trim().trim_end_matches("kB").trim().parse::<u64>()
         };
         Ok((kib("Private_Clean:")? + kib("Private_Dirty:")?) << 10)
+    }
+
+    /// Waits until all but `growth_max` of what the process took since it had `before` bytes is given back: an answer
+    /// is sent before its sandbox's memory is reset.
+    pub async fn gives_back(&self, before: u64, growth_max: u64) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            let growth = self.private_bytes()?.saturating_sub(before);
+            if growth < growth_max {
+                return Ok(());
+            }
+            ensure!(started.elapsed() < GIVE_BACK_DEADLINE, "the process keeps {} MiB", growth >> 20);
+            tokio::time::sleep(GIVE_BACK_INTERVAL).await;
+        }
     }
 
     /// Open file descriptors.

@@ -71,8 +71,7 @@ async fn security_03_memory_bombs_are_named_and_python_sees_a_memory_error() -> 
     }
     let caught = "try:\n    x = bytearray(1 << 30)\nexcept MemoryError:\n    result = 'caught'";
     limited(&server, caught).await?.expect_result(&json!({"result": "caught"}))?;
-    let growth = server.process().private_bytes()?.saturating_sub(before);
-    ensure!(growth < 200 << 20, "the server kept {} MiB", growth >> 20);
+    server.process().gives_back(before, 200 << 20).await?;
     Ok(())
 }
 
@@ -113,8 +112,7 @@ async fn security_06_output_is_cut_marked_and_harmless() -> Result<()> {
         let marked = answer.at("/stdout_truncated")? == json!(true);
         ensure!(marked || length < 1 << 20, "{length} bytes and no mark: {source}");
     }
-    let growth = server.process().private_bytes()?.saturating_sub(before);
-    ensure!(growth < 100 << 20, "the server kept {} MiB", growth >> 20);
+    server.process().gives_back(before, 100 << 20).await?;
     let odd =
         "import sys\nsys.stdout.buffer.write(b'\\xff\\xfe a \\x1b[31mred\\x1b]0;title\\x07 \\x00 \\x9b1m')\nresult = 1";
     let answer = server.python(odd).await?.expect_completed()?;
@@ -231,8 +229,7 @@ async fn security_11_files_end_at_the_quota_and_are_gone_at_once() -> Result<()>
         fails(&server, source, &["exception", "timeout", "out_of_memory", "invalid_artifact"]).await?;
     }
     ensure!(started.elapsed() < Duration::from_secs(30), "clean-up took {:?}", started.elapsed());
-    let growth = server.process().private_bytes()?.saturating_sub(before);
-    ensure!(growth < 200 << 20, "the server kept {} MiB", growth >> 20);
+    server.process().gives_back(before, 200 << 20).await?;
     Ok(())
 }
 
