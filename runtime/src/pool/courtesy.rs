@@ -3,7 +3,7 @@
 //! The kernel alone does not see to it: a thread that wakes up may have to wait for the next timer interrupt, 4 ms on
 //! many machines, before it gets a core from a thread of low priority. So at each tick of the engine's clock, and
 //! whenever a preview starts, a run that isn't fresh sleeps while fresh ones are on, and then yields its core once.
-//! Where fresh runs never end, the others get a turn now and then, while which no preview starts.
+//! Where that leaves the others less than a tenth of the time they get turns, in which no preview starts.
 
 use super::FRESH;
 use crate::{Engine, engine::Active};
@@ -16,8 +16,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The longest that others stand aside at once.
-const ASIDE_MAX: Duration = Duration::from_millis(10);
+/// The longest that others stand aside at once, should the clock be late.
+const ASIDE_MAX: Duration = Duration::from_millis(20);
+/// The share of the time that they stand aside before they get a turn.
+const ASIDE_SHARE_MAX: f64 = 0.9;
+/// Ticks that the share is an average over; the older ones weigh less.
+const SHARE_TICKS: f64 = 64.0;
 /// The turn that they get then, from when the fresh runs are through.
 const TURN: Duration = Duration::from_micros(1_500);
 
@@ -34,8 +38,8 @@ pub(super) struct Courtesy {
 
 #[derive(Default)]
 struct State {
-    /// Since when there was a fresh run at every tick.
-    busy_since: Option<Instant>,
+    /// The share of the latest ticks at which others stood aside.
+    aside_share: f64,
     turn: Option<Turn>,
 }
 
@@ -75,23 +79,20 @@ impl Courtesy {
     pub(super) fn tick(&self, engine: &Engine, now: Instant) -> bool {
         // The clock waits for nobody: whoever holds the lock may itself be waiting for a core.
         let Ok(mut state) = self.state.try_lock() else { return false };
+        let stands_aside = state.turn.is_none() && self.any_fresh() && self.aside.load(Ordering::SeqCst) > 0;
+        state.aside_share += (f64::from(u8::from(stands_aside)) - state.aside_share) / SHARE_TICKS;
         if let Some(turn) = &mut state.turn {
             if turn.until.is_none() && (!self.any_fresh() || now.duration_since(turn.began) >= FRESH) {
                 turn.until = Some(now + TURN);
             }
             let is_over = turn.until.is_some_and(|until| now >= until);
             if is_over {
-                (state.turn, state.busy_since) = (None, None);
+                state.turn = None;
                 self.is_turn.store(false, Ordering::Release);
             }
             return is_over;
         }
-        if !self.any_fresh() {
-            state.busy_since = None;
-            return false;
-        }
-        let since = *state.busy_since.get_or_insert(now);
-        if now.duration_since(since) >= ASIDE_MAX && self.aside.load(Ordering::SeqCst) > 0 {
+        if stands_aside && state.aside_share > ASIDE_SHARE_MAX {
             state.turn = Some(Turn { began: now, until: None, _ticking: engine.ticker().enter() });
             self.is_turn.store(true, Ordering::Release);
             drop(state);
@@ -102,8 +103,7 @@ impl Courtesy {
 
     /// Waits while fresh runs are on, until the turn of those who wait.
     fn stand_aside(&self) {
-        // Should the clock be late, nobody waits for it for long.
-        let until = Instant::now() + 2 * ASIDE_MAX;
+        let until = Instant::now() + ASIDE_MAX;
         self.aside.fetch_add(1, Ordering::SeqCst);
         let mut state = self.lock();
         while self.any_fresh() && state.turn.is_none() {
@@ -213,33 +213,60 @@ mod tests {
         assert_eq!(courtesy.aside.load(Ordering::SeqCst), 0);
     }
 
+    /// Ticks a millisecond apart; each says what the clock was answered, and whether it is the others' turn then.
+    struct Ticks<'c> {
+        engine: Engine,
+        courtesy: &'c Courtesy,
+        now: Instant,
+    }
+
+    impl Iterator for Ticks<'_> {
+        type Item = (bool, bool);
+
+        fn next(&mut self) -> Option<Self::Item> {
+            self.now += Duration::from_millis(1);
+            Some((self.courtesy.tick(&self.engine, self.now), self.courtesy.is_turn()))
+        }
+    }
+
     #[test]
-    fn who_waits_in_vain_gets_a_turn_in_which_no_preview_starts() {
+    fn who_waits_in_vain_gets_turns_in_which_no_preview_starts() {
         let engine = Engine::new(NanPayloads::Native).unwrap();
         let courtesy = Arc::new(Courtesy::default());
         let fresh = Fresh::begin(Arc::clone(&courtesy));
-        let began = Instant::now();
-        // Says what a tick answers at so many milliseconds, and whether it is the others' turn then.
-        let tick = |millis| {
-            let ended = courtesy.tick(&engine, began + Duration::from_millis(millis));
-            (ended, courtesy.is_turn())
-        };
-        assert_eq!(tick(0), (false, false));
-        assert_eq!(tick(20), (false, false), "nobody waits");
+        let mut ticks = Ticks { engine, courtesy: &courtesy, now: Instant::now() };
+        assert!(ticks.by_ref().take(500).all(|tick| tick == (false, false)), "nobody waits");
         courtesy.aside.store(1, Ordering::SeqCst);
-        assert_eq!(tick(20), (false, true));
+        let waited = ticks.by_ref().take_while(|(_, is_turn)| !is_turn).count();
+        assert!((100..200).contains(&waited), "{waited}");
         comes_to_a_checkpoint(&courtesy).recv().unwrap();
-        // The fresh run goes on, and then is fresh no more.
-        assert_eq!(tick(24), (false, true));
-        assert_eq!(tick(25), (false, true));
-        assert_eq!(tick(26), (false, true));
-        assert_eq!(tick(27), (true, false));
-        assert_eq!([28, 37].map(tick), [(false, false); 2], "the next turn is as far away as the first");
-        assert_eq!(tick(38), (false, true));
-        // Once the fresh runs are through the turn is short.
+        // The fresh run goes on for as long as it may be fresh; then the turn counts.
+        let rest: Vec<_> = ticks.by_ref().take(7).collect();
+        assert_eq!(rest[..6], [(false, true); 6]);
+        assert_eq!(rest[6], (true, false));
         assert!(fresh.end());
-        assert_eq!([39, 40].map(tick), [(false, true); 2]);
-        assert_eq!(tick(41), (true, false));
-        assert_eq!(tick(60), (false, false), "there are no fresh runs");
+        assert!(ticks.take(500).all(|tick| tick == (false, false)), "there are no fresh runs");
+    }
+
+    #[test]
+    fn turns_make_up_a_tenth_and_none_are_needed_where_there_are_pauses() {
+        let engine = Engine::new(NanPayloads::Native).unwrap();
+        let courtesy = Courtesy::default();
+        let mut ticks = Ticks { engine, courtesy: &courtesy, now: Instant::now() };
+        courtesy.aside.store(1, Ordering::SeqCst);
+        // As the pool does it: no preview starts in a turn, so that none is fresh then.
+        let mut turns_in = |ticks_all: usize, fresh_at: fn(usize) -> bool| {
+            let mut of_turns = |tick: usize| {
+                let fresh = fresh_at(tick) && !courtesy.is_turn();
+                courtesy.fresh.store(usize::from(fresh), Ordering::SeqCst);
+                ticks.next().is_some_and(|(_, is_turn)| is_turn)
+            };
+            (0..ticks_all).filter(|tick| of_turns(*tick)).count()
+        };
+        turns_in(500, |_| true);
+        let turns = turns_in(2_000, |_| true);
+        assert!((180..320).contains(&turns), "{turns} of 2000");
+        turns_in(500, |tick| tick % 5 > 0);
+        assert_eq!(turns_in(2_000, |tick| tick % 5 > 0), 0);
     }
 }
