@@ -2,10 +2,9 @@
 
 use crate::clock::{from_unix_ms, unix_ms};
 use crate::reading::bytes_of;
+use crate::sql::{Row, query};
 use crate::{Found, ObjectKey, Store, StoreError};
 use mecapy_model::{Digest, TenantId, Warning};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 use time::OffsetDateTime;
@@ -59,8 +58,8 @@ impl Store {
             let [imports, exports, warnings] = &texts;
             let sql = "INSERT INTO modules (tenant, digest, size_bytes, imports, exports, warnings, created_ms) \
                        VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, digest) DO NOTHING";
-            let query = sqlx::query(sql)
-                .bind(tenant.0.as_bytes().as_slice())
+            let query = query(sql)
+                .bind(tenant)
                 .bind(digest.0.as_slice())
                 .bind(i64::try_from(size_bytes).unwrap_or(i64::MAX))
                 .bind(imports.as_str())
@@ -81,16 +80,16 @@ impl Store {
     pub async fn module(&self, tenant: TenantId, digest: Digest) -> Result<Option<Module>, StoreError> {
         let sql = "SELECT digest, size_bytes, imports, exports, warnings, created_ms FROM modules \
                    WHERE tenant = ? AND digest = ?";
-        let query = sqlx::query(sql).bind(tenant.0.as_bytes().as_slice()).bind(digest.0.as_slice());
-        query.fetch_optional(self.readers()).await?.as_ref().map(read_module).transpose()
+        let query = query(sql).bind(tenant).bind(digest.0.as_slice());
+        query.fetch_optional(&mut self.reader(tenant).await?).await?.as_ref().map(read_module).transpose()
     }
 
     /// Whether the tenant has the module; in memory where it was asked before.
     pub async fn has_module(&self, tenant: TenantId, digest: Digest) -> Result<bool, StoreError> {
         let Err(deletions) = self.known_modules().find(tenant, digest) else { return Ok(true) };
         let sql = "SELECT 1 FROM modules WHERE tenant = ? AND digest = ?";
-        let query = sqlx::query(sql).bind(tenant.0.as_bytes().as_slice()).bind(digest.0.as_slice());
-        let found = query.fetch_optional(self.readers()).await?.is_some();
+        let query = query(sql).bind(tenant).bind(digest.0.as_slice());
+        let found = query.fetch_optional(&mut self.reader(tenant).await?).await?.is_some();
         if found {
             self.known_modules().add_unless_deleted(tenant, digest, deletions);
         }
@@ -116,8 +115,8 @@ impl Store {
         let (made_ms, digest) = after.map_or((i64::MAX, Vec::new()), |(at, digest)| (unix_ms(at), digest.0.to_vec()));
         let sql = "SELECT digest, size_bytes, imports, exports, warnings, created_ms FROM modules WHERE tenant = ?1 \
                    AND (created_ms < ?2 OR (created_ms = ?2 AND digest > ?3)) ORDER BY created_ms DESC, digest LIMIT ?4";
-        let query = sqlx::query(sql).bind(tenant.0.as_bytes().as_slice()).bind(made_ms).bind(digest).bind(limit);
-        query.fetch_all(self.readers()).await?.iter().map(read_module).collect()
+        let query = query(sql).bind(tenant).bind(made_ms).bind(digest).bind(limit);
+        query.fetch_all(&mut self.reader(tenant).await?).await?.iter().map(read_module).collect()
     }
 
     /// Deletes a module. A task that still wants it fails when it starts.
@@ -126,7 +125,7 @@ impl Store {
         let deleted = self
             .write_rarely(async move |writer| {
                 let sql = "DELETE FROM modules WHERE tenant = ? AND digest = ?";
-                let query = sqlx::query(sql).bind(tenant.0.as_bytes().as_slice()).bind(digest.0.as_slice());
+                let query = query(sql).bind(tenant).bind(digest.0.as_slice());
                 let deleted = writer.run(query).await?;
                 if deleted > 0 {
                     writer.doom_object(&ObjectKey::module(tenant, digest)).await?;
@@ -190,11 +189,11 @@ impl Known {
     }
 }
 
-fn read_module(row: &SqliteRow) -> Result<Module, StoreError> {
+fn read_module(row: &Row) -> Result<Module, StoreError> {
     let json = |error: serde_json::Error| StoreError::corrupt(error.to_string());
     Ok(Module {
         digest: Digest(bytes_of(row.try_get(0)?)?),
-        size_bytes: u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or(0),
+        size_bytes: u64::try_from(row.try_get::<i64>(1)?).unwrap_or(0),
         imports: serde_json::from_str(row.try_get(2)?).map_err(json)?,
         exports: serde_json::from_str(row.try_get(3)?).map_err(json)?,
         warnings: serde_json::from_str(row.try_get(4)?).map_err(json)?,

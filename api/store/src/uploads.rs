@@ -1,14 +1,14 @@
 //! Files that users send, in one request or by a signed URL, and for how long they are kept.
 
 use crate::clock::{from_unix_ms, millis};
-use crate::reading::{bytes_of, uuid_of};
+use crate::reading::bytes_of;
+use crate::sql::{Row, query};
 use crate::writer::Writer;
 use crate::{ObjectKey, ObjectWriter, Store, StoreError};
 use mecapy_model::{Digest, TenantId, UploadId};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 use std::time::Duration;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 /// How long an upload waits for its bytes, or for its completion.
 const AWAITED_FOR: Duration = Duration::from_secs(24 * 3_600);
@@ -126,9 +126,9 @@ impl Store {
         self.write_rarely(async move |writer| {
             let sql = "INSERT INTO uploads (id, tenant, name, content_type, state, bytes_max, created_ms, expires_ms) \
                        VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-            let query = sqlx::query(sql)
-                .bind(row.id.0.as_bytes().as_slice())
-                .bind(row.tenant.0.as_bytes().as_slice())
+            let query = query(sql)
+                .bind(row.id)
+                .bind(row.tenant)
                 .bind(row.name.as_deref())
                 .bind(row.content_type.as_deref())
                 .bind(row.state.as_str())
@@ -163,7 +163,7 @@ impl Store {
                     let expires_ms = writer.now_ms.saturating_add(millis(KEPT_FOR));
                     let sql = "UPDATE uploads SET state = 'complete', expires_ms = ? \
                                WHERE id = ? AND state = 'received'";
-                    let query = sqlx::query(sql).bind(expires_ms).bind(id.0.as_bytes().as_slice());
+                    let query = query(sql).bind(expires_ms).bind(id);
                     writer.run(query).await.map(drop)
                 })
                 .await?;
@@ -176,9 +176,8 @@ impl Store {
     pub async fn upload(&self, tenant: TenantId, id: UploadId) -> Result<Option<Upload>, StoreError> {
         let sql = "SELECT id, tenant, name, content_type, state, size_bytes, sha256, bytes_max, created_ms, expires_ms \
                    FROM uploads WHERE id = ? AND tenant = ? AND (expires_ms > ? OR state = 'complete')";
-        let query =
-            sqlx::query(sql).bind(id.0.as_bytes().as_slice()).bind(tenant.0.as_bytes().as_slice()).bind(self.now_ms());
-        query.fetch_optional(self.readers()).await?.as_ref().map(read_upload).transpose()
+        let query = query(sql).bind(id).bind(tenant).bind(self.now_ms());
+        query.fetch_optional(&mut self.reader(tenant).await?).await?.as_ref().map(read_upload).transpose()
     }
 
     /// A complete upload's file, open for reading, and its length in bytes. `None`: absent, another tenant's, or not
@@ -203,11 +202,11 @@ impl Store {
         after: Option<UploadId>,
         limit: u32,
     ) -> Result<Vec<Upload>, StoreError> {
-        let before = after.map_or([0xff; 16], |id| *id.0.as_bytes());
+        let before = after.map_or(Uuid::max(), |id| id.0);
         let sql = "SELECT id, tenant, name, content_type, state, size_bytes, sha256, bytes_max, created_ms, expires_ms \
                    FROM uploads WHERE tenant = ? AND id < ? ORDER BY id DESC LIMIT ?";
-        let query = sqlx::query(sql).bind(tenant.0.as_bytes().as_slice()).bind(before.as_slice()).bind(limit);
-        query.fetch_all(self.readers()).await?.iter().map(read_upload).collect()
+        let query = query(sql).bind(tenant).bind(before).bind(limit);
+        query.fetch_all(&mut self.reader(tenant).await?).await?.iter().map(read_upload).collect()
     }
 
     /// Deletes an upload that no live task names.
@@ -215,7 +214,7 @@ impl Store {
         let deleted = self
             .write_rarely(async move |writer| {
                 let sql = "SELECT 1 FROM uploads WHERE id = ? AND tenant = ?";
-                let query = sqlx::query(sql).bind(id.0.as_bytes().as_slice()).bind(tenant.0.as_bytes().as_slice());
+                let query = query(sql).bind(id).bind(tenant);
                 if query.fetch_optional(&mut writer.conn).await?.is_none() {
                     return Ok(UploadDeleted::Missing);
                 }
@@ -264,12 +263,12 @@ impl PendingUpload {
                 let expires_ms = writer.now_ms.saturating_add(millis(kept_for));
                 let sql = "UPDATE uploads SET state = ?, size_bytes = ?, sha256 = ?, expires_ms = ? \
                            WHERE id = ? AND state = 'awaiting'";
-                let query = sqlx::query(sql)
+                let query = query(sql)
                     .bind(then.as_str())
                     .bind(i64::try_from(size_bytes).unwrap_or(i64::MAX))
                     .bind(sha256.0.as_slice())
                     .bind(expires_ms)
-                    .bind(id.0.as_bytes().as_slice());
+                    .bind(id);
                 writer.run(query).await
             })
             .await?;
@@ -296,8 +295,8 @@ impl Writer {
     /// A task names the upload: its time starts anew.
     pub(crate) async fn keep_upload(&mut self, upload: UploadId) -> Result<(), StoreError> {
         let expires_ms = self.now_ms.saturating_add(millis(KEPT_FOR));
-        let sql = "UPDATE uploads SET expires_ms = max(expires_ms, ?) WHERE id = ?";
-        self.run(sqlx::query(sql).bind(expires_ms).bind(upload.0.as_bytes().as_slice())).await.map(drop)
+        let sql = "UPDATE uploads SET expires_ms = CASE WHEN expires_ms < ?1 THEN ?1 ELSE expires_ms END WHERE id = ?2";
+        self.run(query(sql).bind(expires_ms).bind(upload)).await.map(drop)
     }
 
     /// Deletes an upload's rows and dooms its object, unless a task that has not ended names it.
@@ -306,21 +305,20 @@ impl Writer {
         tenant: TenantId,
         id: UploadId,
     ) -> Result<UploadDeleted, StoreError> {
-        let bytes = id.0.as_bytes().as_slice();
         let sql = "SELECT 1 FROM task_files f JOIN tasks t ON t.no = f.no \
                    WHERE f.upload = ? AND t.state IN ('queued', 'running') LIMIT 1";
-        if sqlx::query(sql).bind(bytes).fetch_optional(&mut self.conn).await?.is_some() {
+        if query(sql).bind(id).fetch_optional(&mut self.conn).await?.is_some() {
             return Ok(UploadDeleted::InUse);
         }
-        self.run(sqlx::query("DELETE FROM task_files WHERE upload = ?").bind(bytes)).await?;
-        self.run(sqlx::query("DELETE FROM uploads WHERE id = ?").bind(bytes)).await?;
+        self.run(query("DELETE FROM task_files WHERE upload = ?").bind(id)).await?;
+        self.run(query("DELETE FROM uploads WHERE id = ?").bind(id)).await?;
         self.doom_object(&ObjectKey::upload(tenant, id)).await?;
         Ok(UploadDeleted::Yes)
     }
 }
 
-fn read_upload(row: &SqliteRow) -> Result<Upload, StoreError> {
-    let (id, tenant) = (UploadId(uuid_of(row.try_get(0)?)?), TenantId(uuid_of(row.try_get(1)?)?));
+fn read_upload(row: &Row) -> Result<Upload, StoreError> {
+    let (id, tenant) = (UploadId(row.id(0)?), TenantId(row.id(1)?));
     let state = match row.try_get(4)? {
         "awaiting" => UploadState::Awaiting,
         "received" => UploadState::Received,
@@ -335,9 +333,9 @@ fn read_upload(row: &SqliteRow) -> Result<Upload, StoreError> {
         content_type: row.try_get(3)?,
         state,
         key: ObjectKey::upload(tenant, id),
-        size_bytes: u64::try_from(row.try_get::<i64, _>(5)?).unwrap_or(0),
+        size_bytes: u64::try_from(row.try_get::<i64>(5)?).unwrap_or(0),
         sha256: sha256.map(bytes_of).transpose()?.map(Digest),
-        bytes_max: u64::try_from(row.try_get::<i64, _>(7)?).unwrap_or(0),
+        bytes_max: u64::try_from(row.try_get::<i64>(7)?).unwrap_or(0),
         created_at: from_unix_ms(row.try_get(8)?),
         expires_at: from_unix_ms(row.try_get(9)?),
     })
