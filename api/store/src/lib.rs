@@ -4,6 +4,7 @@
 //! tenant's row is the same as an absent one. Knows nothing of HTTP and of how a task is run.
 
 mod artifacts;
+mod bus;
 mod clock;
 mod error;
 mod folder;
@@ -28,6 +29,7 @@ mod usage;
 mod writer;
 
 pub use artifacts::StoredArtifact;
+pub use bus::{Bus, BusAddress, BusAddressError, BusCounts, BusState, Hint};
 pub use clock::{Clock, ManualClock, RandomError, SystemClock};
 pub use error::StoreError;
 pub use follow::{EVENTS_PAGE_MAX, EventKind, EventPage, LogEntry, LogPage, TaskEvent};
