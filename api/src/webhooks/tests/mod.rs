@@ -12,7 +12,7 @@ use super::{
     signature::Secret,
 };
 use mecapy_model::TenantId;
-use mecapy_store::{Clock as _, ManualClock};
+use mecapy_store::ManualClock;
 use std::{
     io,
     net::IpAddr,
@@ -63,9 +63,4 @@ fn due(url: &str) -> Due {
         body: BODY.to_vec(),
         health: Health::default(),
     }
-}
-
-#[test]
-fn the_clock_of_these_tests_stands_still() {
-    assert_eq!(clock().now().unix_timestamp(), 1_700_000_000);
 }
