@@ -28,7 +28,7 @@ const USER_AGENT: &str = concat!("mecapy-webhooks/", env!("CARGO_PKG_VERSION"));
 /// How long a delivery may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
-    /// The name's look-up is counted apart, and within the whole.
+    /// The name's look-up, the connection and TLS.
     pub(super) connect: Duration,
     pub(super) whole: Duration,
 }
@@ -213,8 +213,11 @@ fn explain(error: &reqwest::Error) -> String {
         if let Some(refused) = inner.downcast_ref::<Refused>() {
             return refused.to_string();
         }
-        kind = inner.downcast_ref::<io::Error>().map(io::Error::kind).or(kind);
-        cause = inner.source();
+        let io = inner.downcast_ref::<io::Error>();
+        kind = io.map(io::Error::kind).or(kind);
+        // An I/O error that wraps another hides it from its sources.
+        let wrapped = io.and_then(io::Error::get_ref).map(|wrapped| wrapped as &(dyn std::error::Error + 'static));
+        cause = wrapped.or_else(|| inner.source());
     }
     let text = match kind {
         _ if error.is_timeout() && error.is_connect() => "no connection was made in time",

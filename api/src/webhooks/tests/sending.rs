@@ -172,13 +172,14 @@ async fn security_30_a_slow_or_endless_answer_is_cut() {
 
 #[tokio::test]
 async fn what_fails_is_told_without_addresses() {
-    let down = Sink::start(Manner::Silent).await.url();
-    let plain = Sink::start(http("200 OK", "", "")).await;
+    // Closed at once: nothing listens there any more.
+    let down = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+    let plain = Sink::start(Manner::Greets("HTTP/1.1 400 Bad Request\r\n\r\n")).await;
     let closes = Sink::start(Manner::Says(String::new())).await;
     let babbles = Sink::start(Manner::Says("220 mail.inside.example ESMTP\r\n".to_owned())).await;
     let ended = "the connection ended before an answer, or the answer was no HTTP";
     let rows = [
-        (down, "the connection was refused"),
+        (format!("http://{down}/"), "the connection was refused"),
         (plain.url().replace("http:", "https:"), "the TLS handshake failed: is the certificate right?"),
         (closes.url(), ended),
         (babbles.url(), ended),

@@ -19,6 +19,8 @@ pub(super) enum Manner {
     Says(String),
     /// Each delivery with the next of these bytes, the last for ever.
     SaysInTurn(Vec<String>),
+    /// These bytes before any request.
+    Greets(&'static str),
     /// Takes the request and says nothing.
     Silent,
     /// Begins with these bytes, then repeats these.
@@ -99,6 +101,9 @@ pub(super) fn http_text(status: &str, headers: &str, body: &str) -> String {
 }
 
 async fn answer(mut socket: TcpStream, manner: Manner, hits: Arc<Mutex<Vec<Hit>>>) {
+    if let Manner::Greets(text) = manner {
+        socket.write_all(text.as_bytes()).await.unwrap();
+    }
     let Some(hit) = receive(&mut socket).await else { return };
     let number = {
         let mut hits = hits.lock().unwrap();
@@ -108,7 +113,7 @@ async fn answer(mut socket: TcpStream, manner: Manner, hits: Arc<Mutex<Vec<Hit>>
     match manner {
         Manner::Says(text) => drop(socket.write_all(text.as_bytes()).await),
         Manner::SaysInTurn(texts) => drop(socket.write_all(texts[number.min(texts.len() - 1)].as_bytes()).await),
-        Manner::Silent => sleep(Duration::from_secs(3600)).await,
+        Manner::Silent | Manner::Greets(_) => sleep(Duration::from_secs(3600)).await,
         Manner::Endless { head, chunk, every } => {
             let mut written = socket.write_all(head.as_bytes()).await;
             while written.is_ok() {
