@@ -108,15 +108,27 @@ const realm = createServer((request, response) => {
   state.provider(request, response);
 });
 
+/** `fields` laid over `usual`; null takes one away. */
+function laid(usual, fields) {
+  return Object.fromEntries(Object.entries({ ...usual, ...fields }).filter(([, value]) => value !== null));
+}
+
 /**
- * Signs any header and claims: as objects, or as the text that shall stand there. `key` is an index into the keys,
- * "hmac" (with the newest public key as the secret) or "foreign" (a key that the provider never had).
+ * Signs any header and claims: objects that are laid over those of a good token, or the text that shall stand there.
+ * `times` sets claims to seconds from now. `key` is an index into the keys, "hmac" (with the newest public key as the
+ * secret) or "foreign" (a key that the provider never had).
  */
-function token({ header = {}, claims = {}, key = 0 }) {
+function token({ header = {}, claims = {}, times = {}, key = 0 }) {
   const { kid, publicKey } = state.keys[key] ?? state.keys[0];
-  const usual = { alg: key === "hmac" ? "HS256" : "RS256", typ: "JWT", kid };
-  const encoded = (part) => Buffer.from(typeof part === "string" ? part : JSON.stringify(part)).toString("base64url");
-  const signed = `${encoded(typeof header === "string" ? header : { ...usual, ...header })}.${encoded(claims)}`;
+  const now = Math.floor(Date.now() / 1000);
+  const after = Object.fromEntries(Object.entries(times).map(([name, seconds]) => [name, now + seconds]));
+  const client = clients[0]?.client_id;
+  const usual = { iss: state.issuer, aud: AUDIENCE, sub: client, iat: now, exp: now + 300, ...claimsOf(client), ...after };
+  const encoded = (part, usual) => {
+    const text = typeof part === "string" ? part : JSON.stringify(laid(usual, part));
+    return Buffer.from(text).toString("base64url");
+  };
+  const signed = `${encoded(header, { alg: "RS256", typ: "JWT", kid })}.${encoded(claims, usual)}`;
   let signature;
   if (key === "hmac") {
     const secret = publicKey.export({ type: "spki", format: "pem" });
