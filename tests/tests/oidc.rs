@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use mecapy_tests::{
-    Answer, Server, ServerOptions, merge, python, repository_root,
+    Answer, Server, ServerOptions, python,
     services::oidc::{MachineClient, Mode, OidcProvider, OldKeys},
     until,
 };
@@ -426,76 +426,5 @@ async fn a_discovery_document_that_leads_elsewhere_is_not_followed() -> Result<(
         }
     }
     ensure!(other.key_requests().await? == 0, "keys were taken from elsewhere");
-    Ok(())
-}
-
-/// Keycloak itself is not at hand: its realm must at least say what the server asks of its tokens.
-#[test]
-fn the_realm_for_keycloak_makes_tokens_that_are_accepted() -> Result<()> {
-    let text = std::fs::read_to_string(repository_root().join("deploy/keycloak/realm.json"))?;
-    let realm: Value = serde_json::from_str(&text)?;
-    let at = |pointer: &str| realm.pointer(pointer).cloned().with_context(|| format!("nothing at {pointer}"));
-    let list = |pointer: &str| anyhow::Ok(at(pointer)?.as_array().cloned().unwrap_or_default());
-    let named = |list: &[Value], key: &str, name: &str| {
-        let found = list.iter().find(|item| item.get(key).and_then(Value::as_str) == Some(name)).cloned();
-        found.with_context(|| format!("there is no {name}"))
-    };
-    ensure!(
-        at("/realm")? == "mecapy" && at("/defaultSignatureAlgorithm")? == "RS256" && at("/accessTokenLifespan")? == 300
-    );
-    ensure!(at("/bruteForceProtected")? == true && at("/registrationAllowed")? == false);
-    let clients = list("/clients")?;
-    let api = named(&clients, "clientId", "mecapy-api")?;
-    ensure!(api.get("bearerOnly") == Some(&json!(true)));
-    let roles: BTreeSet<_> = list("/roles/client/mecapy-api")?
-        .iter()
-        .filter_map(|role| role.get("name")?.as_str().map(str::to_owned))
-        .collect();
-    ensure!(roles == ["admin", "author", "engineer", "viewer"].map(str::to_owned).into(), "{roles:?}");
-    let console = named(&clients, "clientId", "mecapy-console")?;
-    ensure!(
-        console.get("publicClient") == Some(&json!(true)) && console.get("standardFlowEnabled") == Some(&json!(true))
-    );
-    ensure!(console.pointer("/attributes/pkce.code.challenge.method") == Some(&json!("S256")));
-    let machine = named(&clients, "clientId", "mecapy-machine")?;
-    ensure!(machine.get("serviceAccountsEnabled") == Some(&json!(true)) && machine.get("secret").is_none());
-    let scopes = list("/clientScopes")?;
-    for client in [&console, &machine] {
-        for flow in ["implicitFlowEnabled", "directAccessGrantsEnabled"] {
-            ensure!(client.get(flow) == Some(&json!(false)), "{flow}");
-        }
-        let used = client.get("defaultClientScopes").and_then(Value::as_array).context("no scopes")?;
-        for needed in ["basic", "roles", "mecapy"] {
-            ensure!(used.contains(&json!(needed)), "{needed}");
-        }
-        for scope in used.iter().filter_map(Value::as_str) {
-            named(&scopes, "name", scope)?;
-        }
-    }
-    let mapper = |scope: &str, kind: &str| {
-        let scope = named(&scopes, "name", scope)?;
-        named(scope.get("protocolMappers").and_then(Value::as_array).context("no mappers")?, "protocolMapper", kind)
-    };
-    let config = |mapper: &Value, name: &str| mapper.pointer(&format!("/config/{name}")).cloned().unwrap_or_default();
-    let audience = mapper("mecapy", "oidc-audience-mapper")?;
-    ensure!(
-        config(&audience, "included.client.audience") == "mecapy-api"
-            && config(&audience, "access.token.claim") == "true"
-    );
-    ensure!(config(&audience, "id.token.claim") == "false", "an ID token must not name the API");
-    let company = mapper("mecapy", "oidc-usermodel-attribute-mapper")?;
-    ensure!(config(&company, "user.attribute") == "company" && config(&company, "claim.name") == "company");
-    ensure!(config(&company, "access.token.claim") == "true");
-    mapper("basic", "oidc-sub-mapper")?;
-    ensure!(
-        config(&mapper("roles", "oidc-usermodel-client-role-mapper")?, "claim.name")
-            == "resource_access.${client_id}.roles"
-    );
-    // Whoever could change the own company could read another's data.
-    let profile = at("/components/org.keycloak.userprofile.UserProfileProvider/0/config/kc.user.profile.config/0")?;
-    let profile: Value = serde_json::from_str(profile.as_str().context("no text")?)?;
-    let attributes = profile.get("attributes").and_then(Value::as_array).context("no attributes")?;
-    ensure!(named(attributes, "name", "company")?.pointer("/permissions/edit") == Some(&json!(["admin"])));
-    ensure!(profile.get("unmanagedAttributePolicy").is_none());
     Ok(())
 }
