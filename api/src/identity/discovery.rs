@@ -98,7 +98,47 @@ fn keys_url(discovery: &Url, keys: &str) -> Option<Url> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::samples;
     use super::*;
+    use axum::{
+        Router,
+        http::StatusCode,
+        response::Redirect,
+        routing::{MethodRouter, get},
+    };
+    use serde_json::json;
+    use tokio::net::TcpListener;
+
+    /// What is fetched from an issuer that answers for its keys so.
+    async fn fetched(keys: MethodRouter) -> Result<KeySet, FetchError> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let issuer = format!("http://{}/realms/x", listener.local_addr().unwrap());
+        let document = json!({"issuer": issuer, "jwks_uri": format!("{issuer}/certs")}).to_string();
+        let router = Router::new()
+            .route("/realms/x/.well-known/openid-configuration", get(move || async move { document }))
+            .route("/realms/x/certs", keys)
+            .route("/elsewhere", get(|| async { samples::keys().to_string() }));
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+        let fetched = Source::new(&issuer).unwrap().fetch().await;
+        serving.abort();
+        fetched
+    }
+
+    #[tokio::test]
+    async fn keys_are_fetched_and_nothing_else_is_followed_or_swallowed() {
+        let keys = fetched(get(|| async { samples::keys().to_string() })).await.unwrap();
+        assert_eq!(keys.len(), 3);
+        let redirected = fetched(get(|| async { Redirect::temporary("/elsewhere") })).await;
+        assert!(matches!(redirected, Err(FetchError::Status { status: 307, .. })), "{redirected:?}");
+        let long = fetched(get(|| async { " ".repeat(ANSWER_BYTES_MAX + 1) })).await;
+        assert!(matches!(long, Err(FetchError::TooLong { .. })), "{long:?}");
+        let failed = fetched(get(|| async { StatusCode::INTERNAL_SERVER_ERROR })).await;
+        assert!(matches!(failed, Err(FetchError::Status { status: 500, .. })), "{failed:?}");
+        for text in ["", "[]", "{}", "{\"keys\":{}}", "{\"keys\":[],\"keys\":[]}"] {
+            let other = fetched(get(move || async move { text })).await;
+            assert!(matches!(other, Err(FetchError::Form { .. })), "{text}: {other:?}");
+        }
+    }
 
     #[test]
     fn keys_are_at_the_issuers_place_or_where_https_vouches_for_them() {
