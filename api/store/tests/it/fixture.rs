@@ -31,12 +31,6 @@ impl Fixture {
         Self { store, tenant, clock, folder, database }
     }
 
-    /// A store of another process on the same rows.
-    pub(crate) async fn another_process(&self, name: &str) -> Store {
-        let options = self.database.options(&self.folder.path().join(name));
-        Store::open(options, self.clock.clone()).await.unwrap()
-    }
-
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }

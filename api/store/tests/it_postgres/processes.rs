@@ -7,6 +7,14 @@ use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Row};
 use std::time::Duration;
 
+impl Fixture {
+    /// A store of another process on the same rows.
+    async fn another_process(&self, name: &str) -> Store {
+        let options = self.database.options(&self.folder.path().join(name));
+        Store::open(options, self.clock.clone()).await.unwrap()
+    }
+}
+
 #[tokio::test]
 async fn two_processes_claim_every_task_once() {
     let fixture = Fixture::new().await;
