@@ -87,7 +87,7 @@ impl Databases {
         let mut url = self.admin.clone();
         let named = url.set_username(role).and_then(|()| url.set_password(Some(password)));
         named.ok().context("the admin URL has no host")?;
-        url.set_path(name);
+        url.set_path(&format!("/{name}"));
         Ok(url.into())
     }
 }

@@ -47,7 +47,7 @@ struct Controls {
     delay_micros: AtomicU64,
     pattern: Mutex<Option<Vec<u8>>>,
     /// How many connections were reset because of a pattern.
-    matches: watch::Sender<u64>,
+    matches: AtomicU64,
 }
 
 enum Order {
@@ -87,7 +87,7 @@ impl Proxy {
             held: watch::Sender::new(false),
             delay_micros: AtomicU64::new(0),
             pattern: Mutex::new(None),
-            matches: watch::Sender::new(0),
+            matches: AtomicU64::new(0),
         });
         let (orders, received) = mpsc::unbounded_channel();
         let (started, has_started) = std_mpsc::channel();
@@ -160,7 +160,7 @@ impl Proxy {
 
     /// How many connections were reset because of a pattern.
     pub fn matches(&self) -> u64 {
-        *self.controls.matches.borrow()
+        self.controls.matches.load(Ordering::Relaxed)
     }
 
     fn order(&self, order: Order) -> Result<()> {
@@ -180,7 +180,7 @@ impl Controls {
         let found = tail.windows(wanted.len().max(1)).any(|window| window == wanted);
         if found {
             *pattern = None;
-            self.matches.send_modify(|count| *count += 1);
+            self.matches.fetch_add(1, Ordering::Relaxed);
         } else {
             tail.drain(..tail.len().saturating_sub(wanted.len() - 1));
         }
