@@ -14,6 +14,9 @@ pub enum StoreError {
     Migrate(#[source] Arc<sqlx::migrate::MigrateError>),
     #[error("{doing} failed")]
     Io { doing: String, source: Arc<std::io::Error> },
+    /// An object store could not be reached or did not do what it was asked. Names no credential and no signed URL.
+    #[error("{doing} failed ({place}): {why}")]
+    ObjectStore { doing: String, place: String, why: String, retryable: bool },
     /// A row or file holds what this program never writes.
     #[error("stored data can't be read: {what}")]
     Corrupt { what: String },
@@ -26,7 +29,11 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same call may succeed later without anyone changing anything.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, StoreError::Database(_) | StoreError::Io { .. })
+        match self {
+            StoreError::Database(_) | StoreError::Io { .. } => true,
+            StoreError::ObjectStore { retryable, .. } => *retryable,
+            _ => false,
+        }
     }
 
     pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> StoreError {

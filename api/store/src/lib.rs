@@ -35,7 +35,11 @@ pub use garbage::Collected;
 pub use keys::{API_KEYS_PER_TENANT_MAX, AdminKey, ApiKey, ApiKeyError, CreatedApiKey, NewApiKey, Role, Secret};
 pub use list::{LIST_LIMIT_MAX, ListError, TaskPage, TaskQuery};
 pub use modules::{Module, NewModule};
-pub use objects::{InvalidObjectKey, ObjectKey, ObjectReader, ObjectWriter, Objects};
+pub use objects::{
+    Download, InvalidObjectKey, InvalidObjectsAddress, LOG_INLINE_BYTES_MAX, Link, Listing, ObjectInfo, ObjectKey,
+    ObjectReader, ObjectWriter, Objects, ObjectsAddress, ObjectsOptions, RESULT_INLINE_BYTES_MAX, S3Address,
+    S3Credentials, SpoolRoom, StoredText, Swept,
+};
 pub use queue::{
     Beat, ClaimRef, ClaimRequest, Claimed, Finish, LeaseToken, NewLog, PreparedFinish, Recovered, Written,
 };

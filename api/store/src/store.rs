@@ -7,7 +7,7 @@ use crate::modules::KnownModules;
 use crate::shared::Shared;
 use crate::sql::migrator;
 use crate::writer::{self, CALLS_MAX, Call, Inbox, LostAttempt, Op, PREVIEW_USAGE_MAX, Writer};
-use crate::{Clock, LaneCount, Objects, PreviewUsage, Recovered, Signer, StoreError};
+use crate::{Clock, LaneCount, Objects, ObjectsAddress, ObjectsOptions, PreviewUsage, Recovered, Signer, StoreError};
 use mecapy_model::TenantId;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqlitePool};
@@ -26,10 +26,15 @@ const CHECKPOINT_PAGES: u32 = 4_096;
 /// Prepared statements that the writer keeps: every statement in each power-of-two length.
 const STATEMENTS_MAX: usize = 256;
 
+/// What copies of a bucket's objects may take together where nothing else is said, in bytes.
+const SPOOL_BYTES_MAX: u64 = 4 << 30;
+
 /// Where a store lives and what it allows.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
     pub data_dir: PathBuf,
+    /// Where objects are; a folder in `data_dir` as a rule.
+    pub objects: ObjectsOptions,
     /// Connections that read at the same time.
     pub read_connections: u32,
     /// A task that the platform lost so many times ends with `worker_lost`.
@@ -45,8 +50,16 @@ pub struct StoreOptions {
 impl StoreOptions {
     /// The defaults: 4 readers, 10 lost attempts, leases of 30 s, results up to 16 MiB, logs up to 4 MiB.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        let data_dir = data_dir.into();
+        let objects = ObjectsOptions {
+            address: ObjectsAddress::Folder(DataFolder::objects_folder(&data_dir)),
+            credentials: None,
+            spool_folder: DataFolder::spool_folder(&data_dir),
+            spool_bytes_max: SPOOL_BYTES_MAX,
+        };
         Self {
-            data_dir: data_dir.into(),
+            data_dir,
+            objects,
             read_connections: 4,
             lost_attempts_max: 10,
             lease: Duration::from_secs(30),
@@ -97,7 +110,7 @@ impl Store {
         let options = Arc::new(options);
         let folder = DataFolder::open(&options.data_dir)?;
         let signer = Signer::new(&folder.signing_key(&*clock)?);
-        let objects = Objects::open_folder(&folder.objects_folder()?, clock.clone())?;
+        let objects = Objects::connect(options.objects.clone(), signer.clone(), clock.clone())?;
         let file = folder.database_file()?;
         let mut conn = writing_connection(&file).await?;
         migrator().run(&mut conn).await?;
