@@ -6,14 +6,16 @@ use mecapy_store::{ApiKey, LogEntry, Module, TaskResult, Upload};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
-use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
+use time::{OffsetDateTime, UtcOffset, format_description::BorrowedFormatItem, macros::format_description};
 use utoipa::ToSchema;
+
+/// Always three digits after the second, so that texts sort as the times do.
+const TIME: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
 /// A time as the contract writes it: RFC 3339, UTC, to the millisecond.
 pub(super) fn time(at: OffsetDateTime) -> String {
-    let at = at.to_offset(UtcOffset::UTC);
-    let whole_ms = at.replace_nanosecond(u32::from(at.millisecond()) * 1_000_000).unwrap_or(at);
-    whole_ms.format(&Rfc3339).unwrap_or_default()
+    at.to_offset(UtcOffset::UTC).format(TIME).unwrap_or_default()
 }
 
 /// One request to compute, with everything that happened to it.
@@ -281,5 +283,24 @@ impl ApiKeyShown {
             expires_at: key.expires_at.map(time),
             revoked_at: key.revoked_at.map(time),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    #[test]
+    fn the_texts_of_times_sort_as_the_times_do() {
+        let times = [
+            datetime!(2026-11-26 01:50:49.099 UTC),
+            datetime!(2026-11-26 02:50:49.100999 +1),
+            datetime!(2026-11-26 01:50:49.11 UTC),
+            datetime!(2026-11-26 01:50:50 UTC),
+        ];
+        let texts = times.map(time);
+        assert_eq!(texts[1], "2026-11-26T01:50:49.100Z");
+        assert!(texts.is_sorted(), "{texts:?}");
     }
 }

@@ -69,7 +69,7 @@ impl HttpBody for RequestBody {
 impl Drop for RequestBody {
     fn drop(&mut self) {
         if !(self.ended || self.body.is_end_stream()) {
-            self.watch.leave_body();
+            self.watch.leave_body(self.body.size_hint().upper());
         }
     }
 }

@@ -7,7 +7,12 @@ use super::{
     table::Admitted,
     watch::Watch,
 };
-use axum::{Router, body::Body, http::Request, response::Response};
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderValue, Request, header},
+    response::Response,
+};
 use hyper::{body::Incoming, service::Service};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -130,8 +135,13 @@ impl Service<Request<Incoming>> for Requests {
         let in_use = RequestInUse::start(&self.watch, request.version());
         let watched = |body| Body::new(RequestBody::new(body, Arc::clone(&self.watch)));
         let answering = self.router.clone().call(request.map(watched));
+        let watch = Arc::clone(&self.watch);
         Box::pin(async move {
-            let response = answering.await?;
+            let mut response = answering.await?;
+            if watch.is_long_body_left() {
+                // The connection ends after this answer: a client that doesn't know may send its next request into it.
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok(response.map(|body| WatchedBody::new(body, in_use)))
         })
     }

@@ -13,6 +13,8 @@ use tokio::sync::Notify;
 
 /// "Not": no time that is a number of milliseconds since a connection's start.
 const NEVER: u64 = u64::MAX;
+/// A rest of a body that is surely skipped after its answer, bytes: what a connection reads at once.
+const SKIPPED_BYTES_MAX: u64 = 4 << 10;
 
 /// Written by the connection's stream and service, read by whoever enforces the limits.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub(super) struct Watch {
     http2: AtomicBool,
     /// The last request's body was not read to its end.
     body_left: AtomicBool,
+    /// And is too long to be skipped, so that the connection ends with the answer.
+    long_body_left: AtomicBool,
     /// HTTP/2 alone, where the socket doesn't tell who reads: since when each stream's last piece waits for its reader.
     held: Mutex<Held>,
     evicted: Notify,
@@ -62,6 +66,7 @@ impl Watch {
             requests: AtomicU32::new(0),
             http2: AtomicBool::new(false),
             body_left: AtomicBool::new(false),
+            long_body_left: AtomicBool::new(false),
             held: Mutex::default(),
             evicted: Notify::new(),
         }
@@ -131,6 +136,7 @@ impl Watch {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.head_ms.store(NEVER, Ordering::Relaxed);
         self.body_left.store(false, Ordering::Relaxed);
+        self.long_body_left.store(false, Ordering::Relaxed);
         if version == hyper::Version::HTTP_2 {
             self.http2.store(true, Ordering::Relaxed);
         }
@@ -143,9 +149,16 @@ impl Watch {
         }
     }
 
-    /// A request's body was given up before its end.
-    pub(super) fn leave_body(&self) {
+    /// A request's body was given up before its end; `rest_bytes` are still to come, where that is known.
+    pub(super) fn leave_body(&self, rest_bytes: Option<u64>) {
         self.body_left.store(true, Ordering::Relaxed);
+        let long = rest_bytes.is_none_or(|bytes| bytes > SKIPPED_BYTES_MAX);
+        self.long_body_left.store(long, Ordering::Relaxed);
+    }
+
+    /// Whether so much of an HTTP/1 request's body was left that its connection can't serve another.
+    pub(super) fn is_long_body_left(&self) -> bool {
+        self.long_body_left.load(Ordering::Relaxed) && !self.http2.load(Ordering::Relaxed)
     }
 
     /// Whether the peer is still sending what nobody will read, so that closing at once could cost it our answer.

@@ -139,7 +139,7 @@ mod tests {
             warnings: Vec::new(),
         };
         store.submit(Submission { task, idempotency: None, queued_max: 1 }).await.unwrap();
-        let request = ClaimRequest { lane: Lane::Default, max: 1, running_per_tenant_max: None };
+        let request = ClaimRequest { lane: Lane::Default, max: 1, running_per_tenant_max: None, running_max: None };
         store.claim(request).await.unwrap().pop().unwrap().claim
     }
 

@@ -209,7 +209,7 @@ impl Shared {
         let max = u32::try_from(room).unwrap_or(u32::MAX);
         let threads = self.sandboxes.lane_status(lane).threads;
         let running_per_tenant_max = is_capped(lane).then(|| per_tenant_max(threads));
-        self.store.claim(mecapy_store::ClaimRequest { lane, max, running_per_tenant_max }).await
+        self.store.claim(mecapy_store::ClaimRequest { lane, max, running_per_tenant_max, running_max: None }).await
     }
 
     /// When the lane has to be looked at again although nobody calls: at the next task that is due.

@@ -1,12 +1,12 @@
 //! Files that a task produced: objects first, rows with the task's end.
 
 use crate::reading::bytes_of;
+use crate::sql::query;
 use crate::writer::LostAttempt;
 use crate::{ClaimRef, ObjectKey, Store, StoreError};
 use mecapy_model::{Artifact, ArtifactName, Digest, TaskId, TenantId};
-use sqlx::Row;
 
-/// A file in the object folder.
+/// A file that a task produced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredArtifact {
     pub name: ArtifactName,
@@ -53,22 +53,18 @@ impl Store {
     pub async fn artifacts(&self, tenant: TenantId, task: TaskId) -> Result<Option<Vec<StoredArtifact>>, StoreError> {
         let sql = "SELECT a.name, a.object_key, a.size_bytes, a.sha256, a.content_type \
                    FROM tasks t LEFT JOIN artifacts a ON a.no = t.no WHERE t.tenant = ? AND t.id = ? ORDER BY a.name";
-        let rows = sqlx::query(sql)
-            .bind(tenant.0.as_bytes().as_slice())
-            .bind(task.0.as_bytes().as_slice())
-            .fetch_all(self.readers())
-            .await?;
+        let rows = query(sql).bind(tenant).bind(task).fetch_all(&mut self.reader(tenant).await?).await?;
         if rows.is_empty() {
             return Ok(None);
         }
         let mut artifacts = Vec::with_capacity(rows.len());
         for row in rows {
             // A task without files is one row without a name.
-            let Some(name) = row.try_get::<Option<&str>, _>(0)? else { continue };
+            let Some(name) = row.try_get::<Option<&str>>(0)? else { continue };
             artifacts.push(StoredArtifact {
                 name: ArtifactName::parse(name).map_err(|error| StoreError::corrupt(error.to_string()))?,
                 key: ObjectKey::parse(row.try_get(1)?).map_err(|error| StoreError::corrupt(error.to_string()))?,
-                size_bytes: u64::try_from(row.try_get::<i64, _>(2)?).unwrap_or(0),
+                size_bytes: u64::try_from(row.try_get::<i64>(2)?).unwrap_or(0),
                 sha256: Digest(bytes_of(row.try_get(3)?)?),
                 content_type: row.try_get(4)?,
             });
@@ -92,6 +88,7 @@ impl Store {
         task: TaskId,
         fence: u64,
     ) -> Result<(), StoreError> {
-        self.objects().delete_under(&ObjectKey::artifacts_of_attempt(tenant, task, fence)).await
+        self.objects().delete_under(&ObjectKey::artifacts_of_attempt(tenant, task, fence)).await?;
+        self.objects().delete_under(&ObjectKey::texts_of_attempt(tenant, task, fence)).await
     }
 }

@@ -14,6 +14,10 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
     fn monotonic(&self) -> Duration;
     /// Fills `bytes` with random bytes fit for secrets.
     fn fill_random(&self, bytes: &mut [u8]);
+    /// Whether this clock rules even where a database server has one that all its clients share.
+    fn rules(&self) -> bool {
+        false
+    }
 }
 
 /// The operating system had no random bytes.
@@ -104,6 +108,10 @@ impl Clock for ManualClock {
 
     fn fill_random(&self, bytes: &mut [u8]) {
         self.hands().random.fill_bytes(bytes);
+    }
+
+    fn rules(&self) -> bool {
+        true
     }
 }
 

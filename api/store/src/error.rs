@@ -36,6 +36,19 @@ impl StoreError {
         }
     }
 
+    /// Whether the database could not be reached, so that no statement is at fault.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        let StoreError::Database(error) = self else { return false };
+        match &**error {
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_) => true,
+            // The server shuts down, starts up, or has ended this connection.
+            sqlx::Error::Database(error) => {
+                error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
+            }
+            _ => false,
+        }
+    }
+
     pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> StoreError {
         let doing = doing.into();
         move |source| StoreError::Io { doing, source: Arc::new(source) }

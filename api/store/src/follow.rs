@@ -2,9 +2,9 @@
 
 use crate::clock::from_unix_ms;
 use crate::shared::TaskWatch;
+use crate::sql::{Row, query};
 use crate::{Store, StoreError};
 use mecapy_model::{LogStream, Progress, TaskId, TaskState, TenantId};
-use sqlx::Row;
 use time::OffsetDateTime;
 
 /// How many events or log entries one page holds at most.
@@ -72,15 +72,15 @@ impl Store {
     /// Events after the event `after` (0: from the start), at most [`EVENTS_PAGE_MAX`]. `None`: no such task.
     pub async fn events(&self, tenant: TenantId, id: TaskId, after: u64) -> Result<Option<EventPage>, StoreError> {
         let Some(head) = self.task_head(tenant, id).await? else { return Ok(None) };
-        let sql = "SELECT seq, at_ms, 0, state, attempt, NULL FROM task_events WHERE no = ?1 AND seq > ?2 AND seq <= ?4 \
-             UNION ALL SELECT seq, at_ms, 1, stream, 0, text FROM task_logs WHERE no = ?1 AND seq > ?2 AND seq <= ?4 \
+        let sql = "SELECT seq, at_ms, CAST(0 AS BIGINT), state, attempt, NULL FROM task_events WHERE no = ?1 AND seq > ?2 AND seq <= ?4 \
+             UNION ALL SELECT seq, at_ms, CAST(1 AS BIGINT), stream, CAST(0 AS BIGINT), text FROM task_logs WHERE no = ?1 AND seq > ?2 AND seq <= ?4 \
              ORDER BY seq LIMIT ?3";
-        let rows = sqlx::query(sql)
+        let rows = query(sql)
             .bind(head.no)
             .bind(index(after))
             .bind(EVENTS_PAGE_MAX)
             .bind(head.last_seq)
-            .fetch_all(self.readers())
+            .fetch_all(&mut self.reader(tenant).await?)
             .await?;
         let mut events = rows.iter().map(read_event).collect::<Result<Vec<_>, _>>()?;
         let whole = rows.len() < EVENTS_PAGE_MAX as usize;
@@ -102,12 +102,12 @@ impl Store {
         let Some(head) = self.task_head(tenant, id).await? else { return Ok(None) };
         let sql = "SELECT seq, at_ms, stream, text FROM task_logs WHERE no = ? AND seq >= ? AND seq <= ? \
                    ORDER BY seq LIMIT ?";
-        let rows = sqlx::query(sql)
+        let rows = query(sql)
             .bind(head.no)
             .bind(index(since))
             .bind(head.last_seq)
             .bind(EVENTS_PAGE_MAX)
-            .fetch_all(self.readers())
+            .fetch_all(&mut self.reader(tenant).await?)
             .await?;
         let entries = rows
             .into_iter()
@@ -128,15 +128,11 @@ impl Store {
     async fn task_head(&self, tenant: TenantId, id: TaskId) -> Result<Option<Head>, StoreError> {
         let sql = "SELECT no, state, event_seq, completed_ms, progress_seq, progress_ms, progress_fraction, \
                    progress_message FROM tasks WHERE tenant = ? AND id = ?";
-        let row = sqlx::query(sql)
-            .bind(tenant.0.as_bytes().as_slice())
-            .bind(id.0.as_bytes().as_slice())
-            .fetch_optional(self.readers())
-            .await?;
+        let row = query(sql).bind(tenant).bind(id).fetch_optional(&mut self.reader(tenant).await?).await?;
         let Some(row) = row else { return Ok(None) };
         let state: &str = row.try_get(1)?;
         let completed_ms: Option<i64> = row.try_get(3)?;
-        let progress = match row.try_get::<Option<i64>, _>(4)? {
+        let progress = match row.try_get::<Option<i64>>(4)? {
             Some(id) => Some(TaskEvent {
                 id: seq(id),
                 at: from_unix_ms(row.try_get(5)?),
@@ -180,10 +176,13 @@ fn parse_stream(text: &str) -> Result<LogStream, StoreError> {
     }
 }
 
-fn read_event(row: &sqlx::sqlite::SqliteRow) -> Result<TaskEvent, StoreError> {
+fn read_event(row: &Row) -> Result<TaskEvent, StoreError> {
     let word: &str = row.try_get(3)?;
-    let kind = match row.try_get::<i64, _>(2)? {
-        0 => EventKind::State { state: word.parse().map_err(StoreError::corrupt)?, attempt: row.try_get(4)? },
+    let kind = match row.try_get::<i64>(2)? {
+        0 => EventKind::State {
+            state: word.parse().map_err(StoreError::corrupt)?,
+            attempt: u32::try_from(row.count(4)?).unwrap_or(u32::MAX),
+        },
         _ => EventKind::Log { stream: parse_stream(word)?, text: row.try_get(5)? },
     };
     Ok(TaskEvent { id: seq(row.try_get(0)?), at: from_unix_ms(row.try_get(1)?), kind })

@@ -1,17 +1,20 @@
 //! Deleting what nobody needs any more: expired uploads, old idempotency keys, objects whose rows are gone.
 
 use crate::clock::millis;
-use crate::reading::uuid_of;
+use crate::sql::query;
 use crate::writer::Writer;
 use crate::{ObjectKey, Store, StoreError, UploadDeleted};
 use mecapy_model::{TenantId, UploadId};
-use sqlx::Row;
 use std::time::Duration;
+use tokio::time::timeout;
+use uuid::Uuid;
 
 /// How long an idempotency key is remembered at least.
 const IDEMPOTENCY_KEPT_FOR: Duration = Duration::from_secs(24 * 3_600);
 /// How many rows one transaction deletes, so that others wait only briefly.
 const ROWS_AT_ONCE: u32 = 500;
+/// How long the deletion of some hundred objects may take: a request may wait for it, and what is left is for the next.
+const SWEEP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a collection deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,7 +28,7 @@ impl Store {
     pub async fn collect_garbage(&self) -> Result<Collected, StoreError> {
         let mut collected = Collected::default();
         // Uploads that live tasks name stay and are looked at again next time: start after them, not with them.
-        let mut after = Some(UploadId(uuid_of(&[0; 16])?));
+        let mut after = Some(UploadId(Uuid::nil()));
         while let Some(from) = after {
             let (deleted, next) = self.write_rarely(async move |writer| writer.expire_uploads(from).await).await?;
             collected.uploads += deleted;
@@ -50,25 +53,21 @@ impl Store {
     }
 
     async fn delete_doomed_objects(&self) -> Result<(), StoreError> {
-        let _turn = self.sweeping().lock().await;
         loop {
             let sql = "SELECT object_key FROM doomed_objects LIMIT ?";
-            let rows = sqlx::query(sql).bind(ROWS_AT_ONCE).fetch_all(self.readers()).await?;
+            let rows = query(sql).bind(ROWS_AT_ONCE).fetch_all(self.readers()).await?;
             if rows.is_empty() {
                 return Ok(());
             }
             let mut gone = Vec::with_capacity(rows.len());
             for row in rows {
-                let text: String = row.try_get(0)?;
-                let key = ObjectKey::parse(&text).map_err(|error| StoreError::corrupt(error.to_string()))?;
-                self.objects().delete(&key).await?;
-                gone.push(text);
+                gone.push(ObjectKey::parse(row.try_get(0)?).map_err(|error| StoreError::corrupt(error.to_string()))?);
             }
+            let late = |_| StoreError::io("deleting objects")(std::io::ErrorKind::TimedOut.into());
+            timeout(SWEEP_TIMEOUT, self.objects().delete_all(&gone)).await.map_err(late)??;
             self.write_rarely(async move |writer| {
                 for key in &gone {
-                    writer
-                        .run(sqlx::query("DELETE FROM doomed_objects WHERE object_key = ?").bind(key.as_str()))
-                        .await?;
+                    writer.run(query("DELETE FROM doomed_objects WHERE object_key = ?").bind(key.as_str())).await?;
                 }
                 Ok(())
             })
@@ -81,22 +80,17 @@ impl Writer {
     /// To be deleted once the transaction is committed.
     pub(crate) async fn doom_object(&mut self, key: &ObjectKey) -> Result<(), StoreError> {
         let sql = "INSERT INTO doomed_objects (object_key) VALUES (?) ON CONFLICT (object_key) DO NOTHING";
-        self.run(sqlx::query(sql).bind(key.as_str())).await.map(drop)
-    }
-
-    /// The object has a row again.
-    pub(crate) async fn spare_object(&mut self, key: &ObjectKey) -> Result<(), StoreError> {
-        self.run(sqlx::query("DELETE FROM doomed_objects WHERE object_key = ?").bind(key.as_str())).await.map(drop)
+        self.run(query(sql).bind(key.as_str())).await.map(drop)
     }
 
     /// Deletes some expired uploads after `from`; answers how many, and where to go on.
     async fn expire_uploads(&mut self, from: UploadId) -> Result<(u64, Option<UploadId>), StoreError> {
         let sql = "SELECT id, tenant FROM uploads WHERE expires_ms <= ? AND id > ? ORDER BY id LIMIT ?";
-        let query = sqlx::query(sql).bind(self.now_ms).bind(from.0.as_bytes().as_slice()).bind(ROWS_AT_ONCE);
+        let query = query(sql).bind(self.now_ms).bind(from).bind(ROWS_AT_ONCE);
         let rows = query.fetch_all(&mut self.conn).await?;
         let (mut deleted, mut last) = (0, None);
         for row in &rows {
-            let (id, tenant) = (UploadId(uuid_of(row.try_get(0)?)?), TenantId(uuid_of(row.try_get(1)?)?));
+            let (id, tenant) = (UploadId(row.id(0)?), TenantId(row.id(1)?));
             if self.delete_unused_upload(tenant, id).await? == UploadDeleted::Yes {
                 deleted += 1;
             }
@@ -110,6 +104,6 @@ impl Writer {
         let before = self.now_ms.saturating_sub(millis(IDEMPOTENCY_KEPT_FOR));
         let sql = "DELETE FROM idempotency WHERE (tenant, key) IN \
                    (SELECT tenant, key FROM idempotency WHERE created_ms < ? ORDER BY created_ms LIMIT ?)";
-        self.run(sqlx::query(sql).bind(before).bind(ROWS_AT_ONCE)).await
+        self.run(query(sql).bind(before).bind(ROWS_AT_ONCE)).await
     }
 }

@@ -5,15 +5,14 @@
 
 use crate::clock::{from_unix_ms, unix_ms};
 use crate::folder::write_private;
-use crate::reading::{bytes_of, uuid_of};
+use crate::reading::bytes_of;
+use crate::sql::{Conn, Row, query};
 use crate::{Access, Found, Store, StoreError};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mecapy_model::{ApiKeyId, TenantId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -190,7 +189,7 @@ impl Store {
     pub async fn api_keys(&self, tenant: TenantId) -> Result<Vec<ApiKey>, StoreError> {
         let sql = "SELECT id, tenant, name, prefix, role, created_ms, expires_ms, revoked_ms, secret_sha256 FROM api_keys \
                    WHERE tenant = ? ORDER BY id";
-        let rows = sqlx::query(sql).bind(tenant.0.as_bytes().as_slice()).fetch_all(self.readers()).await?;
+        let rows = query(sql).bind(tenant).fetch_all(&mut self.reader(tenant).await?).await?;
         rows.iter().map(|row| read_key(row).map(|(_, key)| key)).collect()
     }
 
@@ -198,8 +197,8 @@ impl Store {
     pub async fn api_key(&self, tenant: TenantId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
         let sql = "SELECT id, tenant, name, prefix, role, created_ms, expires_ms, revoked_ms, secret_sha256 FROM api_keys \
                    WHERE tenant = ? AND id = ?";
-        let query = sqlx::query(sql).bind(tenant.0.as_bytes().as_slice()).bind(id.0.as_bytes().as_slice());
-        let row = query.fetch_optional(self.readers()).await?;
+        let query = query(sql).bind(tenant).bind(id);
+        let row = query.fetch_optional(&mut self.reader(tenant).await?).await?;
         row.map(|row| read_key(&row).map(|(_, key)| key)).transpose()
     }
 
@@ -210,8 +209,7 @@ impl Store {
             .write_rarely(async move |writer| {
                 let now_ms = writer.now_ms;
                 let sql = "UPDATE api_keys SET revoked_ms = coalesce(revoked_ms, ?) WHERE tenant = ? AND id = ?";
-                let query =
-                    sqlx::query(sql).bind(now_ms).bind(tenant.0.as_bytes().as_slice()).bind(id.0.as_bytes().as_slice());
+                let query = query(sql).bind(now_ms).bind(tenant).bind(id);
                 let changed = writer.run(query).await?;
                 if changed > 0 {
                     let keys = Arc::clone(&keys);
@@ -246,23 +244,23 @@ impl Store {
         let (row, keys, now) = (key.clone(), Arc::clone(self.keys()), self.clock().now());
         let made: Result<(), ApiKeyError> = self
             .write_rarely(async move |writer| {
-                let (tenant, now_ms) = (row.tenant.0.as_bytes().as_slice(), writer.now_ms);
+                let (tenant, now_ms) = (row.tenant, writer.now_ms);
                 let sql = "SELECT (SELECT count(*) FROM tenants WHERE id = ?1), (SELECT count(*) FROM api_keys \
                            WHERE tenant = ?1 AND revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ?2))";
-                let counts = sqlx::query(sql).bind(tenant).bind(now_ms).fetch_one(&mut writer.conn).await?;
-                if counts.try_get::<i64, _>(0)? == 0 {
+                let counts = query(sql).bind(tenant).bind(now_ms).fetch_one(&mut writer.conn).await?;
+                if counts.try_get::<i64>(0)? == 0 {
                     return Ok(Err(ApiKeyError::UnknownTenant));
                 }
-                if counts.try_get::<i64, _>(1)? >= i64::from(API_KEYS_PER_TENANT_MAX) {
+                if counts.try_get::<i64>(1)? >= i64::from(API_KEYS_PER_TENANT_MAX) {
                     return Ok(Err(ApiKeyError::TooMany { max: API_KEYS_PER_TENANT_MAX }));
                 }
                 let sql = "DELETE FROM api_keys WHERE id IN (SELECT id FROM api_keys WHERE tenant = ? \
-                           AND (revoked_ms IS NOT NULL OR expires_ms <= ?) ORDER BY id DESC LIMIT -1 OFFSET ?)";
-                writer.run(sqlx::query(sql).bind(tenant).bind(now_ms).bind(ENDED_KEYS_PER_TENANT_MAX)).await?;
+                           AND (revoked_ms IS NOT NULL OR expires_ms <= ?) ORDER BY id DESC LIMIT 1000000 OFFSET ?)";
+                writer.run(query(sql).bind(tenant).bind(now_ms).bind(ENDED_KEYS_PER_TENANT_MAX)).await?;
                 let sql = "INSERT INTO api_keys (id, tenant, name, prefix, secret_sha256, role, created_ms, expires_ms) \
                            VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-                let query = sqlx::query(sql)
-                    .bind(row.id.0.as_bytes().as_slice())
+                let query = query(sql)
+                    .bind(row.id)
                     .bind(tenant)
                     .bind(row.name.as_str())
                     .bind(row.prefix.as_str())
@@ -293,17 +291,17 @@ struct Held {
 }
 
 impl Keys {
-    pub(crate) async fn load(conn: &mut SqliteConnection) -> Result<Self, StoreError> {
+    pub(crate) async fn load(conn: &mut Conn) -> Result<Self, StoreError> {
         let sql = "SELECT id, tenant, name, prefix, role, created_ms, expires_ms, revoked_ms, secret_sha256 FROM api_keys \
                    WHERE revoked_ms IS NULL";
-        let rows = sqlx::query(sql).fetch_all(&mut *conn).await?;
+        let rows = query(sql).fetch_all(&mut *conn).await?;
         let mut held = Held::default();
         for row in &rows {
             let (digest, key) = read_key(row)?;
             held.by_digest.insert(digest, Arc::new(key));
         }
-        for row in sqlx::query("SELECT id FROM tenants WHERE disabled <> 0").fetch_all(&mut *conn).await? {
-            held.disabled.insert(TenantId(uuid_of(row.try_get(0)?)?));
+        for row in query("SELECT id FROM tenants WHERE disabled <> 0").fetch_all(&mut *conn).await? {
+            held.disabled.insert(TenantId(row.id(0)?));
         }
         Ok(Self { held: RwLock::new(held) })
     }
@@ -343,16 +341,16 @@ fn digest_of(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
 }
 
-fn read_key(row: &SqliteRow) -> Result<([u8; 32], ApiKey), StoreError> {
+fn read_key(row: &Row) -> Result<([u8; 32], ApiKey), StoreError> {
     let key = ApiKey {
-        id: ApiKeyId(uuid_of(row.try_get(0)?)?),
-        tenant: TenantId(uuid_of(row.try_get(1)?)?),
+        id: ApiKeyId(row.id(0)?),
+        tenant: TenantId(row.id(1)?),
         name: row.try_get(2)?,
         prefix: row.try_get(3)?,
-        role: row.try_get::<&str, _>(4)?.parse().map_err(StoreError::corrupt)?,
+        role: row.try_get::<&str>(4)?.parse().map_err(StoreError::corrupt)?,
         created_at: from_unix_ms(row.try_get(5)?),
-        expires_at: row.try_get::<Option<i64>, _>(6)?.map(from_unix_ms),
-        revoked_at: row.try_get::<Option<i64>, _>(7)?.map(from_unix_ms),
+        expires_at: row.try_get::<Option<i64>>(6)?.map(from_unix_ms),
+        revoked_at: row.try_get::<Option<i64>>(7)?.map(from_unix_ms),
     };
     Ok((bytes_of(row.try_get(8)?)?, key))
 }

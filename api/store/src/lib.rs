@@ -4,6 +4,7 @@
 //! tenant's row is the same as an absent one. Knows nothing of HTTP and of how a task is run.
 
 mod artifacts;
+mod bus;
 mod clock;
 mod error;
 mod folder;
@@ -14,6 +15,7 @@ mod keys;
 mod list;
 mod modules;
 mod objects;
+mod orphans;
 mod queue;
 mod reading;
 mod recent;
@@ -28,6 +30,7 @@ mod usage;
 mod writer;
 
 pub use artifacts::StoredArtifact;
+pub use bus::{Bus, BusAddress, BusAddressError, BusCounts, BusState, Hint};
 pub use clock::{Clock, ManualClock, RandomError, SystemClock};
 pub use error::StoreError;
 pub use follow::{EVENTS_PAGE_MAX, EventKind, EventPage, LogEntry, LogPage, TaskEvent};
@@ -48,5 +51,5 @@ pub use signer::{Grant, Method, SignatureError, Signer};
 pub use store::{Store, StoreOptions};
 pub use tasks::{Cancelled, Deleted, Idempotency, NewTask, Replayed, Submission, SubmitError, Submitted, TaskResult};
 pub use tenants::{Access, Found, Tenant, TenantError};
-pub use uploads::{NewUpload, PendingUpload, Upload, UploadDeleted, UploadError, UploadState};
+pub use uploads::{NewUpload, OpenUploads, PendingUpload, Upload, UploadDeleted, UploadError, UploadState};
 pub use usage::PreviewUsage;

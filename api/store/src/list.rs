@@ -1,10 +1,11 @@
 //! Pages of a tenant's tasks, newest first.
 
-use crate::reading::{read_task, task_columns, task_from};
+use crate::reading::{TASK_COLUMNS, read_task, task_columns, task_from};
+use crate::sql::{Dialect, query};
 use crate::{Store, StoreError};
 use mecapy_model::{Lane, Task, TaskState, TenantId};
 use sha2::{Digest, Sha256};
-use sqlx::Row;
+use uuid::Uuid;
 
 /// The longest page, in tasks.
 pub const LIST_LIMIT_MAX: u32 = 200;
@@ -12,6 +13,26 @@ pub const LIST_LIMIT_MAX: u32 = 200;
 const SCANNED_MAX: u32 = 50_000;
 /// The longest page, in bytes of code: the task that passes it is the page's last.
 const PAGE_CODE_BYTES_MAX: u32 = 8 << 20;
+
+/// The tasks of a page, by how names and labels are searched.
+macro_rules! page_sql {
+    ($name:literal, $label:literal) => {
+        concat!(
+            "WITH page AS (SELECT m.no, sum(octet_length(s.code)) OVER (ORDER BY m.id DESC) - octet_length(s.code) AS ahead",
+            " FROM (SELECT c.no, c.id FROM (SELECT * FROM tasks WHERE tenant = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3) c",
+            " WHERE (?4 IS NULL OR c.state = ?4) AND (?5 IS NULL OR c.lane = ?5)",
+            " AND (?6 IS NULL OR ",
+            $name,
+            ") AND (?7 IS NULL OR ",
+            $label,
+            ") ORDER BY c.id DESC LIMIT ?9) m JOIN task_specs s ON s.no = m.no) SELECT ",
+            task_columns!("'null'"),
+            ", (SELECT count(*) FROM page) AS matching",
+            task_from!(),
+            " WHERE t.no IN (SELECT no FROM page WHERE ahead < ?10) ORDER BY t.id DESC"
+        )
+    };
+}
 
 /// Which tasks to list. Absent fields don't filter.
 #[derive(Debug, Clone)]
@@ -84,22 +105,19 @@ impl Store {
         query: &TaskQuery,
         before: &[u8; 16],
     ) -> Result<(Vec<Task>, usize), StoreError> {
-        const SQL: &str = concat!(
-            "WITH page AS (SELECT m.no, sum(octet_length(s.code)) OVER (ORDER BY m.id DESC) - octet_length(s.code) AS ahead",
-            " FROM (SELECT c.no, c.id FROM (SELECT * FROM tasks WHERE tenant = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3) c",
-            " WHERE (?4 IS NULL OR c.state = ?4) AND (?5 IS NULL OR c.lane = ?5)",
-            " AND (?6 IS NULL OR instr(lower(c.name), lower(?6)) > 0)",
-            " AND (?7 IS NULL OR EXISTS (SELECT 1 FROM json_each(c.labels) l WHERE l.key = ?7 AND l.value = ?8))",
-            " ORDER BY c.id DESC LIMIT ?9) m JOIN task_specs s ON s.no = m.no) SELECT ",
-            task_columns!("'null'"),
-            ", (SELECT count(*) FROM page) AS matching",
-            task_from!(),
-            " WHERE t.no IN (SELECT no FROM page WHERE ahead < ?10) ORDER BY t.id DESC"
-        );
+        let sql = match self.dialect() {
+            Dialect::Sqlite => page_sql!(
+                "instr(lower(c.name), lower(?6)) > 0",
+                "EXISTS (SELECT 1 FROM json_each(c.labels) l WHERE l.key = ?7 AND l.value = ?8)"
+            ),
+            Dialect::Postgres => {
+                page_sql!("strpos(lower(c.name), lower(?6)) > 0", "CAST(c.labels AS JSONB) ->> ?7 = ?8")
+            }
+        };
         let (label, value) = query.label.clone().unzip();
-        let rows = sqlx::query(SQL)
-            .bind(tenant.0.as_bytes().as_slice())
-            .bind(before.as_slice())
+        let rows = crate::sql::query(sql)
+            .bind(tenant)
+            .bind(Uuid::from_bytes(*before))
             .bind(SCANNED_MAX)
             .bind(query.state.map(TaskState::as_str))
             .bind(query.lane.map(Lane::as_str))
@@ -108,9 +126,9 @@ impl Store {
             .bind(value)
             .bind(query.limit + 1)
             .bind(PAGE_CODE_BYTES_MAX)
-            .fetch_all(self.readers())
+            .fetch_all(&mut self.reader(tenant).await?)
             .await?;
-        let matching: i64 = rows.first().map_or(Ok(0), |row| row.try_get("matching"))?;
+        let matching: i64 = rows.first().map_or(Ok(0), |row| row.try_get(TASK_COLUMNS))?;
         let tasks = rows.iter().map(|row| read_task(row).map(|read| read.task)).collect::<Result<_, StoreError>>()?;
         Ok((tasks, usize::try_from(matching).unwrap_or(0)))
     }
@@ -118,17 +136,14 @@ impl Store {
     /// The last task that a page looks at, where there are tasks beyond it.
     async fn end_of_scan(&self, tenant: TenantId, before: &[u8; 16]) -> Result<Option<[u8; 16]>, StoreError> {
         let sql = "SELECT id FROM tasks WHERE tenant = ? AND id < ? ORDER BY id DESC LIMIT 2 OFFSET ?";
-        let rows = sqlx::query(sql)
-            .bind(tenant.0.as_bytes().as_slice())
-            .bind(before.as_slice())
+        let rows = query(sql)
+            .bind(tenant)
+            .bind(Uuid::from_bytes(*before))
             .bind(SCANNED_MAX - 1)
-            .fetch_all(self.readers())
+            .fetch_all(&mut self.reader(tenant).await?)
             .await?;
         match rows.as_slice() {
-            [last, _beyond] => {
-                let id: &[u8] = last.try_get(0)?;
-                id.try_into().map(Some).map_err(|_| StoreError::corrupt("a task's id"))
-            }
+            [last, _beyond] => Ok(Some(last.id(0)?.into_bytes())),
             _ => Ok(None),
         }
     }

@@ -2,10 +2,10 @@
 
 use crate::clock::{from_unix_ms, unix_ms};
 use crate::reading::bytes_of;
+use crate::sql::{Row, query};
+use crate::objects::Nonce;
 use crate::{Found, ObjectKey, Store, StoreError};
 use mecapy_model::{Digest, TenantId, Warning};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 use time::OffsetDateTime;
@@ -49,31 +49,36 @@ impl Store {
             serde_json::to_string(&exports).map_err(json)?,
             serde_json::to_string(&warnings).map_err(json)?,
         ];
-        // No sweep may delete, on behalf of an earlier row, what is written here.
-        let _turn = self.sweeping().lock().await;
-        // The object comes first: a row always has its bytes, and bytes without a row are overwritten next time.
-        self.objects().put(&ObjectKey::module(tenant, digest), bytes).await?;
+        // The object comes first, so that a row always has its bytes. Its key is its own: nobody deletes it on behalf of
+        // an earlier row.
+        let key = ObjectKey::module(tenant, digest, Nonce::new(&**self.clock()));
+        self.objects().put(&key, bytes).await?;
         let created_ms = self.now_ms();
         let known = Arc::clone(self.known_modules());
-        self.write_rarely(async move |writer| {
+        let named = key.clone();
+        let inserted = self.write_rarely(async move |writer| {
             let [imports, exports, warnings] = &texts;
-            let sql = "INSERT INTO modules (tenant, digest, size_bytes, imports, exports, warnings, created_ms) \
-                       VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, digest) DO NOTHING";
-            let query = sqlx::query(sql)
-                .bind(tenant.0.as_bytes().as_slice())
+            let sql = "INSERT INTO modules (tenant, digest, size_bytes, imports, exports, warnings, created_ms, object_key) \
+                       VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, digest) DO NOTHING";
+            let query = query(sql)
+                .bind(tenant)
                 .bind(digest.0.as_slice())
                 .bind(i64::try_from(size_bytes).unwrap_or(i64::MAX))
                 .bind(imports.as_str())
                 .bind(exports.as_str())
                 .bind(warnings.as_str())
-                .bind(created_ms);
-            writer.run(query).await?;
-            writer.spare_object(&ObjectKey::module(tenant, digest)).await?;
+                .bind(created_ms)
+                .bind(named.as_str());
+            let inserted = writer.run(query).await?;
             let known = Arc::clone(&known);
             writer.after_commit(move || known.add(tenant, digest));
-            Ok(())
+            Ok(inserted)
         })
         .await?;
+        if inserted == 0 {
+            // Another request with the same module was faster.
+            self.objects().delete(&key).await?;
+        }
         Ok(Module { digest, size_bytes, imports, exports, warnings, created_at: from_unix_ms(created_ms) })
     }
 
@@ -81,16 +86,16 @@ impl Store {
     pub async fn module(&self, tenant: TenantId, digest: Digest) -> Result<Option<Module>, StoreError> {
         let sql = "SELECT digest, size_bytes, imports, exports, warnings, created_ms FROM modules \
                    WHERE tenant = ? AND digest = ?";
-        let query = sqlx::query(sql).bind(tenant.0.as_bytes().as_slice()).bind(digest.0.as_slice());
-        query.fetch_optional(self.readers()).await?.as_ref().map(read_module).transpose()
+        let query = query(sql).bind(tenant).bind(digest.0.as_slice());
+        query.fetch_optional(&mut self.reader(tenant).await?).await?.as_ref().map(read_module).transpose()
     }
 
     /// Whether the tenant has the module; in memory where it was asked before.
     pub async fn has_module(&self, tenant: TenantId, digest: Digest) -> Result<bool, StoreError> {
         let Err(deletions) = self.known_modules().find(tenant, digest) else { return Ok(true) };
         let sql = "SELECT 1 FROM modules WHERE tenant = ? AND digest = ?";
-        let query = sqlx::query(sql).bind(tenant.0.as_bytes().as_slice()).bind(digest.0.as_slice());
-        let found = query.fetch_optional(self.readers()).await?.is_some();
+        let query = query(sql).bind(tenant).bind(digest.0.as_slice());
+        let found = query.fetch_optional(&mut self.reader(tenant).await?).await?.is_some();
         if found {
             self.known_modules().add_unless_deleted(tenant, digest, deletions);
         }
@@ -99,10 +104,10 @@ impl Store {
 
     /// A module's bytes.
     pub async fn module_bytes(&self, tenant: TenantId, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        if self.module(tenant, digest).await?.is_none() {
-            return Ok(None);
-        }
-        self.objects().read(&ObjectKey::module(tenant, digest)).await
+        let sql = "SELECT object_key FROM modules WHERE tenant = ? AND digest = ?";
+        let query = query(sql).bind(tenant).bind(digest.0.as_slice());
+        let Some(row) = query.fetch_optional(&mut self.reader(tenant).await?).await? else { return Ok(None) };
+        self.objects().read(&key_of(&row)?).await
     }
 
     /// The tenant's modules, newest first, `limit` at most: all, or from the one after the module that was made at this
@@ -116,8 +121,8 @@ impl Store {
         let (made_ms, digest) = after.map_or((i64::MAX, Vec::new()), |(at, digest)| (unix_ms(at), digest.0.to_vec()));
         let sql = "SELECT digest, size_bytes, imports, exports, warnings, created_ms FROM modules WHERE tenant = ?1 \
                    AND (created_ms < ?2 OR (created_ms = ?2 AND digest > ?3)) ORDER BY created_ms DESC, digest LIMIT ?4";
-        let query = sqlx::query(sql).bind(tenant.0.as_bytes().as_slice()).bind(made_ms).bind(digest).bind(limit);
-        query.fetch_all(self.readers()).await?.iter().map(read_module).collect()
+        let query = query(sql).bind(tenant).bind(made_ms).bind(digest).bind(limit);
+        query.fetch_all(&mut self.reader(tenant).await?).await?.iter().map(read_module).collect()
     }
 
     /// Deletes a module. A task that still wants it fails when it starts.
@@ -125,22 +130,19 @@ impl Store {
         let known = Arc::clone(self.known_modules());
         let deleted = self
             .write_rarely(async move |writer| {
-                let sql = "DELETE FROM modules WHERE tenant = ? AND digest = ?";
-                let query = sqlx::query(sql).bind(tenant.0.as_bytes().as_slice()).bind(digest.0.as_slice());
-                let deleted = writer.run(query).await?;
-                if deleted > 0 {
-                    writer.doom_object(&ObjectKey::module(tenant, digest)).await?;
-                    let known = Arc::clone(&known);
-                    writer.after_commit(move || known.remove(tenant, digest));
-                }
-                Ok(deleted)
+                let sql = "DELETE FROM modules WHERE tenant = ? AND digest = ? RETURNING object_key";
+                let query = query(sql).bind(tenant).bind(digest.0.as_slice());
+                let Some(row) = query.fetch_optional(&mut writer.conn).await? else { return Ok(Found::No) };
+                writer.doom_object(&key_of(&row)?).await?;
+                let known = Arc::clone(&known);
+                writer.after_commit(move || known.remove(tenant, digest));
+                Ok(Found::Yes)
             })
             .await?;
-        if deleted == 0 {
-            return Ok(Found::No);
+        if deleted == Found::Yes {
+            self.sweep_objects().await;
         }
-        self.sweep_objects().await;
-        Ok(Found::Yes)
+        Ok(deleted)
     }
 }
 
@@ -190,11 +192,15 @@ impl Known {
     }
 }
 
-fn read_module(row: &SqliteRow) -> Result<Module, StoreError> {
+fn key_of(row: &Row) -> Result<ObjectKey, StoreError> {
+    ObjectKey::parse(row.try_get(0)?).map_err(|error| StoreError::corrupt(error.to_string()))
+}
+
+fn read_module(row: &Row) -> Result<Module, StoreError> {
     let json = |error: serde_json::Error| StoreError::corrupt(error.to_string());
     Ok(Module {
         digest: Digest(bytes_of(row.try_get(0)?)?),
-        size_bytes: u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or(0),
+        size_bytes: u64::try_from(row.try_get::<i64>(1)?).unwrap_or(0),
         imports: serde_json::from_str(row.try_get(2)?).map_err(json)?,
         exports: serde_json::from_str(row.try_get(3)?).map_err(json)?,
         warnings: serde_json::from_str(row.try_get(4)?).map_err(json)?,

@@ -1,17 +1,17 @@
 //! What a worker does: claim, report, finish, give back. Everything but a claim needs the claim's fence and lease token.
 
 use crate::clock::unix_ms;
-use crate::reading::uuid_of;
 use crate::shared::Group;
+use crate::sql::query;
 use crate::writer::{Call, Ending, GiveBack, LostAttempt, Note, Op};
 use crate::{Store, StoreError, StoredArtifact};
 use mecapy_model::{ErrorKind, Lane, LogStream, Outcome, Progress, Task, TaskError, TaskId, TenantId, Usage, Warning};
 use serde_json::value::RawValue;
-use sqlx::Row;
 use std::sync::Arc;
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 /// How many of a tenant's (in a FIFO lane: the lane's) queued tasks a position counts at most.
 const POSITION_COUNTED_MAX: u32 = 10_000;
@@ -26,6 +26,8 @@ pub struct ClaimRequest {
     pub max: u32,
     /// How many tasks of one tenant may run at a time in this lane; `high_priority` is strict FIFO and ignores it.
     pub running_per_tenant_max: Option<u32>,
+    /// How many tasks of the lane may run at a time, of all tenants and on all workers.
+    pub running_max: Option<u32>,
 }
 
 /// The right to report on one attempt.
@@ -135,19 +137,19 @@ impl Store {
 
     /// The earliest time at which something that is queued in the lane may start; may be in the past.
     pub async fn next_due(&self, lane: Lane) -> Result<Option<OffsetDateTime>, StoreError> {
-        if !self.shared().counts().has_queued(lane) {
+        if !self.shared().may_have_queued(lane) {
             return Ok(None);
         }
         let sql = "SELECT min(due_ms) FROM tasks WHERE state = 'queued' AND lane = ? AND queue_group IS NOT NULL";
-        let row = sqlx::query(sql).bind(lane.as_str()).fetch_one(self.readers()).await?;
-        Ok(row.try_get::<Option<i64>, _>(0)?.map(crate::clock::from_unix_ms))
+        let row = query(sql).bind(lane.as_str()).fetch_one(self.readers()).await?;
+        Ok(row.try_get::<Option<i64>>(0)?.map(crate::clock::from_unix_ms))
     }
 
     /// Takes up to `max` tasks that may start now, in the order in which they should: `high_priority` by age; `default`
     /// by priority, then the tenant with the fewest running, then age; `long_running` by age, where the tenant's cap
     /// allows. Each is committed as running before it is answered.
     pub async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
-        if request.max == 0 || !self.shared().counts().has_queued(request.lane) {
+        if request.max == 0 || !self.shared().may_have_queued(request.lane) {
             return Ok(Vec::new());
         }
         self.write(|reply| Op::Claim(Call::new(request, reply))).await
@@ -241,37 +243,33 @@ impl Store {
     pub async fn queue_position(&self, task: &Task) -> Result<Option<u64>, StoreError> {
         let sql =
             "SELECT due_ms, no, queue_rank, queue_group FROM tasks WHERE tenant = ? AND id = ? AND state = 'queued'";
-        let row = sqlx::query(sql)
-            .bind(task.tenant.0.as_bytes().as_slice())
-            .bind(task.id.0.as_bytes().as_slice())
-            .fetch_optional(self.readers())
-            .await?;
+        let row =
+            query(sql).bind(task.tenant).bind(task.id).fetch_optional(&mut self.reader(task.tenant).await?).await?;
         let Some(row) = row else { return Ok(None) };
         let (due_ms, no, rank): (i64, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        let Some(group) = row.try_get::<Option<&[u8]>, _>(3)? else { return Ok(None) };
+        let Some(group) = row.try_get::<Option<Uuid>>(3)? else { return Ok(None) };
         let fair = Group::of_lane(task.lane, task.tenant) != Group::Shared && task.lane == Lane::Default;
         let sql = if fair {
             "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE state = 'queued' AND lane = ?1 AND queue_rank = ?2 \
-             AND queue_group = ?3 AND (due_ms, no) < (?4, ?5) LIMIT ?6)"
+             AND queue_group = ?3 AND (due_ms, no) < (?4, ?5) LIMIT ?6) AS ahead"
         } else {
             "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE state = 'queued' AND lane = ?1 AND queue_rank = ?2 \
-             AND queue_group IS NOT NULL AND ?3 IS NOT NULL AND (due_ms, no) < (?4, ?5) LIMIT ?6)"
+             AND queue_group IS NOT NULL AND ?3 IS NOT NULL AND (due_ms, no) < (?4, ?5) LIMIT ?6) AS ahead"
         };
-        let counted = sqlx::query(sql)
+        let counted = query(sql)
             .bind(task.lane.as_str())
             .bind(rank)
             .bind(group)
             .bind(due_ms)
             .bind(no)
             .bind(POSITION_COUNTED_MAX)
-            .fetch_one(self.readers())
+            .fetch_one(&mut self.reader(task.tenant).await?)
             .await?;
-        let ahead = u64::try_from(counted.try_get::<i64, _>(0)?).unwrap_or(0);
+        let ahead = u64::try_from(counted.try_get::<i64>(0)?).unwrap_or(0);
         if !fair {
             return Ok(Some(ahead));
         }
-        let tenant = TenantId(uuid_of(group)?);
-        Ok(Some(self.shared().counts().fair_position(rank, tenant, ahead)))
+        Ok(Some(self.shared().counts().fair_position(rank, TenantId(group), ahead)))
     }
 }
 

@@ -2,13 +2,11 @@
 
 use crate::StoreError;
 use crate::clock::{from_unix_ms, unix_ms};
+use crate::sql::Row;
 use mecapy_model::{Limits, NonFinite, Progress, Retry, Task, TaskId, TaskState, TenantId, UploadId, Usage, Warning};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 use std::collections::BTreeMap;
-use uuid::Uuid;
 
 /// The columns that [`read_task`] takes, in its order. The inputs are `"s.inputs"`, or `"'null'"` for who doesn't show
 /// them: they may be large.
@@ -25,6 +23,9 @@ macro_rules! task_columns {
     };
 }
 pub(crate) use task_columns;
+
+/// How many they are.
+pub(crate) const TASK_COLUMNS: usize = 29;
 
 /// Where [`task_columns`] come from.
 macro_rules! task_from {
@@ -78,18 +79,18 @@ pub(crate) struct ReadTask {
 }
 
 /// Reads a row of [`task_columns`].
-pub(crate) fn read_task(row: &SqliteRow) -> Result<ReadTask, StoreError> {
+pub(crate) fn read_task(row: &Row) -> Result<ReadTask, StoreError> {
     let mut columns = Columns { row, next: 0 };
-    let (no, lost_attempts, event_seq) = (columns.take()?, columns.take()?, columns.take()?);
-    let (id, tenant) = (TaskId(columns.uuid()?), TenantId(columns.uuid()?));
+    let (no, lost_attempts, event_seq) = (columns.take()?, columns.number()?, columns.take()?);
+    let (id, tenant) = (TaskId(columns.take()?), TenantId(columns.take()?));
     let state: TaskState = columns.take::<&str>()?.parse().map_err(StoreError::corrupt)?;
     let lane = columns.take::<&str>()?.parse().map_err(StoreError::corrupt)?;
-    let (priority, name) = (columns.take()?, columns.take()?);
+    let (priority, name) = (columns.number()?, columns.take()?);
     let labels = columns.json()?.unwrap_or_default();
     let created_at = from_unix_ms(columns.take()?);
     let started_at = columns.take::<Option<i64>>()?.map(from_unix_ms);
     let completed_at = columns.take::<Option<i64>>()?.map(from_unix_ms);
-    let (attempt, fence, cancel_requested) = (columns.take()?, columns.count()?, columns.take()?);
+    let (attempt, fence, cancel_requested) = (columns.number()?, columns.count()?, columns.count()? != 0);
     let (fraction, message): (Option<f64>, Option<String>) = (columns.take()?, columns.take()?);
     let code = columns.json()?.ok_or_else(|| StoreError::corrupt("a task without code"))?;
     let inputs = RawValue::from_string(columns.take()?).map_err(|error| StoreError::corrupt(error.to_string()))?;
@@ -144,22 +145,26 @@ fn read_usage(columns: &mut Columns<'_>) -> Result<Option<Usage>, StoreError> {
 
 /// Takes a row's columns from left to right.
 struct Columns<'r> {
-    row: &'r SqliteRow,
+    row: &'r Row,
     next: usize,
 }
 
 impl<'r> Columns<'r> {
     fn take<T>(&mut self) -> Result<T, StoreError>
     where
-        T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
+        T: sqlx::Decode<'r, sqlx::Sqlite>
+            + sqlx::Type<sqlx::Sqlite>
+            + sqlx::Decode<'r, sqlx::Postgres>
+            + sqlx::Type<sqlx::Postgres>,
     {
         let value = self.row.try_get(self.next)?;
         self.next += 1;
         Ok(value)
     }
 
-    fn uuid(&mut self) -> Result<Uuid, StoreError> {
-        uuid_of(self.take::<&[u8]>()?)
+    /// A whole number of a narrower type.
+    fn number<T: TryFrom<i64>>(&mut self) -> Result<T, StoreError> {
+        T::try_from(self.take()?).map_err(|_| StoreError::corrupt("a number is out of range"))
     }
 
     fn count(&mut self) -> Result<u64, StoreError> {
@@ -170,11 +175,6 @@ impl<'r> Columns<'r> {
         let text: Option<&str> = self.take()?;
         text.map(serde_json::from_str).transpose().map_err(|error| StoreError::corrupt(error.to_string()))
     }
-}
-
-/// A UUID from its 16 bytes.
-pub(crate) fn uuid_of(bytes: &[u8]) -> Result<Uuid, StoreError> {
-    Uuid::from_slice(bytes).map_err(|_| StoreError::corrupt("an id is not 16 bytes"))
 }
 
 /// Fixed-size bytes, such as a digest.

@@ -2,11 +2,12 @@
 //!
 //! Nothing here has authority: rows do.
 
-use crate::recent::{EndedTask, Recent};
+use crate::recent::{EndedTask, Known, Recent};
 use mecapy_model::{Lane, TaskId, TenantId};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
+use uuid::Uuid;
 
 /// How many tasks a lane holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,11 +37,20 @@ impl Group {
     }
 
     /// As the database holds it.
-    pub(crate) fn bytes(&self) -> Option<&[u8]> {
+    pub(crate) fn id(self) -> Option<Uuid> {
         match self {
-            Group::Shared => Some(&[]),
-            Group::Tenant(tenant) => Some(tenant.0.as_bytes()),
+            Group::Shared => Some(Uuid::nil()),
+            Group::Tenant(tenant) => Some(tenant.0),
             Group::Held => None,
+        }
+    }
+
+    /// What [`id`](Self::id) wrote.
+    pub(crate) fn of_id(id: Option<Uuid>) -> Self {
+        match id {
+            None => Group::Held,
+            Some(id) if id.is_nil() => Group::Shared,
+            Some(id) => Group::Tenant(TenantId(id)),
         }
     }
 }
@@ -83,6 +93,10 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
+    pub(crate) fn new(group: Group, running: u64, served: u64, oldest_ms: i64) -> Self {
+        Self { group, running, served, oldest_ms }
+    }
+
     /// Whose turn comes first.
     pub(crate) fn order(&self) -> impl Ord + use<> {
         let tenant = if let Group::Tenant(tenant) = self.group { Some(tenant) } else { None };
@@ -141,6 +155,11 @@ impl Counts {
 
     pub(crate) fn has_queued(&self, lane: Lane) -> bool {
         self.lines.get(&lane).is_some_and(|ranks| !ranks.is_empty())
+    }
+
+    /// Everything that runs in a lane.
+    pub(crate) fn running_in(&self, lane: Lane) -> u64 {
+        self.running.iter().filter(|((of, _), _)| *of == lane).map(|(_, count)| count).sum()
     }
 
     pub(crate) fn queued_of(&self, tenant: TenantId) -> u64 {
@@ -264,11 +283,14 @@ pub(crate) struct Shared {
     recent: Mutex<Recent>,
     followers: Arc<Followers>,
     wakeups: BTreeMap<Lane, Arc<Notify>>,
+    /// No other process changes rows: what was written last is still true.
+    alone: bool,
 }
 
 impl Shared {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(alone: bool) -> Self {
         Self {
+            alone,
             counts: Mutex::default(),
             recent: Mutex::default(),
             followers: Arc::default(),
@@ -296,7 +318,17 @@ impl Shared {
         TaskWatch { task, news: Some(news), followers: self.followers.clone() }
     }
 
-    pub(crate) fn recent(&self) -> MutexGuard<'_, Recent> {
+    /// What is known of a task without reading: nothing, where other processes write too.
+    pub(crate) fn known(&self, tenant: TenantId, task: TaskId) -> Known {
+        if self.alone { self.recent().known(tenant, task) } else { Known::Nothing }
+    }
+
+    /// Whether a lane may hold something.
+    pub(crate) fn may_have_queued(&self, lane: Lane) -> bool {
+        !self.alone || self.counts().has_queued(lane)
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Recent> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -307,6 +339,7 @@ impl Shared {
         for (task, change) in changes.drain(..) {
             told.push((task, matches!(change, Change::Ended(_) | Change::Deleted)));
             match change {
+                _ if !self.alone => {}
                 Change::Accepted { tenant } => recent.accepted(task, tenant),
                 Change::Moved => {}
                 Change::Ended(ended) => recent.ended(task, ended),

@@ -5,26 +5,15 @@ use crate::ids::IdSource;
 use crate::keys::Keys;
 use crate::modules::KnownModules;
 use crate::shared::Shared;
-use crate::sql::migrator;
+use crate::sql::{Conn, Dialect, Reader, Readers, migrate, query};
 use crate::writer::{self, CALLS_MAX, Call, Inbox, LostAttempt, Op, PREVIEW_USAGE_MAX, Writer};
 use crate::{Clock, LaneCount, Objects, ObjectsAddress, ObjectsOptions, PreviewUsage, Recovered, Signer, StoreError};
 use mecapy_model::TenantId;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqlitePool};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
-use tokio::sync::{Mutex, mpsc, oneshot};
-
-/// How long a statement waits for another connection's lock.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// The writer's page cache, in KiB.
-const WRITER_CACHE_KIB: u32 = 64 << 10;
-/// The write-ahead log's length, in pages, at which a commit moves it into the database.
-const CHECKPOINT_PAGES: u32 = 4_096;
-/// Prepared statements that the writer keeps: every statement in each power-of-two length.
-const STATEMENTS_MAX: usize = 256;
+use tokio::sync::{mpsc, oneshot};
 
 /// What copies of a bucket's objects may take together where nothing else is said, in bytes.
 const SPOOL_BYTES_MAX: u64 = 4 << 30;
@@ -79,7 +68,7 @@ struct Inner {
     options: Arc<StoreOptions>,
     clock: Arc<dyn Clock>,
     ids: IdSource,
-    readers: SqlitePool,
+    readers: Readers,
     calls: mpsc::Sender<Op>,
     preview_usage: mpsc::Sender<PreviewUsage>,
     preview_usage_drops: AtomicU64,
@@ -90,8 +79,6 @@ struct Inner {
     known_modules: Arc<KnownModules>,
     recovered: Recovered,
     admin_key_file: PathBuf,
-    /// Held by whoever deletes objects without rows, or puts an object where one may be already.
-    sweeping: Mutex<()>,
 }
 
 impl std::fmt::Debug for Store {
@@ -112,13 +99,13 @@ impl Store {
         let signer = Signer::new(&folder.signing_key(&*clock)?);
         let objects = Objects::connect(options.objects.clone(), signer.clone(), clock.clone())?;
         let file = folder.database_file()?;
-        let mut conn = writing_connection(&file).await?;
-        migrator().run(&mut conn).await?;
-        let shared = Arc::new(Shared::new());
+        let mut conn = Conn::open_sqlite(&file).await?;
+        migrate(&mut conn).await?;
+        let shared = Arc::new(Shared::new(true));
         let keys = Arc::new(Keys::load(&mut conn).await?);
         let mut writer = Writer::new(conn, shared.clone(), clock.clone(), options.clone()).await?;
         let (recovered, lost) = writer.recover().await?;
-        let readers = reading_pool(&file, options.read_connections).await?;
+        let readers = Readers::open_sqlite(&file, options.read_connections).await?;
         let (calls, calls_in) = mpsc::channel(CALLS_MAX);
         let (preview_usage, preview_usage_in) = mpsc::channel(PREVIEW_USAGE_MAX);
         let admin_key_file = folder.admin_key_file();
@@ -140,7 +127,6 @@ impl Store {
             known_modules: Arc::default(),
             recovered,
             admin_key_file,
-            sweeping: Mutex::new(()),
         };
         let store = Store { inner: Arc::new(inner) };
         store.tidy_up_after_predecessor(lost).await;
@@ -176,10 +162,10 @@ impl Store {
 
     /// Whether a read and a write go through.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").fetch_one(self.readers()).await?;
+        query("SELECT 1").fetch_one(self.readers()).await?;
         self.write_rarely(async |writer| {
             // Changes nothing, but takes the write lock and a commit.
-            writer.run(sqlx::query("UPDATE tasks SET no = no WHERE no = -1")).await.map(drop)
+            writer.run(query("UPDATE tasks SET no = no WHERE no = -1")).await.map(drop)
         })
         .await
     }
@@ -202,8 +188,18 @@ impl Store {
         &self.inner.ids
     }
 
-    pub(crate) fn readers(&self) -> &SqlitePool {
+    /// Connections that read for the process itself.
+    pub(crate) fn readers(&self) -> &Readers {
         &self.inner.readers
+    }
+
+    /// A connection that reads for a tenant.
+    pub(crate) async fn reader(&self, tenant: TenantId) -> Result<Reader<'_>, StoreError> {
+        self.inner.readers.of(tenant).await
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.inner.readers.dialect()
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -220,10 +216,6 @@ impl Store {
 
     pub(crate) fn admin_key_file(&self) -> &Path {
         &self.inner.admin_key_file
-    }
-
-    pub(crate) fn sweeping(&self) -> &Mutex<()> {
-        &self.inner.sweeping
     }
 
     pub(crate) fn preview_usage(&self) -> &mpsc::Sender<PreviewUsage> {
@@ -265,26 +257,4 @@ impl Store {
         self.delete_lost_objects(lost).await;
         self.sweep_objects().await;
     }
-}
-
-fn connect_options(file: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new().filename(file).foreign_keys(true).busy_timeout(BUSY_TIMEOUT).disable_statement_logging()
-}
-
-async fn writing_connection(file: &Path) -> Result<SqliteConnection, StoreError> {
-    let options = connect_options(file)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .statement_cache_capacity(STATEMENTS_MAX)
-        .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
-        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
-        .pragma("trusted_schema", "OFF")
-        .thread_name(|number| format!("mecapy-sqlite-w{number}"));
-    Ok(options.connect().await?)
-}
-
-async fn reading_pool(file: &Path, connections: u32) -> Result<SqlitePool, StoreError> {
-    let options = connect_options(file).read_only(true).thread_name(|number| format!("mecapy-sqlite-r{number}"));
-    let pool = SqlitePoolOptions::new().max_connections(connections.max(1)).test_before_acquire(false);
-    Ok(pool.connect_with(options).await?)
 }

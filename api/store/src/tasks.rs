@@ -4,13 +4,13 @@ use crate::clock::{from_unix_ms, unix_ms};
 use crate::reading::{read_task, task_columns, task_from};
 use crate::recent::{EndedTask, Known};
 use crate::shared::Change;
+use crate::sql::query;
 use crate::writer::{Call, NewRow, Op, SubmitAnswer, SubmitRefusal};
 use crate::{Store, StoreError};
 use mecapy_model::{
     Code, Lane, Limits, NonFinite, Retry, Task, TaskError, TaskId, TaskState, TenantId, UploadId, Warning,
 };
 use serde_json::value::RawValue;
-use sqlx::Row;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -148,11 +148,7 @@ impl Store {
     }
 
     async fn read_one(&self, sql: &'static str, tenant: TenantId, id: TaskId) -> Result<Option<Task>, StoreError> {
-        let row = sqlx::query(sql)
-            .bind(tenant.0.as_bytes().as_slice())
-            .bind(id.0.as_bytes().as_slice())
-            .fetch_optional(self.readers())
-            .await?;
+        let row = query(sql).bind(tenant).bind(id).fetch_optional(&mut self.reader(tenant).await?).await?;
         row.map(|row| read_task(&row).map(|read| read.task)).transpose()
     }
 
@@ -176,7 +172,7 @@ impl Store {
 
     /// What came out of a task so far: look at `state` first.
     pub async fn result(&self, tenant: TenantId, id: TaskId) -> Result<Option<TaskResult>, StoreError> {
-        let known = self.shared().recent().known(tenant, id);
+        let known = self.shared().known(tenant, id);
         match known {
             Known::Ended(ended) => TaskResult::of(ended).map(Some),
             Known::Live | Known::Nothing => self.read_result(tenant, id).await,
@@ -186,11 +182,7 @@ impl Store {
     async fn read_result(&self, tenant: TenantId, id: TaskId) -> Result<Option<TaskResult>, StoreError> {
         let sql = "SELECT t.state, r.error, r.result FROM tasks t LEFT JOIN results r ON r.no = t.no \
                    WHERE t.tenant = ? AND t.id = ?";
-        let row = sqlx::query(sql)
-            .bind(tenant.0.as_bytes().as_slice())
-            .bind(id.0.as_bytes().as_slice())
-            .fetch_optional(self.readers())
-            .await?;
+        let row = query(sql).bind(tenant).bind(id).fetch_optional(&mut self.reader(tenant).await?).await?;
         let Some(row) = row else { return Ok(None) };
         let state: &str = row.try_get(0)?;
         let error: Option<&str> = row.try_get(1)?;
@@ -206,7 +198,7 @@ impl Store {
         at_most: Duration,
     ) -> Result<Option<TaskResult>, StoreError> {
         let mut watch = self.watch(id);
-        let known = self.shared().recent().known(tenant, id);
+        let known = self.shared().known(tenant, id);
         let first = match known {
             Known::Ended(ended) => return TaskResult::of(ended).map(Some),
             Known::Live => None,
@@ -232,11 +224,7 @@ impl Store {
         let deleted = self
             .write_rarely(async move |writer| {
                 let sql = "SELECT no, state FROM tasks WHERE tenant = ? AND id = ?";
-                let row = sqlx::query(sql)
-                    .bind(tenant.0.as_bytes().as_slice())
-                    .bind(id.0.as_bytes().as_slice())
-                    .fetch_optional(&mut writer.conn)
-                    .await?;
+                let row = query(sql).bind(tenant).bind(id).fetch_optional(&mut writer.conn).await?;
                 let Some(row) = row else { return Ok(Deleted::Missing) };
                 let (no, state): (i64, &str) = (row.try_get(0)?, row.try_get(1)?);
                 let state: TaskState = state.parse().map_err(StoreError::corrupt)?;
@@ -245,14 +233,14 @@ impl Store {
                 }
                 writer
                     .run(
-                        sqlx::query(
+                        query(
                             "INSERT INTO doomed_objects (object_key) SELECT object_key FROM artifacts WHERE no = ? \
                              ON CONFLICT (object_key) DO NOTHING",
                         )
                         .bind(no),
                     )
                     .await?;
-                writer.run(sqlx::query("DELETE FROM tasks WHERE no = ?").bind(no)).await?;
+                writer.run(query("DELETE FROM tasks WHERE no = ?").bind(no)).await?;
                 writer.changed(id, Change::Deleted);
                 Ok(Deleted::Yes)
             })

@@ -1,10 +1,10 @@
 //! Companies: the owners of everything else.
 
 use crate::clock::from_unix_ms;
-use crate::reading::uuid_of;
+use crate::shared::Group;
+use crate::sql::query;
 use crate::{Store, StoreError};
 use mecapy_model::TenantId;
-use sqlx::Row;
 use std::sync::Arc;
 use time::OffsetDateTime;
 
@@ -49,7 +49,7 @@ impl Store {
             .write_rarely(async move |writer| {
                 let now_ms = writer.now_ms;
                 let sql = "INSERT INTO tenants (id, name, created_ms) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING";
-                let query = sqlx::query(sql).bind(id.0.as_bytes().as_slice()).bind(name.as_str()).bind(now_ms);
+                let query = query(sql).bind(id).bind(name.as_str()).bind(now_ms);
                 let made = writer.run(query).await?;
                 writer.tenants_changed().await?;
                 Ok(made)
@@ -61,12 +61,12 @@ impl Store {
     /// All tenants, oldest first.
     pub async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
         let sql = "SELECT id, name, disabled, created_ms FROM tenants ORDER BY id";
-        let rows = sqlx::query(sql).fetch_all(self.readers()).await?;
+        let rows = query(sql).fetch_all(self.readers()).await?;
         rows.into_iter()
             .map(|row| {
-                let access = if row.try_get(2)? { Access::Disabled } else { Access::Enabled };
+                let access = if row.flag(2)? { Access::Disabled } else { Access::Enabled };
                 let created_at = from_unix_ms(row.try_get(3)?);
-                Ok(Tenant { id: TenantId(uuid_of(row.try_get(0)?)?), name: row.try_get(1)?, access, created_at })
+                Ok(Tenant { id: TenantId(row.id(0)?), name: row.try_get(1)?, access, created_at })
             })
             .collect()
     }
@@ -77,13 +77,12 @@ impl Store {
         self.write_rarely(async move |writer| {
             let disabled = access == Access::Disabled;
             let sql = "UPDATE tenants SET disabled = ? WHERE id = ?";
-            let query = sqlx::query(sql).bind(disabled).bind(tenant.0.as_bytes().as_slice());
-            if writer.run(query).await? == 0 {
+            if writer.run(query(sql).bind(disabled).bind(tenant)).await? == 0 {
                 return Ok(Found::No);
             }
-            let sql = "UPDATE tasks SET queue_group = CASE WHEN ?1 THEN NULL WHEN lane = 'high_priority' THEN x'' \
+            let sql = "UPDATE tasks SET queue_group = CASE WHEN ?1 = 1 THEN NULL WHEN lane = 'high_priority' THEN ?3 \
                            ELSE tenant END WHERE tenant = ?2 AND state = 'queued'";
-            let query = sqlx::query(sql).bind(disabled).bind(tenant.0.as_bytes().as_slice());
+            let query = query(sql).bind(disabled).bind(tenant).bind(Group::Shared.id());
             writer.run(query).await?;
             writer.tenants_changed().await?;
             for lane in mecapy_model::Lane::ALL {

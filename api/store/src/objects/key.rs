@@ -14,6 +14,14 @@ pub struct ObjectKey(String);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Nonce([u8; 12]);
 
+/// Whose row an object belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Owner {
+    Attempt { tenant: TenantId, task: TaskId, fence: u64 },
+    Upload { upload: UploadId },
+    Module { tenant: TenantId, digest: Digest },
+}
+
 /// A text that can't be an object's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an object key")]
@@ -92,6 +100,21 @@ impl ObjectKey {
     pub(crate) fn as_upload(&self) -> Option<(TenantId, UploadId)> {
         let (tenant, upload) = self.0.strip_prefix("uploads/")?.split_once('/')?;
         Some((tenant.parse().ok()?, upload.parse().ok()?))
+    }
+
+    /// The row that says whether the object is needed; `None` for a key that this program does not make.
+    pub(crate) fn owner(&self) -> Option<Owner> {
+        let mut parts = self.0.split('/');
+        let (kind, tenant) = (parts.next()?, parts.next()?.parse().ok()?);
+        let id = parts.next()?;
+        match kind {
+            "artifacts" | "results" => {
+                Some(Owner::Attempt { tenant, task: id.parse().ok()?, fence: parts.next()?.parse().ok()? })
+            }
+            "uploads" | "incoming" => Some(Owner::Upload { upload: id.parse().ok()? }),
+            "modules" => Some(Owner::Module { tenant, digest: id.trim_end_matches(".wasm").parse().ok()? }),
+            _ => None,
+        }
     }
 
     /// The folders above the object, innermost first.
@@ -177,6 +200,28 @@ mod tests {
         for key in keys {
             assert_eq!(ObjectKey::parse(key.as_str()), Ok(key.clone()));
             assert_eq!(key.parents().count(), 4);
+        }
+    }
+
+    #[test]
+    fn a_key_says_whose_it_is() {
+        let (tenant, task) = (TenantId::from_parts(1, &[1; 10]), TaskId::from_parts(1, &[2; 10]));
+        let (upload, digest) = (UploadId::from_parts(1, &[3; 10]), Digest([4; 32]));
+        let nonce = Nonce([5; 12]);
+        let attempt = Some(Owner::Attempt { tenant, task, fence: 7 });
+        let name = ArtifactName::parse("a/b").unwrap();
+        let rows = [
+            (ObjectKey::artifact(tenant, task, 7, &name), attempt),
+            (ObjectKey::text_of_attempt(tenant, task, 7, "result.json"), attempt),
+            (ObjectKey::incoming(tenant, upload), Some(Owner::Upload { upload })),
+            (ObjectKey::sent(tenant, upload, nonce), Some(Owner::Upload { upload })),
+            (ObjectKey::module(tenant, digest, nonce), Some(Owner::Module { tenant, digest })),
+            (ObjectKey::parse(&format!("modules/{tenant}/{digest}.wasm")).unwrap(), Some(Owner::Module { tenant, digest })),
+            (ObjectKey::parse("artifacts/a/b/c").unwrap(), None),
+            (ObjectKey::parse("other").unwrap(), None),
+        ];
+        for (key, owner) in rows {
+            assert_eq!(key.owner(), owner, "{key}");
         }
     }
 

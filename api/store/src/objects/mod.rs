@@ -18,7 +18,7 @@ mod texts;
 mod writer;
 
 pub use address::{InvalidObjectsAddress, ObjectsAddress, S3Address, S3Credentials};
-pub(crate) use key::Nonce;
+pub(crate) use key::{Nonce, Owner};
 pub use key::{InvalidObjectKey, ObjectKey};
 pub use link::{Download, Link};
 pub use listing::{Listing, ObjectInfo};
@@ -170,6 +170,19 @@ impl Objects {
         match &self.inner.backend {
             Backend::Folder(folder) => folder.delete(key).await,
             Backend::S3(s3) => s3.delete(key).await,
+        }
+    }
+
+    /// Deletes objects; those that are not there are no error.
+    pub async fn delete_all(&self, keys: &[ObjectKey]) -> Result<(), StoreError> {
+        match &self.inner.backend {
+            Backend::Folder(folder) => {
+                for key in keys {
+                    folder.delete(key).await?;
+                }
+                Ok(())
+            }
+            Backend::S3(s3) => s3.delete_all(keys).await,
         }
     }
 

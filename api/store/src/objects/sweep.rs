@@ -48,11 +48,10 @@ impl Objects {
                     continue;
                 }
                 let named = known(old.iter().map(|object| object.key.clone()).collect()).await?;
-                for orphan in old.iter().filter(|object| !named.contains(&object.key)) {
-                    self.delete(&orphan.key).await?;
-                    swept.objects += 1;
-                    swept.bytes += orphan.size_bytes;
-                }
+                let orphans: Vec<_> = old.into_iter().filter(|object| !named.contains(&object.key)).collect();
+                swept.objects += orphans.len() as u64;
+                swept.bytes += orphans.iter().map(|orphan| orphan.size_bytes).sum::<u64>();
+                self.delete_all(&orphans.into_iter().map(|orphan| orphan.key).collect::<Vec<_>>()).await?;
             }
         }
         Ok(swept)

@@ -3,15 +3,14 @@
 use super::give_back::select_live;
 use super::state::Writer;
 use crate::shared::Change;
+use crate::sql::query;
 use crate::{Cancelled, StoreError};
 use mecapy_model::{TaskId, TaskState, TenantId};
 
 impl Writer {
     pub(super) async fn cancel(&mut self, tenant: TenantId, task: TaskId) -> Result<Cancelled, StoreError> {
-        let query = select_live!("WHERE tenant = ? AND id = ?")
-            .bind(tenant.0.as_bytes().as_slice())
-            .bind(task.0.as_bytes().as_slice());
-        let Some(row) = query.fetch_optional(&mut self.conn).await? else { return Ok(Cancelled::Missing) };
+        let selected = select_live("WHERE tenant = ? AND id = ?", self.dialect.lock_rows()).bind(tenant).bind(task);
+        let Some(row) = selected.fetch_optional(&mut self.conn).await? else { return Ok(Cancelled::Missing) };
         let live = self.read_live(&row)?;
         match live.state {
             TaskState::Queued => {
@@ -20,7 +19,7 @@ impl Writer {
             }
             TaskState::Running => {
                 let sql = "UPDATE tasks SET cancel_requested = 1 WHERE no = ? AND state = 'running'";
-                self.run(sqlx::query(sql).bind(live.no)).await?;
+                self.run(query(sql).bind(live.no)).await?;
                 self.changed(task, Change::Moved);
                 Ok(Cancelled::Requested)
             }

@@ -1,22 +1,23 @@
 //! Choosing what runs next, and taking it.
 
+use super::lines;
 use super::state::Writer;
 use super::submit::EVENTS;
 use crate::clock::{from_unix_ms, millis};
 use crate::reading::{ReadTask, read_task, task_columns, task_from};
 use crate::shared::{Change, Group, Place, Turn};
-use crate::sql::{Rows, pieces, script, union_all, with_list};
+use crate::sql::{Dialect, Rows, pieces, query, script, union_all, with_list};
 use crate::{ClaimRef, ClaimRequest, Claimed, LeaseToken, StoreError};
 use mecapy_model::{Lane, TaskState, Transition};
-use sqlx::Row;
 use std::collections::{HashMap, VecDeque};
 
 /// How many tasks one claim takes at most, whatever was asked.
 const CLAIM_MAX: u32 = 256;
 
 /// Up to `#`'s limit of the tasks of one group that may start, oldest first.
-const HEADS: &str = "SELECT * FROM (SELECT # AS line, due_ms, no FROM tasks WHERE state = 'queued' AND lane = ? \
-                     AND queue_rank = ? AND queue_group = ? AND due_ms <= ? ORDER BY due_ms, no LIMIT ?)";
+const HEADS: &str = "SELECT * FROM (SELECT CAST(# AS BIGINT) AS line, due_ms, no FROM tasks WHERE state = 'queued' \
+                     AND lane = ? AND queue_rank = ? AND queue_group = ? AND due_ms <= ? ORDER BY due_ms, no LIMIT ?{lock}) \
+                     AS heads";
 
 /// The oldest tasks of one group, and how many of its tasks run or have been chosen.
 struct Line {
@@ -36,21 +37,28 @@ struct Wanted {
 pub(super) async fn claim(writer: &mut Writer, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
     let mut chosen = Vec::new();
     let count = usize::try_from(request.max.min(CLAIM_MAX)).unwrap_or(0);
-    let ranks = writer.shared.counts().ranks(request.lane);
+    let ranks = lines::waiting(writer, request.lane).await?;
+    let count = count.min(lines::room_in_lane(writer, &request).await?);
     let mut wanted = Wanted { request, count, chosen: HashMap::new() };
-    for rank in ranks {
+    for (rank, turns) in ranks {
         if wanted.count == 0 {
             break;
         }
-        chosen.extend(choose(writer, rank, &mut wanted).await?);
+        chosen.extend(choose(writer, rank, turns, &mut wanted).await?);
     }
-    take(writer, &chosen).await
+    let claimed = take(writer, &chosen).await?;
+    lines::remember_turns(writer, request.lane, &claimed).await?;
+    Ok(claimed)
 }
 
 /// The numbers of the tasks of one rank to start, in order.
-async fn choose(writer: &mut Writer, rank: i64, wanted: &mut Wanted) -> Result<Vec<i64>, StoreError> {
+async fn choose(
+    writer: &mut Writer,
+    rank: i64,
+    mut turns: Vec<Turn>,
+    wanted: &mut Wanted,
+) -> Result<Vec<i64>, StoreError> {
     let lane = wanted.request.lane;
-    let mut turns = writer.shared.counts().turns(lane, rank, writer.now_ms);
     for turn in &mut turns {
         turn.running += wanted.chosen.get(&turn.group).copied().unwrap_or(0);
     }
@@ -110,13 +118,13 @@ async fn load_heads(
     while !lines.is_empty() {
         let length = pieces(&lines).next().map_or(lines.len(), <[Line]>::len);
         let mut piece: Vec<Line> = lines.drain(..length).collect();
-        let mut query = sqlx::query(union_all(HEADS, piece.len()));
+        let mut query = query(union_all(HEADS, writer.dialect.lock_free_rows(), piece.len()));
         for line in &piece {
             let limit = u64::try_from(wanted.count).unwrap_or(u64::MAX).min(room(line, &wanted.request));
             query = query
                 .bind(lane.as_str())
                 .bind(rank)
-                .bind(line.turn.group.bytes().map(<[u8]>::to_vec))
+                .bind(line.turn.group.id())
                 .bind(writer.now_ms)
                 .bind(i64::try_from(limit).unwrap_or(i64::MAX));
         }
@@ -140,9 +148,13 @@ async fn load_heads(
 
 /// Remembers until when a group has nothing to start, so that claims leave it alone.
 async fn rest(writer: &mut Writer, place: Place) -> Result<(), StoreError> {
+    if writer.dialect == Dialect::Postgres {
+        // The next claim asks the rows again.
+        return Ok(());
+    }
     let sql =
         "SELECT min(due_ms) FROM tasks WHERE state = 'queued' AND lane = ? AND queue_rank = ? AND queue_group = ?";
-    let query = sqlx::query(sql).bind(place.lane.as_str()).bind(place.rank).bind(place.group.bytes());
+    let query = query(sql).bind(place.lane.as_str()).bind(place.rank).bind(place.group.id());
     let due: Option<i64> = query.fetch_one(&mut writer.conn).await?.try_get(0)?;
     writer.shared.counts().rest(place, due.unwrap_or(i64::MAX));
     Ok(())
@@ -198,7 +210,7 @@ async fn queued_tasks(writer: &mut Writer, numbers: &[i64]) -> Result<Vec<ReadTa
 
 async fn read_queued(writer: &mut Writer, numbers: &[i64]) -> Result<Vec<ReadTask>, StoreError> {
     const HEAD: &str = concat!("SELECT ", task_columns!("s.inputs"), task_from!(), " WHERE t.no IN (");
-    let mut query = sqlx::query(with_list(HEAD, numbers.len(), ")"));
+    let mut query = query(with_list(HEAD, numbers.len(), ")"));
     for no in numbers {
         query = query.bind(*no);
     }
@@ -215,7 +227,7 @@ async fn start(writer: &mut Writer, tasks: &[ReadTask], lease: LeaseToken) -> Re
         tail: ") AS v WHERE tasks.no = v.column1 AND tasks.state = 'queued' AND tasks.event_seq = v.column5",
     };
     let until = writer.lease_now_ms().saturating_add(millis(writer.options.lease));
-    let mut query = sqlx::query(script(&[&START, &EVENTS], tasks.len()));
+    let mut query = script(&[&START, &EVENTS], tasks.len());
     for read in tasks {
         query = query.bind(read.no).bind(lease.0.as_slice()).bind(until).bind(writer.now_ms).bind(read.event_seq);
     }

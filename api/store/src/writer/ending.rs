@@ -5,13 +5,11 @@ use super::state::Writer;
 use super::submit::EVENTS;
 use crate::follow::stream_name;
 use crate::queue::is_cancel;
-use crate::reading::uuid_of;
 use crate::recent::EndedTask;
 use crate::shared::{Change, Place};
-use crate::sql::{Rows, pieces, script};
+use crate::sql::{Query, Row, Rows, pieces, query, script};
 use crate::{ClaimRef, Finish, NewLog, StoreError, StoreOptions, StoredArtifact, Written};
 use mecapy_model::{ErrorKind, Lane, LogStream, TaskError, TaskId, TaskState, TenantId, Transition, Usage, Warning};
-use sqlx::Row;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -131,9 +129,9 @@ impl Writer {
             let rows = self.end_running(calls, piece).await?;
             for row in rows {
                 let no: i64 = row.try_get(0)?;
-                let fence = u64::try_from(row.try_get::<i64, _>(6)?).unwrap_or(0);
+                let fence = u64::try_from(row.try_get::<i64>(6)?).unwrap_or(0);
                 let Some(call) = by_claim.get(&(no, fence)).and_then(|index| calls.get_mut(*index)) else { continue };
-                let lane: Lane = row.try_get::<&str, _>(4)?.parse().map_err(StoreError::corrupt)?;
+                let lane: Lane = row.try_get::<&str>(4)?.parse().map_err(StoreError::corrupt)?;
                 let (seq, log_bytes): (i64, i64) = (row.try_get(1)?, row.try_get(2)?);
                 let ending = &call.input;
                 let before = log_bytes - bytes(&ending.logs);
@@ -142,7 +140,7 @@ impl Writer {
                 logs.extend(
                     (first_seq..).zip(entries).map(|(seq, (stream, text))| (no, seq, ending.at_ms, stream, text)),
                 );
-                let tenant = TenantId(uuid_of(row.try_get(5)?)?);
+                let tenant = TenantId(row.id(5)?);
                 self.shared.counts().stop(lane, tenant);
                 ended.push(Ended {
                     no,
@@ -170,8 +168,8 @@ impl Writer {
         &mut self,
         calls: &[Call<Box<Ending>, Written>],
         indexes: &[usize],
-    ) -> Result<Vec<sqlx::sqlite::SqliteRow>, StoreError> {
-        let mut query = sqlx::query(FINISH.sql(indexes.len()));
+    ) -> Result<Vec<Row>, StoreError> {
+        let mut query = query(FINISH.sql(indexes.len()));
         for call in indexes.iter().filter_map(|index| calls.get(*index)) {
             let Ending { claim, at_ms, record, logs, .. } = &*call.input;
             query = query
@@ -191,12 +189,8 @@ impl Writer {
         let state = record.state_after(task.state)?;
         let sql = "UPDATE tasks SET state = ?, completed_ms = ?, event_seq = event_seq + 2, lease_token = NULL, \
                    lease_until_ms = NULL WHERE no = ? AND state = ? AND fence = ?";
-        let query = sqlx::query(sql)
-            .bind(state.as_str())
-            .bind(self.now_ms)
-            .bind(task.no)
-            .bind(task.state.as_str())
-            .bind(task.fence);
+        let query =
+            query(sql).bind(state.as_str()).bind(self.now_ms).bind(task.no).bind(task.state.as_str()).bind(task.fence);
         if self.run(query).await? != 1 {
             return Err(StoreError::corrupt("a task changed within the transaction that ends it"));
         }
@@ -220,7 +214,7 @@ impl Writer {
     /// Result, usage and last event of tasks whose rows say that they have ended.
     async fn record_ended(&mut self, ended: &[Ended]) -> Result<(), StoreError> {
         for piece in pieces(ended) {
-            let mut query = sqlx::query(script(&[&RESULTS, &USAGE, &EVENTS], piece.len()));
+            let mut query = script(&[&RESULTS, &USAGE, &EVENTS], piece.len());
             for Ended { no, record, .. } in piece {
                 query = query
                     .bind(*no)
@@ -229,7 +223,7 @@ impl Writer {
                     .bind(record.result.clone());
             }
             for Ended { no, tenant, at_ms, record, .. } in piece {
-                query = query.bind(*no).bind(tenant.0.as_bytes().as_slice()).bind(*at_ms);
+                query = query.bind(*no).bind(*tenant).bind(*at_ms);
                 query = bind_usage(query, record.error_kind, &record.usage);
             }
             for Ended { no, state, attempt, done_seq, at_ms, .. } in piece {
@@ -255,7 +249,7 @@ impl Writer {
         logs: &[(i64, i64, i64, LogStream, Arc<str>)],
     ) -> Result<(), StoreError> {
         for piece in pieces(logs) {
-            let mut query = sqlx::query(LOGS.sql(piece.len()));
+            let mut query = query(LOGS.sql(piece.len()));
             for (no, seq, at_ms, stream, text) in piece {
                 query = query.bind(*no).bind(*seq).bind(*at_ms).bind(stream_name(*stream)).bind(text.clone());
             }
@@ -266,7 +260,7 @@ impl Writer {
 
     async fn insert_artifacts(&mut self, artifacts: &[(i64, &StoredArtifact)]) -> Result<(), StoreError> {
         for piece in pieces(artifacts) {
-            let mut query = sqlx::query(ARTIFACTS.sql(piece.len()));
+            let mut query = query(ARTIFACTS.sql(piece.len()));
             for (no, artifact) in piece {
                 query = query
                     .bind(*no)
@@ -299,11 +293,7 @@ pub(super) struct LiveTask {
 }
 
 /// Binds the last seven columns of a usage row.
-pub(super) fn bind_usage<'q>(
-    query: super::state::Query<'q>,
-    error_kind: Option<ErrorKind>,
-    usage: &Usage,
-) -> super::state::Query<'q> {
+pub(super) fn bind_usage(query: Query, error_kind: Option<ErrorKind>, usage: &Usage) -> Query {
     query
         .bind(error_kind.map(ErrorKind::as_str))
         .bind(i64::try_from(usage.fuel).unwrap_or(i64::MAX))

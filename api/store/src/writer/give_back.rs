@@ -2,12 +2,11 @@
 
 use super::ending::{LiveTask, Record};
 use super::state::Writer;
-use crate::reading::uuid_of;
 use crate::shared::{Change, Place};
+use crate::sql::{Query, Row, query};
 use crate::{ClaimRef, Recovered, StoreError, Written};
 use mecapy_model::{ErrorKind, Lane, TaskError, TaskId, TaskState, TenantId, Transition, Usage};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::AssertSqlSafe;
 
 /// So many losses are taken for bad luck: the task is queued again at once.
 const LOSSES_FREE: i64 = 3;
@@ -19,17 +18,16 @@ const LOSS_BACKOFF_MS_MAX: i64 = 5_000;
 const LOST_APART_MS: i64 = 250;
 const LOST_APART_MS_MAX: i64 = 30_000;
 
-/// A query for live tasks with the given condition; its rows are for [`Writer::read_live`].
-macro_rules! select_live {
-    ($condition:literal) => {
-        sqlx::query(concat!(
-            "SELECT no, id, tenant, lane, priority, state, attempt, lost_attempts, fence, event_seq, due_ms, ",
-            "created_ms, cancel_requested FROM tasks ",
-            $condition
-        ))
-    };
+/// A query for live tasks with the given condition, and what locks them; its rows are for [`Writer::read_live`].
+pub(super) fn select_live(condition: &'static str, lock: &'static str) -> Query {
+    const COLUMNS: &str = "SELECT no, id, tenant, lane, priority, state, attempt, lost_attempts, fence, event_seq, \
+                           due_ms, created_ms, cancel_requested FROM tasks ";
+    // Made of constants.
+    query(AssertSqlSafe(format!("{COLUMNS}{condition}{lock}")))
 }
-pub(super) use select_live;
+
+/// A claim that holds, by its number, fence and token.
+const HELD: &str = "WHERE no = ? AND fence = ? AND lease_token = ? AND state = 'running'";
 
 /// Why a worker gives a task back.
 #[derive(Debug, Clone, Copy)]
@@ -61,10 +59,8 @@ struct Requeue {
 impl Writer {
     pub(super) async fn give_back(&mut self, claim: &ClaimRef, how: GiveBack) -> Result<Written, StoreError> {
         let fence = i64::try_from(claim.fence).unwrap_or(i64::MAX);
-        let query = select_live!("WHERE no = ? AND fence = ? AND lease_token = ? AND state = 'running'")
-            .bind(claim.no)
-            .bind(fence)
-            .bind(claim.lease.0.as_slice());
+        let query =
+            select_live(HELD, self.dialect.lock_rows()).bind(claim.no).bind(fence).bind(claim.lease.0.as_slice());
         let Some(row) = query.fetch_optional(&mut self.conn).await? else { return Ok(Written::Stale) };
         let task = self.read_live(&row)?;
         if task.cancel_requested {
@@ -87,18 +83,19 @@ impl Writer {
 
     /// Takes back what has an expired lease.
     pub(crate) async fn requeue_expired(&mut self) -> Result<(Recovered, Vec<LostAttempt>), StoreError> {
-        let query = select_live!("WHERE state = 'running' AND lease_until_ms < ?").bind(self.lease_now_ms());
+        let query = select_live("WHERE state = 'running' AND lease_until_ms < ?", self.dialect.lock_free_rows())
+            .bind(self.lease_now_ms());
         let rows = query.fetch_all(&mut self.conn).await?;
         self.lose(rows).await
     }
 
     /// Takes back everything that runs: it was claimed by a process that is gone.
     pub(crate) async fn requeue_predecessors(&mut self) -> Result<(Recovered, Vec<LostAttempt>), StoreError> {
-        let rows = select_live!("WHERE state = 'running'").fetch_all(&mut self.conn).await?;
+        let rows = select_live("WHERE state = 'running'", "").fetch_all(&mut self.conn).await?;
         self.lose(rows).await
     }
 
-    async fn lose(&mut self, rows: Vec<SqliteRow>) -> Result<(Recovered, Vec<LostAttempt>), StoreError> {
+    async fn lose(&mut self, rows: Vec<Row>) -> Result<(Recovered, Vec<LostAttempt>), StoreError> {
         let mut recovered = Recovered::default();
         let mut lost = Vec::with_capacity(rows.len());
         let mut tasks = rows.iter().map(|row| self.read_live(row)).collect::<Result<Vec<_>, _>>()?;
@@ -143,20 +140,20 @@ impl Writer {
         let sql = "UPDATE tasks SET state = ?, queue_group = ?, due_ms = ?, timed = ?, attempt = ?, lost_attempts = ?, \
                    event_seq = event_seq + 1, lease_token = NULL, lease_until_ms = NULL, started_ms = NULL \
                    WHERE no = ? AND fence = ? AND state = 'running'";
-        let query = sqlx::query(sql)
+        let update = query(sql)
             .bind(state.as_str())
-            .bind(task.place.group.bytes())
+            .bind(task.place.group.id())
             .bind(requeue.due_ms)
             .bind(requeue.timed)
             .bind(requeue.attempt)
             .bind(requeue.lost_attempts)
             .bind(task.no)
             .bind(task.fence);
-        if self.run(query).await? != 1 {
+        if self.run(update).await? != 1 {
             return Err(StoreError::corrupt("a task changed within the transaction that requeues it"));
         }
         let sql = "INSERT INTO task_events (no, seq, at_ms, state, attempt) VALUES (?, ?, ?, ?, ?)";
-        let event = sqlx::query(sql)
+        let event = query(sql)
             .bind(task.no)
             .bind(task.event_seq + 1)
             .bind(self.now_ms)
@@ -180,15 +177,16 @@ impl Writer {
         self.end_one(task, Record::failed(&TaskError::new(ErrorKind::Cancelled, message), usage)).await
     }
 
-    /// Reads a row of `select_live!`.
-    pub(super) fn read_live(&self, row: &SqliteRow) -> Result<LiveTask, StoreError> {
-        let tenant = TenantId(uuid_of(row.try_get(2)?)?);
-        let lane: Lane = row.try_get::<&str, _>(3)?.parse().map_err(StoreError::corrupt)?;
-        let state: TaskState = row.try_get::<&str, _>(5)?.parse().map_err(StoreError::corrupt)?;
-        let place: Place = self.place(lane, row.try_get(4)?, tenant);
+    /// Reads a row of [`select_live`].
+    pub(super) fn read_live(&self, row: &Row) -> Result<LiveTask, StoreError> {
+        let tenant = TenantId(row.id(2)?);
+        let lane: Lane = row.try_get::<&str>(3)?.parse().map_err(StoreError::corrupt)?;
+        let state: TaskState = row.try_get::<&str>(5)?.parse().map_err(StoreError::corrupt)?;
+        let priority = u8::try_from(row.count(4)?).unwrap_or(u8::MAX);
+        let place: Place = self.place(lane, priority, tenant);
         Ok(LiveTask {
             no: row.try_get(0)?,
-            id: TaskId(uuid_of(row.try_get(1)?)?),
+            id: TaskId(row.id(1)?),
             tenant,
             place,
             state,
@@ -198,7 +196,7 @@ impl Writer {
             event_seq: row.try_get(9)?,
             due_ms: row.try_get(10)?,
             created_ms: row.try_get(11)?,
-            cancel_requested: row.try_get(12)?,
+            cancel_requested: row.flag(12)?,
         })
     }
 }

@@ -4,11 +4,13 @@
 //! A statement that fails rolls the whole transaction back; its calls are then executed one by one, so that only the
 //! one at fault fails. What is wrong with a call itself is found out before its statements.
 
+mod admission;
 mod batch;
 mod cancel;
 mod claim;
 mod ending;
 mod give_back;
+mod lines;
 mod note;
 mod preview_usage;
 mod state;
@@ -48,7 +50,7 @@ pub(crate) struct Inbox {
 /// It ends after [`Op::Close`], or when nobody can call any more. The folder's lock is let go after that.
 pub(crate) fn start(writer: Writer, inbox: Inbox, folder: DataFolder) -> Result<(), StoreError> {
     let failed = || StoreError::io("starting the store's writer");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed())?;
     let work = move || {
         let closing = runtime.block_on(serve(writer, inbox));
         drop(folder);

@@ -4,9 +4,9 @@ use super::ending::{bytes, count, cut_logs};
 use super::state::Writer;
 use crate::clock::millis;
 use crate::shared::Change;
+use crate::sql::query;
 use crate::{Beat, ClaimRef, NewLog, StoreError, Written};
 use mecapy_model::{LogStream, Progress, TaskId};
-use sqlx::Row;
 use std::sync::Arc;
 
 /// Progress and log entries of one attempt.
@@ -35,7 +35,7 @@ impl Writer {
                    WHERE no = ?6 AND fence = ?7 AND lease_token = ?8 AND state = 'running' \
                    RETURNING event_seq, log_bytes";
         let fraction = progress.as_ref().map(|progress| progress.fraction).filter(|fraction| fraction.is_finite());
-        let query = sqlx::query(sql)
+        let query = query(sql)
             .bind(steps)
             .bind(bytes(logs))
             .bind(fraction)
@@ -63,13 +63,13 @@ impl Writer {
                    AND state = 'running' RETURNING cancel_requested";
         let mut beats = Vec::with_capacity(claims.len());
         for claim in claims {
-            let query = sqlx::query(sql)
+            let query = query(sql)
                 .bind(until)
                 .bind(claim.no)
                 .bind(i64::try_from(claim.fence).unwrap_or(i64::MAX))
                 .bind(claim.lease.0.as_slice());
             let row = query.fetch_optional(&mut self.conn).await?;
-            let beat = match row.map(|row| row.try_get::<bool, _>(0)).transpose()? {
+            let beat = match row.map(|row| row.flag(0)).transpose()? {
                 Some(true) => Beat::CancelRequested,
                 Some(false) => Beat::Extended,
                 None => Beat::Stale,

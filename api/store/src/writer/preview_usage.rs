@@ -2,7 +2,7 @@
 
 use super::ending::bind_usage;
 use super::state::Writer;
-use crate::sql::{Rows, pieces};
+use crate::sql::{Rows, pieces, query};
 use crate::{PreviewUsage, StoreError};
 
 const USAGE: Rows = Rows {
@@ -15,9 +15,9 @@ const USAGE: Rows = Rows {
 impl Writer {
     pub(super) async fn record_preview_usage(&mut self, usage: &[PreviewUsage]) -> Result<(), StoreError> {
         for piece in pieces(usage) {
-            let mut query = sqlx::query(USAGE.sql(piece.len()));
+            let mut query = query(USAGE.sql(piece.len()));
             for preview in piece {
-                query = query.bind(preview.tenant.0.as_bytes().as_slice()).bind(self.now_ms);
+                query = query.bind(preview.tenant).bind(self.now_ms);
                 query = bind_usage(query, preview.error_kind, &preview.usage);
             }
             self.run(query).await?;

@@ -4,15 +4,16 @@
 use super::batch::Batch;
 use super::give_back::LostAttempt;
 use crate::clock::{millis, unix_ms};
-use crate::reading::uuid_of;
 use crate::shared::{Change, Group, Place, Shared};
+use crate::sql::{Conn, Dialect, Query, query};
 use crate::{Clock, Recovered, StoreError, StoreOptions};
 use mecapy_model::{Code, Lane, Task, TaskId, TenantId};
-use sqlx::sqlite::{SqliteArguments, SqliteConnection};
-use sqlx::{Connection, Executor, Row, Sqlite};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
+/// How long counts are kept that other processes change too.
+const COUNTS_KEPT_FOR: Duration = Duration::from_secs(1);
 /// How much of tasks just accepted is kept, in bytes of code, inputs and warnings.
 const FRESH_BYTES_MAX: usize = 16 << 20;
 
@@ -51,22 +52,23 @@ pub(super) fn weight(task: &Task) -> usize {
     code + task.inputs.get().len() + warnings
 }
 
-/// A query ready to run.
-pub(crate) type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
-
 /// See the module.
 pub(crate) struct Writer {
-    pub(crate) conn: SqliteConnection,
+    pub(crate) conn: Conn,
+    pub(crate) dialect: Dialect,
     pub(super) shared: Arc<Shared>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) options: Arc<StoreOptions>,
     /// The transaction's wall time, Unix milliseconds. Never falls within a process, so that a clock which is set back
     /// doesn't hide what is queued.
     pub(crate) now_ms: i64,
-    pub(super) next_no: i64,
+    /// Numbers for new tasks: embedded the next of a count, in PostgreSQL those that were taken from its sequence.
+    pub(super) numbers: Numbers,
     /// Tenant → whether it may submit and run.
     tenants: HashMap<TenantId, bool>,
     in_memory_is_stale: bool,
+    /// When the counts were read, on the monotonic clock.
+    counted_at: Duration,
     changes: Vec<(TaskId, Change)>,
     /// Tasks that were accepted and not touched since, by number: a claim need not read them.
     fresh: Fresh,
@@ -84,67 +86,95 @@ pub(super) enum Failure {
 impl Writer {
     /// Takes over a connection to a database of this program's schema.
     pub(crate) async fn new(
-        conn: SqliteConnection,
+        conn: Conn,
         shared: Arc<Shared>,
         clock: Arc<dyn Clock>,
         options: Arc<StoreOptions>,
     ) -> Result<Self, StoreError> {
         let now_ms = unix_ms(clock.now());
+        let dialect = conn.dialect();
         let mut writer = Self {
             conn,
+            dialect,
             shared,
             clock,
             options,
             now_ms,
-            next_no: 0,
+            numbers: Numbers::default(),
             tenants: HashMap::new(),
             in_memory_is_stale: true,
+            counted_at: Duration::ZERO,
             changes: Vec::new(),
             fresh: Fresh::default(),
             woken: BTreeSet::new(),
             after_commit: Vec::new(),
         };
         writer.reload().await?;
+        if dialect == Dialect::Postgres {
+            return Ok(writer);
+        }
         // A clock that was set back while no server ran must not hide what waits without a time of its own.
         let sql = "UPDATE tasks SET due_ms = ?1 WHERE state = 'queued' AND due_ms > ?1 AND timed = 0";
-        writer.run(sqlx::query(sql).bind(now_ms)).await?;
+        writer.run(query(sql).bind(now_ms)).await?;
         Ok(writer)
     }
 
-    /// At the start: takes back what an earlier process was running, in a transaction of its own.
+    /// At the start of an embedded server: takes back what an earlier process was running, in a transaction of its own.
     pub(crate) async fn recover(&mut self) -> Result<(Recovered, Vec<LostAttempt>), StoreError> {
-        self.conn.execute("BEGIN IMMEDIATE").await?;
+        if self.dialect == Dialect::Postgres {
+            // Others may be running it.
+            return Ok((Recovered::default(), Vec::new()));
+        }
+        self.conn.begin().await?;
         // An error drops the connection, and with it the transaction.
         let recovered = self.requeue_predecessors().await?;
-        self.conn.execute("COMMIT").await?;
+        self.conn.commit().await?;
         self.forget_signals();
         Ok(recovered)
     }
 
-    /// Runs a batch in a transaction and commits it; after an error nothing of it has happened.
+    /// Runs a batch in a transaction and commits it; after an error nothing of it has happened, unless the connection
+    /// broke at the commit: then nobody knows.
     pub(super) async fn transact(&mut self, batch: &mut Batch) -> Result<(), Failure> {
         self.begin().await.map_err(Failure::Beginning)?;
-        let outcome = match batch.run(self).await {
-            Ok(()) => self.conn.execute("COMMIT").await.map(drop).map_err(StoreError::from),
-            Err(error) => Err(error),
+        let error = match batch.run(self).await {
+            Ok(()) => match self.conn.commit().await {
+                Ok(()) => {
+                    self.signal();
+                    return Ok(());
+                }
+                Err(error) if error.is_unreachable() => Failure::Beginning(error),
+                Err(error) => Failure::Within(error),
+            },
+            // Alone none of the calls would fare better.
+            Err(error) if error.is_unreachable() => Failure::Beginning(error),
+            Err(error) => Failure::Within(error),
         };
-        if outcome.is_ok() {
-            self.signal();
-        } else {
-            self.in_memory_is_stale = true;
-            // An error may have ended the transaction already; then there is nothing to roll back.
-            let _ = self.conn.execute("ROLLBACK").await;
-        }
-        outcome.map_err(Failure::Within)
+        self.in_memory_is_stale = true;
+        self.conn.roll_back().await;
+        Err(error)
     }
 
     async fn begin(&mut self) -> Result<(), StoreError> {
         self.forget_signals();
-        self.now_ms = self.now_ms.max(unix_ms(self.clock.now()));
-        if self.in_memory_is_stale {
+        let (now_ms, counts_kept_for) = match self.dialect {
+            Dialect::Sqlite => {
+                if self.in_memory_is_stale {
+                    self.reload().await?;
+                }
+                self.conn.begin().await?;
+                (unix_ms(self.clock.now()), None)
+            }
+            Dialect::Postgres => {
+                let theirs = self.conn.begin().await?.filter(|_| !self.clock.rules());
+                (theirs.unwrap_or_else(|| unix_ms(self.clock.now())), Some(COUNTS_KEPT_FOR))
+            }
+        };
+        self.now_ms = self.now_ms.max(now_ms);
+        let age = self.clock.monotonic().saturating_sub(self.counted_at);
+        if counts_kept_for.is_some_and(|kept_for| self.in_memory_is_stale || age > kept_for) {
             self.reload().await?;
         }
-        self.conn.execute("BEGIN IMMEDIATE").await?;
         Ok(())
     }
 
@@ -155,13 +185,16 @@ impl Writer {
     }
 
     /// Executes a statement; answers how many rows it changed.
-    pub(crate) async fn run(&mut self, query: Query<'_>) -> Result<u64, StoreError> {
-        Ok(query.execute(&mut self.conn).await?.rows_affected())
+    pub(crate) async fn run(&mut self, query: Query) -> Result<u64, StoreError> {
+        query.execute(&mut self.conn).await
     }
 
-    /// Milliseconds on the clock that leases run on.
+    /// Milliseconds on the clock that leases run on: monotonic where one process has them all, else the database's.
     pub(super) fn lease_now_ms(&self) -> i64 {
-        millis(self.clock.monotonic())
+        match self.dialect {
+            Dialect::Sqlite => millis(self.clock.monotonic()),
+            Dialect::Postgres => self.now_ms,
+        }
     }
 
     pub(super) fn is_enabled(&self, tenant: TenantId) -> bool {
@@ -216,44 +249,73 @@ impl Writer {
         }
     }
 
-    /// Reads tenants, the next number and the counts of live tasks from the rows.
+    /// Reads tenants, the next number and the counts of live tasks from the rows. In PostgreSQL, where others write
+    /// too, the counts are estimates that nothing but what is shown relies on.
     async fn reload(&mut self) -> Result<(), StoreError> {
         self.fresh = Fresh::default();
-        let highest = "SELECT max(no) FROM (SELECT max(no) AS no FROM tasks UNION ALL SELECT max(no) FROM task_usage)";
-        let row = sqlx::query(highest).fetch_one(&mut self.conn).await?;
-        self.next_no = self.next_no.max(row.try_get::<Option<i64>, _>(0)?.unwrap_or(0) + 1);
-
-        self.tenants.clear();
-        for row in sqlx::query("SELECT id, disabled FROM tenants").fetch_all(&mut self.conn).await? {
-            let (id, disabled): (&[u8], bool) = (row.try_get(0)?, row.try_get(1)?);
-            self.tenants.insert(TenantId(uuid_of(id)?), !disabled);
+        if self.dialect == Dialect::Sqlite {
+            let highest =
+                "SELECT max(no) FROM (SELECT max(no) AS no FROM tasks UNION ALL SELECT max(no) FROM task_usage)";
+            let row = query(highest).fetch_one(&mut self.conn).await?;
+            self.numbers.at_least(row.try_get::<Option<i64>>(0)?.unwrap_or(0) + 1);
         }
-
+        self.tenants.clear();
+        for row in query("SELECT id, disabled FROM tenants").fetch_all(&mut self.conn).await? {
+            self.tenants.insert(TenantId(row.id(0)?), !row.flag(1)?);
+        }
         let queued = "SELECT lane, queue_rank, queue_group, tenant, count(*) FROM tasks WHERE state = 'queued' \
                       GROUP BY lane, queue_rank, queue_group, tenant";
-        let queued = sqlx::query(queued).fetch_all(&mut self.conn).await?;
+        let queued = query(queued).fetch_all(&mut self.conn).await?;
         let running = "SELECT lane, tenant, count(*) FROM tasks WHERE state = 'running' GROUP BY lane, tenant";
-        let running = sqlx::query(running).fetch_all(&mut self.conn).await?;
+        let running = query(running).fetch_all(&mut self.conn).await?;
         let mut counts = self.shared.counts();
         counts.clear();
         for row in queued {
-            let lane = row.try_get::<&str, _>(0)?.parse().map_err(StoreError::corrupt)?;
-            let tenant = TenantId(uuid_of(row.try_get(3)?)?);
-            let group = match row.try_get::<Option<&[u8]>, _>(2)? {
-                None => Group::Held,
-                Some([]) => Group::Shared,
-                Some(bytes) => Group::Tenant(TenantId(uuid_of(bytes)?)),
-            };
-            let tasks = u64::try_from(row.try_get::<i64, _>(4)?).unwrap_or(0);
-            counts.queue_many(Place { lane, rank: row.try_get(1)?, group }, tenant, i64::MIN, tasks);
+            let lane = row.try_get::<&str>(0)?.parse().map_err(StoreError::corrupt)?;
+            let place = Place { lane, rank: row.try_get(1)?, group: Group::of_id(row.try_get(2)?) };
+            counts.queue_many(place, TenantId(row.id(3)?), i64::MIN, row.count(4)?);
         }
         for row in running {
-            let lane = row.try_get::<&str, _>(0)?.parse().map_err(StoreError::corrupt)?;
-            let tasks = u64::try_from(row.try_get::<i64, _>(2)?).unwrap_or(0);
-            counts.add_running(lane, TenantId(uuid_of(row.try_get(1)?)?), tasks);
+            let lane = row.try_get::<&str>(0)?.parse().map_err(StoreError::corrupt)?;
+            counts.add_running(lane, TenantId(row.id(1)?), row.count(2)?);
         }
         drop(counts);
         self.in_memory_is_stale = false;
+        self.counted_at = self.clock.monotonic();
+        Ok(())
+    }
+}
+
+/// Where the numbers of new tasks come from.
+#[derive(Debug, Default)]
+pub(super) struct Numbers {
+    next: i64,
+    taken: VecDeque<i64>,
+}
+
+impl Numbers {
+    fn at_least(&mut self, next: i64) {
+        self.next = self.next.max(next);
+    }
+
+    /// The next one: of those that were taken, or of the count.
+    pub(super) fn draw(&mut self) -> i64 {
+        self.taken.pop_front().unwrap_or_else(|| {
+            self.next += 1;
+            self.next - 1
+        })
+    }
+}
+
+impl Writer {
+    /// Makes sure that so many numbers can be drawn, in the order of acceptance across processes.
+    pub(super) async fn reserve_numbers(&mut self, count: usize) -> Result<(), StoreError> {
+        if self.dialect == Dialect::Sqlite {
+            return Ok(());
+        }
+        let sql = "SELECT nextval('task_numbers') FROM generate_series(1, ?)";
+        let rows = query(sql).bind(i64::try_from(count).unwrap_or(0)).fetch_all(&mut self.conn).await?;
+        self.numbers.taken = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
         Ok(())
     }
 }

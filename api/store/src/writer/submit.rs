@@ -1,14 +1,14 @@
 //! Accepting tasks.
 
+use super::admission::Admission;
 use super::batch::Call;
 use super::state::{Writer, weight};
 use crate::clock::unix_ms;
 use crate::reading::{Settings, bytes_of, read_task, task_columns, task_from};
 use crate::shared::Change;
-use crate::sql::{Rows, pieces, script};
+use crate::sql::{Rows, pieces, query, script};
 use crate::{Idempotency, Replayed, StoreError, Submitted};
 use mecapy_model::{Lane, Task, TaskId, TaskState, TenantId, UploadId};
-use sqlx::Row;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -90,6 +90,14 @@ const KNOWN_KEYS: Rows = Rows {
 };
 
 impl NewRow {
+    pub(super) fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    pub(super) fn queued_max(&self) -> u32 {
+        self.queued_max
+    }
+
     pub(crate) fn new(task: &Task, idempotency: Option<Idempotency>, queued_max: u32) -> Result<Self, StoreError> {
         let json = |error: serde_json::Error| StoreError::corrupt(error.to_string());
         let labels = match task.labels.is_empty() {
@@ -130,6 +138,8 @@ impl Writer {
         if calls.is_empty() {
             return Ok(());
         }
+        let mut admission = self.admission(calls).await?;
+        self.reserve_numbers(calls.len()).await?;
         let mut used = self.used_keys(calls).await?;
         let mut accepted = Vec::with_capacity(calls.len());
         let mut answers = Vec::with_capacity(calls.len());
@@ -160,7 +170,7 @@ impl Writer {
                     None => {}
                 }
             }
-            if let Some(refusal) = self.refusal(row).await? {
+            if let Some(refusal) = self.refusal(row, &admission).await? {
                 answers.push(Some(SubmitAnswer::Refused(refusal)));
                 continue;
             }
@@ -168,6 +178,7 @@ impl Writer {
                 let now = Used::Now { digest: key.body_digest, call: accepted.len() };
                 used.insert((row.tenant, key.key.as_str()), now);
             }
+            admission.admit(row.tenant);
             let (no, due_ms, queue_position) = self.enqueue(row);
             accepted.push(Accepted { no, due_ms, row });
             answers.push(Some(SubmitAnswer::Accepted { queue_position }));
@@ -193,8 +204,7 @@ impl Writer {
 
     /// Counts the task in; answers its number, when it is due and how many are ahead.
     fn enqueue(&mut self, row: &NewRow) -> (i64, i64, Option<u64>) {
-        let no = self.next_no;
-        self.next_no += 1;
+        let no = self.numbers.draw();
         let due_ms = row.run_at_ms.unwrap_or(0).max(self.now_ms);
         let place = self.place(row.lane, row.priority, row.tenant);
         let mut counts = self.shared.counts();
@@ -209,16 +219,14 @@ impl Writer {
         (no, due_ms, Some(position))
     }
 
-    async fn refusal(&mut self, row: &NewRow) -> Result<Option<SubmitRefusal>, StoreError> {
-        if !self.is_enabled(row.tenant) {
-            return Ok(Some(SubmitRefusal::TenantDisabled));
-        }
-        if self.shared.counts().queued_of(row.tenant) >= u64::from(row.queued_max) {
+    async fn refusal(&mut self, row: &NewRow, admission: &Admission) -> Result<Option<SubmitRefusal>, StoreError> {
+        let Some(queued) = admission.queued_of(row.tenant) else { return Ok(Some(SubmitRefusal::TenantDisabled)) };
+        if queued >= u64::from(row.queued_max) {
             return Ok(Some(SubmitRefusal::QueueFull { queued_max: row.queued_max }));
         }
         for (file, upload) in &row.files {
             let sql = "SELECT 1 FROM uploads WHERE id = ? AND tenant = ? AND state = 'complete'";
-            let query = sqlx::query(sql).bind(upload.0.as_bytes().as_slice()).bind(row.tenant.0.as_bytes().as_slice());
+            let query = query(sql).bind(*upload).bind(row.tenant);
             if query.fetch_optional(&mut self.conn).await?.is_none() {
                 return Ok(Some(SubmitRefusal::UnknownUpload { file: file.clone() }));
             }
@@ -236,19 +244,19 @@ impl Writer {
         let keys: Vec<(TenantId, &'a str)> = calls.iter().filter_map(keyed).collect();
         let mut known = HashMap::new();
         for piece in pieces(&keys) {
-            let mut query = sqlx::query(KNOWN_KEYS.sql(piece.len()));
+            let mut query = query(KNOWN_KEYS.sql(piece.len()));
             for (tenant, key) in piece {
-                query = query.bind(tenant.0.as_bytes().as_slice()).bind(*key);
+                query = query.bind(*tenant).bind(*key);
             }
             for row in query.fetch_all(&mut self.conn).await? {
-                let tenant: [u8; 16] = bytes_of(row.try_get(0)?)?;
+                let tenant = TenantId(row.id(0)?);
                 let key: String = row.try_get(1)?;
                 let used = Used::Before { digest: bytes_of(row.try_get(2)?)?, task_no: row.try_get(3)? };
                 known.insert((tenant, key), used);
             }
         }
         let find = |(tenant, key): (TenantId, &'a str)| {
-            known.remove(&(*tenant.0.as_bytes(), key.to_owned())).map(|used| ((tenant, key), used))
+            known.remove(&(tenant, key.to_owned())).map(|used| ((tenant, key), used))
         };
         Ok(keys.into_iter().filter_map(find).collect())
     }
@@ -256,7 +264,7 @@ impl Writer {
     /// A task that an idempotency key made before, unless it was deleted.
     async fn earlier(&mut self, task_no: i64) -> Result<Option<Submitted>, StoreError> {
         let sql = concat!("SELECT ", task_columns!("s.inputs"), task_from!(), " WHERE t.no = ?");
-        let row = sqlx::query(sql).bind(task_no).fetch_optional(&mut self.conn).await?;
+        let row = query(sql).bind(task_no).fetch_optional(&mut self.conn).await?;
         let Some(row) = row else { return Ok(None) };
         let task = read_task(&row)?.task;
         Ok(Some(Submitted { task, queue_position: None, replayed: Replayed::Yes }))
@@ -264,18 +272,18 @@ impl Writer {
 
     async fn insert_tasks(&mut self, accepted: &[Accepted<'_>]) -> Result<(), StoreError> {
         for piece in pieces(accepted) {
-            let mut query = sqlx::query(script(&[&TASKS, &SPECS, &EVENTS], piece.len()));
+            let mut query = script(&[&TASKS, &SPECS, &EVENTS], piece.len());
             for Accepted { no, due_ms, row } in piece {
                 let place = self.place(row.lane, row.priority, row.tenant);
                 query = query
                     .bind(*no)
-                    .bind(row.id.0.as_bytes().as_slice())
-                    .bind(row.tenant.0.as_bytes().as_slice())
+                    .bind(row.id)
+                    .bind(row.tenant)
                     .bind(TaskState::Queued.as_str())
                     .bind(row.lane.as_str())
                     .bind(row.priority)
                     .bind(place.rank)
-                    .bind(place.group.bytes().map(<[u8]>::to_vec))
+                    .bind(place.group.id())
                     .bind(*due_ms)
                     .bind(row.run_at_ms.is_some())
                     .bind(row.created_ms)
@@ -298,10 +306,10 @@ impl Writer {
         let keyed: Vec<_> =
             accepted.iter().filter_map(|task| task.row.idempotency.as_ref().map(|key| (task, key))).collect();
         for piece in pieces(&keyed) {
-            let mut query = sqlx::query(KEYS.sql(piece.len()));
+            let mut query = query(KEYS.sql(piece.len()));
             for (task, key) in piece {
                 query = query
-                    .bind(task.row.tenant.0.as_bytes().as_slice())
+                    .bind(task.row.tenant)
                     .bind(key.key.as_str())
                     .bind(key.body_digest.as_slice())
                     .bind(task.no)
@@ -313,9 +321,9 @@ impl Writer {
             let mut uploads: Vec<UploadId> = task.row.files.iter().map(|(_, upload)| *upload).collect();
             uploads.dedup();
             for piece in pieces(&uploads) {
-                let mut query = sqlx::query(FILES.sql(piece.len()));
+                let mut query = query(FILES.sql(piece.len()));
                 for upload in piece {
-                    query = query.bind(task.no).bind(upload.0.as_bytes().as_slice());
+                    query = query.bind(task.no).bind(*upload);
                 }
                 self.run(query).await?;
             }

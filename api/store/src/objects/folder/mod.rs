@@ -22,6 +22,8 @@ use time::OffsetDateTime;
 /// Where objects grow before they get their name; emptied at each start.
 const TEMPORARY_FOLDER: &str = "tmp";
 const FOLDER_MODE: u32 = 0o700;
+/// How often an object is named again whose folder was deleted under it.
+const PUBLISH_TRIES: u32 = 20;
 
 /// A folder of objects. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -107,15 +109,19 @@ impl Folder {
 
     /// Gives a finished temporary file its key, durably. Blocks.
     fn publish(&self, temporary: &str, key: &ObjectKey) -> std::io::Result<()> {
-        self.make_parents(key)?;
-        match self.root.rename(temporary, &self.root, key.as_str()) {
-            // A deletion in the same folder took it away between the two steps.
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                self.make_parents(key)?;
-                self.root.rename(temporary, &self.root, key.as_str())?;
+        for _ in 1..PUBLISH_TRIES {
+            match self.name(temporary, key) {
+                // A deletion nearby took away a folder that was empty still.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                ended => return ended,
             }
-            other => other?,
         }
+        self.name(temporary, key)
+    }
+
+    fn name(&self, temporary: &str, key: &ObjectKey) -> std::io::Result<()> {
+        self.make_parents(key)?;
+        self.root.rename(temporary, &self.root, key.as_str())?;
         self.sync(key.parents().next().unwrap_or("."))
     }
 

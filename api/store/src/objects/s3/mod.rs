@@ -133,18 +133,24 @@ impl S3 {
             if page.is_empty() {
                 return Ok(());
             }
-            self.delete_all(page.into_iter().map(|object| object.key)).await?;
+            self.delete_all(&page.into_iter().map(|object| object.key).collect::<Vec<_>>()).await?;
         }
     }
 
-    /// Deletes objects in one request; no more than a listing gives at once.
-    async fn delete_all(&self, keys: impl Iterator<Item = ObjectKey>) -> Result<(), StoreError> {
+    pub(super) async fn delete_all(&self, keys: &[ObjectKey]) -> Result<(), StoreError> {
+        for keys in keys.chunks(usize::from(KEYS_AT_ONCE)) {
+            self.delete_together(keys).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete_together(&self, keys: &[ObjectKey]) -> Result<(), StoreError> {
         let Inner { client, bucket, faults, .. } = &*self.inner;
         let doing = "deleting objects";
         let unfit = |_| faults.refused(doing, "a key was left out");
         let mut delete = Delete::builder().quiet(true);
         for key in keys {
-            delete = delete.objects(ObjectIdentifier::builder().key(self.full(&key)).build().map_err(unfit)?);
+            delete = delete.objects(ObjectIdentifier::builder().key(self.full(key)).build().map_err(unfit)?);
         }
         let asked = client.delete_objects().bucket(bucket).delete(delete.build().map_err(unfit)?);
         let deleted = asked.send().await.map_err(faults.of(doing))?;

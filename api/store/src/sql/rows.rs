@@ -1,9 +1,7 @@
-//! Statements over many rows at a time, and the schema. The texts keep to what SQLite and PostgreSQL both understand
-//! where they can.
+//! Statements over many rows at a time.
 
-use sqlx::SqlStr;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{AssertSqlSafe, SqlSafeStr};
+use super::query::{Query, Statement, queries};
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 /// How many rows one statement takes at most.
 const ROWS_MAX: usize = 64;
@@ -19,7 +17,10 @@ pub(crate) struct Rows {
 impl Rows {
     /// The text for so many rows.
     pub(crate) fn sql(&self, rows: usize) -> SqlStr {
-        script(&[self], rows)
+        let mut text = String::new();
+        self.write(&mut text, rows);
+        // Made of constants and question marks alone.
+        AssertSqlSafe(text).into_sql_str()
     }
 
     fn write(&self, text: &mut String, rows: usize) {
@@ -38,17 +39,9 @@ impl Rows {
 }
 
 /// Several statements over so many rows each, executed one after the other; their values are bound in the same order.
-/// One text means one trip to the connection's thread.
-pub(crate) fn script(statements: &[&Rows], rows: usize) -> SqlStr {
-    let mut text = String::new();
-    for (at, statement) in statements.iter().enumerate() {
-        if at > 0 {
-            text.push(';');
-        }
-        statement.write(&mut text, rows);
-    }
-    // Made of constants and question marks alone.
-    AssertSqlSafe(text).into_sql_str()
+pub(crate) fn script(statements: &[&Rows], rows: usize) -> Query {
+    let statement = |part: &&Rows| Statement { sql: part.sql(rows), values: Some(part.width * rows) };
+    queries(statements.iter().map(statement).collect())
 }
 
 /// `head`, so many question marks separated by commas, and `tail`.
@@ -57,8 +50,10 @@ pub(crate) fn with_list(head: &'static str, values: usize, tail: &'static str) -
     AssertSqlSafe(format!("{head}{marks}{tail}")).into_sql_str()
 }
 
-/// `part` so many times, with `UNION ALL` between; `#` in it becomes the part's number, from 0.
-pub(crate) fn union_all(part: &'static str, parts: usize) -> SqlStr {
+/// `part` so many times, with `UNION ALL` between; `#` in it becomes the part's number, from 0, and `{lock}` what locks
+/// its rows.
+pub(crate) fn union_all(part: &'static str, lock: &'static str, parts: usize) -> SqlStr {
+    let part = part.replace("{lock}", lock);
     let texts: Vec<String> = (0..parts).map(|number| part.replace('#', &number.to_string())).collect();
     AssertSqlSafe(texts.join(" UNION ALL ")).into_sql_str()
 }
@@ -72,12 +67,6 @@ pub(crate) fn pieces<T>(items: &[T]) -> impl Iterator<Item = &[T]> {
         rest = after;
         Some(piece)
     })
-}
-
-/// Brings a SQLite database up to this program's schema.
-pub(crate) fn migrator() -> Migrator {
-    let start = include_str!("../migrations/sqlite/0001_start.sql").into_sql_str();
-    Migrator::with_migrations(vec![Migration::new(1, "start".into(), MigrationType::Simple, start, false)])
 }
 
 #[cfg(test)]
@@ -99,9 +88,8 @@ mod tests {
         let rows = Rows { head: "INSERT INTO t", width: 3, tail: "" };
         assert_eq!(rows.sql(2).as_str(), "INSERT INTO t VALUES (?,?,?),(?,?,?)");
         let other = Rows { head: "INSERT INTO u", width: 1, tail: " RETURNING a" };
-        let text = "INSERT INTO t VALUES (?,?,?);INSERT INTO u VALUES (?) RETURNING a";
-        assert_eq!(script(&[&rows, &other], 1).as_str(), text);
+        assert_eq!(other.sql(1).as_str(), "INSERT INTO u VALUES (?) RETURNING a");
         assert_eq!(with_list("a IN (", 3, ")").as_str(), "a IN (?,?,?)");
-        assert_eq!(union_all("SELECT #", 2).as_str(), "SELECT 0 UNION ALL SELECT 1");
+        assert_eq!(union_all("SELECT #{lock}", "", 2).as_str(), "SELECT 0 UNION ALL SELECT 1");
     }
 }

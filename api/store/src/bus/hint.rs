@@ -1,0 +1,108 @@
+//! Hints, and the messages that carry them.
+
+use mecapy_model::{Lane, TaskId, TenantId};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Messages of another version are not understood.
+const VERSION: u32 = 1;
+/// A larger message is not read.
+pub(super) const MESSAGE_BYTES_MAX: usize = 256 << 10;
+
+/// What is worth a look. It may be false, late, or said twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hint {
+    /// Something was queued in this lane.
+    Lane(Lane),
+    /// The rows of these tasks changed; `true` where the task has ended.
+    Tasks(Vec<(TaskId, bool)>),
+    /// A running task was asked to stop.
+    Cancel { task: TaskId },
+    /// Keys, tenants or quotas changed.
+    Access,
+    /// A tenant has events up to this number.
+    Tenant { tenant: TenantId, seq: u64 },
+    /// Workers came, went or changed.
+    Workers,
+    /// Hints may have been lost: look at everything once.
+    Everything,
+}
+
+/// What one `PUBLISH` carries; without hints it is a heartbeat.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Message {
+    v: u32,
+    pub(super) from: Uuid,
+    pub(super) hints: Vec<Hint>,
+}
+
+impl Message {
+    pub(super) fn new(from: Uuid, hints: Vec<Hint>) -> Self {
+        Self { v: VERSION, from, hints }
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        // Plain data has no way to fail; and nobody minds an empty message.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// `None` for what no process of this version wrote.
+    pub(super) fn decode(payload: &[u8]) -> Option<Self> {
+        let payload = Some(payload).filter(|payload| payload.len() <= MESSAGE_BYTES_MAX)?;
+        serde_json::from_slice(payload).ok().filter(|message: &Message| message.v == VERSION)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_compact_json_and_comes_back_as_it_went() {
+        let (task, tenant) = (TaskId(Uuid::from_u128(1)), TenantId(Uuid::from_u128(2)));
+        let hints = vec![
+            Hint::Lane(Lane::HighPriority),
+            Hint::Tasks(vec![(task, true)]),
+            Hint::Cancel { task },
+            Hint::Access,
+            Hint::Tenant { tenant, seq: 7 },
+            Hint::Workers,
+            Hint::Everything,
+        ];
+        let encoded = Message::new(Uuid::nil(), hints.clone()).encode();
+        assert_eq!(
+            String::from_utf8(encoded.clone()).unwrap(),
+            "{\"v\":1,\"from\":\"00000000-0000-0000-0000-000000000000\",\"hints\":[{\"lane\":\"high_priority\"},\
+             {\"tasks\":[[\"00000000-0000-0000-0000-000000000001\",true]]},\
+             {\"cancel\":{\"task\":\"00000000-0000-0000-0000-000000000001\"}},\"access\",\
+             {\"tenant\":{\"tenant\":\"00000000-0000-0000-0000-000000000002\",\"seq\":7}},\"workers\",\"everything\"]}"
+        );
+        assert_eq!(Message::decode(&encoded).unwrap().hints, hints);
+    }
+
+    #[test]
+    fn what_is_no_message_of_this_version_is_none() {
+        let id = "\"from\":\"00000000-0000-0000-0000-000000000000\"";
+        let large = format!("{{\"v\":1,{id},\"hints\":[]{}}}", " ".repeat(MESSAGE_BYTES_MAX));
+        let deep = "[".repeat(100_000);
+        let rows = [
+            "",
+            "null",
+            "[]",
+            "{}",
+            "\u{0}\u{ff}",
+            &format!("{{\"v\":2,{id},\"hints\":[]}}"),
+            &format!("{{\"v\":1,{id},\"hints\":[\"unheard\"]}}"),
+            &format!("{{\"v\":1,{id},\"hints\":[{{\"tasks\":[[\"no-id\",true]]}}]}}"),
+            &format!("{{\"v\":1,{id},\"hints\":[{{\"tenant\":{{\"tenant\":null,\"seq\":-1}}}}]}}"),
+            "{\"v\":1,\"from\":\"x\",\"hints\":[]}",
+            &large,
+            &deep,
+        ];
+        for row in rows {
+            assert!(Message::decode(row.as_bytes()).is_none(), "{row:.80} was read");
+        }
+        assert!(Message::decode(b"\xff\xfe").is_none());
+    }
+}

@@ -1,0 +1,289 @@
+//! Connections to SQLite and PostgreSQL, one that writes and a pool that reads.
+
+use super::query::query;
+use crate::StoreError;
+use mecapy_model::TenantId;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, Executor as _, PgPool, Postgres, SqlitePool};
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// How long a statement waits for another connection's lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The writer's page cache, in KiB.
+const WRITER_CACHE_KIB: u32 = 64 << 10;
+/// The write-ahead log's length, in pages, at which a commit moves it into the database.
+const CHECKPOINT_PAGES: u32 = 4_096;
+/// Prepared statements that the writer keeps: every statement in each power-of-two length.
+const STATEMENTS_MAX: usize = 256;
+/// How long one statement may take in PostgreSQL, and how long it may wait for a row that another transaction holds.
+const STATEMENT_TIMEOUT: &str = "20s";
+const LOCK_TIMEOUT: &str = "10s";
+/// A transaction of ours that stands still for so long has lost its process.
+const IDLE_TRANSACTION_TIMEOUT: &str = "30s";
+/// How long a read waits for a connection, and how long one may take to be made.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+const IDLE_CONNECTION: Duration = Duration::from_secs(10 * 60);
+/// So that servers behind one name are found again after a change.
+const CONNECTION_LIFETIME: Duration = Duration::from_secs(30 * 60);
+/// What the policies take for "every tenant": the process itself, not a request.
+const EVERY_TENANT: &str = "*";
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+impl Dialect {
+    /// What locks the rows of a SELECT until the transaction ends. SQLite's writer is alone anyway.
+    pub(crate) fn lock_rows(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "",
+            Dialect::Postgres => " FOR UPDATE",
+        }
+    }
+
+    /// The same, for the rows that nobody else has locked.
+    pub(crate) fn lock_free_rows(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "",
+            Dialect::Postgres => " FOR UPDATE SKIP LOCKED",
+        }
+    }
+}
+
+/// The connection that writes.
+#[derive(Debug)]
+pub(crate) enum Conn {
+    Sqlite(SqliteConnection),
+    Postgres { conn: Box<PgConnection>, options: Box<PgConnectOptions> },
+}
+
+/// Connections that read, for the process itself.
+#[derive(Debug)]
+pub(crate) enum Readers {
+    Sqlite(SqlitePool),
+    Postgres { own: PgPool, of_tenants: PgPool },
+}
+
+/// A connection that reads for one tenant.
+#[derive(Debug)]
+pub(crate) enum Reader<'p> {
+    Sqlite(&'p SqlitePool),
+    Postgres(PoolConnection<Postgres>),
+}
+
+/// Whatever executes a query.
+pub(crate) enum Executor<'c> {
+    Sqlite(&'c mut SqliteConnection),
+    SqlitePool(&'c SqlitePool),
+    Postgres(&'c mut PgConnection),
+    PostgresPool(&'c PgPool),
+}
+
+impl Executor<'_> {
+    pub(super) fn reborrow(&mut self) -> Executor<'_> {
+        match self {
+            Executor::Sqlite(conn) => Executor::Sqlite(conn),
+            Executor::SqlitePool(pool) => Executor::SqlitePool(pool),
+            Executor::Postgres(conn) => Executor::Postgres(conn),
+            Executor::PostgresPool(pool) => Executor::PostgresPool(pool),
+        }
+    }
+}
+
+impl<'c> From<&'c mut Conn> for Executor<'c> {
+    fn from(conn: &'c mut Conn) -> Self {
+        match conn {
+            Conn::Sqlite(conn) => Executor::Sqlite(conn),
+            Conn::Postgres { conn, .. } => Executor::Postgres(conn),
+        }
+    }
+}
+
+impl<'c> From<&'c Readers> for Executor<'c> {
+    fn from(readers: &'c Readers) -> Self {
+        match readers {
+            Readers::Sqlite(pool) => Executor::SqlitePool(pool),
+            Readers::Postgres { own, .. } => Executor::PostgresPool(own),
+        }
+    }
+}
+
+impl<'c> From<&'c mut Reader<'_>> for Executor<'c> {
+    fn from(reader: &'c mut Reader<'_>) -> Self {
+        match reader {
+            Reader::Sqlite(pool) => Executor::SqlitePool(pool),
+            Reader::Postgres(conn) => Executor::Postgres(conn),
+        }
+    }
+}
+
+impl Conn {
+    pub(crate) async fn open_sqlite(file: &Path) -> Result<Self, StoreError> {
+        let options = sqlite_options(file)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .statement_cache_capacity(STATEMENTS_MAX)
+            .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
+            .pragma("trusted_schema", "OFF")
+            .thread_name(|number| format!("mecapy-sqlite-w{number}"));
+        Ok(Conn::Sqlite(options.connect().await?))
+    }
+
+    pub(crate) async fn open_postgres(url: &str) -> Result<Self, StoreError> {
+        let options = Box::new(postgres_options(url)?);
+        let conn = Box::new(connect_for_all(&options).await?);
+        Ok(Conn::Postgres { conn, options })
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self {
+            Conn::Sqlite(_) => Dialect::Sqlite,
+            Conn::Postgres { .. } => Dialect::Postgres,
+        }
+    }
+
+    /// Begins a transaction that may write; a connection to PostgreSQL that broke is made anew. Answers the time on
+    /// PostgreSQL's clock, Unix milliseconds.
+    pub(crate) async fn begin(&mut self) -> Result<Option<i64>, StoreError> {
+        match self {
+            Conn::Sqlite(conn) => {
+                conn.execute("BEGIN IMMEDIATE").await?;
+                Ok(None)
+            }
+            Conn::Postgres { conn, options } => {
+                if conn.execute("BEGIN").await.is_err() {
+                    **conn = connect_for_all(options).await?;
+                    conn.execute("BEGIN").await?;
+                }
+                let row = query(POSTGRES_NOW).fetch_one(self).await?;
+                Ok(Some(row.try_get(0)?))
+            }
+        }
+    }
+
+    pub(crate) async fn commit(&mut self) -> Result<(), StoreError> {
+        self.command("COMMIT").await
+    }
+
+    pub(crate) async fn roll_back(&mut self) {
+        // An error may have ended the transaction already; then there is nothing to roll back.
+        let _ = self.command("ROLLBACK").await;
+    }
+
+    /// Executes texts without values, several at a time.
+    pub(crate) async fn command(&mut self, sql: &'static str) -> Result<(), StoreError> {
+        match self {
+            Conn::Sqlite(conn) => conn.execute(sql).await.map(drop)?,
+            Conn::Postgres { conn, .. } => conn.execute(sql).await.map(drop)?,
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn close(self) -> Result<(), StoreError> {
+        match self {
+            Conn::Sqlite(conn) => conn.close().await?,
+            Conn::Postgres { conn, .. } => conn.close().await?,
+        }
+        Ok(())
+    }
+}
+
+impl Readers {
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self {
+            Readers::Sqlite(_) => Dialect::Sqlite,
+            Readers::Postgres { .. } => Dialect::Postgres,
+        }
+    }
+
+    pub(crate) async fn open_sqlite(file: &Path, connections: u32) -> Result<Self, StoreError> {
+        let options = sqlite_options(file).read_only(true);
+        let options = options.thread_name(|number| format!("mecapy-sqlite-r{number}"));
+        let pool = SqlitePoolOptions::new().max_connections(connections.max(1)).test_before_acquire(false);
+        Ok(Readers::Sqlite(pool.connect_with(options).await?))
+    }
+
+    /// Half of the connections serve tenants, the rest the process itself.
+    pub(crate) fn open_postgres(url: &str, connections: u32) -> Result<Self, StoreError> {
+        let options = postgres_options(url)?.options([("default_transaction_read_only", "on")]);
+        let half = connections.div_ceil(2).max(1);
+        let pool = || {
+            PgPoolOptions::new()
+                .max_connections(half)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .idle_timeout(IDLE_CONNECTION)
+                .max_lifetime(CONNECTION_LIFETIME)
+                // A connection that broke is replaced when it is used next, at the price of one failed read.
+                .test_before_acquire(false)
+        };
+        let own = pool().after_connect(|conn, _| Box::pin(for_tenant(conn, EVERY_TENANT)));
+        Ok(Readers::Postgres {
+            own: own.connect_lazy_with(options.clone()),
+            of_tenants: pool().connect_lazy_with(options),
+        })
+    }
+
+    /// A connection that sees the rows of one tenant alone (SQLite: of all; there the queries are the only guard).
+    pub(crate) async fn of(&self, tenant: TenantId) -> Result<Reader<'_>, StoreError> {
+        match self {
+            Readers::Sqlite(pool) => Ok(Reader::Sqlite(pool)),
+            Readers::Postgres { of_tenants, .. } => {
+                let mut conn = of_tenants.acquire().await?;
+                for_tenant(&mut conn, &tenant.to_string()).await?;
+                Ok(Reader::Postgres(conn))
+            }
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            Readers::Sqlite(pool) => pool.close().await,
+            Readers::Postgres { own, of_tenants } => {
+                own.close().await;
+                of_tenants.close().await;
+            }
+        }
+    }
+}
+
+/// Unix milliseconds on the server's clock.
+const POSTGRES_NOW: &str = "SELECT CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT)";
+
+/// Sets whose rows the policies show.
+async fn for_tenant(conn: &mut PgConnection, tenant: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT set_config('mecapy.tenant', $1, false)").bind(tenant).execute(conn).await.map(drop)
+}
+
+async fn connect_for_all(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    let connecting = async {
+        let mut conn = options.connect().await?;
+        for_tenant(&mut conn, EVERY_TENANT).await?;
+        Ok(conn)
+    };
+    tokio::time::timeout(ACQUIRE_TIMEOUT, connecting).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
+fn sqlite_options(file: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(file).foreign_keys(true).busy_timeout(BUSY_TIMEOUT).disable_statement_logging()
+}
+
+fn postgres_options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    Ok(PgConnectOptions::from_str(url)?
+        .application_name("mecapy")
+        .statement_cache_capacity(STATEMENTS_MAX)
+        .options([
+            ("statement_timeout", STATEMENT_TIMEOUT),
+            ("lock_timeout", LOCK_TIMEOUT),
+            ("idle_in_transaction_session_timeout", IDLE_TRANSACTION_TIMEOUT),
+            ("timezone", "UTC"),
+        ])
+        .disable_statement_logging())
+}

@@ -1,0 +1,266 @@
+//! One query for both databases: a text with question marks, its values, and rows that are read by position.
+
+use super::connection::Executor;
+use crate::StoreError;
+use mecapy_model::{ApiKeyId, TaskId, TenantId, UploadId};
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Arguments, AssertSqlSafe, Decode, Postgres, Row as _, SqlSafeStr, SqlStr, Sqlite, Type};
+use std::borrow::Cow;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// What a question mark stands for. Whole numbers and truths are 64-bit integers in both databases.
+#[derive(Debug, Clone)]
+pub(crate) enum Value {
+    Number(Option<i64>),
+    Real(Option<f64>),
+    Text(Option<Arc<str>>),
+    Bytes(Option<Vec<u8>>),
+    Id(Option<Uuid>),
+}
+
+/// A statement, or several that are executed one after the other, with the values of all.
+#[derive(Debug)]
+pub(crate) struct Query {
+    statements: Vec<Statement>,
+    values: Vec<Value>,
+}
+
+/// A text, and how many of the values are its own; all that are left, where it is the only one.
+#[derive(Debug)]
+pub(crate) struct Statement {
+    pub(crate) sql: SqlStr,
+    pub(crate) values: Option<usize>,
+}
+
+/// A row of either database.
+#[derive(Debug)]
+pub(crate) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+/// A query whose values are bound in the order of its question marks (or as `?1`, `?2`, … say).
+pub(crate) fn query(sql: impl SqlSafeStr) -> Query {
+    Query { statements: vec![Statement { sql: sql.into_sql_str(), values: None }], values: Vec::new() }
+}
+
+/// Several statements; only [`Query::execute`] takes them.
+pub(crate) fn queries(statements: Vec<Statement>) -> Query {
+    Query { statements, values: Vec::new() }
+}
+
+impl Query {
+    pub(crate) fn bind(mut self, value: impl Into<Value>) -> Self {
+        self.values.push(value.into());
+        self
+    }
+
+    /// Executes; answers how many rows were changed.
+    pub(crate) async fn execute(self, on: impl Into<Executor<'_>>) -> Result<u64, StoreError> {
+        let mut on = on.into();
+        if let Executor::Sqlite(conn) = on {
+            // One text means one trip to the connection's thread.
+            let text = self.statements.into_iter().map(|statement| statement.sql);
+            let text =
+                text.reduce(|all, next| AssertSqlSafe(format!("{};{}", all.as_str(), next.as_str())).into_sql_str());
+            let query = sqlx::query_with(text.unwrap_or_else(|| "".into_sql_str()), sqlite(self.values)?);
+            return Ok(query.execute(conn).await?.rows_affected());
+        }
+        let mut values = self.values.into_iter();
+        let mut changed = 0;
+        for Statement { sql, values: count } in self.statements {
+            let own: Vec<Value> = values.by_ref().take(count.unwrap_or(usize::MAX)).collect();
+            changed += match on.reborrow() {
+                Executor::Sqlite(conn) => sqlx::query_with(sql, sqlite(own)?).execute(conn).await?.rows_affected(),
+                Executor::SqlitePool(pool) => sqlx::query_with(sql, sqlite(own)?).execute(pool).await?.rows_affected(),
+                Executor::Postgres(conn) => {
+                    sqlx::query_with(numbered(sql), postgres(own)?).execute(conn).await?.rows_affected()
+                }
+                Executor::PostgresPool(pool) => {
+                    sqlx::query_with(numbered(sql), postgres(own)?).execute(pool).await?.rows_affected()
+                }
+            };
+        }
+        Ok(changed)
+    }
+
+    pub(crate) async fn fetch_all(self, on: impl Into<Executor<'_>>) -> Result<Vec<Row>, StoreError> {
+        let (sql, values) = self.only();
+        Ok(match on.into() {
+            Executor::Sqlite(conn) => {
+                let rows = sqlx::query_with(sql, sqlite(values)?).fetch_all(conn).await?;
+                rows.into_iter().map(Row::Sqlite).collect()
+            }
+            Executor::SqlitePool(pool) => {
+                let rows = sqlx::query_with(sql, sqlite(values)?).fetch_all(pool).await?;
+                rows.into_iter().map(Row::Sqlite).collect()
+            }
+            Executor::Postgres(conn) => {
+                let rows = sqlx::query_with(numbered(sql), postgres(values)?).fetch_all(conn).await?;
+                rows.into_iter().map(Row::Postgres).collect()
+            }
+            Executor::PostgresPool(pool) => {
+                let rows = sqlx::query_with(numbered(sql), postgres(values)?).fetch_all(pool).await?;
+                rows.into_iter().map(Row::Postgres).collect()
+            }
+        })
+    }
+
+    pub(crate) async fn fetch_optional(self, on: impl Into<Executor<'_>>) -> Result<Option<Row>, StoreError> {
+        let (sql, values) = self.only();
+        Ok(match on.into() {
+            Executor::Sqlite(conn) => {
+                sqlx::query_with(sql, sqlite(values)?).fetch_optional(conn).await?.map(Row::Sqlite)
+            }
+            Executor::SqlitePool(pool) => {
+                sqlx::query_with(sql, sqlite(values)?).fetch_optional(pool).await?.map(Row::Sqlite)
+            }
+            Executor::Postgres(conn) => {
+                sqlx::query_with(numbered(sql), postgres(values)?).fetch_optional(conn).await?.map(Row::Postgres)
+            }
+            Executor::PostgresPool(pool) => {
+                sqlx::query_with(numbered(sql), postgres(values)?).fetch_optional(pool).await?.map(Row::Postgres)
+            }
+        })
+    }
+
+    pub(crate) async fn fetch_one(self, on: impl Into<Executor<'_>>) -> Result<Row, StoreError> {
+        self.fetch_optional(on).await?.ok_or_else(|| sqlx::Error::RowNotFound.into())
+    }
+
+    fn only(self) -> (SqlStr, Vec<Value>) {
+        let sql = self.statements.into_iter().next().map_or_else(|| "".into_sql_str(), |statement| statement.sql);
+        (sql, self.values)
+    }
+}
+
+impl Row {
+    /// The column at a position, from 0.
+    pub(crate) fn try_get<'r, T>(&'r self, at: usize) -> Result<T, StoreError>
+    where
+        T: Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>,
+    {
+        Ok(match self {
+            Row::Sqlite(row) => row.try_get(at)?,
+            Row::Postgres(row) => row.try_get(at)?,
+        })
+    }
+
+    /// A whole number that is not negative; what is reads 0.
+    pub(crate) fn count(&self, at: usize) -> Result<u64, StoreError> {
+        Ok(u64::try_from(self.try_get::<i64>(at)?).unwrap_or(0))
+    }
+
+    /// A truth, which is kept as 0 or 1.
+    pub(crate) fn flag(&self, at: usize) -> Result<bool, StoreError> {
+        Ok(self.try_get::<i64>(at)? != 0)
+    }
+
+    pub(crate) fn id(&self, at: usize) -> Result<Uuid, StoreError> {
+        self.try_get(at)
+    }
+}
+
+fn sqlite(values: Vec<Value>) -> Result<SqliteArguments, StoreError> {
+    let mut arguments = SqliteArguments::default();
+    for value in values {
+        match value {
+            Value::Number(value) => arguments.add(value),
+            Value::Real(value) => arguments.add(value),
+            Value::Text(value) => arguments.add(value),
+            Value::Bytes(value) => arguments.add(value),
+            Value::Id(value) => arguments.add(value),
+        }
+        .map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
+}
+
+fn postgres(values: Vec<Value>) -> Result<PgArguments, StoreError> {
+    let mut arguments = PgArguments::default();
+    for value in values {
+        match value {
+            Value::Number(value) => Arguments::add(&mut arguments, value),
+            Value::Real(value) => Arguments::add(&mut arguments, value),
+            Value::Text(value) => Arguments::add(&mut arguments, value.as_deref().map(without_nul)),
+            Value::Bytes(value) => Arguments::add(&mut arguments, value),
+            Value::Id(value) => Arguments::add(&mut arguments, value),
+        }
+        .map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
+}
+
+/// PostgreSQL's texts can't hold U+0000, which only what a guest prints can contain: its picture stands for it.
+fn without_nul(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{2400}")) } else { Cow::Borrowed(text) }
+}
+
+/// The text with `$1`, `$2`, … for its question marks. No text of ours holds one for another purpose.
+fn numbered(sql: SqlStr) -> SqlStr {
+    let text = sql.as_str();
+    if !text.contains('?') {
+        return sql;
+    }
+    let mut numbered = String::with_capacity(text.len() + text.len() / 4);
+    let mut number = 0;
+    let mut rest = text.split('?');
+    numbered.push_str(rest.next().unwrap_or_default());
+    for part in rest {
+        numbered.push('$');
+        if !part.starts_with(|next: char| next.is_ascii_digit()) {
+            number += 1;
+            numbered.push_str(&number.to_string());
+        }
+        numbered.push_str(part);
+    }
+    // Nothing but the marks was changed.
+    AssertSqlSafe(numbered).into_sql_str()
+}
+
+macro_rules! value_from {
+    ($kind:ident: $($type:ty => $convert:expr),+ $(,)?) => {$(
+        impl From<$type> for Value {
+            fn from(value: $type) -> Self {
+                Value::$kind(Some($convert(value)))
+            }
+        }
+        impl From<Option<$type>> for Value {
+            fn from(value: Option<$type>) -> Self {
+                Value::$kind(value.map($convert))
+            }
+        }
+    )+};
+}
+
+value_from!(Number: i64 => i64::from, u32 => i64::from, u8 => i64::from, bool => i64::from);
+value_from!(Real: f64 => f64::from);
+value_from!(Text: &str => Arc::from, String => Arc::from, Arc<str> => Arc::from);
+value_from!(Bytes: &[u8] => <[u8]>::to_vec, Vec<u8> => Vec::from);
+value_from!(Id: Uuid => Uuid::from, TenantId => |id: TenantId| id.0, TaskId => |id: TaskId| id.0, UploadId => |id: UploadId| id.0, ApiKeyId => |id: ApiKeyId| id.0);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_numbered_as_sqlite_counts_them() {
+        let rows = [
+            ("SELECT 1", "SELECT 1"),
+            ("a = ? AND b = ?", "a = $1 AND b = $2"),
+            ("(?,?),(?,?)", "($1,$2),($3,$4)"),
+            ("a = ?1 AND b = ?2 OR c = ?1", "a = $1 AND b = $2 OR c = $1"),
+        ];
+        for (sqlite, postgres) in rows {
+            assert_eq!(numbered(sqlite.into_sql_str()).as_str(), postgres);
+        }
+    }
+
+    #[test]
+    fn a_nul_is_shown_not_lost() {
+        assert_eq!(without_nul("a\0b"), "a\u{2400}b");
+        assert!(matches!(without_nul("ab"), Cow::Borrowed("ab")));
+    }
+}
