@@ -1,9 +1,9 @@
 //! Uploaded WASI modules: a row about each, and its bytes as an object. Each tenant has its own.
 
 use crate::clock::{from_unix_ms, unix_ms};
+use crate::objects::Nonce;
 use crate::reading::bytes_of;
 use crate::sql::{Row, query};
-use crate::objects::Nonce;
 use crate::{Found, ObjectKey, Store, StoreError};
 use mecapy_model::{Digest, TenantId, Warning};
 use std::collections::HashSet;

@@ -40,7 +40,8 @@ impl Store {
     async fn fences(&self, tasks: Vec<(TenantId, TaskId)>) -> Result<HashMap<TaskId, u64>, StoreError> {
         let mut fences = HashMap::new();
         for piece in pieces(&tasks) {
-            let mut query = query(union_all("SELECT id, fence FROM tasks WHERE tenant = ? AND id = ?", "", piece.len()));
+            let mut query =
+                query(union_all("SELECT id, fence FROM tasks WHERE tenant = ? AND id = ?", "", piece.len()));
             for (tenant, task) in piece {
                 query = query.bind(*tenant).bind(*task);
             }

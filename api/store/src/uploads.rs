@@ -1,10 +1,10 @@
 //! Files that users send, in one request or by a signed URL, and for how long they are kept.
 
 use crate::clock::{from_unix_ms, millis};
+use crate::objects::Nonce;
 use crate::reading::bytes_of;
 use crate::sql::{Row, query};
 use crate::writer::Writer;
-use crate::objects::Nonce;
 use crate::{ObjectKey, ObjectReader, ObjectWriter, SpoolRoom, Store, StoreError};
 use mecapy_model::{Digest, TenantId, UploadId};
 use std::collections::{HashMap, HashSet};

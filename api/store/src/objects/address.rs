@@ -48,7 +48,9 @@ pub enum InvalidObjectsAddress {
     Malformed,
     #[error("the objects' address names no bucket: s3://BUCKET?endpoint=…&region=…")]
     NoBucket,
-    #[error("the prefix in the objects' address can't begin a key (A-Z a-z 0-9 . _ - in parts, {PREFIX_BYTES_MAX} bytes)")]
+    #[error(
+        "the prefix in the objects' address can't begin a key (A-Z a-z 0-9 . _ - in parts, {PREFIX_BYTES_MAX} bytes)"
+    )]
     Prefix,
     #[error("the endpoint in the objects' address must be http:// or https:// with a host and no path or password")]
     Endpoint,

@@ -216,7 +216,10 @@ mod tests {
             (ObjectKey::incoming(tenant, upload), Some(Owner::Upload { upload })),
             (ObjectKey::sent(tenant, upload, nonce), Some(Owner::Upload { upload })),
             (ObjectKey::module(tenant, digest, nonce), Some(Owner::Module { tenant, digest })),
-            (ObjectKey::parse(&format!("modules/{tenant}/{digest}.wasm")).unwrap(), Some(Owner::Module { tenant, digest })),
+            (
+                ObjectKey::parse(&format!("modules/{tenant}/{digest}.wasm")).unwrap(),
+                Some(Owner::Module { tenant, digest }),
+            ),
             (ObjectKey::parse("artifacts/a/b/c").unwrap(), None),
             (ObjectKey::parse("other").unwrap(), None),
         ];

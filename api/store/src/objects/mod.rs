@@ -18,8 +18,8 @@ mod texts;
 mod writer;
 
 pub use address::{InvalidObjectsAddress, ObjectsAddress, S3Address, S3Credentials};
-pub(crate) use key::{Nonce, Owner};
 pub use key::{InvalidObjectKey, ObjectKey};
+pub(crate) use key::{Nonce, Owner};
 pub use link::{Download, Link};
 pub use listing::{Listing, ObjectInfo};
 pub use reader::ObjectReader;

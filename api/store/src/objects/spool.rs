@@ -38,7 +38,9 @@ impl Spool {
 
     /// Waits for room for so many bytes, all at once: two who each had half of what they need would wait for ever.
     pub(super) async fn enter(&self, bytes: u64) -> Result<SpoolRoom, StoreError> {
-        let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).ok().filter(|_| bytes <= self.bytes_max / UNIT_BYTES * UNIT_BYTES);
+        let units = u32::try_from(bytes.div_ceil(UNIT_BYTES))
+            .ok()
+            .filter(|_| bytes <= self.bytes_max / UNIT_BYTES * UNIT_BYTES);
         let Some(units) = units else {
             return Err(StoreError::TooLarge { what: "what one task reads", bytes_max: self.bytes_max });
         };

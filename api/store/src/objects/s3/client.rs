@@ -75,9 +75,8 @@ pub(super) fn client(
 
 /// The change of the client's settings for a request that a store may work at for minutes.
 pub(super) fn assembling(patience: &Patience) -> aws_sdk_s3::config::Builder {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(patience.connect)
-        .operation_attempt_timeout(patience.assembly);
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(patience.connect).operation_attempt_timeout(patience.assembly);
     Config::builder().timeout_config(timeouts.build())
 }
 

@@ -51,7 +51,9 @@ impl Faults {
             (Some("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException"), _) => {
                 ": check the region and the endpoint"
             }
-            (Some("BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch"), _) => ": the bytes changed on their way",
+            (Some("BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch"), _) => {
+                ": the bytes changed on their way"
+            }
             _ => "",
         };
         let said = match (code, status) {

@@ -30,7 +30,8 @@ impl Multipart {
         let Inner { client, bucket, faults, .. } = &*s3.inner;
         let doing = format!("storing object {key}");
         let begin = client.create_multipart_upload().bucket(bucket).key(s3.full(key));
-        let begun = begin.checksum_algorithm(ChecksumAlgorithm::Sha256).send().await.map_err(faults.of(doing.clone()))?;
+        let begun =
+            begin.checksum_algorithm(ChecksumAlgorithm::Sha256).send().await.map_err(faults.of(doing.clone()))?;
         let upload = begun.upload_id.ok_or_else(|| faults.unavailable(doing, "the answer can't be read"))?;
         Ok(Self { s3: s3.clone(), key: key.clone(), upload: Some(upload), parts: Vec::new() })
     }

@@ -1,7 +1,7 @@
 //! Writing an object: in one request where it is small, else in parts. Nothing shows before the end.
 
-use super::multipart::Multipart;
 use super::S3;
+use super::multipart::Multipart;
 use crate::StoreError;
 use crate::objects::{ObjectKey, blocking};
 use mecapy_model::Digest;

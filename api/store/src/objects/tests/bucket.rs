@@ -207,9 +207,7 @@ async fn security_29_a_url_does_not_outlive_its_time() {
     let s3 = bucket_at(&server.url, &credentials(), impatient(), earlier.clone());
     let objects = over(s3, &place.folder, earlier.clone());
     let download = Download { name: "a", content_type: "text/plain" };
-    let link = async |lifetime| {
-        absolute(objects.link_get(&key("artifacts/a"), download, lifetime).await.unwrap())
-    };
+    let link = async |lifetime| absolute(objects.link_get(&key("artifacts/a"), download, lifetime).await.unwrap());
     assert_eq!(send("GET", &link(1_000 * MINUTE).await, b"").await.status, 403);
     earlier.advance(115 * MINUTE);
     assert_eq!(send("GET", &link(MINUTE).await, b"").await.status, 403);

@@ -3,7 +3,7 @@
 mod bucket;
 mod http;
 mod server;
-//mod uploading;
+mod uploading;
 
 use super::s3::{Patience, S3};
 use super::{Backend, Folder, ObjectKey, Objects, ObjectsAddress, S3Credentials, Spool, StoredText};
