@@ -9,11 +9,13 @@ pub mod client;
 pub mod commands;
 pub mod config;
 pub mod http;
+pub mod identity;
 pub mod intake;
 pub mod json;
 pub mod programs;
 pub mod server;
 pub mod telemetry;
+pub mod webhooks;
 pub mod worker;
 
 pub use commands::run;

@@ -12,6 +12,9 @@ pub enum StoreError {
     Database(#[source] Arc<sqlx::Error>),
     #[error("the database's schema could not be brought up to date")]
     Migrate(#[source] Arc<sqlx::migrate::MigrateError>),
+    /// PostgreSQL's schema is not this program's.
+    #[error("the database's schema is not this program's: {advice}")]
+    Schema { advice: &'static str },
     #[error("{doing} failed")]
     Io { doing: String, source: Arc<std::io::Error> },
     /// An object store could not be reached or did not do what it was asked. Names no credential and no signed URL.

@@ -24,7 +24,8 @@ const SIGNING_KEY_BYTES: usize = 32;
 #[derive(Debug)]
 pub(crate) struct DataFolder {
     path: PathBuf,
-    _lock: File,
+    /// Where one process has the folder to itself.
+    _lock: Option<File>,
 }
 
 impl DataFolder {
@@ -46,7 +47,13 @@ impl DataFolder {
         }
         lock.set_len(0).map_err(doing())?;
         lock.write_all(std::process::id().to_string().as_bytes()).map_err(doing())?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self { path: path.to_owned(), _lock: Some(lock) })
+    }
+
+    /// Makes the folder where it is missing, for several processes that keep their rows elsewhere.
+    pub(crate) fn open_shared(path: &Path) -> Result<Self, StoreError> {
+        make_folder(path)?;
+        Ok(Self { path: path.to_owned(), _lock: None })
     }
 
     /// The database file, made with mode 0600 (SQLite gives its side files the same mode).

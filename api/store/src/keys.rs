@@ -3,10 +3,12 @@
 //! Only the SHA-256 of a secret is stored. A slow hash defends guessable passwords; a secret here is 256 random bits,
 //! which no guessing finds, and a fast one lets every request be checked in less than a microsecond.
 
+use crate::bus::Hint;
 use crate::clock::{from_unix_ms, unix_ms};
 use crate::folder::write_private;
 use crate::reading::bytes_of;
-use crate::sql::{Conn, Row, query};
+use crate::sql::{Conn, Dialect, Executor, Readers, Row, query};
+use crate::writer::Writer;
 use crate::{Access, Found, Store, StoreError};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use time::OffsetDateTime;
 
 /// How many keys a tenant may have that are neither revoked nor expired.
@@ -37,6 +39,8 @@ const DEFAULT_TENANT: &str = "default";
 pub enum Role {
     /// Everything, tenants and keys included.
     Admin,
+    /// Computes, and publishes functions for its tenant.
+    Author,
     /// Computes, and reads what its tenant computed.
     Engineer,
     /// Reads.
@@ -97,18 +101,24 @@ pub enum ApiKeyError {
 }
 
 impl Role {
-    pub const ALL: [Role; 3] = [Role::Admin, Role::Engineer, Role::Viewer];
+    /// The most powerful first.
+    pub const ALL: [Role; 4] = [Role::Admin, Role::Author, Role::Engineer, Role::Viewer];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Role::Admin => "admin",
+            Role::Author => "author",
             Role::Engineer => "engineer",
             Role::Viewer => "viewer",
         }
     }
 
     pub const fn may_write(self) -> bool {
-        matches!(self, Role::Admin | Role::Engineer)
+        matches!(self, Role::Admin | Role::Author | Role::Engineer)
+    }
+
+    pub const fn may_publish(self) -> bool {
+        matches!(self, Role::Admin | Role::Author)
     }
 
     pub const fn may_administer(self) -> bool {
@@ -120,7 +130,7 @@ impl std::str::FromStr for Role {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Role::ALL.into_iter().find(|role| role.as_str() == text);
-        found.ok_or_else(|| format!("unknown role {text:?}: use admin, engineer or viewer"))
+        found.ok_or_else(|| format!("unknown role {text:?}: use admin, author, engineer or viewer"))
     }
 }
 
@@ -213,6 +223,7 @@ impl Store {
                 let changed = writer.run(query).await?;
                 if changed > 0 {
                     let keys = Arc::clone(&keys);
+                    writer.access_changed().await?;
                     writer.after_commit(move || keys.forget(id));
                 }
                 Ok(changed)
@@ -269,6 +280,7 @@ impl Store {
                     .bind(unix_ms(row.created_at))
                     .bind(row.expires_at.map(unix_ms));
                 writer.run(query).await?;
+                writer.access_changed().await?;
                 let (keys, key) = (Arc::clone(&keys), row.clone());
                 writer.after_commit(move || keys.remember(digest, key, now));
                 Ok(Ok(()))
@@ -288,26 +300,75 @@ pub(crate) struct Keys {
 struct Held {
     by_digest: HashMap<[u8; 32], Arc<ApiKey>>,
     disabled: HashSet<TenantId>,
+    /// PostgreSQL's number of the change that was read last.
+    version: i64,
+    /// Counts what this process changed.
+    own_changes: u64,
+}
+
+impl Held {
+    async fn read(mut on: Executor<'_>) -> Result<Self, StoreError> {
+        let sql = "SELECT id, tenant, name, prefix, role, created_ms, expires_ms, revoked_ms, secret_sha256 FROM api_keys \
+                   WHERE revoked_ms IS NULL";
+        let mut held = Held::default();
+        for row in query(sql).fetch_all(on.reborrow()).await? {
+            let (digest, key) = read_key(&row)?;
+            held.by_digest.insert(digest, Arc::new(key));
+        }
+        for row in query("SELECT id FROM tenants WHERE disabled <> 0").fetch_all(on).await? {
+            held.disabled.insert(TenantId(row.id(0)?));
+        }
+        Ok(held)
+    }
+}
+
+async fn access_version(on: Executor<'_>) -> Result<i64, StoreError> {
+    query("SELECT version FROM access_version").fetch_one(on).await?.try_get(0)
+}
+
+impl Writer {
+    /// Keys or tenants changed: other processes read them again.
+    pub(crate) async fn access_changed(&mut self) -> Result<(), StoreError> {
+        if self.dialect == Dialect::Postgres {
+            self.run(query("UPDATE access_version SET version = version + 1")).await?;
+            self.hint(Hint::Access);
+        }
+        Ok(())
+    }
 }
 
 impl Keys {
     pub(crate) async fn load(conn: &mut Conn) -> Result<Self, StoreError> {
-        let sql = "SELECT id, tenant, name, prefix, role, created_ms, expires_ms, revoked_ms, secret_sha256 FROM api_keys \
-                   WHERE revoked_ms IS NULL";
-        let rows = query(sql).fetch_all(&mut *conn).await?;
-        let mut held = Held::default();
-        for row in &rows {
-            let (digest, key) = read_key(row)?;
-            held.by_digest.insert(digest, Arc::new(key));
-        }
-        for row in query("SELECT id FROM tenants WHERE disabled <> 0").fetch_all(&mut *conn).await? {
-            held.disabled.insert(TenantId(row.id(0)?));
-        }
+        let version = match conn.dialect() {
+            Dialect::Sqlite => 0,
+            Dialect::Postgres => access_version(conn.into()).await?,
+        };
+        let held = Held { version, ..Held::read(conn.into()).await? };
         Ok(Self { held: RwLock::new(held) })
     }
 
-    pub(crate) fn set_access(&self, tenant: TenantId, access: Access) {
+    /// Reads the keys again, where another process changed some.
+    pub(crate) async fn reload(&self, readers: &Readers) -> Result<(), StoreError> {
+        let (known, own_changes) = {
+            let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+            (held.version, held.own_changes)
+        };
+        // Before the rows, which are then at least as new.
+        let version = access_version(readers.into()).await?;
+        if version == known {
+            return Ok(());
+        }
+        let read = Held::read(readers.into()).await?;
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        // Of what was changed here meanwhile the rows may not tell yet: the next call asks again.
+        if held.own_changes == own_changes {
+            *held = Held { version, own_changes, ..read };
+        }
+        Ok(())
+    }
+
+    pub(crate) fn set_access(&self, tenant: TenantId, access: Access) {
+        let mut held = self.changing();
         match access {
             Access::Enabled => held.disabled.remove(&tenant),
             Access::Disabled => held.disabled.insert(tenant),
@@ -327,13 +388,19 @@ impl Keys {
 
     /// Keys that have expired are forgotten meanwhile.
     fn remember(&self, digest: [u8; 32], key: ApiKey, now: OffsetDateTime) {
-        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.changing();
         held.by_digest.retain(|_, key| key.expires_at.is_none_or(|expires_at| now < expires_at));
         held.by_digest.insert(digest, Arc::new(key));
     }
 
     fn forget(&self, id: ApiKeyId) {
-        self.held.write().unwrap_or_else(PoisonError::into_inner).by_digest.retain(|_, key| key.id != id);
+        self.changing().by_digest.retain(|_, key| key.id != id);
+    }
+
+    fn changing(&self) -> RwLockWriteGuard<'_, Held> {
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        held.own_changes += 1;
+        held
     }
 }
 

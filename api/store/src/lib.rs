@@ -1,4 +1,4 @@
-//! Rows, queue and objects of one MecaPy server, embedded: a SQLite file and a folder.
+//! Rows, queue and objects: embedded in a SQLite file and a folder, or shared by many processes in PostgreSQL.
 //!
 //! What is answered is committed, and what is committed survives a power loss. Every read names a tenant, and another
 //! tenant's row is the same as an absent one. Knows nothing of HTTP and of how a task is run.
@@ -6,6 +6,7 @@
 mod artifacts;
 mod bus;
 mod clock;
+mod cluster;
 mod error;
 mod folder;
 mod follow;
@@ -32,6 +33,7 @@ mod writer;
 pub use artifacts::StoredArtifact;
 pub use bus::{Bus, BusAddress, BusAddressError, BusCounts, BusState, Hint};
 pub use clock::{Clock, ManualClock, RandomError, SystemClock};
+pub use cluster::{Migrated, migrate};
 pub use error::StoreError;
 pub use follow::{EVENTS_PAGE_MAX, EventKind, EventPage, LogEntry, LogPage, TaskEvent};
 pub use garbage::Collected;
@@ -48,7 +50,8 @@ pub use queue::{
 };
 pub use shared::{LaneCount, TaskWatch};
 pub use signer::{Grant, Method, SignatureError, Signer};
-pub use store::{Store, StoreOptions};
+pub use sql::SchemaState;
+pub use store::{Database, Store, StoreOptions};
 pub use tasks::{Cancelled, Deleted, Idempotency, NewTask, Replayed, Submission, SubmitError, Submitted, TaskResult};
 pub use tenants::{Access, Found, Tenant, TenantError};
 pub use uploads::{NewUpload, OpenUploads, PendingUpload, Upload, UploadDeleted, UploadError, UploadState};

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use std::sync::Arc;
 use std::time::Duration;
 use time::OffsetDateTime;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, broadcast};
 use uuid::Uuid;
 
 /// How many of a tenant's (in a FIFO lane: the lane's) queued tasks a position counts at most.
@@ -133,6 +133,11 @@ impl Store {
     /// Signalled after a commit that queued something in the lane. A hint: claim, then wait for the next.
     pub fn lane_wakeup(&self, lane: Lane) -> Arc<Notify> {
         self.shared().lane_wakeup(lane)
+    }
+
+    /// Running tasks whose cancel was asked for in another process. A hint: heartbeats tell for sure.
+    pub fn cancels(&self) -> broadcast::Receiver<TaskId> {
+        self.shared().cancels()
     }
 
     /// The earliest time at which something that is queued in the lane may start; may be in the past.

@@ -2,12 +2,16 @@
 //!
 //! Nothing here has authority: rows do.
 
+use crate::bus::{Bus, Hint};
 use crate::recent::{EndedTask, Known, Recent};
 use mecapy_model::{Lane, TaskId, TenantId};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, broadcast, watch};
 use uuid::Uuid;
+
+/// Cancels that a worker may be behind; heartbeats find what it missed.
+const CANCELS_BEHIND_MAX: usize = 1_024;
 
 /// How many tasks a lane holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -285,12 +289,18 @@ pub(crate) struct Shared {
     wakeups: BTreeMap<Lane, Arc<Notify>>,
     /// No other process changes rows: what was written last is still true.
     alone: bool,
+    /// Where other processes are told.
+    bus: Option<Bus>,
+    /// Tasks of this process that another one was asked to cancel.
+    cancels: broadcast::Sender<TaskId>,
 }
 
 impl Shared {
-    pub(crate) fn new(alone: bool) -> Self {
+    pub(crate) fn new(alone: bool, bus: Option<Bus>) -> Self {
         Self {
             alone,
+            bus,
+            cancels: broadcast::channel(CANCELS_BEHIND_MAX).0,
             counts: Mutex::default(),
             recent: Mutex::default(),
             followers: Arc::default(),
@@ -300,6 +310,41 @@ impl Shared {
 
     pub(crate) fn counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn bus(&self) -> Option<&Bus> {
+        self.bus.as_ref()
+    }
+
+    /// Tells the other processes.
+    pub(crate) fn tell_others(&self, hints: Vec<Hint>) {
+        if let Some(bus) = self.bus.as_ref().filter(|_| !hints.is_empty()) {
+            bus.publish(hints);
+        }
+    }
+
+    pub(crate) fn cancels(&self) -> broadcast::Receiver<TaskId> {
+        self.cancels.subscribe()
+    }
+
+    pub(crate) fn cancel_asked(&self, task: TaskId) {
+        // Nobody listens where no worker runs.
+        let _ = self.cancels.send(task);
+    }
+
+    /// The tasks that somebody follows here.
+    pub(crate) fn followed(&self) -> Vec<TaskId> {
+        self.followers.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
+    /// Another process changed tasks.
+    pub(crate) fn others_changed(&self, tasks: impl IntoIterator<Item = (TaskId, bool)>) {
+        let followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
+        for (task, ended) in tasks {
+            if let Some(sender) = followers.get(&task) {
+                sender.send_modify(|news| news.ended |= ended);
+            }
+        }
     }
 
     pub(crate) fn lane_wakeup(&self, lane: Lane) -> Arc<Notify> {
@@ -347,15 +392,10 @@ impl Shared {
             }
         }
         drop(recent);
-        let followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
-        if followers.is_empty() {
-            return;
+        if self.bus.is_some() && !told.is_empty() {
+            self.tell_others(vec![Hint::Tasks(told.clone())]);
         }
-        for (task, ended) in told {
-            if let Some(sender) = followers.get(&task) {
-                sender.send_modify(|news| news.ended |= ended);
-            }
-        }
+        self.others_changed(told);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Opening a data folder, and the ways in: a pool that reads, a queue to the one connection that writes.
 
+use crate::cluster;
 use crate::folder::DataFolder;
 use crate::ids::IdSource;
 use crate::keys::Keys;
@@ -7,22 +8,48 @@ use crate::modules::KnownModules;
 use crate::shared::Shared;
 use crate::sql::{Conn, Dialect, Reader, Readers, migrate, query};
 use crate::writer::{self, CALLS_MAX, Call, Inbox, LostAttempt, Op, PREVIEW_USAGE_MAX, Writer};
-use crate::{Clock, LaneCount, Objects, ObjectsAddress, ObjectsOptions, PreviewUsage, Recovered, Signer, StoreError};
+use crate::{
+    Bus, BusAddress, Clock, LaneCount, Objects, ObjectsAddress, ObjectsOptions, PreviewUsage, Recovered, Signer,
+    StoreError,
+};
 use mecapy_model::TenantId;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// What copies of a bucket's objects may take together where nothing else is said, in bytes.
 const SPOOL_BYTES_MAX: u64 = 4 << 30;
 
+/// Which database holds the rows.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub enum Database {
+    /// A SQLite file in the data folder, which one process has to itself.
+    #[default]
+    Embedded,
+    /// A PostgreSQL server that many processes share, by its `postgres://` URL.
+    Postgres(String),
+}
+
+/// The URL may hold a password.
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Database::Embedded => "Embedded",
+            Database::Postgres(_) => "Postgres(…)",
+        })
+    }
+}
+
 /// Where a store lives and what it allows.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
     pub data_dir: PathBuf,
-    /// Where objects are; a folder in `data_dir` as a rule.
+    pub database: Database,
+    /// How processes that share a database tell one another what is worth a look; without it they look each second.
+    pub bus: Option<BusAddress>,
+    /// Where objects are; a folder in `data_dir` as a rule. Processes that share a database share these too.
     pub objects: ObjectsOptions,
     /// Connections that read at the same time.
     pub read_connections: u32,
@@ -37,7 +64,7 @@ pub struct StoreOptions {
 }
 
 impl StoreOptions {
-    /// The defaults: 4 readers, 10 lost attempts, leases of 30 s, results up to 16 MiB, logs up to 4 MiB.
+    /// The defaults: a SQLite file, 4 readers, 10 lost attempts, leases of 30 s, results up to 16 MiB, logs up to 4 MiB.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         let data_dir = data_dir.into();
         let objects = ObjectsOptions {
@@ -48,6 +75,8 @@ impl StoreOptions {
         };
         Self {
             data_dir,
+            database: Database::Embedded,
+            bus: None,
             objects,
             read_connections: 4,
             lost_attempts_max: 10,
@@ -88,30 +117,32 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens a data folder (made where it is missing), brings its schema up to date and takes back what an earlier
-    /// process was running.
+    /// Opens a store: the data folder is made where it is missing. An embedded database is brought up to date, and what
+    /// an earlier process was running is taken back; PostgreSQL's schema must be this program's (see [`migrate`]).
     ///
     /// # Errors
-    /// [`StoreError::Locked`] where another process has the folder.
+    /// [`StoreError::Locked`] where another process has the folder, [`StoreError::Schema`] where the schema is another.
+    ///
+    /// [`migrate`]: crate::migrate
     pub async fn open(options: StoreOptions, clock: Arc<dyn Clock>) -> Result<Store, StoreError> {
         let options = Arc::new(options);
-        let folder = DataFolder::open(&options.data_dir)?;
-        let signer = Signer::new(&folder.signing_key(&*clock)?);
+        let Opened { mut conn, readers, folder, signing_key } = open_database(&options, &clock).await?;
+        let signer = Signer::new(&signing_key);
         let objects = Objects::connect(options.objects.clone(), signer.clone(), clock.clone())?;
-        let file = folder.database_file()?;
-        let mut conn = Conn::open_sqlite(&file).await?;
-        migrate(&mut conn).await?;
-        let shared = Arc::new(Shared::new(true));
+        let alone = conn.dialect() == Dialect::Sqlite;
+        if alone {
+            objects.drop_unfinished().await?;
+        }
+        let bus = options.bus.as_ref().filter(|_| !alone).map(|address| Bus::connect(address, clock.clone()));
+        let shared = Arc::new(Shared::new(alone, bus));
         let keys = Arc::new(Keys::load(&mut conn).await?);
         let mut writer = Writer::new(conn, shared.clone(), clock.clone(), options.clone()).await?;
         let (recovered, lost) = writer.recover().await?;
-        let readers = Readers::open_sqlite(&file, options.read_connections).await?;
         let (calls, calls_in) = mpsc::channel(CALLS_MAX);
         let (preview_usage, preview_usage_in) = mpsc::channel(PREVIEW_USAGE_MAX);
         let admin_key_file = folder.admin_key_file();
         writer::start(writer, Inbox { calls: calls_in, preview_usage: preview_usage_in }, folder)?;
         let ids = IdSource::new(clock.clone());
-        let preview_usage_drops = AtomicU64::new(0);
         let inner = Inner {
             options,
             clock,
@@ -119,7 +150,7 @@ impl Store {
             readers,
             calls,
             preview_usage,
-            preview_usage_drops,
+            preview_usage_drops: AtomicU64::new(0),
             shared,
             objects,
             signer,
@@ -129,7 +160,11 @@ impl Store {
             admin_key_file,
         };
         let store = Store { inner: Arc::new(inner) };
-        store.tidy_up_after_predecessor(lost).await;
+        if alone {
+            store.tidy_up_after_predecessor(lost).await;
+        } else {
+            cluster::follow(&store);
+        }
         Ok(store)
     }
 
@@ -139,6 +174,9 @@ impl Store {
         if self.inner.calls.send(Op::Close(reply)).await.is_ok() {
             // An error means that the writer has ended already.
             let _ = closed.await;
+        }
+        if let Some(bus) = self.shared().bus() {
+            bus.close().await;
         }
         self.inner.readers.close().await;
     }
@@ -178,6 +216,15 @@ impl Store {
     /// Live tasks of one tenant per lane; in memory.
     pub fn tenant_counts(&self, tenant: TenantId) -> Vec<LaneCount> {
         self.shared().counts().lane_counts(Some(tenant))
+    }
+
+    /// Whether other processes may use the same database.
+    pub fn is_shared(&self) -> bool {
+        self.dialect() == Dialect::Postgres
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakStore {
+        WeakStore(Arc::downgrade(&self.inner))
     }
 
     pub(crate) fn options(&self) -> &StoreOptions {
@@ -256,5 +303,45 @@ impl Store {
         }
         self.delete_lost_objects(lost).await;
         self.sweep_objects().await;
+    }
+}
+
+/// A store as its own background work holds it.
+pub(crate) struct WeakStore(Weak<Inner>);
+
+impl WeakStore {
+    /// `None` once nobody else uses the store.
+    pub(crate) fn upgrade(&self) -> Option<Store> {
+        self.0.upgrade().map(|inner| Store { inner })
+    }
+}
+
+/// A database that is ready, with what else comes from it.
+struct Opened {
+    conn: Conn,
+    readers: Readers,
+    folder: DataFolder,
+    signing_key: [u8; 32],
+}
+
+async fn open_database(options: &StoreOptions, clock: &Arc<dyn Clock>) -> Result<Opened, StoreError> {
+    match &options.database {
+        Database::Embedded => {
+            let folder = DataFolder::open(&options.data_dir)?;
+            let signing_key = folder.signing_key(&**clock)?;
+            let file = folder.database_file()?;
+            let mut conn = Conn::open_sqlite(&file).await?;
+            migrate(&mut conn).await?;
+            let readers = Readers::open_sqlite(&file, options.read_connections).await?;
+            Ok(Opened { conn, readers, folder, signing_key })
+        }
+        Database::Postgres(url) => {
+            let folder = DataFolder::open_shared(&options.data_dir)?;
+            let mut conn = Conn::open_postgres(url).await?;
+            conn.must_be_current().await?;
+            let signing_key = cluster::signing_key(&mut conn, &**clock).await?;
+            let readers = Readers::open_postgres(url, options.read_connections)?;
+            Ok(Opened { conn, readers, folder, signing_key })
+        }
     }
 }

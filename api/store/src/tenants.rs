@@ -52,6 +52,7 @@ impl Store {
                 let query = query(sql).bind(id).bind(name.as_str()).bind(now_ms);
                 let made = writer.run(query).await?;
                 writer.tenants_changed().await?;
+                writer.access_changed().await?;
                 Ok(made)
             })
             .await?;
@@ -85,6 +86,7 @@ impl Store {
             let query = query(sql).bind(disabled).bind(tenant).bind(Group::Shared.id());
             writer.run(query).await?;
             writer.tenants_changed().await?;
+            writer.access_changed().await?;
             for lane in mecapy_model::Lane::ALL {
                 writer.wake(lane);
             }

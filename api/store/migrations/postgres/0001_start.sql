@@ -205,6 +205,13 @@ CREATE TABLE installation (
     value BYTEA NOT NULL
 );
 
+-- Rises with each change of keys and tenants, so that processes know when to read them again.
+CREATE TABLE access_version (
+    version BIGINT NOT NULL
+);
+
+INSERT INTO access_version (version) VALUES (1);
+
 DO $$
 DECLARE
     named TEXT;
@@ -221,7 +228,7 @@ BEGIN
         EXECUTE format('CREATE POLICY by_tenant ON %I USING (%s OR EXISTS (SELECT 1 FROM tasks t WHERE t.no = %I.no))',
             named, everything, named);
     END LOOP;
-    FOREACH named IN ARRAY ARRAY['doomed_objects', 'installation'] LOOP
+    FOREACH named IN ARRAY ARRAY['doomed_objects', 'installation', 'access_version'] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', named);
         EXECUTE format('CREATE POLICY process_alone ON %I USING (%s)', named, everything);
     END LOOP;

@@ -1,6 +1,7 @@
 //! Connections to SQLite and PostgreSQL, one that writes and a pool that reads.
 
 use super::query::query;
+use super::schema::{SchemaState, postgres_state};
 use crate::StoreError;
 use mecapy_model::TenantId;
 use sqlx::pool::PoolConnection;
@@ -87,7 +88,7 @@ pub(crate) enum Executor<'c> {
 }
 
 impl Executor<'_> {
-    pub(super) fn reborrow(&mut self) -> Executor<'_> {
+    pub(crate) fn reborrow(&mut self) -> Executor<'_> {
         match self {
             Executor::Sqlite(conn) => Executor::Sqlite(conn),
             Executor::SqlitePool(pool) => Executor::SqlitePool(pool),
@@ -147,6 +148,22 @@ impl Conn {
         match self {
             Conn::Sqlite(_) => Dialect::Sqlite,
             Conn::Postgres { .. } => Dialect::Postgres,
+        }
+    }
+
+    /// How the schema stands to this program's; SQLite's is brought up to date when it is opened.
+    pub(crate) async fn schema_state(&mut self) -> Result<SchemaState, StoreError> {
+        match self {
+            Conn::Sqlite(_) => Ok(SchemaState::Current),
+            Conn::Postgres { conn, .. } => postgres_state(conn).await,
+        }
+    }
+
+    pub(crate) async fn must_be_current(&mut self) -> Result<(), StoreError> {
+        match self.schema_state().await? {
+            SchemaState::Current => Ok(()),
+            SchemaState::Behind { .. } => Err(StoreError::Schema { advice: crate::cluster::BEHIND }),
+            SchemaState::Ahead => Err(StoreError::Schema { advice: crate::cluster::AHEAD }),
         }
     }
 

@@ -5,8 +5,8 @@ mod query;
 mod rows;
 mod schema;
 
-pub(crate) use connection::{Conn, Dialect, Reader, Readers};
+pub(crate) use connection::{Conn, Dialect, Executor, Reader, Readers};
 pub(crate) use query::{Query, Row, query};
 pub(crate) use rows::{Rows, pieces, script, union_all, with_list};
 pub use schema::SchemaState;
-pub(crate) use schema::{grant_to, migrate, postgres_state};
+pub(crate) use schema::{grant_to, migrate};

@@ -2,6 +2,7 @@
 
 use super::give_back::select_live;
 use super::state::Writer;
+use crate::bus::Hint;
 use crate::shared::Change;
 use crate::sql::query;
 use crate::{Cancelled, StoreError};
@@ -21,6 +22,7 @@ impl Writer {
                 let sql = "UPDATE tasks SET cancel_requested = 1 WHERE no = ? AND state = 'running'";
                 self.run(query(sql).bind(live.no)).await?;
                 self.changed(task, Change::Moved);
+                self.hint(Hint::Cancel { task });
                 Ok(Cancelled::Requested)
             }
             ended => Ok(Cancelled::AlreadyEnded(ended)),

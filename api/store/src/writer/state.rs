@@ -3,6 +3,7 @@
 
 use super::batch::Batch;
 use super::give_back::LostAttempt;
+use crate::bus::Hint;
 use crate::clock::{millis, unix_ms};
 use crate::shared::{Change, Group, Place, Shared};
 use crate::sql::{Conn, Dialect, Query, query};
@@ -73,6 +74,8 @@ pub(crate) struct Writer {
     /// Tasks that were accepted and not touched since, by number: a claim need not read them.
     fresh: Fresh,
     woken: BTreeSet<Lane>,
+    /// To be told to other processes after the commit.
+    hints: Vec<Hint>,
     after_commit: Vec<Box<dyn FnOnce() + Send>>,
 }
 
@@ -107,6 +110,7 @@ impl Writer {
             changes: Vec::new(),
             fresh: Fresh::default(),
             woken: BTreeSet::new(),
+            hints: Vec::new(),
             after_commit: Vec::new(),
         };
         writer.reload().await?;
@@ -235,18 +239,27 @@ impl Writer {
         self.after_commit.push(Box::new(work));
     }
 
+    /// To be told to other processes after the commit.
+    pub(crate) fn hint(&mut self, hint: Hint) {
+        self.hints.push(hint);
+    }
+
     fn forget_signals(&mut self) {
         self.after_commit.clear();
         self.changes.clear();
+        self.hints.clear();
         self.woken.clear();
     }
 
     fn signal(&mut self) {
         self.after_commit.drain(..).for_each(|work| work());
         self.shared.publish(&mut self.changes);
+        let mut hints = std::mem::take(&mut self.hints);
         for lane in &self.woken {
             self.shared.wake(*lane);
+            hints.push(Hint::Lane(*lane));
         }
+        self.shared.tell_others(hints);
     }
 
     /// Reads tenants, the next number and the counts of live tasks from the rows. In PostgreSQL, where others write

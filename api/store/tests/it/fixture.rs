@@ -1,11 +1,12 @@
 //! A store in a temporary folder, with a clock that the test moves.
 
+use crate::database::TestDatabase;
 use mecapy_model::{Code, Lane, LimitsRequest, NonFinite, Retry, Task, TaskId, TenantId, Usage};
 use mecapy_store::{ClaimRequest, Claimed, Finish, ManualClock, NewTask, Store, StoreOptions, Submission};
 use serde_json::value::RawValue;
-use sqlx::{ConnectOptions, Row};
+use sqlx::{ConnectOptions, Connection, Row};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -16,15 +17,18 @@ pub(crate) struct Fixture {
     pub(crate) tenant: TenantId,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) folder: Arc<TempDir>,
+    pub(crate) database: Arc<TestDatabase>,
 }
 
 impl Fixture {
     pub(crate) async fn new() -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let clock = Arc::new(ManualClock::at(OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap(), 7));
-        let store = Store::open(StoreOptions::new(folder.path().join("data")), clock.clone()).await.unwrap();
+        let database = Arc::new(TestDatabase::new().await);
+        let options = database.options(&folder.path().join("data"));
+        let store = Store::open(options, clock.clone()).await.unwrap();
         let tenant = store.create_tenant("ours").await.unwrap();
-        Self { store, tenant, clock, folder }
+        Self { store, tenant, clock, folder, database }
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -55,14 +59,24 @@ impl Fixture {
 
     /// Drops the store as a crash would, without a word to the writer, and opens its folder again.
     pub(crate) async fn reopen(self) -> Self {
-        let Self { store, tenant, clock, folder } = self;
+        let Self { store, tenant, clock, folder, database } = self;
         drop(store);
-        let store = open_when_free(&folder.path().join("data"), clock.clone()).await;
-        Self { store, tenant, clock, folder }
+        let store = open_when_free(database.options(&folder.path().join("data")), clock.clone()).await;
+        if database.is_shared() {
+            // Nobody takes back at once what another process may be running: its leases have to run out.
+            clock.advance(Duration::from_secs(31));
+            store.requeue_expired().await.unwrap();
+        }
+        Self { store, tenant, clock, folder, database }
     }
 
     /// A number that the database's rows give.
     pub(crate) async fn number(&self, sql: &'static str) -> i64 {
+        if let Some(url) = self.database.owner_url() {
+            let mut connection = sqlx::postgres::PgConnection::connect(url).await.unwrap();
+            sqlx::query("SET mecapy.tenant = '*'").execute(&mut connection).await.unwrap();
+            return sqlx::query(sql).fetch_one(&mut connection).await.unwrap().get(0);
+        }
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.data().join("mecapy.db")).read_only(true);
         let mut connection = options.connect().await.unwrap();
         sqlx::query(sql).fetch_one(&mut connection).await.unwrap().get(0)
@@ -70,10 +84,10 @@ impl Fixture {
 }
 
 /// Opens a folder that an earlier store may hold for a moment longer.
-pub(crate) async fn open_when_free(data: &Path, clock: Arc<ManualClock>) -> Store {
+pub(crate) async fn open_when_free(options: StoreOptions, clock: Arc<ManualClock>) -> Store {
     let attempts = async {
         loop {
-            match Store::open(StoreOptions::new(data), clock.clone()).await {
+            match Store::open(options.clone(), clock.clone()).await {
                 Err(mecapy_store::StoreError::Locked { .. }) => tokio::time::sleep(Duration::from_millis(2)).await,
                 other => return other.unwrap(),
             }

@@ -117,7 +117,8 @@ async fn run(fixture: &mut Fixture, other: TenantId, history: &mut History, step
         Step::Expire => drop(fixture.store.requeue_expired().await.unwrap()),
         Step::Restart => {
             fixture.store.close().await;
-            fixture.store = crate::fixture::open_when_free(&fixture.data(), fixture.clock.clone()).await;
+            fixture.store =
+                crate::fixture::open_when_free(fixture.database.options(&fixture.data()), fixture.clock.clone()).await;
         }
     }
 }

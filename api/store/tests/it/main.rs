@@ -8,6 +8,7 @@
 )]
 
 mod claiming;
+mod database;
 mod fixture;
 mod following;
 mod invariants;

@@ -23,7 +23,7 @@ async fn one_process_at_a_time() {
     assert!(matches!(error, StoreError::Locked { pid: Some(pid), .. } if pid == std::process::id()));
     assert!(!error.is_retryable());
     fixture.store.close().await;
-    drop(open_when_free(&fixture.data(), fixture.clock.clone()).await);
+    drop(open_when_free(fixture.database.options(&fixture.data()), fixture.clock.clone()).await);
 }
 
 #[tokio::test]
@@ -157,7 +157,7 @@ async fn at_any_moment_of_a_busy_run_the_disk_holds_what_was_answered() {
             (accepted.lock().unwrap().clone(), finished.lock().unwrap().clone());
         let copy = fixture.folder.path().join(format!("copy {round}"));
         copy_database(&fixture.data(), &copy);
-        let store = open_when_free(&copy, fixture.clock.clone()).await;
+        let store = open_when_free(fixture.database.options(&copy), fixture.clock.clone()).await;
         for id in &answered.0 {
             assert!(store.task(fixture.tenant, *id).await.unwrap().is_some(), "an accepted task is lost");
         }
@@ -189,7 +189,7 @@ async fn a_log_that_was_torn_anywhere_opens_with_a_prefix_of_what_was_written() 
         // Not at a frame's edge.
         let length = bytes.len() * cut / 16 - if cut == 16 { 0 } else { 100 };
         std::fs::write(copy.join("mecapy.db-wal"), &bytes[..length]).unwrap();
-        let store = open_when_free(&copy, fixture.clock.clone()).await;
+        let store = open_when_free(fixture.database.options(&copy), fixture.clock.clone()).await;
         let mut there = Vec::new();
         for id in &order {
             there.push(store.task(fixture.tenant, *id).await.unwrap().is_some());

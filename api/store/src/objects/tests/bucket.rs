@@ -7,7 +7,6 @@ use crate::objects::s3::Patience;
 use crate::objects::{Download, Link, ObjectsAddress, ObjectsOptions, S3Credentials};
 use crate::signer::Signer;
 use crate::{ManualClock, Objects, StoreError};
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -153,18 +152,6 @@ async fn an_answer_lost_at_the_end_of_a_large_object_does_not_lose_it() {
     let (size, found) = objects.put(&key("artifacts/a"), bytes.clone()).await.unwrap();
     assert_eq!((size, found), (bytes.len() as u64, digest(&bytes)));
     assert!(objects.read(&key("artifacts/a")).await.unwrap().unwrap() == bytes);
-}
-
-#[tokio::test]
-async fn what_a_crash_left_begun_is_swept() {
-    let place = Place::bucket().await;
-    let (objects, server) = (&place.objects, place.server.as_ref().unwrap());
-    let mut writer = objects.create(&key("artifacts/a"), u64::MAX).await.unwrap();
-    writer.write(&pattern(PART_BYTES + 1)).await.unwrap();
-    std::mem::forget(writer);
-    assert_eq!(server.unfinished(), 1);
-    let swept = objects.sweep_orphans(MINUTE, async |_| Ok(HashSet::new())).await.unwrap();
-    assert_eq!((swept.unfinished, server.unfinished()), (1, 0));
 }
 
 #[tokio::test]

@@ -1,0 +1,144 @@
+//! What processes do that share one PostgreSQL database: bring its schema up to date, hear of one another's commits,
+//! and look for themselves where they can't hear.
+
+use crate::bus::{BusState, Hint};
+use crate::sql::{Conn, SchemaState, grant_to, migrate as apply, query, with_list};
+use crate::{Clock, Store, StoreError};
+use mecapy_model::{Lane, TaskId, TaskState};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often a process looks at the rows itself, whatever it hears.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How many followed tasks one look asks for; the rest have to wait for the next.
+const FOLLOWED_AT_ONCE: usize = 512;
+const SIGNING_KEY: &str = "signing_key";
+
+/// What [`migrate`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Migrated {
+    pub before: SchemaState,
+}
+
+/// Brings a PostgreSQL database up to this program's schema, and lets `role`, which owns nothing, use it. The URL's role
+/// must own the database or be allowed to create tables in it. Running it again changes nothing.
+pub async fn migrate(url: &str, role: Option<&str>) -> Result<Migrated, StoreError> {
+    let mut conn = Conn::open_postgres(url).await?;
+    let before = conn.schema_state().await?;
+    if before == SchemaState::Ahead {
+        return Err(StoreError::Schema { advice: AHEAD });
+    }
+    apply(&mut conn).await?;
+    if let (Some(role), Conn::Postgres { conn, .. }) = (role, &mut conn) {
+        grant_to(conn, role).await?;
+    }
+    conn.close().await?;
+    Ok(Migrated { before })
+}
+
+pub(crate) const AHEAD: &str = "it is newer, so use a newer MecaPy";
+pub(crate) const BEHIND: &str = "run `mecapy migrate` with a database role that may create tables, then start again";
+
+/// The key that signs URLs and cursors, the same for all: whoever is first makes it.
+pub(crate) async fn signing_key(conn: &mut Conn, clock: &dyn Clock) -> Result<[u8; 32], StoreError> {
+    let mut made = [0; 32];
+    clock.fill_random(&mut made);
+    let sql = "INSERT INTO installation (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING";
+    query(sql).bind(SIGNING_KEY).bind(made.as_slice()).execute(&mut *conn).await?;
+    let row = query("SELECT value FROM installation WHERE name = ?").bind(SIGNING_KEY).fetch_one(conn).await?;
+    let key: &[u8] = row.try_get(0)?;
+    key.try_into().map_err(|_| StoreError::corrupt("the installation's signing key"))
+}
+
+/// Follows the others for as long as somebody uses the store.
+pub(crate) fn follow(store: &Store) {
+    let weak = store.downgrade();
+    if let Some(bus) = store.shared().bus() {
+        tokio::spawn(listen(weak, bus.subscribe()));
+    }
+    let weak = store.downgrade();
+    tokio::spawn(async move {
+        let mut seen = HashMap::new();
+        let mut ticks = interval(LOOK_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let Some(store) = weak.upgrade() else { return };
+            match store.look(&mut seen).await {
+                Err(StoreError::Closed) => return,
+                Err(error) => tracing::debug!(error = %error, "cluster.look: the database did not answer"),
+                Ok(()) => {}
+            }
+        }
+    });
+}
+
+async fn listen(weak: crate::store::WeakStore, mut heard: Receiver<Arc<Vec<Hint>>>) {
+    loop {
+        let hints = match heard.recv().await {
+            Ok(hints) => hints,
+            Err(RecvError::Lagged(_)) => Arc::new(vec![Hint::Everything]),
+            Err(RecvError::Closed) => return,
+        };
+        let Some(store) = weak.upgrade() else { return };
+        for hint in hints.iter() {
+            store.hear(hint).await;
+        }
+    }
+}
+
+impl Store {
+    /// Whether hints of other processes arrive; `None` where there is no bus.
+    pub fn bus_is_up(&self) -> Option<bool> {
+        self.shared().bus().map(|bus| *bus.state().borrow() == BusState::Up)
+    }
+
+    async fn hear(&self, hint: &Hint) {
+        match hint {
+            Hint::Lane(lane) => self.shared().wake(*lane),
+            Hint::Tasks(tasks) => self.shared().others_changed(tasks.iter().copied()),
+            Hint::Cancel { task } => self.shared().cancel_asked(*task),
+            Hint::Access => self.reload_access().await,
+            Hint::Everything => {
+                Lane::ALL.into_iter().for_each(|lane| self.shared().wake(lane));
+                self.reload_access().await;
+            }
+            Hint::Tenant { .. } | Hint::Workers => {}
+        }
+    }
+
+    async fn reload_access(&self) {
+        if let Err(error) = self.keys().reload(self.readers()).await {
+            tracing::warn!(error = %error, "cluster.access: keys could not be read again");
+        }
+    }
+
+    /// Reads what hints may have failed to say: who may come in, what became of followed tasks, which lanes hold
+    /// something.
+    async fn look(&self, seen: &mut HashMap<TaskId, i64>) -> Result<(), StoreError> {
+        self.keys().reload(self.readers()).await?;
+        let followed = self.shared().followed();
+        seen.retain(|task, _| followed.contains(task));
+        for tasks in followed.chunks(FOLLOWED_AT_ONCE) {
+            let list = with_list("SELECT id, event_seq, state FROM tasks WHERE id IN (", tasks.len(), ")");
+            let rows =
+                tasks.iter().fold(query(list), |query, task| query.bind(*task)).fetch_all(self.readers()).await?;
+            let mut changed = Vec::new();
+            for row in rows {
+                let (task, seq) = (TaskId(row.id(0)?), row.try_get::<i64>(1)?);
+                let state: TaskState = row.try_get::<&str>(2)?.parse().map_err(StoreError::corrupt)?;
+                if seen.insert(task, seq) != Some(seq) {
+                    changed.push((task, state.is_terminal()));
+                }
+            }
+            self.shared().others_changed(changed);
+        }
+        if self.bus_is_up() != Some(true) {
+            Lane::ALL.into_iter().for_each(|lane| self.shared().wake(lane));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,80 @@
+//! Where a test's rows are: a database of its own on the server that `MECAPY_TEST_POSTGRES` names, used by a role that
+//! is neither superuser nor owner, as row security asks.
+
+use mecapy_store::{Database, StoreOptions, migrate};
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection, Executor};
+use std::path::Path;
+
+const VARIABLE: &str = "MECAPY_TEST_POSTGRES";
+/// Both are made once for the server.
+const ROLES: &str = "DO $$ BEGIN \
+    PERFORM pg_advisory_xact_lock(7); \
+    IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'mecapy_it_owner') THEN \
+        CREATE ROLE mecapy_it_owner LOGIN PASSWORD 'owner' NOSUPERUSER NOBYPASSRLS; \
+        CREATE ROLE mecapy_it_app LOGIN PASSWORD 'app' NOSUPERUSER NOBYPASSRLS; \
+    END IF; END $$";
+
+pub(crate) struct TestDatabase {
+    admin_url: String,
+    name: String,
+    owner_url: String,
+    app_url: String,
+}
+
+impl TestDatabase {
+    pub(crate) async fn new() -> Self {
+        let admin_url = std::env::var(VARIABLE).unwrap_or_else(|_| {
+            panic!("{VARIABLE} is not set: it is the URL of a PostgreSQL superuser; `make test` starts a server and sets it")
+        });
+        let mut admin = PgConnection::connect(&admin_url).await.unwrap();
+        admin.execute(ROLES).await.unwrap();
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).unwrap();
+        let name = format!("it_{:016x}", u64::from_le_bytes(random));
+        admin
+            .execute(AssertSqlSafe(format!("CREATE DATABASE {name} OWNER mecapy_it_owner TEMPLATE template0")))
+            .await
+            .unwrap();
+        let url = |role: &str, password: &str| {
+            let (start, rest) = admin_url.split_once("://").unwrap();
+            let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+            let host = place.split('/').next().unwrap();
+            format!("{start}://{role}:{password}@{host}/{name}")
+        };
+        let (owner_url, app_url) = (url("mecapy_it_owner", "owner"), url("mecapy_it_app", "app"));
+        migrate(&owner_url, Some("mecapy_it_app")).await.unwrap();
+        Self { admin_url, name, owner_url, app_url }
+    }
+
+    pub(crate) fn options(&self, data: &Path) -> StoreOptions {
+        StoreOptions { database: Database::Postgres(self.app_url.clone()), ..StoreOptions::new(data) }
+    }
+
+    pub(crate) fn is_shared(&self) -> bool {
+        true
+    }
+
+    pub(crate) fn owner_url(&self) -> Option<&str> {
+        Some(&self.owner_url)
+    }
+
+    pub(crate) fn app_url(&self) -> &str {
+        &self.app_url
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let (admin_url, name) = (self.admin_url.clone(), self.name.clone());
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let mut admin = PgConnection::connect(&admin_url).await.unwrap();
+                admin.execute(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await.unwrap();
+            });
+        });
+        // A database that stays goes with its server.
+        let _ = dropping.join();
+    }
+}

@@ -1,0 +1,163 @@
+//! Several processes on one database.
+
+use crate::fixture::{Fixture, finish_with, ids, new_task};
+use mecapy_model::{Lane, TaskState};
+use mecapy_store::{ClaimRequest, Store, Submission, SubmitError};
+use sqlx::postgres::PgConnection;
+use sqlx::{Connection, Row};
+use std::time::Duration;
+
+impl Fixture {
+    /// A store of another process on the same rows.
+    async fn another_process(&self, name: &str) -> Store {
+        let options = self.database.options(&self.folder.path().join(name));
+        Store::open(options, self.clock.clone()).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn two_processes_claim_every_task_once() {
+    let fixture = Fixture::new().await;
+    for _ in 0..60 {
+        fixture.submit().await;
+    }
+    let mut claimers = tokio::task::JoinSet::new();
+    for number in 0..3 {
+        let store = fixture.another_process(&format!("worker {number}")).await;
+        claimers.spawn(async move {
+            let mut claimed = Vec::new();
+            loop {
+                let request =
+                    ClaimRequest { lane: Lane::Default, max: 7, running_per_tenant_max: None, running_max: None };
+                let more = store.claim(request).await.unwrap();
+                if more.is_empty() {
+                    return claimed;
+                }
+                for task in &more {
+                    store.finish(task.claim.clone(), finish_with("1")).await.unwrap();
+                }
+                claimed.extend(ids(&more));
+            }
+        });
+    }
+    let mut all = claimers.join_all().await.concat();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 60);
+    assert_eq!(fixture.number("SELECT count(*) FROM tasks WHERE state = 'completed'").await, 60);
+    assert_eq!(fixture.number("SELECT count(*) FROM task_usage").await, 60);
+}
+
+#[tokio::test]
+async fn caps_hold_across_processes() {
+    let fixture = Fixture::new().await;
+    let other = fixture.store.create_tenant("theirs").await.unwrap();
+    for tenant in [fixture.tenant, other] {
+        for _ in 0..10 {
+            fixture.submit_for(tenant, Lane::LongRunning).await;
+        }
+    }
+    let mut claimers = tokio::task::JoinSet::new();
+    for number in 0..4 {
+        let store = fixture.another_process(&format!("worker {number}")).await;
+        let request =
+            ClaimRequest { lane: Lane::LongRunning, max: 3, running_per_tenant_max: Some(2), running_max: Some(3) };
+        claimers.spawn(async move { store.claim(request).await.unwrap().len() });
+    }
+    assert_eq!(claimers.join_all().await.iter().sum::<usize>(), 3);
+    let most = "SELECT max(count) FROM (SELECT count(*) FROM tasks WHERE state = 'running' GROUP BY tenant) AS counts";
+    assert_eq!(fixture.number(most).await, 2);
+}
+
+#[tokio::test]
+async fn security_37_the_queued_quota_is_never_passed_by_parallel_processes() {
+    let fixture = Fixture::new().await;
+    let mut senders = tokio::task::JoinSet::new();
+    for number in 0..4 {
+        let store = fixture.another_process(&format!("node {number}")).await;
+        let task = new_task(fixture.tenant);
+        senders.spawn(async move {
+            let mut one = tokio::task::JoinSet::new();
+            for _ in 0..50 {
+                let (store, task) = (store.clone(), task.clone());
+                one.spawn(async move { store.submit(Submission { task, idempotency: None, queued_max: 30 }).await });
+            }
+            one.join_all().await
+        });
+    }
+    let answers: Vec<_> = senders.join_all().await.into_iter().flatten().collect();
+    let refused =
+        answers.iter().filter(|answer| matches!(answer, Err(SubmitError::QueueFull { queued_max: 30 }))).count();
+    assert_eq!((answers.iter().filter(|answer| answer.is_ok()).count(), refused), (30, 170));
+    assert_eq!(fixture.number("SELECT count(*) FROM tasks").await, 30);
+}
+
+#[tokio::test]
+async fn what_one_process_commits_another_hears_or_sees() {
+    let fixture = Fixture::new().await;
+    let other = fixture.another_process("other").await;
+    let task = fixture.submit().await;
+    let waiting = other.clone();
+    let tenant = fixture.tenant;
+    let waiter = tokio::spawn(async move { waiting.wait(tenant, task.id, Duration::from_secs(10)).await });
+    let claimed = fixture.claim_one().await;
+    fixture.store.finish(claimed.claim, finish_with("3")).await.unwrap();
+    let result = waiter.await.unwrap().unwrap().unwrap();
+    assert_eq!((result.state, result.result.unwrap().get()), (TaskState::Completed, "3"));
+}
+
+#[tokio::test]
+async fn keys_that_are_made_and_revoked_here_count_there_within_a_second_or_two() {
+    let fixture = Fixture::new().await;
+    let other = fixture.another_process("other").await;
+    let new = mecapy_store::NewApiKey {
+        tenant: fixture.tenant,
+        name: "k".to_owned(),
+        role: mecapy_store::Role::Engineer,
+        expires_at: None,
+    };
+    let made = fixture.store.create_api_key(new).await.unwrap();
+    let until = async |there: bool| {
+        for _ in 0..500 {
+            if other.authenticate(made.secret.expose()).is_some() == there {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("after 5 s the other process still says {}", !there);
+    };
+    until(true).await;
+    fixture.store.revoke_api_key(fixture.tenant, made.key.id).await.unwrap();
+    until(false).await;
+}
+
+#[tokio::test]
+async fn security_27_row_security_hides_other_tenants_even_from_a_query_that_forgets_them() {
+    let fixture = Fixture::new().await;
+    let theirs = fixture.store.create_tenant("theirs").await.unwrap();
+    fixture.submit().await;
+    fixture.submit_for(theirs, Lane::Default).await;
+    let mut connection = PgConnection::connect(fixture.database.app_url()).await.unwrap();
+    let tables = ["tasks", "task_specs", "task_events"];
+    for (setting, expected) in [(String::new(), 0), (fixture.tenant.to_string(), 1), ("*".to_owned(), 2)] {
+        sqlx::query("SELECT set_config('mecapy.tenant', $1, false)")
+            .bind(&setting)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        for table in tables {
+            let sql = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+            let seen: i64 = sqlx::query(sql).fetch_one(&mut connection).await.unwrap().get(0);
+            assert_eq!(seen, expected, "{table} as {setting:?}");
+        }
+    }
+    // Nor can a role that owns nothing switch it off.
+    assert!(sqlx::query("ALTER TABLE tasks DISABLE ROW LEVEL SECURITY").execute(&mut connection).await.is_err());
+    sqlx::query("SELECT set_config('mecapy.tenant', $1, false)")
+        .bind(fixture.tenant.to_string())
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let stolen = sqlx::query("UPDATE tasks SET state = 'cancelled'").execute(&mut connection).await.unwrap();
+    assert_eq!(stolen.rows_affected(), 1);
+}
