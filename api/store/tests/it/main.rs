@@ -18,4 +18,5 @@ mod processes;
 mod reporting;
 mod submitting;
 mod surviving;
+mod sweeping;
 mod tenancy;
