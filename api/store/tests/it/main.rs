@@ -17,4 +17,5 @@ mod listing;
 mod reporting;
 mod submitting;
 mod surviving;
+mod sweeping;
 mod tenancy;
