@@ -28,6 +28,7 @@ mod tasks;
 mod tenants;
 mod uploads;
 mod usage;
+mod workers;
 mod writer;
 
 pub use artifacts::StoredArtifact;
@@ -56,3 +57,4 @@ pub use tasks::{Cancelled, Deleted, Idempotency, NewTask, Replayed, Submission, 
 pub use tenants::{Access, Found, Tenant, TenantError};
 pub use uploads::{NewUpload, OpenUploads, PendingUpload, Upload, UploadDeleted, UploadError, UploadState};
 pub use usage::PreviewUsage;
+pub use workers::{SeenWorker, WorkerKind, WorkerRow};

@@ -9,7 +9,8 @@ use crate::shared::Shared;
 use crate::sql::{Conn, Dialect, Reader, Readers, migrate, query};
 use crate::writer::{self, CALLS_MAX, Call, Inbox, LostAttempt, Op, PREVIEW_USAGE_MAX, Writer};
 use crate::{
-    Bus, BusAddress, Clock, LaneCount, Objects, ObjectsAddress, ObjectsOptions, PreviewUsage, Recovered, Signer, StoreError,
+    Bus, BusAddress, Clock, LaneCount, Objects, ObjectsAddress, ObjectsOptions, PreviewUsage, Recovered, Signer,
+    StoreError,
 };
 use mecapy_model::TenantId;
 use std::path::{Path, PathBuf};
@@ -229,6 +230,11 @@ impl Store {
 
     pub(crate) fn ids(&self) -> &IdSource {
         &self.inner.ids
+    }
+
+    /// How long a claim holds without a heartbeat.
+    pub fn lease(&self) -> Duration {
+        self.inner.options.lease
     }
 
     /// Connections that read for the process itself.

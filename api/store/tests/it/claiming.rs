@@ -85,7 +85,7 @@ async fn a_tenants_running_cap_holds_and_lets_others_pass() {
             fixture.submit_for(fixture.tenant, lane).await;
         }
         let theirs = fixture.submit_for(other, lane).await;
-        let request = ClaimRequest { lane, max: 10, running_per_tenant_max: Some(2), running_max: None };
+        let request = ClaimRequest { running_per_tenant_max: Some(2), ..ClaimRequest::new(lane, 10) };
         let claimed = fixture.store.claim(request).await.unwrap();
         assert_eq!(claimed.len(), 3, "{lane}");
         assert!(ids(&claimed).contains(&theirs));
@@ -103,7 +103,7 @@ async fn the_cap_counts_over_all_priorities_of_one_claim() {
         let task = NewTask { priority, ..new_task(fixture.tenant) };
         fixture.store.submit(Submission { task, ..fixture.submission() }).await.unwrap();
     }
-    let request = ClaimRequest { lane: Lane::Default, max: 10, running_per_tenant_max: Some(3), running_max: None };
+    let request = ClaimRequest { running_per_tenant_max: Some(3), ..ClaimRequest::new(Lane::Default, 10) };
     let priorities: Vec<u8> = fixture.store.claim(request).await.unwrap().iter().map(|it| it.task.priority).collect();
     assert_eq!(priorities, [9, 8, 7]);
 }
@@ -206,7 +206,7 @@ async fn concurrent_claims_share_without_overlap() {
     let workers: Vec<_> = (0..20)
         .map(|_| {
             let store = fixture.store.clone();
-            let request = ClaimRequest { lane: Lane::Default, max: 7, running_per_tenant_max: None, running_max: None };
+            let request = ClaimRequest::new(Lane::Default, 7);
             tokio::spawn(async move { store.claim(request).await.unwrap() })
         })
         .collect();
@@ -239,7 +239,7 @@ async fn what_was_claimed_for_nobody_goes_back() {
     }
     // Claims whose caller goes away before the answer.
     for _ in 0..20 {
-        let request = ClaimRequest { lane: Lane::Default, max: 10, running_per_tenant_max: None, running_max: None };
+        let request = ClaimRequest::new(Lane::Default, 10);
         let store = fixture.store.clone();
         let claim = tokio::spawn(async move { store.claim(request).await });
         tokio::task::yield_now().await;
