@@ -49,7 +49,7 @@ pub struct StoreOptions {
     pub database: Database,
     /// How processes that share a database tell one another what is worth a look; without it they look each second.
     pub bus: Option<BusAddress>,
-    /// Where objects are; a folder in `data_dir` as a rule.
+    /// Where objects are; a folder in `data_dir` as a rule. Processes that share a database share these too.
     pub objects: ObjectsOptions,
     /// Connections that read at the same time.
     pub read_connections: u32,
@@ -130,6 +130,9 @@ impl Store {
         let signer = Signer::new(&signing_key);
         let objects = Objects::connect(options.objects.clone(), signer.clone(), clock.clone())?;
         let alone = conn.dialect() == Dialect::Sqlite;
+        if alone {
+            objects.drop_unfinished().await?;
+        }
         let bus = options.bus.as_ref().filter(|_| !alone).map(|address| Bus::connect(address, clock.clone()));
         let shared = Arc::new(Shared::new(alone, bus));
         let keys = Arc::new(Keys::load(&mut conn).await?);

@@ -81,8 +81,7 @@ enum Backend {
 }
 
 impl Objects {
-    /// Opens the folder, dropping what an earlier process left half written, or makes the client of the bucket, which
-    /// asks nothing yet (see [`ping`](Self::ping)). Blocks.
+    /// Opens the folder, or makes the client of the bucket, which asks nothing yet (see [`ping`](Self::ping)). Blocks.
     pub fn connect(options: ObjectsOptions, signer: Signer, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let ObjectsOptions { address, credentials, spool_folder, spool_bytes_max } = options;
         let backend = match address {
@@ -106,6 +105,14 @@ impl Objects {
 
     fn over(backend: Backend, spool: Spool, signer: Signer, clock: Arc<dyn Clock>) -> Self {
         Self { inner: Arc::new(Inner { backend, signer, clock, spool }) }
+    }
+
+    /// Drops what an earlier process left half written in the folder; no other process may be writing there.
+    pub(crate) async fn drop_unfinished(&self) -> Result<(), StoreError> {
+        match &self.inner.backend {
+            Backend::Folder(folder) => folder.drop_unfinished(None).await.map(drop),
+            Backend::S3(_) => Ok(()),
+        }
     }
 
     /// Whether objects can be had: the bucket is there and takes the credentials.
@@ -137,7 +144,7 @@ impl Objects {
     pub async fn open(&self, key: &ObjectKey) -> Result<Option<ObjectReader>, StoreError> {
         let open = match &self.inner.backend {
             Backend::Folder(folder) => folder.open_object(key).await?.map(Open::Folder),
-            Backend::S3(s3) => s3.open_object(key).await?.map(Open::S3),
+            Backend::S3(s3) => s3.open_object(key).await?.map(|reader| Open::S3(Box::new(reader))),
         };
         Ok(open.map(ObjectReader))
     }

@@ -15,7 +15,7 @@ const KEYS_AT_ONCE: u16 = 500;
 pub struct Swept {
     pub objects: u64,
     pub bytes: u64,
-    /// Objects in parts that were begun and never completed.
+    /// Objects that were begun and never completed.
     pub unfinished: u64,
 }
 
@@ -32,6 +32,9 @@ impl Objects {
     {
         let before = self.inner.clock.now() - older_than;
         let mut swept = Swept::default();
+        if let Backend::Folder(folder) = &self.inner.backend {
+            swept.unfinished += folder.drop_unfinished(Some(before)).await?;
+        }
         for prefix in PREFIXES {
             let prefix = ObjectKey::parse(prefix).map_err(|error| StoreError::corrupt(error.to_string()))?;
             if let Backend::S3(s3) = &self.inner.backend {

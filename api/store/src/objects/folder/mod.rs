@@ -14,12 +14,13 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, Metadata};
+use cap_std::time::SystemTime;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use time::OffsetDateTime;
 
-/// Where objects grow before they get their name; emptied at each start.
+/// Where objects grow before they get their name.
 const TEMPORARY_FOLDER: &str = "tmp";
 const FOLDER_MODE: u32 = 0o700;
 /// How often an object is named again whose folder was deleted under it.
@@ -32,16 +33,32 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Opens the folder and drops what an earlier process left half written. Blocks.
+    /// Opens the folder. Blocks.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let doing = || StoreError::io(format!("opening the objects' folder {}", path.display()));
         let root = Dir::open_ambient_dir(path, ambient_authority()).map_err(doing())?;
-        match root.remove_dir_all(TEMPORARY_FOLDER) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(doing()(error)),
-            _ => {}
-        }
         make_folder(&root, TEMPORARY_FOLDER).map_err(doing())?;
         Ok(Self { root: Arc::new(root) })
+    }
+
+    /// Deletes what was half written and not touched since `before`, or all of it; answers how much there was.
+    pub(super) async fn drop_unfinished(&self, before: Option<OffsetDateTime>) -> Result<u64, StoreError> {
+        let root = Arc::clone(&self.root);
+        blocking(move || {
+            let failed = || StoreError::io("deleting what was half written");
+            let mut dropped = 0;
+            for entry in root.read_dir(TEMPORARY_FOLDER).map_err(failed())? {
+                let entry = entry.map_err(failed())?;
+                // A file that is gone by now was finished or given up.
+                let touched = entry.metadata().and_then(|metadata| metadata.modified());
+                let old = |at: SystemTime| before.is_none_or(|before| OffsetDateTime::from(at.into_std()) < before);
+                if touched.is_ok_and(old) && entry.remove_file().is_ok() {
+                    dropped += 1;
+                }
+            }
+            Ok(dropped)
+        })
+        .await
     }
 
     pub(super) async fn create(&self, key: &ObjectKey, clock: &dyn Clock) -> Result<FolderWriter, StoreError> {

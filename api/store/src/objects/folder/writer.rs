@@ -30,7 +30,7 @@ struct Growing {
 
 impl Drop for Growing {
     fn drop(&mut self) {
-        // After a publication there is nothing by this name; a leftover goes at the next start.
+        // After a publication there is nothing by this name; a leftover goes at the next start or sweep.
         let _ = self.folder.root.remove_file(&self.temporary);
     }
 }

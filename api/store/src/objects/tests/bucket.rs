@@ -7,7 +7,6 @@ use crate::objects::s3::Patience;
 use crate::objects::{Download, Link, ObjectsAddress, ObjectsOptions, S3Credentials};
 use crate::signer::Signer;
 use crate::{ManualClock, Objects, StoreError};
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -156,18 +155,6 @@ async fn an_answer_lost_at_the_end_of_a_large_object_does_not_lose_it() {
 }
 
 #[tokio::test]
-async fn what_a_crash_left_begun_is_swept() {
-    let place = Place::bucket().await;
-    let (objects, server) = (&place.objects, place.server.as_ref().unwrap());
-    let mut writer = objects.create(&key("artifacts/a"), u64::MAX).await.unwrap();
-    writer.write(&pattern(PART_BYTES + 1)).await.unwrap();
-    std::mem::forget(writer);
-    assert_eq!(server.unfinished(), 1);
-    let swept = objects.sweep_orphans(MINUTE, async |_| Ok(HashSet::new())).await.unwrap();
-    assert_eq!((swept.unfinished, server.unfinished()), (1, 0));
-}
-
-#[tokio::test]
 async fn security_29_a_url_to_read_gives_one_object_as_a_file_and_nothing_else() {
     let place = Place::bucket().await;
     let objects = &place.objects;
@@ -195,6 +182,21 @@ async fn security_29_a_url_to_read_gives_one_object_as_a_file_and_nothing_else()
         assert_eq!(answer.status, 403, "{method} {changed}: {}", String::from_utf8_lossy(&answer.body));
     }
     assert_eq!(objects.read(&ours).await.unwrap().unwrap(), b"<script>");
+}
+
+#[tokio::test]
+async fn clients_are_handed_the_name_by_which_they_know_the_store() {
+    let spool = tempfile::tempdir().unwrap();
+    let options = ObjectsOptions {
+        address: "s3://bucket?endpoint=http://inside:9000&public_endpoint=https://outside".parse().unwrap(),
+        credentials: Some(credentials()),
+        spool_folder: spool.path().to_owned(),
+        spool_bytes_max: 0,
+    };
+    let objects = Objects::connect(options, Signer::new(&[7; 32]), clock()).unwrap();
+    let download = Download { name: "a", content_type: "text/plain" };
+    let url = absolute(objects.link_get(&key("artifacts/a"), download, MINUTE).await.unwrap());
+    assert!(url.starts_with("https://outside/bucket/artifacts/a?"), "{url}");
 }
 
 #[tokio::test]

@@ -113,6 +113,11 @@ async fn read_by_chunks(objects: &Objects, key: &ObjectKey) -> Vec<u8> {
     bytes
 }
 
+/// A store tells times in whole seconds.
+async fn grow_old() {
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+}
+
 async fn keys_under(objects: &Objects, prefix: &str, limit: u16) -> Vec<String> {
     let mut listing = objects.list_under(&key(prefix));
     let mut keys = Vec::new();
@@ -169,6 +174,20 @@ async fn what_is_given_up_or_too_large_leaves_nothing() {
         assert!(over.write(b"").await.is_err() && over.finish().await.is_err(), "a refused object was kept");
         place.expect_no_leftovers().await;
         assert!(keys_under(objects, "artifacts", 10).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_a_crash_left_half_written_is_swept() {
+    for place in Place::both().await {
+        let mut writer = place.objects.create(&key("artifacts/a"), u64::MAX).await.unwrap();
+        writer.write(&pattern(PART_BYTES + 1)).await.unwrap();
+        std::mem::forget(writer);
+        grow_old().await;
+        let nothing = async |_| Ok(HashSet::new());
+        assert_eq!(place.objects.sweep_orphans(Duration::from_secs(3_600), nothing).await.unwrap().unfinished, 0);
+        assert_eq!(place.objects.sweep_orphans(Duration::ZERO, nothing).await.unwrap().unfinished, 1);
+        place.expect_no_leftovers().await;
     }
 }
 
@@ -241,8 +260,7 @@ async fn a_sweep_deletes_old_objects_that_no_row_names() {
         };
         let swept = objects.sweep_orphans(Duration::from_secs(24 * 3_600), known).await.unwrap();
         assert_eq!(swept.objects, 0, "what is young may get its row yet");
-        // A store tells times in whole seconds.
-        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        grow_old().await;
         let swept = objects.sweep_orphans(Duration::ZERO, known).await.unwrap();
         assert_eq!((swept.objects, swept.bytes), (1, 5));
         assert!(objects.head(&orphan).await.unwrap().is_none());

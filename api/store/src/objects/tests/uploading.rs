@@ -2,7 +2,7 @@
 
 use super::http::send;
 use super::server::{BUCKET, Server};
-use super::{clock, credentials, digest, key, keys_under, pattern};
+use super::{clock, credentials, digest, grow_old, key, keys_under, pattern};
 use crate::objects::{Link, ObjectKey, ObjectsOptions};
 use crate::{ClaimRef, Found, LeaseToken, NewModule, NewUpload, Store, StoreOptions, Upload, UploadError, UploadState};
 use mecapy_model::{Artifact, ArtifactName, TaskId, TenantId, UploadId};
@@ -63,11 +63,6 @@ impl Kept {
         let Link::Absolute(url) = link else { panic!("{link:?} is no URL of the bucket") };
         url
     }
-}
-
-/// A store tells times in whole seconds.
-async fn grow_old() {
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
 }
 
 #[tokio::test]

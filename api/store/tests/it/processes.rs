@@ -17,7 +17,7 @@ impl Fixture {
 
 #[tokio::test]
 async fn two_processes_claim_every_task_once() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::shared().await;
     for _ in 0..60 {
         fixture.submit().await;
     }
@@ -49,7 +49,7 @@ async fn two_processes_claim_every_task_once() {
 
 #[tokio::test]
 async fn caps_hold_across_processes() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::shared().await;
     let other = fixture.store.create_tenant("theirs").await.unwrap();
     for tenant in [fixture.tenant, other] {
         for _ in 0..10 {
@@ -73,7 +73,7 @@ async fn caps_hold_across_processes() {
 
 #[tokio::test]
 async fn security_37_the_queued_quota_is_never_passed_by_parallel_processes() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::shared().await;
     let mut senders = tokio::task::JoinSet::new();
     for number in 0..4 {
         let store = fixture.another_process(&format!("node {number}")).await;
@@ -96,7 +96,7 @@ async fn security_37_the_queued_quota_is_never_passed_by_parallel_processes() {
 
 #[tokio::test]
 async fn what_one_process_commits_another_hears_or_sees() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::shared().await;
     let other = fixture.another_process("other").await;
     let task = fixture.submit().await;
     let waiting = other.clone();
@@ -110,7 +110,7 @@ async fn what_one_process_commits_another_hears_or_sees() {
 
 #[tokio::test]
 async fn keys_that_are_made_and_revoked_here_count_there_within_a_second_or_two() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::shared().await;
     let other = fixture.another_process("other").await;
     let new = mecapy_store::NewApiKey {
         tenant: fixture.tenant,
@@ -135,7 +135,7 @@ async fn keys_that_are_made_and_revoked_here_count_there_within_a_second_or_two(
 
 #[tokio::test]
 async fn security_27_row_security_hides_other_tenants_even_from_a_query_that_forgets_them() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::shared().await;
     let theirs = fixture.store.create_tenant("theirs").await.unwrap();
     fixture.submit().await;
     fixture.submit_for(theirs, Lane::Default).await;
