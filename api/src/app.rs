@@ -110,7 +110,7 @@ impl App {
     pub async fn workers(&self) -> Result<Vec<SeenWorker>, StoreError> {
         let mut seen = self.store.workers().await?;
         if let Some(worker) = self.worker.get() {
-            let own = SeenWorker { row: worker.row(), seen_at: self.store.clock().now(), is_lost: false };
+            let own = SeenWorker { row: worker.row(), seen_at: self.store.now(), is_lost: false };
             match seen.iter_mut().find(|seen| seen.row.id == own.row.id) {
                 Some(seen) => *seen = own,
                 None => seen.push(own),

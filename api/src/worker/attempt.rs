@@ -193,7 +193,7 @@ async fn write_down(
         return persist.write(|| store.release(claim.clone())).await;
     }
     if outcome.error_kind() == Some(ErrorKind::Quota) {
-        let not_before = store.clock().now() + no_memory_wait(claim.fence);
+        let not_before = store.now() + no_memory_wait(claim.fence);
         return persist.write(|| store.retry_later(claim.clone(), not_before)).await;
     }
     let artifacts = std::mem::take(&mut outcome.artifacts);
@@ -210,7 +210,7 @@ async fn write_down(
         && let Some(backoff) = store.fault_backoff(claimed)
     {
         tracing::warn!(task.id = %claim.task, error.kind = %kind, "worker.retry: the platform failed, tried again later");
-        let not_before = store.clock().now() + backoff;
+        let not_before = store.now() + backoff;
         return persist.write(|| store.lose(claim.clone(), not_before)).await;
     }
     outcome.usage.queued_ms += queued_ms(&claimed.task);

@@ -261,7 +261,7 @@ impl Shared {
             (true, true) => DUE_AGAIN_CAPPED_SHARED,
         };
         let wait = due.map_or(IDLE_MAX, |at| {
-            Duration::try_from(at - self.store.clock().now()).unwrap_or(soonest).clamp(soonest, IDLE_MAX)
+            Duration::try_from(at - self.store.now()).unwrap_or(soonest).clamp(soonest, IDLE_MAX)
         });
         Instant::now() + wait
     }

@@ -2,7 +2,7 @@
 //! Nothing relies on it: leases alone decide who runs what.
 
 use crate::clock::{from_unix_ms, millis, unix_ms};
-use crate::sql::{Dialect, POSTGRES_NOW, Row, query};
+use crate::sql::{Row, query};
 use crate::writer::Writer;
 use crate::{Store, StoreError};
 use mecapy_model::Lane;
@@ -104,19 +104,11 @@ impl Store {
 
     /// The workers that were heard of within half a minute, oldest first.
     pub async fn workers(&self) -> Result<Vec<SeenWorker>, StoreError> {
-        let now_ms = self.rows_now_ms().await?;
+        let now_ms = self.now_ms();
         let sql = "SELECT id, kind, host, pid, version, lanes, concurrency, running, draining, started_ms, seen_ms \
                    FROM workers WHERE seen_ms > ? ORDER BY started_ms, id";
         let query = query(sql).bind(now_ms.saturating_sub(millis(SHOWN_FOR)));
         query.fetch_all(self.readers()).await?.iter().map(|row| read_worker(row, now_ms)).collect()
-    }
-
-    /// The time that rows are written by, Unix milliseconds.
-    async fn rows_now_ms(&self) -> Result<i64, StoreError> {
-        if self.dialect() == Dialect::Sqlite || self.clock().rules() {
-            return Ok(self.now_ms());
-        }
-        query(POSTGRES_NOW).fetch_one(self.readers()).await?.try_get(0)
     }
 }
 

@@ -272,7 +272,7 @@ impl Readers {
 }
 
 /// Unix milliseconds on the server's clock.
-pub(crate) const POSTGRES_NOW: &str = "SELECT CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT)";
+const POSTGRES_NOW: &str = "SELECT CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT)";
 
 /// Sets whose rows the policies show.
 async fn for_tenant(conn: &mut PgConnection, tenant: &str) -> Result<(), sqlx::Error> {

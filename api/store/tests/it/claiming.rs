@@ -97,6 +97,40 @@ async fn a_tenants_running_cap_holds_and_lets_others_pass() {
 }
 
 #[tokio::test]
+async fn a_tenant_starts_no_more_long_tasks_within_a_minute_than_it_may() {
+    let fixture = Fixture::new().await;
+    let other = fixture.store.create_tenant("other").await.unwrap();
+    for _ in 0..6 {
+        fixture.submit_for(fixture.tenant, Lane::LongRunning).await;
+    }
+    let theirs = fixture.submit_for(other, Lane::LongRunning).await;
+    let request = ClaimRequest { starts_per_minute_max: Some(2), ..ClaimRequest::new(Lane::LongRunning, 10) };
+    let claim = async || fixture.store.claim(request).await.unwrap();
+    let mut claimed = claim().await;
+    assert_eq!(claimed.len(), 3);
+    assert!(ids(&claimed).contains(&theirs));
+    // What was given back did not start; what ended did.
+    let ours = claimed.iter().position(|claimed| claimed.task.tenant == fixture.tenant).unwrap();
+    fixture.store.release(claimed.swap_remove(ours).claim).await.unwrap();
+    let again = claim().await;
+    assert_eq!(again.len(), 1);
+    for claimed in claimed.into_iter().chain(again) {
+        fixture.store.finish(claimed.claim, finish_with("{}")).await.unwrap();
+    }
+    assert!(claim().await.is_empty());
+    fixture.clock.advance(Duration::from_secs(59));
+    assert!(claim().await.is_empty());
+    fixture.clock.advance(Duration::from_secs(1));
+    assert_eq!(claim().await.len(), 2);
+    // The other lanes know no such limit.
+    for _ in 0..3 {
+        fixture.submit().await;
+    }
+    let elsewhere = ClaimRequest { starts_per_minute_max: Some(1), ..ClaimRequest::new(Lane::Default, 10) };
+    assert_eq!(fixture.store.claim(elsewhere).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
 async fn the_cap_counts_over_all_priorities_of_one_claim() {
     let fixture = Fixture::new().await;
     for priority in 0..10 {
