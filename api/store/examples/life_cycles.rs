@@ -66,7 +66,7 @@ async fn main() -> Result<()> {
 async fn work(store: Store) -> Result<()> {
     let wakeup = store.lane_wakeup(Lane::Default);
     loop {
-        let request = ClaimRequest { lane: Lane::Default, max: SLOTS, running_per_tenant_max: None, running_max: None };
+        let request = ClaimRequest::new(Lane::Default, SLOTS);
         let claimed = store.claim(request).await?;
         if claimed.is_empty() {
             // Without a bus nobody in another process is told.

@@ -17,6 +17,7 @@ mod list;
 mod modules;
 mod objects;
 mod orphans;
+mod probe;
 mod queue;
 mod reading;
 mod recent;
@@ -28,10 +29,11 @@ mod tasks;
 mod tenants;
 mod uploads;
 mod usage;
+mod workers;
 mod writer;
 
 pub use artifacts::StoredArtifact;
-pub use bus::{Bus, BusAddress, BusAddressError, BusCounts, BusState, Hint};
+pub use bus::{Bus, BusAddress, BusAddressError, BusCounts, BusState, Hint, probe_bus};
 pub use clock::{Clock, ManualClock, RandomError, SystemClock};
 pub use cluster::{Migrated, migrate};
 pub use error::StoreError;
@@ -45,6 +47,7 @@ pub use objects::{
     ObjectReader, ObjectWriter, Objects, ObjectsAddress, ObjectsOptions, RESULT_INLINE_BYTES_MAX, S3Address,
     S3Credentials, SpoolRoom, StoredText, Swept,
 };
+pub use probe::{DatabaseFindings, probe_database};
 pub use queue::{
     Beat, ClaimRef, ClaimRequest, Claimed, Finish, LeaseToken, NewLog, PreparedFinish, Recovered, Written,
 };
@@ -56,3 +59,4 @@ pub use tasks::{Cancelled, Deleted, Idempotency, NewTask, Replayed, Submission, 
 pub use tenants::{Access, Found, Tenant, TenantError};
 pub use uploads::{NewUpload, OpenUploads, PendingUpload, Upload, UploadDeleted, UploadError, UploadState};
 pub use usage::PreviewUsage;
+pub use workers::{SeenWorker, WorkerKind, WorkerRow};
