@@ -15,6 +15,9 @@ use std::time::Duration;
 
 /// How long counts are kept that other processes change too.
 const COUNTS_KEPT_FOR: Duration = Duration::from_secs(1);
+const COUNTS_KEPT_FOR_MAX: Duration = Duration::from_secs(5);
+/// Counting may take one in so many parts of the time.
+const COUNTS_COST_ONE_IN: u32 = 50;
 /// How much of tasks just accepted is kept, in bytes of code, inputs and warnings.
 const FRESH_BYTES_MAX: usize = 16 << 20;
 
@@ -68,8 +71,8 @@ pub(crate) struct Writer {
     /// Tenant → whether it may submit and run.
     tenants: HashMap<TenantId, bool>,
     in_memory_is_stale: bool,
-    /// When the counts were read, on the monotonic clock.
-    counted_at: Duration,
+    /// When the counts are to be read again, on the monotonic clock: others change them too.
+    counts_due: Duration,
     changes: Vec<(TaskId, Change)>,
     /// Tasks that were accepted and not touched since, by number: a claim need not read them.
     fresh: Fresh,
@@ -106,7 +109,7 @@ impl Writer {
             numbers: Numbers::default(),
             tenants: HashMap::new(),
             in_memory_is_stale: true,
-            counted_at: Duration::ZERO,
+            counts_due: Duration::ZERO,
             changes: Vec::new(),
             fresh: Fresh::default(),
             woken: BTreeSet::new(),
@@ -162,24 +165,24 @@ impl Writer {
 
     async fn begin(&mut self) -> Result<(), StoreError> {
         self.forget_signals();
-        let (now_ms, counts_kept_for) = match self.dialect {
+        let now_ms = match self.dialect {
             Dialect::Sqlite => {
                 if self.in_memory_is_stale {
                     self.reload().await?;
                 }
                 self.conn.begin().await?;
-                (unix_ms(self.clock.now()), None)
+                unix_ms(self.clock.now())
             }
             Dialect::Postgres => {
                 let theirs = self.conn.begin().await?.filter(|_| !self.clock.rules());
                 let ours = unix_ms(self.clock.now());
                 self.shared.set_ahead_ms(theirs.map_or(0, |theirs| theirs.saturating_sub(ours)));
-                (theirs.unwrap_or(ours), Some(COUNTS_KEPT_FOR))
+                theirs.unwrap_or(ours)
             }
         };
         self.now_ms = self.now_ms.max(now_ms);
-        let age = self.clock.monotonic().saturating_sub(self.counted_at);
-        if counts_kept_for.is_some_and(|kept_for| self.in_memory_is_stale || age > kept_for) {
+        let due = self.in_memory_is_stale || self.clock.monotonic() >= self.counts_due;
+        if self.dialect == Dialect::Postgres && due {
             self.reload().await?;
         }
         Ok(())
@@ -268,6 +271,7 @@ impl Writer {
     /// Reads tenants, the next number and the counts of live tasks from the rows. In PostgreSQL, where others write
     /// too, the counts are estimates that nothing but what is shown relies on.
     async fn reload(&mut self) -> Result<(), StoreError> {
+        let started = self.clock.monotonic();
         self.fresh = Fresh::default();
         if self.dialect == Dialect::Sqlite {
             let highest =
@@ -297,7 +301,9 @@ impl Writer {
         }
         drop(counts);
         self.in_memory_is_stale = false;
-        self.counted_at = self.clock.monotonic();
+        let now = self.clock.monotonic();
+        let took = now.saturating_sub(started);
+        self.counts_due = now + (took * COUNTS_COST_ONE_IN).clamp(COUNTS_KEPT_FOR, COUNTS_KEPT_FOR_MAX);
         Ok(())
     }
 }
