@@ -53,12 +53,30 @@ impl Process {
         Ok(())
     }
 
+    /// SIGSTOP: it stands still until [`resume`](Self::resume).
+    pub fn pause(&self) -> Result<()> {
+        self.signal(libc::SIGSTOP)
+    }
+
+    pub fn resume(&self) -> Result<()> {
+        self.signal(libc::SIGCONT)
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn ended(&mut self) -> Result<ExitStatus> {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.exited()? {
+                return Ok(status);
+            }
+            ensure!(started.elapsed() < EXIT_DEADLINE, "it did not end:\n{}", self.log_tail());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// SIGTERM, then waits for a clean exit.
     pub fn terminate(&mut self) -> Result<ExitStatus> {
-        let pid = libc::pid_t::try_from(self.child.id())?;
-        // SAFETY: `kill` touches no memory of ours, and the pid is that of a child which is not yet reaped.
-        let sent = unsafe { libc::kill(pid, libc::SIGTERM) };
-        ensure!(sent == 0, "SIGTERM failed: {}", std::io::Error::last_os_error());
+        self.signal(libc::SIGTERM)?;
         let started = Instant::now();
         while started.elapsed() < EXIT_DEADLINE {
             if let Some(status) = self.exited()? {
@@ -67,6 +85,15 @@ impl Process {
             std::thread::sleep(Duration::from_millis(5));
         }
         bail!("the server did not end within {EXIT_DEADLINE:?} of SIGTERM")
+    }
+
+    /// Sends a signal and waits for nothing.
+    pub fn signal(&self, signal: libc::c_int) -> Result<()> {
+        let pid = libc::pid_t::try_from(self.child.id())?;
+        // SAFETY: `kill` touches no memory of ours, and the pid is that of a child which is not yet reaped.
+        let sent = unsafe { libc::kill(pid, signal) };
+        ensure!(sent == 0, "signal {signal} failed: {}", std::io::Error::last_os_error());
+        Ok(())
     }
 
     /// Resident memory that belongs to this process alone, in bytes.
