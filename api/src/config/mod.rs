@@ -13,4 +13,4 @@ pub(crate) use client::{ClientFlags, ConnectionFlags, colours_allowed, docker_so
 pub(crate) use control_group::{ControlGroup, memory_bytes};
 pub use layer::Layer;
 pub(crate) use places::{PlaceFlags, Places};
-pub use settings::{ConfigError, LogFormat, RequestLimits, SandboxSettings, Settings};
+pub use settings::{ConfigError, LogFormat, RequestLimits, SandboxSettings, Settings, WebhookSettings};
