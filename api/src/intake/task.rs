@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 /// Fields of the contract that belong to what is not built yet.
-const LATER: [&str; 3] = ["study", "cache", "webhook"];
+const LATER: [&str; 2] = ["study", "cache"];
 const LANES: [(&str, Lane); 3] = [
     (Lane::HighPriority.as_str(), Lane::HighPriority),
     (Lane::Default.as_str(), Lane::Default),
@@ -34,6 +34,7 @@ struct Asked<'a> {
     retry: Retry,
     labels: BTreeMap<String, String>,
     run_at: Option<OffsetDateTime>,
+    webhook_url: Option<String>,
 }
 
 impl Intake<'_> {
@@ -76,6 +77,7 @@ impl Intake<'_> {
                 labels: asked.labels,
                 run_at: asked.run_at,
                 retry_of: None,
+                webhook_url: asked.webhook_url,
                 warnings,
             }),
             _ => Err(Rejected::Invalid(faults.into_vec())),
@@ -110,6 +112,7 @@ impl Intake<'_> {
             labels: task.labels,
             run_at: None,
             retry_of: Some(task.id),
+            webhook_url: task.webhook_url,
             warnings,
         })
     }
@@ -139,6 +142,7 @@ fn read<'a>(text: &'a str, now: OffsetDateTime, faults: &mut Faults) -> Option<A
         retry: retry(&mut fields, faults),
         labels: labels::labels(&mut fields, faults),
         run_at: run_at(&mut fields, now, faults),
+        webhook_url: webhook_url(&mut fields, faults),
     };
     fields.finish(faults);
     Some(asked)
@@ -157,6 +161,14 @@ fn retry(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> Retry {
         }
     });
     retry.unwrap_or(default)
+}
+
+fn webhook_url(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> Option<String> {
+    let url = fields.object("webhook", faults, |fields, faults| {
+        fields.require("url", faults)?;
+        None::<String>
+    });
+    url.flatten()
 }
 
 fn run_at(fields: &mut Fields<'_, '_>, now: OffsetDateTime, faults: &mut Faults) -> Option<OffsetDateTime> {

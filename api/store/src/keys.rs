@@ -127,6 +127,10 @@ impl std::str::FromStr for Role {
 }
 
 impl Secret {
+    pub(crate) fn new(text: String) -> Self {
+        Self(text)
+    }
+
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -181,10 +185,16 @@ impl Store {
         if secret.len() > SECRET_BYTES_MAX {
             return None;
         }
-        let key = self.keys().find(&digest_of(secret))?;
-        let now = self.clock().now();
-        let expired = key.expires_at.is_some_and(|expires_at| now >= expires_at);
-        if expired { None } else { Some(key) }
+        self.keys().find(&digest_of(secret)).filter(|key| !self.has_expired(key))
+    }
+
+    /// A key of the tenant that is good at this moment, by its id.
+    pub fn key_in_force(&self, tenant: TenantId, id: ApiKeyId) -> Option<Arc<ApiKey>> {
+        self.keys().of_id(id).filter(|key| key.tenant == tenant && !self.has_expired(key))
+    }
+
+    fn has_expired(&self, key: &ApiKey) -> bool {
+        key.expires_at.is_some_and(|expires_at| self.clock().now() >= expires_at)
     }
 
     /// A tenant's keys, oldest first.
@@ -370,6 +380,12 @@ impl Keys {
     fn find(&self, digest: &[u8; 32]) -> Option<Arc<ApiKey>> {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         let key = held.by_digest.get(digest)?;
+        if held.disabled.contains(&key.tenant) { None } else { Some(key.clone()) }
+    }
+
+    fn of_id(&self, id: ApiKeyId) -> Option<Arc<ApiKey>> {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let key = held.by_digest.values().find(|key| key.id == id)?;
         if held.disabled.contains(&key.tenant) { None } else { Some(key.clone()) }
     }
 

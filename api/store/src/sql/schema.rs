@@ -9,11 +9,15 @@ use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr};
 /// Version, name, text.
 type Version = (i64, &'static str, &'static str);
 
-const SQLITE: [Version; 2] = [
+const SQLITE: [Version; 3] = [
     (1, "start", include_str!("../../migrations/sqlite/0001_start.sql")),
     (2, "shared", include_str!("../../migrations/sqlite/0002_shared.sql")),
+    (5, "events", include_str!("../../migrations/sqlite/0005_events.sql")),
 ];
-const POSTGRES: [Version; 1] = [(1, "start", include_str!("../../migrations/postgres/0001_start.sql"))];
+const POSTGRES: [Version; 2] = [
+    (1, "start", include_str!("../../migrations/postgres/0001_start.sql")),
+    (4, "events", include_str!("../../migrations/postgres/0004_events.sql")),
+];
 
 /// How a database's schema stands to this program's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
