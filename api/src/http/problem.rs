@@ -66,7 +66,7 @@ impl Problem {
 
     /// 401: the same body whatever was wrong with the credentials.
     pub fn unauthorized() -> Self {
-        let detail = "send a valid API key as `Authorization: Bearer <key>`";
+        let detail = "send a valid API key or access token as `Authorization: Bearer …`";
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Credentials are needed", detail)
     }
 
@@ -258,7 +258,7 @@ impl From<StoreError> for Problem {
         }
         if error.is_retryable() {
             tracing::warn!(error = ?error, "store not available");
-            return Problem::not_ready("the database is not available just now", RETRY_AFTER_STORE);
+            return Problem::not_ready("the platform's storage is not available just now", RETRY_AFTER_STORE);
         }
         Problem::internal(&error)
     }

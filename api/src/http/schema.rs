@@ -83,7 +83,7 @@ pub struct TaskRequest {
 pub struct UploadRequest {
     pub name: Option<String>,
     pub content_type: Option<String>,
-    /// The file may not be larger than this.
+    /// The size of the file: a larger one is refused, and where an object store takes it any other.
     pub size_bytes: Option<u64>,
 }
 
@@ -101,7 +101,7 @@ pub struct UploadForm {
 pub struct ApiKeyRequest {
     /// For people, 1 to 100 characters.
     pub name: String,
-    /// `admin` (keys too), `engineer` (when absent) or `viewer` (reads only).
+    /// `admin` (keys too), `author` (publishes), `engineer` (when absent) or `viewer` (reads only).
     pub role: Option<String>,
     #[schema(format = DateTime)]
     pub expires_at: Option<String>,

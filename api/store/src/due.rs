@@ -141,7 +141,7 @@ impl Store {
     /// What an endpoint or a tenant has no room for is left for later, and what is due after it is taken: so none
     /// delays another.
     pub async fn claim_deliveries(&self, room: DeliveryRoom) -> Result<Vec<DueDelivery>, StoreError> {
-        let now_ms = self.rows_now_ms().await?;
+        let now_ms = self.now_ms();
         let oldest = self.oldest_due(now_ms).await?;
         if oldest.is_empty() {
             return Ok(Vec::new());
@@ -178,12 +178,6 @@ impl Store {
             self.abandon_deliveries(webhook).await?;
         }
         Ok(Written::Done)
-    }
-
-    /// The time that rows go by, Unix milliseconds.
-    async fn rows_now_ms(&self) -> Result<i64, StoreError> {
-        let theirs = if self.clock().rules() { None } else { self.readers().now_ms().await? };
-        Ok(theirs.unwrap_or_else(|| self.now_ms()))
     }
 
     async fn oldest_due(&self, now_ms: i64) -> Result<Vec<Candidate>, StoreError> {

@@ -19,6 +19,7 @@ mod keys;
 mod list;
 mod modules;
 mod objects;
+mod orphans;
 mod queue;
 mod reading;
 mod recent;
@@ -47,7 +48,11 @@ pub use garbage::Collected;
 pub use keys::{API_KEYS_PER_TENANT_MAX, AdminKey, ApiKey, ApiKeyError, CreatedApiKey, NewApiKey, Role, Secret};
 pub use list::{LIST_LIMIT_MAX, ListError, TaskPage, TaskQuery};
 pub use modules::{Module, NewModule};
-pub use objects::{InvalidObjectKey, ObjectKey, ObjectReader, ObjectWriter, Objects};
+pub use objects::{
+    Download, InvalidObjectKey, InvalidObjectsAddress, LOG_INLINE_BYTES_MAX, Link, Listing, ObjectInfo, ObjectKey,
+    ObjectReader, ObjectWriter, Objects, ObjectsAddress, ObjectsOptions, RESULT_INLINE_BYTES_MAX, S3Address,
+    S3Credentials, SpoolRoom, StoredText, Swept,
+};
 pub use queue::{
     Beat, ClaimRef, ClaimRequest, Claimed, Finish, LeaseToken, NewLog, PreparedFinish, Recovered, Written,
 };
@@ -57,8 +62,8 @@ pub use sql::SchemaState;
 pub use store::{Database, Store, StoreOptions};
 pub use tasks::{Cancelled, Deleted, Idempotency, NewTask, Replayed, Submission, SubmitError, Submitted, TaskResult};
 pub use tenants::{Access, Found, Tenant, TenantError};
-pub use uploads::{NewUpload, PendingUpload, Upload, UploadDeleted, UploadError, UploadState};
 pub use tickets::Ticket;
+pub use uploads::{NewUpload, OpenUploads, PendingUpload, Upload, UploadDeleted, UploadError, UploadState};
 pub use usage::PreviewUsage;
 pub use webhooks::{
     DisabledReason, NewSecret, NewWebhook, SECRET_KEPT_FOR, WEBHOOKS_PER_TENANT_MAX, Webhook, WebhookChange, WebhookError,

@@ -92,7 +92,9 @@ CREATE TABLE uploads (
     size_bytes BIGINT NOT NULL DEFAULT 0,
     sha256 BYTEA,
     created_ms BIGINT NOT NULL,
-    expires_ms BIGINT NOT NULL
+    expires_ms BIGINT NOT NULL,
+    -- Absent until the bytes are there.
+    object_key TEXT
 );
 
 CREATE INDEX uploads_by_tenant ON uploads (tenant, id);
@@ -110,7 +112,11 @@ CREATE TABLE results (
     no BIGINT NOT NULL PRIMARY KEY REFERENCES tasks (no) ON DELETE CASCADE,
     error TEXT,
     warnings TEXT,
-    result TEXT
+    result TEXT,
+    -- Of a result that is too large for its row.
+    object_key TEXT,
+    object_bytes BIGINT,
+    object_sha256 BYTEA
 );
 
 -- Usage outlives its task.
@@ -188,6 +194,7 @@ CREATE TABLE modules (
     exports TEXT NOT NULL,
     warnings TEXT NOT NULL,
     created_ms BIGINT NOT NULL,
+    object_key TEXT NOT NULL,
     PRIMARY KEY (tenant, digest)
 );
 

@@ -221,14 +221,6 @@ impl Readers {
         }
     }
 
-    /// The time on PostgreSQL's clock, Unix milliseconds.
-    pub(crate) async fn now_ms(&self) -> Result<Option<i64>, StoreError> {
-        match self {
-            Readers::Sqlite(_) => Ok(None),
-            Readers::Postgres { .. } => query(POSTGRES_NOW).fetch_one(self).await?.try_get(0).map(Some),
-        }
-    }
-
     pub(crate) async fn open_sqlite(file: &Path, connections: u32) -> Result<Self, StoreError> {
         let options = sqlite_options(file).read_only(true);
         let options = options.thread_name(|number| format!("mecapy-sqlite-r{number}"));

@@ -185,7 +185,9 @@ impl Writer {
             }
             Dialect::Postgres => {
                 let theirs = self.conn.begin().await?.filter(|_| !self.clock.rules());
-                (theirs.unwrap_or_else(|| unix_ms(self.clock.now())), Some(COUNTS_KEPT_FOR))
+                let ours = unix_ms(self.clock.now());
+                self.shared.set_ahead_ms(theirs.map_or(0, |theirs| theirs.saturating_sub(ours)));
+                (theirs.unwrap_or(ours), Some(COUNTS_KEPT_FOR))
             }
         };
         self.now_ms = self.now_ms.max(now_ms);
