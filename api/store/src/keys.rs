@@ -201,6 +201,11 @@ impl Store {
         self.keys().of_id(id).filter(|key| key.tenant == tenant && !self.has_expired(key))
     }
 
+    /// Whether the tenant is disabled, as far as this process knows.
+    pub fn is_disabled(&self, tenant: TenantId) -> bool {
+        self.keys().is_disabled(tenant)
+    }
+
     fn has_expired(&self, key: &ApiKey) -> bool {
         key.expires_at.is_some_and(|expires_at| self.clock().now() >= expires_at)
     }
@@ -389,6 +394,10 @@ impl Keys {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         let key = held.by_digest.get(digest)?;
         if held.disabled.contains(&key.tenant) { None } else { Some(key.clone()) }
+    }
+
+    fn is_disabled(&self, tenant: TenantId) -> bool {
+        self.held.read().unwrap_or_else(PoisonError::into_inner).disabled.contains(&tenant)
     }
 
     fn of_id(&self, id: ApiKeyId) -> Option<Arc<ApiKey>> {

@@ -39,7 +39,7 @@ pub use artifacts::StoredArtifact;
 pub use bus::{Bus, BusAddress, BusAddressError, BusCounts, BusState, Hint};
 pub use clock::{Clock, ManualClock, RandomError, SystemClock};
 pub use cluster::{Migrated, migrate};
-pub use deliveries::{DELIVERIES_KEPT_FOR, Delivery, DeliveryState, Replay};
+pub use deliveries::{DELIVERIES_KEPT_FOR, Delivery, DeliveryState, LastAttempt, Replay};
 pub use due::{DeliveryReport, DeliveryRoom, DueDelivery, EndpointEffect, NextAttempt};
 pub use error::StoreError;
 pub use events::{EventType, TENANT_EVENTS_KEPT_FOR, TENANT_EVENTS_PAGE_MAX, TenantEvent, TenantWatch};
@@ -62,7 +62,7 @@ pub use sql::SchemaState;
 pub use store::{Database, Store, StoreOptions};
 pub use tasks::{Cancelled, Deleted, Idempotency, NewTask, Replayed, Submission, SubmitError, Submitted, TaskResult};
 pub use tenants::{Access, Found, Tenant, TenantError};
-pub use tickets::Ticket;
+pub use tickets::{Ticket, TicketHolder};
 pub use uploads::{NewUpload, OpenUploads, PendingUpload, Upload, UploadDeleted, UploadError, UploadState};
 pub use usage::PreviewUsage;
 pub use webhooks::{

@@ -7,14 +7,14 @@ use crate::signer::{SignatureError, Signer};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::Mac;
-use mecapy_model::TenantId;
+use mecapy_model::{ApiKeyId, TenantId};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 /// What every ticket starts with, so that it is not taken for another credential.
 const START: &str = "ticket_";
-/// Two ids and a time, and the tag over them.
-const CONTENT_BYTES: usize = 16 + 16 + 8;
+/// Tenant, holder with its kind, and a time; the tag over them follows.
+const CONTENT_BYTES: usize = 16 + 1 + 16 + 8;
 const TAG_BYTES: usize = 32;
 /// The longest text that is looked at, in bytes.
 const TEXT_BYTES_MAX: usize = 256;
@@ -23,10 +23,26 @@ const TEXT_BYTES_MAX: usize = 256;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ticket {
     pub tenant: TenantId,
-    /// The API key, or whatever else the caller showed, by its id.
-    pub holder: Uuid,
+    pub holder: TicketHolder,
     /// Nothing is allowed from this second on.
     pub expires_at: OffsetDateTime,
+}
+
+/// Who asked for a ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TicketHolder {
+    ApiKey(ApiKeyId),
+    /// A person or machine that the store knows nothing of.
+    Identity(Uuid),
+}
+
+impl TicketHolder {
+    pub fn id(self) -> Uuid {
+        match self {
+            TicketHolder::ApiKey(key) => key.0,
+            TicketHolder::Identity(id) => id,
+        }
+    }
 }
 
 impl Signer {
@@ -34,7 +50,8 @@ impl Signer {
     pub fn ticket(&self, ticket: &Ticket) -> String {
         let mut bytes = Vec::with_capacity(CONTENT_BYTES + TAG_BYTES);
         bytes.extend_from_slice(ticket.tenant.0.as_bytes());
-        bytes.extend_from_slice(ticket.holder.as_bytes());
+        bytes.push(u8::from(matches!(ticket.holder, TicketHolder::ApiKey(_))));
+        bytes.extend_from_slice(ticket.holder.id().as_bytes());
         bytes.extend_from_slice(&ticket.expires_at.unix_timestamp().to_be_bytes());
         let mut mac = self.mac("ticket");
         mac.update(&bytes);
@@ -52,13 +69,16 @@ impl Signer {
         mac.update(content);
         mac.verify_slice(tag).map_err(|_| SignatureError::Forged)?;
         let (tenant, rest) = content.split_first_chunk::<16>().ok_or(malformed)?;
+        let (kind, rest) = rest.split_first().ok_or(malformed)?;
         let (holder, expires) = rest.split_first_chunk::<16>().ok_or(malformed)?;
         let expires = i64::from_be_bytes(expires.try_into().map_err(|_| malformed)?);
         let expires_at = OffsetDateTime::from_unix_timestamp(expires).map_err(|_| malformed)?;
         if now >= expires_at {
             return Err(SignatureError::Expired);
         }
-        Ok(Ticket { tenant: TenantId(Uuid::from_bytes(*tenant)), holder: Uuid::from_bytes(*holder), expires_at })
+        let holder = Uuid::from_bytes(*holder);
+        let holder = if *kind == 1 { TicketHolder::ApiKey(ApiKeyId(holder)) } else { TicketHolder::Identity(holder) };
+        Ok(Ticket { tenant: TenantId(Uuid::from_bytes(*tenant)), holder, expires_at })
     }
 }
 
@@ -70,7 +90,7 @@ mod tests {
     fn ticket() -> Ticket {
         Ticket {
             tenant: TenantId(Uuid::from_u128(1)),
-            holder: Uuid::from_u128(2),
+            holder: TicketHolder::ApiKey(ApiKeyId(Uuid::from_u128(2))),
             expires_at: OffsetDateTime::from_unix_timestamp(2_000).unwrap(),
         }
     }
@@ -82,6 +102,8 @@ mod tests {
         assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{text}");
         let before = ticket.expires_at - Duration::from_secs(1);
         assert_eq!(signer.read_ticket(&text, before), Ok(ticket.clone()));
+        let other = Ticket { holder: TicketHolder::Identity(ticket.holder.id()), ..ticket.clone() };
+        assert_eq!(signer.read_ticket(&signer.ticket(&other), before), Ok(other));
         assert_eq!(signer.read_ticket(&text, ticket.expires_at), Err(SignatureError::Expired));
         assert_eq!(Signer::new(&[8; 32]).read_ticket(&text, before), Err(SignatureError::Forged));
     }

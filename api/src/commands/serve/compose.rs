@@ -7,6 +7,7 @@ use crate::{
     config::{SandboxSettings, Settings, memory_bytes},
     identity::Verifier,
     programs::Programs,
+    webhooks::{Dispatcher, Guard, Sender, StoredOutbox},
     worker::{Worker, WorkerConfig},
 };
 use anyhow::{Context as _, Result};
@@ -31,6 +32,7 @@ pub(super) struct Composed {
     pub(super) app: Arc<App>,
     /// Set once the interpreter is there.
     worker: Arc<OnceLock<Arc<Worker>>>,
+    dispatcher: Arc<Dispatcher>,
     /// Where the interpreter has to be built first.
     building: Option<JoinHandle<()>>,
     /// Why the server can't go on.
@@ -60,7 +62,9 @@ pub(super) async fn compose(settings: &Settings, role: WorkerRole, terminal: &Te
         terminal.note_raw(&format!("An admin key was made: {}\n", key.path.display()));
     }
     let (engine, sandboxes) = start_sandboxes(settings)?;
-    let app = App::new(store, sandboxes, settings.requests, settings.public_url.clone());
+    let guard = Guard::new(settings.webhooks.allow.clone(), settings.webhooks.allow_http);
+    let dispatcher = start_dispatcher(&store, &guard)?;
+    let app = App::new(store, sandboxes, settings.requests, settings.public_url.clone(), guard);
     if let Some(oidc) = settings.oidc.clone() {
         app.set_identity(Verifier::start(oidc, Arc::clone(app.store.clock())).context("can't check access tokens")?);
     }
@@ -85,7 +89,13 @@ pub(super) async fn compose(settings: &Settings, role: WorkerRole, terminal: &Te
             Some(tokio::spawn(rest.build_and_start()))
         }
     };
-    Ok(Composed { app, worker, building, failure })
+    Ok(Composed { app, worker, dispatcher, building, failure })
+}
+
+/// Webhooks go out from every server; those that share a store share what is due.
+fn start_dispatcher(store: &Store, guard: &Guard) -> Result<Arc<Dispatcher>> {
+    let sender = Sender::new(guard.clone()).context("can't send webhooks")?;
+    Ok(Arc::new(Dispatcher::start(StoredOutbox::new(store.clone()), sender, Arc::clone(store.clock()))))
 }
 
 fn start_sandboxes(settings: &Settings) -> Result<(Engine, Sandboxes)> {
@@ -162,15 +172,19 @@ impl Composed {
     /// Waits until the server stops, then for what runs.
     pub(super) fn drain_when_stopping(&self, at_most: Duration) -> impl Future<Output = ()> + use<> {
         let (stopping, worker) = (self.app.stopping.clone(), Arc::clone(&self.worker));
+        let dispatcher = Arc::clone(&self.dispatcher);
         let building = self.building.as_ref().map(JoinHandle::abort_handle);
         async move {
             stopping.cancelled().await;
             if let Some(building) = building {
                 building.abort();
             }
-            if let Some(worker) = worker.get() {
-                worker.drain(at_most).await;
-            }
+            let worker = async {
+                if let Some(worker) = worker.get() {
+                    worker.drain(at_most).await;
+                }
+            };
+            tokio::join!(worker, dispatcher.drain(at_most));
         }
     }
 }
