@@ -7,11 +7,12 @@ use crate::{
     config::Settings,
     identity::Verifier,
     programs::Programs,
+    webhooks::{Dispatcher, Guard, Sender, StoredOutbox},
     worker::{Worker, WorkerConfig},
 };
 use anyhow::{Context as _, Result};
 use mecapy_runtime::Engine;
-use mecapy_store::{Clock, SystemClock};
+use mecapy_store::{Clock, Store, SystemClock};
 use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
@@ -23,6 +24,7 @@ pub(in crate::commands) struct Composed {
     pub(in crate::commands) app: Arc<App>,
     /// Set once the interpreter is there.
     worker: Arc<OnceLock<Arc<Worker>>>,
+    dispatcher: Arc<Dispatcher>,
     /// Where the interpreter has to be built first.
     building: Option<JoinHandle<()>>,
     /// Why the process can't go on.
@@ -51,7 +53,9 @@ pub(in crate::commands) async fn compose(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new()?);
     let store = store::open(settings, clock, terminal).await?;
     let (engine, sandboxes) = sandboxes::start(settings)?;
-    let app = App::new(store, sandboxes, settings.requests, settings.public_url.clone());
+    let guard = Guard::new(settings.webhooks.allow.clone(), settings.webhooks.allow_http);
+    let dispatcher = start_dispatcher(&store, &guard)?;
+    let app = App::new(store, sandboxes, settings.requests, settings.public_url.clone(), guard);
     if let Some(oidc) = settings.oidc.clone() {
         app.set_identity(Verifier::start(oidc, Arc::clone(app.store.clock())).context("can't check access tokens")?);
     }
@@ -75,7 +79,13 @@ pub(in crate::commands) async fn compose(
             Some(tokio::spawn(rest.build_and_start()))
         }
     };
-    Ok(Composed { app, worker, building, failure })
+    Ok(Composed { app, worker, dispatcher, building, failure })
+}
+
+/// Webhooks go out from every server; those that share a store share what is due.
+fn start_dispatcher(store: &Store, guard: &Guard) -> Result<Arc<Dispatcher>> {
+    let sender = Sender::new(guard.clone()).context("can't send webhooks")?;
+    Ok(Arc::new(Dispatcher::start(StoredOutbox::new(store.clone()), sender, Arc::clone(store.clock()))))
 }
 
 impl Rest {
@@ -136,15 +146,19 @@ impl Composed {
     /// Waits until the process stops, then for what runs.
     pub(super) fn drain_when_stopping(&self, at_most: Duration) -> impl Future<Output = ()> + use<> {
         let (stopping, worker) = (self.app.stopping.clone(), Arc::clone(&self.worker));
+        let dispatcher = Arc::clone(&self.dispatcher);
         let building = self.building.as_ref().map(JoinHandle::abort_handle);
         async move {
             stopping.cancelled().await;
             if let Some(building) = building {
                 building.abort();
             }
-            if let Some(worker) = worker.get() {
-                worker.drain(at_most).await;
-            }
+            let worker = async {
+                if let Some(worker) = worker.get() {
+                    worker.drain(at_most).await;
+                }
+            };
+            tokio::join!(worker, dispatcher.drain(at_most));
         }
     }
 }

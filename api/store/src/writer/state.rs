@@ -2,6 +2,7 @@
 //! commit.
 
 use super::batch::Batch;
+use super::events::NewEvent;
 use super::give_back::LostAttempt;
 use crate::bus::Hint;
 use crate::clock::{millis, unix_ms};
@@ -12,6 +13,8 @@ use mecapy_model::{Code, Lane, Task, TaskId, TenantId};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
+use uuid::Uuid;
 
 /// How long counts are kept that other processes change too.
 const COUNTS_KEPT_FOR: Duration = Duration::from_secs(1);
@@ -79,6 +82,8 @@ pub(crate) struct Writer {
     woken: BTreeSet<Lane>,
     /// To be told to other processes after the commit.
     hints: Vec<Hint>,
+    /// What ended in this transaction, to be told to its tenants.
+    news: Vec<NewEvent>,
     after_commit: Vec<Box<dyn FnOnce() + Send>>,
 }
 
@@ -114,6 +119,7 @@ impl Writer {
             fresh: Fresh::default(),
             woken: BTreeSet::new(),
             hints: Vec::new(),
+            news: Vec::new(),
             after_commit: Vec::new(),
         };
         writer.reload().await?;
@@ -136,6 +142,7 @@ impl Writer {
         // An error drops the connection, and with it the transaction.
         let recovered = self.requeue_predecessors().await?;
         self.run(query("DELETE FROM workers")).await?;
+        self.record_events().await?;
         self.conn.commit().await?;
         self.forget_signals();
         Ok(recovered)
@@ -145,7 +152,7 @@ impl Writer {
     /// broke at the commit: then nobody knows.
     pub(super) async fn transact(&mut self, batch: &mut Batch) -> Result<(), Failure> {
         self.begin().await.map_err(Failure::Beginning)?;
-        let error = match batch.run(self).await {
+        let error = match self.work(batch).await {
             Ok(()) => match self.conn.commit().await {
                 Ok(()) => {
                     self.signal();
@@ -161,6 +168,13 @@ impl Writer {
         self.in_memory_is_stale = true;
         self.conn.roll_back().await;
         Err(error)
+    }
+
+    async fn work(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
+        batch.run(self).await?;
+        // The last thing, so that the numbers of a tenant's events are locked only briefly, and by one that waits for
+        // nothing else.
+        self.record_events().await
     }
 
     async fn begin(&mut self) -> Result<(), StoreError> {
@@ -231,6 +245,19 @@ impl Writer {
         self.changes.push((task, change));
     }
 
+    /// Signalled when deliveries of webhooks wait.
+    pub(crate) fn deliveries_wakeup(&self) -> Arc<Notify> {
+        self.shared.deliveries().clone()
+    }
+
+    /// A UUIDv7 of the transaction's time.
+    pub(crate) fn new_id(&self) -> Uuid {
+        let mut random = [0; 10];
+        self.clock.fill_random(&mut random);
+        let ms = u64::try_from(self.now_ms).unwrap_or(0);
+        uuid::Builder::from_unix_timestamp_millis(ms, &random).into_uuid()
+    }
+
     pub(super) fn fresh(&mut self) -> &mut Fresh {
         &mut self.fresh
     }
@@ -245,6 +272,11 @@ impl Writer {
         self.after_commit.push(Box::new(work));
     }
 
+    /// To be recorded at the end of the transaction.
+    pub(super) fn news(&mut self) -> &mut Vec<NewEvent> {
+        &mut self.news
+    }
+
     /// To be told to other processes after the commit.
     pub(crate) fn hint(&mut self, hint: Hint) {
         self.hints.push(hint);
@@ -254,6 +286,7 @@ impl Writer {
         self.after_commit.clear();
         self.changes.clear();
         self.hints.clear();
+        self.news.clear();
         self.woken.clear();
     }
 
