@@ -64,7 +64,11 @@ impl Caller {
             Principal::Ticket(ticket) => ticket.holder,
         };
         let expires_at = now + TICKET_FOR;
-        Ticket { tenant: self.tenant, holder, expires_at: self.expires_at().map_or(expires_at, |at| at.min(expires_at)) }
+        Ticket {
+            tenant: self.tenant,
+            holder,
+            expires_at: self.expires_at().map_or(expires_at, |at| at.min(expires_at)),
+        }
     }
 
     pub(super) fn principal(&self) -> &Principal {

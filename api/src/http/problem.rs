@@ -329,9 +329,9 @@ impl From<ApiKeyError> for Problem {
 impl From<WebhookError> for Problem {
     fn from(error: WebhookError) -> Self {
         match error {
-            WebhookError::TooMany { max } => Problem::conflict(format!(
-                "the tenant has {max} webhooks, and may have no more: delete one"
-            )),
+            WebhookError::TooMany { max } => {
+                Problem::conflict(format!("the tenant has {max} webhooks, and may have no more: delete one"))
+            }
             WebhookError::Store(error) => error.into(),
         }
     }

@@ -134,8 +134,14 @@ async fn nothing_under_v1_answers_without_a_key_but_signed_urls() {
     let document = api.bare("GET", "/openapi.json", "").await.json();
     let mut guarded = 0;
     for (path, methods) in document["paths"].as_object().unwrap() {
-        for method in ["get", "post", "put", "patch", "delete"].into_iter().filter(|method| methods.get(method).is_some()) {
-            let path = path.replace("{id}", NOBODYS_ID).replace("{delivery}", NOBODYS_ID).replace("{module}", "0").replace("{*key}", "uploads/a/b");
+        for method in
+            ["get", "post", "put", "patch", "delete"].into_iter().filter(|method| methods.get(method).is_some())
+        {
+            let path = path
+                .replace("{id}", NOBODYS_ID)
+                .replace("{delivery}", NOBODYS_ID)
+                .replace("{module}", "0")
+                .replace("{*key}", "uploads/a/b");
             let answer = api.bare(&method.to_uppercase(), &path, "").await;
             let expected = match path.as_str() {
                 "/" | "/health" | "/metrics" => 200,

@@ -26,8 +26,7 @@ impl Outbox for StoredOutbox {
 
     async fn claim(&self, room: Room) -> Result<Vec<Due>, StoreError> {
         let Room { max, per_endpoint_max, per_tenant_max, lease } = room;
-        let claimed =
-            self.0.claim_deliveries(DeliveryRoom { max, per_endpoint_max, per_tenant_max, lease }).await?;
+        let claimed = self.0.claim_deliveries(DeliveryRoom { max, per_endpoint_max, per_tenant_max, lease }).await?;
         Ok(claimed.into_iter().map(due).collect())
     }
 

@@ -99,7 +99,7 @@ fn submission(tenant: TenantId) -> Result<Submission> {
         labels: BTreeMap::new(),
         run_at: None,
         retry_of: None,
-            webhook_url: None,
+        webhook_url: None,
         warnings: Vec::new(),
     };
     Ok(Submission { task, idempotency: None, queued_max: 100_000 })

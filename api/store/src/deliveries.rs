@@ -210,7 +210,8 @@ impl Store {
         let endpoint = endpoint_of_webhook(webhook);
         let sql = "UPDATE webhook_deliveries SET state = 'abandoned' WHERE id IN (SELECT id FROM webhook_deliveries \
                    WHERE endpoint = ? AND state = 'pending' AND lease_until_ms IS NULL LIMIT ?)";
-        let some = move || async move |writer: &mut Writer| writer.run(query(sql).bind(endpoint).bind(ROWS_AT_ONCE)).await;
+        let some =
+            move || async move |writer: &mut Writer| writer.run(query(sql).bind(endpoint).bind(ROWS_AT_ONCE)).await;
         while self.write_rarely(some()).await? >= u64::from(ROWS_AT_ONCE) {}
         Ok(())
     }
@@ -219,7 +220,8 @@ impl Store {
     pub(crate) async fn delete_deliveries(&self, webhook: WebhookId) -> Result<(), StoreError> {
         let sql = "DELETE FROM webhook_deliveries WHERE id IN \
                    (SELECT id FROM webhook_deliveries WHERE webhook = ? LIMIT ?)";
-        let some = move || async move |writer: &mut Writer| writer.run(query(sql).bind(webhook).bind(ROWS_AT_ONCE)).await;
+        let some =
+            move || async move |writer: &mut Writer| writer.run(query(sql).bind(webhook).bind(ROWS_AT_ONCE)).await;
         while self.write_rarely(some()).await? >= u64::from(ROWS_AT_ONCE) {}
         Ok(())
     }

@@ -262,6 +262,12 @@ impl Writer {
         self.address(due).await
     }
 
+    /// What an earlier process was sending is due now: nobody else can be.
+    pub(crate) async fn release_deliveries(&mut self) -> Result<(), StoreError> {
+        let sql = "UPDATE webhook_deliveries SET due_ms = ?, lease_until_ms = NULL WHERE lease_until_ms IS NOT NULL";
+        self.run(query(sql).bind(self.now_ms)).await.map(drop)
+    }
+
     /// Adds to each delivery how its webhook stands today; ends those whose webhook is gone or disabled.
     async fn address(&mut self, due: Vec<DueDelivery>) -> Result<Vec<Taken>, StoreError> {
         let webhooks = self.standings(&due).await?;
@@ -322,8 +328,7 @@ impl Writer {
 
     /// By tenant: the number of the secret that signs what tasks asked for, and until when the one before does.
     async fn task_secrets(&mut self, due: &[DueDelivery]) -> Result<HashMap<TenantId, (u64, Option<i64>)>, StoreError> {
-        let mut tenants: Vec<TenantId> =
-            due.iter().filter(|due| due.webhook.is_none()).map(|due| due.tenant).collect();
+        let mut tenants: Vec<TenantId> = due.iter().filter(|due| due.webhook.is_none()).map(|due| due.tenant).collect();
         tenants.sort();
         tenants.dedup();
         let mut secrets = HashMap::with_capacity(tenants.len());

@@ -66,6 +66,6 @@ pub use tickets::{Ticket, TicketHolder};
 pub use uploads::{NewUpload, OpenUploads, PendingUpload, Upload, UploadDeleted, UploadError, UploadState};
 pub use usage::PreviewUsage;
 pub use webhooks::{
-    DisabledReason, NewSecret, NewWebhook, SECRET_KEPT_FOR, WEBHOOKS_PER_TENANT_MAX, Webhook, WebhookChange, WebhookError,
-    WebhookHealth, WebhookState,
+    DisabledReason, NewSecret, NewWebhook, SECRET_KEPT_FOR, WEBHOOKS_PER_TENANT_MAX, Webhook, WebhookChange,
+    WebhookError, WebhookHealth, WebhookState,
 };

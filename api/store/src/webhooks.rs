@@ -155,7 +155,8 @@ impl Store {
         if !made {
             return Err(WebhookError::TooMany { max: WEBHOOKS_PER_TENANT_MAX });
         }
-        let webhook = self.webhook(tenant, id).await?.ok_or_else(|| StoreError::corrupt("a webhook just made is gone"))?;
+        let webhook =
+            self.webhook(tenant, id).await?.ok_or_else(|| StoreError::corrupt("a webhook just made is gone"))?;
         let secret = self.signer().webhook_secret(Owner::Webhook(id), 1);
         Ok((webhook, NewSecret { secret, former_until: None }))
     }
@@ -205,7 +206,11 @@ impl Store {
     }
 
     /// Gives a webhook a new secret; the old one signs too for [`SECRET_KEPT_FOR`]. `None`: there is no such webhook.
-    pub async fn rotate_webhook_secret(&self, tenant: TenantId, id: WebhookId) -> Result<Option<NewSecret>, StoreError> {
+    pub async fn rotate_webhook_secret(
+        &self,
+        tenant: TenantId,
+        id: WebhookId,
+    ) -> Result<Option<NewSecret>, StoreError> {
         let rotated = self
             .write_rarely(async move |writer| {
                 let sql = "UPDATE webhooks SET secret_number = secret_number + 1, before_until_ms = ? \
@@ -237,7 +242,13 @@ impl Store {
     }
 
     /// What signs now: the present secret, and the one before for as long as it does.
-    pub(crate) fn secrets_of(&self, owner: Owner, number: u64, before_until_ms: Option<i64>, now_ms: i64) -> Vec<Secret> {
+    pub(crate) fn secrets_of(
+        &self,
+        owner: Owner,
+        number: u64,
+        before_until_ms: Option<i64>,
+        now_ms: i64,
+    ) -> Vec<Secret> {
         let former = before_until_ms.filter(|until_ms| now_ms < *until_ms).and_then(|_| number.checked_sub(1));
         let numbers = [Some(number), former];
         numbers.into_iter().flatten().map(|number| self.signer().webhook_secret(owner, number)).collect()
@@ -351,7 +362,9 @@ mod tests {
         let signer = Signer::new(&[7; 32]);
         let id = Uuid::from_u128(1);
         let mut secrets: Vec<String> = Vec::new();
-        for owner in [Owner::Webhook(WebhookId(id)), Owner::TasksOf(TenantId(id)), Owner::Webhook(WebhookId(Uuid::nil()))] {
+        for owner in
+            [Owner::Webhook(WebhookId(id)), Owner::TasksOf(TenantId(id)), Owner::Webhook(WebhookId(Uuid::nil()))]
+        {
             for number in [0, 1, 11] {
                 let secret = signer.webhook_secret(owner, number).expose().to_owned();
                 assert_eq!(signer.webhook_secret(owner, number).expose(), secret);

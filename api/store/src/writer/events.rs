@@ -2,13 +2,13 @@
 
 use super::ending::Ended;
 use super::state::Writer;
+use crate::StoreError;
 use crate::bus::Hint;
 use crate::clock::{from_unix_ms, unix_ms};
 use crate::deliveries::{NewDelivery, endpoint_of_url, endpoint_of_webhook};
 use crate::events::{EventType, TenantEvent};
 use crate::sql::{Rows, pieces, query, with_list};
 use crate::webhooks::{ENABLED, read_events};
-use crate::StoreError;
 use mecapy_model::{DeliveryId, ErrorKind, EventId, TenantId, WebhookId};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

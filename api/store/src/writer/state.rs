@@ -139,6 +139,7 @@ impl Writer {
         // An error drops the connection, and with it the transaction.
         let recovered = self.requeue_predecessors().await?;
         self.record_events().await?;
+        self.release_deliveries().await?;
         self.conn.commit().await?;
         self.forget_signals();
         Ok(recovered)

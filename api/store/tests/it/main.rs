@@ -9,6 +9,7 @@
 
 mod claiming;
 mod database;
+mod events;
 mod fixture;
 mod following;
 mod invariants;
@@ -20,3 +21,4 @@ mod submitting;
 mod surviving;
 mod sweeping;
 mod tenancy;
+mod webhooks;

@@ -1,7 +1,9 @@
 //! `POST /v1/webhooks`
 
 use super::{fields, secret, shown::NewWebhookShown};
-use crate::http::{Problem, auth::Caller, body, problem::ProblemBody, query::NoQuery, router::Api, schema::WebhookRequest};
+use crate::http::{
+    Problem, auth::Caller, body, problem::ProblemBody, query::NoQuery, router::Api, schema::WebhookRequest,
+};
 use axum::{
     extract::{Request, State},
     http::StatusCode,

@@ -70,9 +70,11 @@ mod tests {
     #[tokio::test]
     async fn what_is_asked_for_is_read_and_the_rest_is_absent() {
         let guard = Guard::new(AllowList::default(), false);
-        let body = br#"{"url": "https://1.1.1.1/a b", "events": ["task.failed", "task.completed"], "state": "disabled"}"#;
+        let body =
+            br#"{"url": "https://1.1.1.1/a b", "events": ["task.failed", "task.completed"], "state": "disabled"}"#;
         assert!(read(body, &guard).await.is_err());
-        let body = br#"{"url": "https://1.1.1.1:443/a", "events": ["task.failed", "task.completed"], "state": "disabled"}"#;
+        let body =
+            br#"{"url": "https://1.1.1.1:443/a", "events": ["task.failed", "task.completed"], "state": "disabled"}"#;
         let change = read(body, &guard).await.unwrap();
         assert_eq!(change.url.as_deref(), Some("https://1.1.1.1/a"));
         assert_eq!(change.events, Some(vec![EventType::TaskFailed, EventType::TaskCompleted]));
