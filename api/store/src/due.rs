@@ -262,6 +262,12 @@ impl Writer {
         self.address(due).await
     }
 
+    /// What an earlier process was sending is due now: nobody else can be.
+    pub(crate) async fn release_deliveries(&mut self) -> Result<(), StoreError> {
+        let sql = "UPDATE webhook_deliveries SET due_ms = ?, lease_until_ms = NULL WHERE lease_until_ms IS NOT NULL";
+        self.run(query(sql).bind(self.now_ms)).await.map(drop)
+    }
+
     /// Adds to each delivery how its webhook stands today; ends those whose webhook is gone or disabled.
     async fn address(&mut self, due: Vec<DueDelivery>) -> Result<Vec<Taken>, StoreError> {
         let webhooks = self.standings(&due).await?;

@@ -143,6 +143,7 @@ impl Writer {
         let recovered = self.requeue_predecessors().await?;
         self.run(query("DELETE FROM workers")).await?;
         self.record_events().await?;
+        self.release_deliveries().await?;
         self.conn.commit().await?;
         self.forget_signals();
         Ok(recovered)

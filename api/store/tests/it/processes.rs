@@ -9,7 +9,7 @@ use std::time::Duration;
 
 impl Fixture {
     /// A store of another process on the same rows.
-    async fn another_process(&self, name: &str) -> Store {
+    pub(crate) async fn another_process(&self, name: &str) -> Store {
         let options = self.database.options(&self.folder.path().join(name));
         Store::open(options, self.clock.clone()).await.unwrap()
     }
