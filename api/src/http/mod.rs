@@ -17,7 +17,7 @@ mod sse;
 mod streams;
 
 pub use problem::Problem;
-pub use router::router;
+pub use router::{operations, router};
 
 #[cfg(test)]
 mod tests;

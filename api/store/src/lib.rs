@@ -20,6 +20,7 @@ mod list;
 mod modules;
 mod objects;
 mod orphans;
+mod probe;
 mod queue;
 mod reading;
 mod recent;
@@ -33,10 +34,11 @@ mod tickets;
 mod uploads;
 mod usage;
 mod webhooks;
+mod workers;
 mod writer;
 
 pub use artifacts::StoredArtifact;
-pub use bus::{Bus, BusAddress, BusAddressError, BusCounts, BusState, Hint};
+pub use bus::{Bus, BusAddress, BusAddressError, BusCounts, BusState, Hint, probe_bus};
 pub use clock::{Clock, ManualClock, RandomError, SystemClock};
 pub use cluster::{Migrated, migrate};
 pub use deliveries::{DELIVERIES_KEPT_FOR, Delivery, DeliveryState, LastAttempt, Replay};
@@ -53,6 +55,7 @@ pub use objects::{
     ObjectReader, ObjectWriter, Objects, ObjectsAddress, ObjectsOptions, RESULT_INLINE_BYTES_MAX, S3Address,
     S3Credentials, SpoolRoom, StoredText, Swept,
 };
+pub use probe::{DatabaseFindings, probe_database};
 pub use queue::{
     Beat, ClaimRef, ClaimRequest, Claimed, Finish, LeaseToken, NewLog, PreparedFinish, Recovered, Written,
 };
@@ -69,3 +72,4 @@ pub use webhooks::{
     DisabledReason, NewSecret, NewWebhook, SECRET_KEPT_FOR, WEBHOOKS_PER_TENANT_MAX, Webhook, WebhookChange,
     WebhookError, WebhookHealth, WebhookState,
 };
+pub use workers::{SeenWorker, WorkerKind, WorkerRow};

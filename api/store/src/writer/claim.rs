@@ -29,8 +29,10 @@ struct Line {
 struct Wanted {
     request: ClaimRequest,
     count: usize,
-    /// What was chosen of each group in better ranks.
+    /// What was chosen of each group.
     chosen: HashMap<Group, u64>,
+    /// What each group started within the last minute, where the request limits that.
+    started: HashMap<Group, u64>,
 }
 
 /// Claims tasks as [`Store::claim`](crate::Store::claim) says.
@@ -39,7 +41,8 @@ pub(super) async fn claim(writer: &mut Writer, request: ClaimRequest) -> Result<
     let count = usize::try_from(request.max.min(CLAIM_MAX)).unwrap_or(0);
     let ranks = lines::waiting(writer, request.lane).await?;
     let count = count.min(lines::room_in_lane(writer, &request).await?);
-    let mut wanted = Wanted { request, count, chosen: HashMap::new() };
+    let started = lines::lately_started(writer, &request).await?;
+    let mut wanted = Wanted { request, count, chosen: HashMap::new(), started };
     for (rank, turns) in ranks {
         if wanted.count == 0 {
             break;
@@ -78,13 +81,13 @@ async fn choose(
         let next: Vec<Line> = turns
             .drain(..short)
             .map(|turn| Line { turn, heads: VecDeque::new() })
-            .filter(|line| room(line, &wanted.request) > 0)
+            .filter(|line| wanted.room(line) > 0)
             .collect();
         lines.extend(load_heads(writer, rank, wanted, next).await?);
     }
     let mut chosen = Vec::with_capacity(wanted.count);
     while chosen.len() < wanted.count {
-        let open = lines.iter_mut().filter(|line| !line.heads.is_empty() && room(line, &wanted.request) > 0);
+        let open = lines.iter_mut().filter(|line| !line.heads.is_empty() && wanted.room(line) > 0);
         let next = match lane {
             Lane::Default => open.min_by_key(|line| line.turn.order()),
             Lane::HighPriority | Lane::LongRunning => open.min_by_key(|line| line.heads.front().copied()),
@@ -98,11 +101,20 @@ async fn choose(
     Ok(chosen)
 }
 
-/// How many more tasks of the line may run.
-fn room(line: &Line, request: &ClaimRequest) -> u64 {
-    match (line.turn.group, request.running_per_tenant_max) {
-        (Group::Tenant(_), Some(max)) => u64::from(max).saturating_sub(line.turn.running),
-        _ => u64::MAX,
+impl Wanted {
+    /// How many more tasks of the line may start.
+    fn room(&self, line: &Line) -> u64 {
+        let group = line.turn.group;
+        if !matches!(group, Group::Tenant(_)) {
+            return u64::MAX;
+        }
+        let left = |max: Option<u32>, used: u64| max.map_or(u64::MAX, |max| u64::from(max).saturating_sub(used));
+        let of = |counts: &HashMap<Group, u64>| counts.get(&group).copied().unwrap_or(0);
+        let running = left(self.request.running_per_tenant_max, line.turn.running);
+        if self.request.lane != Lane::LongRunning {
+            return running;
+        }
+        running.min(left(self.request.starts_per_minute_max, of(&self.started) + of(&self.chosen)))
     }
 }
 
@@ -120,7 +132,7 @@ async fn load_heads(
         let mut piece: Vec<Line> = lines.drain(..length).collect();
         let mut query = query(union_all(HEADS, writer.dialect.lock_free_rows(), piece.len()));
         for line in &piece {
-            let limit = u64::try_from(wanted.count).unwrap_or(u64::MAX).min(room(line, &wanted.request));
+            let limit = u64::try_from(wanted.count).unwrap_or(u64::MAX).min(wanted.room(line));
             query = query
                 .bind(lane.as_str())
                 .bind(rank)

@@ -140,6 +140,7 @@ impl Writer {
         let recovered = self.requeue_predecessors().await?;
         self.record_events().await?;
         self.release_deliveries().await?;
+        self.run(query("DELETE FROM workers")).await?;
         self.conn.commit().await?;
         self.forget_signals();
         Ok(recovered)
