@@ -8,7 +8,7 @@ use crate::{
     identity::Verifier,
     programs::Programs,
     webhooks::{Dispatcher, Guard, Sender, StoredOutbox},
-    worker::{Worker, WorkerConfig},
+    worker::{Worker, WorkerConfig, WorkerKind},
 };
 use anyhow::{Context as _, Result};
 use mecapy_runtime::Engine;
@@ -24,7 +24,8 @@ pub(in crate::commands) struct Composed {
     pub(in crate::commands) app: Arc<App>,
     /// Set once the interpreter is there.
     worker: Arc<OnceLock<Arc<Worker>>>,
-    dispatcher: Arc<Dispatcher>,
+    /// Absent where tasks are all that is done here.
+    dispatcher: Option<Arc<Dispatcher>>,
     /// Where the interpreter has to be built first.
     building: Option<JoinHandle<()>>,
     /// Why the process can't go on.
@@ -54,7 +55,8 @@ pub(in crate::commands) async fn compose(
     let store = store::open(settings, clock, terminal).await?;
     let (engine, sandboxes) = sandboxes::start(settings)?;
     let guard = Guard::new(settings.webhooks.allow.clone(), settings.webhooks.allow_http);
-    let dispatcher = start_dispatcher(&store, &guard)?;
+    let answers = serves.as_ref().is_none_or(|config| config.kind != WorkerKind::Alone);
+    let dispatcher = answers.then(|| start_dispatcher(&store, &guard)).transpose()?;
     let app = App::new(store, sandboxes, settings.requests, settings.public_url.clone(), guard);
     if let Some(oidc) = settings.oidc.clone() {
         app.set_identity(Verifier::start(oidc, Arc::clone(app.store.clock())).context("can't check access tokens")?);
@@ -82,7 +84,7 @@ pub(in crate::commands) async fn compose(
     Ok(Composed { app, worker, dispatcher, building, failure })
 }
 
-/// Webhooks go out from every server; those that share a store share what is due.
+/// Webhooks go out from every server; those that share a store share what is due. A worker needs no way out.
 fn start_dispatcher(store: &Store, guard: &Guard) -> Result<Arc<Dispatcher>> {
     let sender = Sender::new(guard.clone()).context("can't send webhooks")?;
     Ok(Arc::new(Dispatcher::start(StoredOutbox::new(store.clone()), sender, Arc::clone(store.clock()))))
@@ -146,7 +148,7 @@ impl Composed {
     /// Waits until the process stops, then for what runs.
     pub(super) fn drain_when_stopping(&self, at_most: Duration) -> impl Future<Output = ()> + use<> {
         let (stopping, worker) = (self.app.stopping.clone(), Arc::clone(&self.worker));
-        let dispatcher = Arc::clone(&self.dispatcher);
+        let dispatcher = self.dispatcher.clone();
         let building = self.building.as_ref().map(JoinHandle::abort_handle);
         async move {
             stopping.cancelled().await;
@@ -158,7 +160,12 @@ impl Composed {
                     worker.drain(at_most).await;
                 }
             };
-            tokio::join!(worker, dispatcher.drain(at_most));
+            let dispatcher = async {
+                if let Some(dispatcher) = dispatcher {
+                    dispatcher.drain(at_most).await;
+                }
+            };
+            tokio::join!(worker, dispatcher);
         }
     }
 }
