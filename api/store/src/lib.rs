@@ -8,6 +8,7 @@ mod bus;
 mod clock;
 mod cluster;
 mod error;
+mod fail_points;
 mod folder;
 mod follow;
 mod garbage;
@@ -37,6 +38,7 @@ pub use bus::{Bus, BusAddress, BusAddressError, BusCounts, BusState, Hint, probe
 pub use clock::{Clock, ManualClock, RandomError, SystemClock};
 pub use cluster::{Migrated, migrate};
 pub use error::StoreError;
+pub use fail_points::{arm_fail_points, fail_point, fail_point_of};
 pub use follow::{EVENTS_PAGE_MAX, EventKind, EventPage, LogEntry, LogPage, TaskEvent};
 pub use garbage::Collected;
 pub use keys::{API_KEYS_PER_TENANT_MAX, AdminKey, ApiKey, ApiKeyError, CreatedApiKey, NewApiKey, Role, Secret};

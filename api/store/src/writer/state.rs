@@ -143,14 +143,18 @@ impl Writer {
     pub(super) async fn transact(&mut self, batch: &mut Batch) -> Result<(), Failure> {
         self.begin().await.map_err(Failure::Beginning)?;
         let error = match batch.run(self).await {
-            Ok(()) => match self.conn.commit().await {
-                Ok(()) => {
-                    self.signal();
-                    return Ok(());
+            Ok(()) => {
+                batch.is_written();
+                match self.conn.commit().await {
+                    Ok(()) => {
+                        batch.is_committed();
+                        self.signal();
+                        return Ok(());
+                    }
+                    Err(error) if error.is_unreachable() => Failure::Beginning(error),
+                    Err(error) => Failure::Within(error),
                 }
-                Err(error) if error.is_unreachable() => Failure::Beginning(error),
-                Err(error) => Failure::Within(error),
-            },
+            }
             // Alone none of the calls would fare better.
             Err(error) if error.is_unreachable() => Failure::Beginning(error),
             Err(error) => Failure::Within(error),
