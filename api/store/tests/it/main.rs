@@ -12,6 +12,7 @@ mod database;
 mod fixture;
 mod following;
 mod invariants;
+mod jumping;
 mod keeping;
 mod listing;
 mod processes;
