@@ -24,7 +24,7 @@ pub use calendar::in_days;
 pub use cluster::{Cluster, ClusterOptions, Worker};
 pub use fixture::{Case, Fixture};
 pub use place::SharedBackends;
-pub use process::Process;
+pub use process::{Process, run_binary};
 pub use raw::{RawResponse, raw_exchange, raw_exchange_lines};
 pub use server::{Server, ServerOptions, merge, python, wasm};
 pub use sse::{EventStream, SseEvent};

@@ -1,5 +1,6 @@
 //! A server process under test: started, looked at through /proc, killed and started again.
 
+use crate::mecapy_binary;
 use anyhow::{Context, Result, bail, ensure};
 use std::{
     ffi::OsString,
@@ -25,14 +26,8 @@ impl Process {
     /// Starts `binary` with exactly `variables` beside what any program needs (PATH, HOME, temporary folder).
     pub fn start(binary: &Path, arguments: &[OsString], variables: &[(String, OsString)], log: &Path) -> Result<Self> {
         let output = File::options().create(true).append(true).open(log)?;
-        let mut command = Command::new(binary);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MECAPY_")) {
-            if name != "MECAPY_CACHE_DIR" {
-                command.env_remove(name);
-            }
-        }
-        command.args(arguments).envs(variables.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let mut command = told_only(binary, arguments, variables);
+        command.stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().with_context(|| format!("{} can't be started", binary.display()))?;
         Ok(Self { child, log: log.to_owned() })
     }
@@ -146,6 +141,31 @@ impl Process {
         let start = (log.len().saturating_sub(LOG_TAIL_BYTES_MAX)..log.len()).find(|at| log.is_char_boundary(*at));
         log.get(start.unwrap_or(log.len())..).unwrap_or_default().to_owned()
     }
+}
+
+/// Runs the binary to its end, with exactly `variables` beside what any program needs; answers its exit code, and what
+/// it printed: on stdout, and on stderr.
+pub async fn run_binary(arguments: &[&str], variables: &[(String, String)]) -> Result<(i32, String, String)> {
+    let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+    let variables: Vec<(String, OsString)> =
+        variables.iter().map(|(name, value)| (name.clone(), value.into())).collect();
+    let mut command = tokio::process::Command::from(told_only(mecapy_binary()?, &arguments, &variables));
+    let output = tokio::time::timeout(EXIT_DEADLINE, command.kill_on_drop(true).output()).await??;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let code = output.status.code().with_context(|| format!("it ended with {}", output.status))?;
+    Ok((code, text(&output.stdout), text(&output.stderr)))
+}
+
+/// A command that hears nothing of the settings around the tests, but where the interpreter is.
+fn told_only(binary: &Path, arguments: &[OsString], variables: &[(String, OsString)]) -> Command {
+    let mut command = Command::new(binary);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MECAPY_")) {
+        if name != "MECAPY_CACHE_DIR" {
+            command.env_remove(name);
+        }
+    }
+    command.args(arguments).envs(variables.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
+    command
 }
 
 impl Drop for Process {

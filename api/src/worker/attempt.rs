@@ -185,7 +185,7 @@ async fn write_down(
 ) -> Result<Written, StoreError> {
     let (store, claim) = (&shared.store, &live.claim);
     if !live.hold.is_trusted() {
-        // The task may be another worker's by now.
+        tracing::warn!(task.id = %claim.task, "worker.fence: the task may be another worker's by now, nothing is written");
         return Ok(Written::Stale);
     }
     let tries_max = if store.is_shared() { WRITES_SHARED_MAX } else { WRITES_MAX };
