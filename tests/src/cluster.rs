@@ -48,16 +48,19 @@ impl Cluster {
 
     /// The same with options.
     pub async fn with(options: ClusterOptions) -> Result<Self> {
-        let backends = match options.queue_url {
-            Some(url) => SharedBackends::with_queue(url).await?,
+        let backends = match &options.queue_url {
+            Some(url) => SharedBackends::with_queue(url.clone()).await?,
             None => SharedBackends::new().await?,
         };
+        Self::on(backends, options).await
+    }
+
+    /// On these backends, which are prepared with `mecapy migrate`; the options' own bus is left alone.
+    pub async fn on(backends: SharedBackends, options: ClusterOptions) -> Result<Self> {
         let place = Arc::new(Place::on(backends).await?);
         let mut cluster = Self { nodes: Vec::new(), workers: Vec::new(), place, variables: options.variables };
-        for number in 0..options.api_nodes {
-            let arguments = vec!["--no-worker".to_owned()];
-            let node = ServerOptions { variables: cluster.variables.clone(), arguments };
-            cluster.nodes.push(Server::at(cluster.place.clone(), &format!("node-{number}"), node).await?);
+        for _ in 0..options.api_nodes {
+            cluster.add_node(&[]).await?;
         }
         for _ in 0..options.workers {
             cluster.add_worker(&[]).await?;
@@ -68,6 +71,23 @@ impl Cluster {
     /// The server with this number, from 0.
     pub fn node(&self, number: usize) -> Result<&Server> {
         self.nodes.get(number).context("there is no such node")
+    }
+
+    /// The same, to be killed or stopped.
+    pub fn node_mut(&mut self, number: usize) -> Result<&mut Server> {
+        self.nodes.get_mut(number).context("there is no such node")
+    }
+
+    pub fn nodes(&self) -> &[Server] {
+        &self.nodes
+    }
+
+    /// One more server, with variables that hide those of the others.
+    pub async fn add_node(&mut self, variables: &[(String, String)]) -> Result<()> {
+        let variables = self.variables.iter().chain(variables).cloned().collect();
+        let node = ServerOptions { variables, arguments: vec!["--no-worker".to_owned()] };
+        self.nodes.push(Server::at(self.place.clone(), &format!("node-{}", self.nodes.len()), node).await?);
+        Ok(())
     }
 
     /// The worker with this number, from 0.

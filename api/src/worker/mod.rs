@@ -17,7 +17,7 @@ use held::{Place, Registered};
 use mecapy_model::{Lane, TaskId};
 use mecapy_runtime::Sandboxes;
 pub use mecapy_store::WorkerKind;
-use mecapy_store::{ClaimRequest, Claimed, Store, StoreError, WorkerRow};
+use mecapy_store::{ClaimRequest, Claimed, Store, StoreError, WorkerRow, fail_point};
 use pace::Pace;
 use std::{
     sync::{
@@ -179,6 +179,7 @@ async fn serve_lane(shared: Arc<Shared>, lane: Lane, pace: Arc<Pace>) {
         let asked_at = shared.store.clock().monotonic();
         match shared.claim(lane, room).await {
             Ok(claimed) if !claimed.is_empty() => {
+                fail_point("worker.after_claim");
                 for claimed in claimed {
                     let place = Place::take(&shared, &pace);
                     let registered = Registered::new(&shared, &claimed, asked_at);

@@ -11,6 +11,7 @@ mod deliveries;
 mod due;
 mod error;
 mod events;
+mod fail_points;
 mod folder;
 mod follow;
 mod garbage;
@@ -45,6 +46,7 @@ pub use deliveries::{DELIVERIES_KEPT_FOR, Delivery, DeliveryState, LastAttempt, 
 pub use due::{DeliveryReport, DeliveryRoom, DueDelivery, EndpointEffect, NextAttempt};
 pub use error::StoreError;
 pub use events::{EventType, TENANT_EVENTS_KEPT_FOR, TENANT_EVENTS_PAGE_MAX, TenantEvent, TenantWatch};
+pub use fail_points::{arm_fail_points, fail_point, fail_point_of};
 pub use follow::{EVENTS_PAGE_MAX, EventKind, EventPage, LogEntry, LogPage, TaskEvent};
 pub use garbage::Collected;
 pub use keys::{API_KEYS_PER_TENANT_MAX, AdminKey, ApiKey, ApiKeyError, CreatedApiKey, NewApiKey, Role, Secret};

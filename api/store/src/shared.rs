@@ -282,6 +282,8 @@ pub(crate) enum Change {
 
 type Followers = Mutex<HashMap<TaskId, watch::Sender<News>>>;
 
+const UNKNOWN: i64 = i64::MIN;
+
 /// Everything that is signalled.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -291,7 +293,8 @@ pub(crate) struct Shared {
     wakeups: BTreeMap<Lane, Arc<Notify>>,
     /// No other process changes rows: what was written last is still true.
     alone: bool,
-    /// What the database's clock is ahead of this process's, milliseconds.
+    /// What the database's clock is ahead of this process's monotonic one, milliseconds: the process's own wall clock may
+    /// be wrong, and jump. [`UNKNOWN`] where no database has a clock of its own.
     ahead_ms: AtomicI64,
     /// Where other processes are told.
     bus: Option<Bus>,
@@ -306,7 +309,7 @@ impl Shared {
     pub(crate) fn new(alone: bool, bus: Option<Bus>) -> Self {
         Self {
             alone,
-            ahead_ms: AtomicI64::new(0),
+            ahead_ms: AtomicI64::new(UNKNOWN),
             bus,
             cancels: broadcast::channel(CANCELS_BEHIND_MAX).0,
             tenants: TenantFollowers::default(),
@@ -322,8 +325,9 @@ impl Shared {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn ahead_ms(&self) -> i64 {
-        self.ahead_ms.load(Ordering::Relaxed)
+    /// `None` where the process's own wall clock rules.
+    pub(crate) fn ahead_ms(&self) -> Option<i64> {
+        Some(self.ahead_ms.load(Ordering::Relaxed)).filter(|ahead_ms| *ahead_ms != UNKNOWN)
     }
 
     pub(crate) fn set_ahead_ms(&self, ahead_ms: i64) {

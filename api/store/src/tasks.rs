@@ -1,6 +1,6 @@
 //! Accepting a task, looking at it, waiting for it, cancelling and deleting it.
 
-use crate::clock::{from_unix_ms, unix_ms};
+use crate::clock::{from_unix_ms, millis, unix_ms};
 use crate::reading::{bytes_of, read_task, task_columns, task_from};
 use crate::recent::{EndedTask, Known};
 use crate::shared::Change;
@@ -264,7 +264,10 @@ impl Store {
 
     /// Unix milliseconds now, on the clock that all who use the database share.
     pub(crate) fn now_ms(&self) -> i64 {
-        unix_ms(self.clock().now()).saturating_add(self.shared().ahead_ms())
+        match self.shared().ahead_ms() {
+            Some(ahead_ms) => millis(self.clock().monotonic()).saturating_add(ahead_ms),
+            None => unix_ms(self.clock().now()),
+        }
     }
 }
 

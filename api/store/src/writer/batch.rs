@@ -2,7 +2,7 @@
 
 use super::claim;
 use super::{Ending, GiveBack, NewRow, Note, SubmitAnswer, Writer};
-use crate::{Beat, Cancelled, ClaimRef, ClaimRequest, Claimed, PreviewUsage, StoreError, Written};
+use crate::{Beat, Cancelled, ClaimRef, ClaimRequest, Claimed, PreviewUsage, StoreError, Written, fail_point};
 use mecapy_model::{TaskId, TenantId};
 use std::future::Future;
 use std::pin::Pin;
@@ -163,6 +163,23 @@ impl Batch {
             call.answer = Some(claim::claim(writer, call.input).await?);
         }
         writer.record_preview_usage(&self.preview_usage).await
+    }
+
+    /// A place for tests to crash: everything is written, and nothing committed.
+    pub(super) fn is_written(&self) {
+        if !self.submits.is_empty() {
+            fail_point("store.after_insert");
+        }
+    }
+
+    /// A place for tests to crash: everything is committed, and nobody told.
+    pub(super) fn is_committed(&self) {
+        if !self.submits.is_empty() {
+            fail_point("store.after_commit");
+        }
+        if !self.finishes.is_empty() {
+            fail_point("store.after_finish");
+        }
     }
 
     /// Sends all answers, after the commit. What was claimed for somebody who is gone is given back in a further batch.

@@ -102,8 +102,9 @@ impl Writer {
         clock: Arc<dyn Clock>,
         options: Arc<StoreOptions>,
     ) -> Result<Self, StoreError> {
-        let now_ms = unix_ms(clock.now());
         let dialect = conn.dialect();
+        // In PostgreSQL this process's wall clock, which may be an hour ahead, must not set the time that never falls.
+        let now_ms = if dialect == Dialect::Sqlite { unix_ms(clock.now()) } else { 0 };
         let mut writer = Self {
             conn,
             dialect,
@@ -122,10 +123,13 @@ impl Writer {
             news: Vec::new(),
             after_commit: Vec::new(),
         };
-        writer.reload().await?;
         if dialect == Dialect::Postgres {
+            // Reads the rows and the server's time.
+            writer.begin().await?;
+            writer.conn.roll_back().await;
             return Ok(writer);
         }
+        writer.reload().await?;
         // A clock that was set back while no server ran must not hide what waits without a time of its own.
         let sql = "UPDATE tasks SET due_ms = ?1 WHERE state = 'queued' AND due_ms > ?1 AND timed = 0";
         writer.run(query(sql).bind(now_ms)).await?;
@@ -154,14 +158,18 @@ impl Writer {
     pub(super) async fn transact(&mut self, batch: &mut Batch) -> Result<(), Failure> {
         self.begin().await.map_err(Failure::Beginning)?;
         let error = match self.work(batch).await {
-            Ok(()) => match self.conn.commit().await {
-                Ok(()) => {
-                    self.signal();
-                    return Ok(());
+            Ok(()) => {
+                batch.is_written();
+                match self.conn.commit().await {
+                    Ok(()) => {
+                        batch.is_committed();
+                        self.signal();
+                        return Ok(());
+                    }
+                    Err(error) if error.is_unreachable() => Failure::Beginning(error),
+                    Err(error) => Failure::Within(error),
                 }
-                Err(error) if error.is_unreachable() => Failure::Beginning(error),
-                Err(error) => Failure::Within(error),
-            },
+            }
             // Alone none of the calls would fare better.
             Err(error) if error.is_unreachable() => Failure::Beginning(error),
             Err(error) => Failure::Within(error),
@@ -190,9 +198,10 @@ impl Writer {
             }
             Dialect::Postgres => {
                 let theirs = self.conn.begin().await?.filter(|_| !self.clock.rules());
-                let ours = unix_ms(self.clock.now());
-                self.shared.set_ahead_ms(theirs.map_or(0, |theirs| theirs.saturating_sub(ours)));
-                theirs.unwrap_or(ours)
+                if let Some(theirs) = theirs {
+                    self.shared.set_ahead_ms(theirs.saturating_sub(millis(self.clock.monotonic())));
+                }
+                theirs.unwrap_or_else(|| unix_ms(self.clock.now()))
             }
         };
         self.now_ms = self.now_ms.max(now_ms);

@@ -13,6 +13,7 @@ mod events;
 mod fixture;
 mod following;
 mod invariants;
+mod jumping;
 mod keeping;
 mod listing;
 mod processes;
