@@ -112,8 +112,9 @@ impl Rest {
         let store = self.app.store.clone();
         let interpreter = Arc::new(interpreter);
         let programs = Programs::new(Arc::clone(&interpreter), &self.engine, store, &self.settings.cache_dir)?;
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = interpreter.load_all() {
+        tokio::task::spawn_blocking(move || match interpreter.load_all() {
+            Ok(()) => tracing::info!("process.python: every image is loaded"),
+            Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "process.python: an image can't be used");
             }
         });
