@@ -23,8 +23,9 @@ const STATEMENTS_MAX: usize = 256;
 /// How long one statement may take in PostgreSQL, and how long it may wait for a row that another transaction holds.
 const STATEMENT_TIMEOUT: &str = "20s";
 const LOCK_TIMEOUT: &str = "10s";
-/// A transaction of ours that stands still for so long has lost its process.
-const IDLE_TRANSACTION_TIMEOUT: &str = "30s";
+/// A transaction of ours that stands still for so long has lost its process, or its process stands still: what it holds
+/// must be free long before the leases of others end.
+const IDLE_TRANSACTION_TIMEOUT: &str = "5s";
 /// How long a read waits for a connection, and how long one may take to be made.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_CONNECTION: Duration = Duration::from_secs(10 * 60);
