@@ -14,6 +14,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 /// How long counts are kept that other processes change too.
@@ -21,6 +22,8 @@ const COUNTS_KEPT_FOR: Duration = Duration::from_secs(1);
 const COUNTS_KEPT_FOR_MAX: Duration = Duration::from_secs(5);
 /// Counting may take one in so many parts of the time.
 const COUNTS_COST_ONE_IN: u32 = 50;
+/// A transaction that takes longer has lost its server; longer than any statement may take there.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(25);
 /// How much of tasks just accepted is kept, in bytes of code, inputs and warnings.
 const FRESH_BYTES_MAX: usize = 16 << 20;
 
@@ -157,18 +160,19 @@ impl Writer {
     /// broke at the commit: then nobody knows.
     pub(super) async fn transact(&mut self, batch: &mut Batch) -> Result<(), Failure> {
         self.begin().await.map_err(Failure::Beginning)?;
-        let error = match self.work(batch).await {
+        let done = match self.dialect {
+            Dialect::Sqlite => self.work(batch).await,
+            // A connection that has lost its other end may say nothing for many minutes.
+            Dialect::Postgres => {
+                let late = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into());
+                timeout(TRANSACTION_TIMEOUT, self.work(batch)).await.unwrap_or_else(late)
+            }
+        };
+        let error = match done {
             Ok(()) => {
-                batch.is_written();
-                match self.conn.commit().await {
-                    Ok(()) => {
-                        batch.is_committed();
-                        self.signal();
-                        return Ok(());
-                    }
-                    Err(error) if error.is_unreachable() => Failure::Beginning(error),
-                    Err(error) => Failure::Within(error),
-                }
+                batch.is_committed();
+                self.signal();
+                return Ok(());
             }
             // Alone none of the calls would fare better.
             Err(error) if error.is_unreachable() => Failure::Beginning(error),
@@ -179,11 +183,14 @@ impl Writer {
         Err(error)
     }
 
+    /// Executes and commits.
     async fn work(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
         batch.run(self).await?;
         // The last thing, so that the numbers of a tenant's events are locked only briefly, and by one that waits for
         // nothing else.
-        self.record_events().await
+        self.record_events().await?;
+        batch.is_written();
+        self.conn.commit().await
     }
 
     async fn begin(&mut self) -> Result<(), StoreError> {
