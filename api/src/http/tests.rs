@@ -1,5 +1,7 @@
 //! The router with a real store and sandboxes, without an interpreter: what needs none.
 
+mod events;
+
 use super::{router, schema};
 use crate::{
     app::App,

@@ -106,7 +106,8 @@ impl Follow {
         }
         let mut piece = Vec::new();
         for event in &events {
-            self.write(&mut piece, event)?;
+            write_after(&mut piece, self.after, event)?;
+            self.after = event.seq;
             if piece.len() >= PIECE_BYTES && !self.outlet.send(std::mem::take(&mut piece)).await {
                 return Ok(Sent::Gone);
             }
@@ -116,17 +117,17 @@ impl Follow {
         }
         Ok(Sent::More)
     }
+}
 
-    fn write(&mut self, out: &mut Vec<u8>, event: &TenantEvent) -> Result<(), StoreError> {
-        let missed = Missed { from: self.after + 1, to: event.seq.saturating_sub(1) };
-        if missed.from <= missed.to {
-            let data = serde_json::to_vec(&missed).unwrap_or_else(|_| b"null".to_vec());
-            sse::write_event(out, missed.to, "missed", &data);
-        }
-        sse::write_event(out, event.seq, "task", event.body()?.as_bytes());
-        self.after = event.seq;
-        Ok(())
+/// Appends an event that follows the number `after`, and before it what is missing between them.
+pub(in crate::http) fn write_after(out: &mut Vec<u8>, after: u64, event: &TenantEvent) -> Result<(), StoreError> {
+    let missed = Missed { from: after + 1, to: event.seq.saturating_sub(1) };
+    if missed.from <= missed.to {
+        let data = serde_json::to_vec(&missed).unwrap_or_else(|_| b"null".to_vec());
+        sse::write_event(out, missed.to, "missed", &data);
     }
+    sse::write_event(out, event.seq, "task", event.body()?.as_bytes());
+    Ok(())
 }
 
 /// What is left after a page was sent.

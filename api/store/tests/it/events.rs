@@ -153,13 +153,7 @@ async fn submit_and_finish(store: Store, tenant: TenantId, tasks: usize) {
         store.submit(Submission { task, idempotency: None, queued_max: 10_000 }).await.unwrap();
     }
     loop {
-        let request = ClaimRequest {
-            lane: Lane::Default,
-            max: 3,
-            running_per_tenant_max: None,
-            running_max: None,
-            starts_per_minute_max: None,
-        };
+        let request = ClaimRequest::new(Lane::Default, 3);
         let claimed = store.claim(request).await.unwrap();
         if claimed.is_empty() {
             return;
