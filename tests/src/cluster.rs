@@ -48,8 +48,8 @@ impl Cluster {
 
     /// The same with options.
     pub async fn with(options: ClusterOptions) -> Result<Self> {
-        let backends = match options.queue_url {
-            Some(url) => SharedBackends::with_queue(url).await?,
+        let backends = match &options.queue_url {
+            Some(url) => SharedBackends::with_queue(url.clone()).await?,
             None => SharedBackends::new().await?,
         };
         Self::on(backends, options).await
