@@ -40,6 +40,9 @@ pub(super) async fn claim(writer: &mut Writer, request: ClaimRequest) -> Result<
     let mut chosen = Vec::new();
     let count = usize::try_from(request.max.min(CLAIM_MAX)).unwrap_or(0);
     let ranks = lines::waiting(writer, request.lane).await?;
+    if ranks.is_empty() {
+        return Ok(Vec::new());
+    }
     let count = count.min(lines::room_in_lane(writer, &request).await?);
     let started = lines::lately_started(writer, &request).await?;
     let mut wanted = Wanted { request, count, chosen: HashMap::new(), started };

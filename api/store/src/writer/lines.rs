@@ -7,10 +7,15 @@ use crate::sql::{Dialect, Rows, pieces, query};
 use crate::{ClaimRequest, Claimed, StoreError};
 use mecapy_model::{Lane, TenantId};
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
 
 /// Claims of one lane take this advisory lock (and one more for each lane) one after the other.
 const LANE_LOCKS: i64 = 0x6d65_6361_7079_0000;
+/// How long a claim waits for another process's, which takes milliseconds unless that process stands still: then
+/// heartbeats, which wait behind it, must not be late.
+const LANE_LOCK_WAIT: Duration = Duration::from_millis(100);
+const LANE_LOCK_LOOK: Duration = Duration::from_millis(2);
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The groups with queued tasks, by a walk over the index that reads one entry of each.
@@ -32,21 +37,37 @@ const TURNS: Rows = Rows {
 };
 
 /// The lane's ranks, first to last, and the groups of each that may have something to start. In PostgreSQL no other
-/// process claims from the lane until this transaction ends.
+/// process claims from the lane until this transaction ends; nothing is answered while another does for long.
 pub(super) async fn waiting(writer: &mut Writer, lane: Lane) -> Result<BTreeMap<i64, Vec<Turn>>, StoreError> {
     if writer.dialect == Dialect::Sqlite {
         let counts = writer.shared.counts();
         let ranks = counts.ranks(lane).into_iter();
         return Ok(ranks.map(|rank| (rank, counts.turns(lane, rank, writer.now_ms))).collect());
     }
-    let at = Lane::ALL.iter().position(|other| *other == lane).and_then(|at| i64::try_from(at).ok()).unwrap_or(0);
-    query("SELECT pg_advisory_xact_lock(?)").bind(LANE_LOCKS + at).execute(&mut writer.conn).await?;
     let mut ranks: BTreeMap<i64, Vec<Turn>> = BTreeMap::new();
+    if !lock_lane(writer, lane).await? {
+        return Ok(ranks);
+    }
     for row in query(WAITING).bind(lane.as_str()).fetch_all(&mut writer.conn).await? {
         let group = Group::of_id(row.try_get(1)?);
         ranks.entry(row.try_get(0)?).or_default().push(Turn::new(group, row.count(2)?, row.count(3)?, i64::MIN));
     }
     Ok(ranks)
+}
+
+async fn lock_lane(writer: &mut Writer, lane: Lane) -> Result<bool, StoreError> {
+    let at = Lane::ALL.iter().position(|other| *other == lane).and_then(|at| i64::try_from(at).ok()).unwrap_or(0);
+    let started = Instant::now();
+    loop {
+        let lock = query("SELECT pg_try_advisory_xact_lock(?)").bind(LANE_LOCKS + at);
+        if lock.fetch_one(&mut writer.conn).await?.try_get(0)? {
+            return Ok(true);
+        }
+        if started.elapsed() >= LANE_LOCK_WAIT {
+            return Ok(false);
+        }
+        sleep(LANE_LOCK_LOOK).await;
+    }
 }
 
 /// How many more tasks may run in the lane, whosever they are.

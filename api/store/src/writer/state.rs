@@ -12,9 +12,12 @@ use mecapy_model::{Code, Lane, Task, TaskId, TenantId};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// How long counts are kept that other processes change too.
 const COUNTS_KEPT_FOR: Duration = Duration::from_secs(1);
+/// A transaction that takes longer has lost its server; longer than any statement may take there.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(25);
 /// How much of tasks just accepted is kept, in bytes of code, inputs and warnings.
 const FRESH_BYTES_MAX: usize = 16 << 20;
 
@@ -146,18 +149,25 @@ impl Writer {
     /// broke at the commit: then nobody knows.
     pub(super) async fn transact(&mut self, batch: &mut Batch) -> Result<(), Failure> {
         self.begin().await.map_err(Failure::Beginning)?;
-        let error = match batch.run(self).await {
+        let dialect = self.dialect;
+        let work = async {
+            batch.run(self).await?;
+            batch.is_written();
+            self.conn.commit().await
+        };
+        let done = match dialect {
+            Dialect::Sqlite => work.await,
+            // A connection that has lost its other end may say nothing for many minutes.
+            Dialect::Postgres => {
+                let late = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into());
+                timeout(TRANSACTION_TIMEOUT, work).await.unwrap_or_else(late)
+            }
+        };
+        let error = match done {
             Ok(()) => {
-                batch.is_written();
-                match self.conn.commit().await {
-                    Ok(()) => {
-                        batch.is_committed();
-                        self.signal();
-                        return Ok(());
-                    }
-                    Err(error) if error.is_unreachable() => Failure::Beginning(error),
-                    Err(error) => Failure::Within(error),
-                }
+                batch.is_committed();
+                self.signal();
+                return Ok(());
             }
             // Alone none of the calls would fare better.
             Err(error) if error.is_unreachable() => Failure::Beginning(error),

@@ -2,7 +2,7 @@
 
 use crate::fixture::{Fixture, finish_with, ids, new_task};
 use mecapy_model::{Lane, TaskState};
-use mecapy_store::{ClaimRequest, Store, Submission, SubmitError};
+use mecapy_store::{Beat, ClaimRequest, Store, Submission, SubmitError};
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Row};
 use std::time::Duration;
@@ -69,6 +69,27 @@ async fn caps_hold_across_processes() {
     assert_eq!(claimers.join_all().await.iter().sum::<usize>(), 3);
     let most = "SELECT max(count) FROM (SELECT count(*) FROM tasks WHERE state = 'running' GROUP BY tenant) AS counts";
     assert_eq!(fixture.number(most).await, 2);
+}
+
+#[tokio::test]
+async fn a_process_that_stands_still_in_a_claim_holds_up_no_other_ones_heartbeats() {
+    let fixture = Fixture::shared().await;
+    fixture.submit().await;
+    let claimed = fixture.claim_one().await;
+    let waiting = fixture.submit().await.id;
+    let mut still = PgConnection::connect(fixture.database.app_url()).await.unwrap();
+    sqlx::query("BEGIN").execute(&mut still).await.unwrap();
+    // What a claim from the default lane takes first.
+    let lane_lock = 0x6d65_6361_7079_0001_i64;
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lane_lock).execute(&mut still).await.unwrap();
+    let asked = std::time::Instant::now();
+    let (nothing, beats) =
+        tokio::join!(fixture.claim(Lane::Default, 1), fixture.store.heartbeat(vec![claimed.claim.clone()]));
+    assert!(nothing.is_empty());
+    assert_eq!(beats.unwrap(), [(claimed.task.id, Beat::Extended)]);
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    sqlx::query("ROLLBACK").execute(&mut still).await.unwrap();
+    assert_eq!(ids(&fixture.claim(Lane::Default, 1).await), [waiting]);
 }
 
 #[tokio::test]
