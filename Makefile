@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test serve bench guests image lint fmt build toolchain
+.PHONY: help demo test serve bench soak guests image lint fmt build toolchain
 
 CARGO ?= cargo
 MECAPY := target/release/mecapy
@@ -31,6 +31,11 @@ serve: build image ## Start an embedded server on http://127.0.0.1:8000 (Ctrl-C 
 bench: build guests image ## Measure against native Python, Celery and docker run, and print the table
 	$(call announce,bench)
 	@tests/bench/run.sh
+
+soak: build image ## Run 10 000 tasks while workers, Redis and PostgreSQL die, and count what is lost (ARGS="--tasks N …")
+	$(call announce,soak)
+	@tests/toolchain/services.sh
+	@target/release/soak $(ARGS)
 
 guests: toolchain ## Build the WebAssembly test programs and fixtures into target/guests
 	$(call announce,guests: WebAssembly programs from their sources)
