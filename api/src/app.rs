@@ -2,6 +2,7 @@
 
 use crate::{
     config::RequestLimits,
+    identity::{TenantNames, Verifier},
     intake::Intake,
     programs::{Programs, Room},
     telemetry::Metrics,
@@ -42,6 +43,9 @@ pub struct App {
     pub module_room: Room,
     /// Where the bodies of module uploads are.
     pub module_bodies: Room,
+    /// What the names of tenants in access tokens mean.
+    pub tenant_names: TenantNames,
+    identity: OnceLock<Verifier>,
     file_places: Room,
     engine: OnceLock<Arc<Programs>>,
     worker: OnceLock<Arc<Worker>>,
@@ -58,10 +62,24 @@ impl App {
             stopping: CancellationToken::new(),
             module_room: Room::new(MODULES_AT_ONCE_MAX, MODULES_AT_ONCE_PER_TENANT_MAX),
             module_bodies: Room::new(MODULE_BODIES_MAX, MODULE_BODIES_PER_TENANT_MAX),
+            tenant_names: TenantNames::default(),
+            identity: OnceLock::new(),
             file_places: Room::new(INPUT_FILES_MAX, INPUT_FILES_PER_TENANT_MAX),
             engine: OnceLock::new(),
             worker: OnceLock::new(),
         })
+    }
+
+    /// Access tokens are accepted from now on.
+    pub fn set_identity(&self, verifier: Verifier) {
+        if self.identity.set(verifier).is_err() {
+            tracing::warn!("app.identity: set twice, the first stays");
+        }
+    }
+
+    /// Who checks access tokens; `None`: API keys only.
+    pub fn identity(&self) -> Option<&Verifier> {
+        self.identity.get()
     }
 
     /// Programs can be run from now on.

@@ -9,6 +9,7 @@ pub mod client;
 pub mod commands;
 pub mod config;
 pub mod http;
+pub mod identity;
 pub mod intake;
 pub mod json;
 pub mod programs;

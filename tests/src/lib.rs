@@ -10,6 +10,7 @@ pub mod guest;
 mod process;
 mod raw;
 mod server;
+pub mod services;
 mod sse;
 pub mod tidy;
 mod until;

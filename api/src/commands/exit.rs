@@ -136,7 +136,7 @@ mod tests {
         let locked = StoreError::Locked { folder: "data".into(), pid: Some(7) };
         assert_eq!(Exit::of_error(&anyhow::Error::from(locked).context("can't use the data folder")) as u8, 2);
         assert_eq!(Exit::of_error(&StoreError::Closed.into()) as u8, 70);
-        assert_eq!(Exit::of_error(&ConfigError::Oidc.into()) as u8, 2);
+        assert_eq!(Exit::of_error(&ConfigError::NoCacheDir.into()) as u8, 2);
         assert_eq!(Exit::of_error(&OpenError::NotBuilt.into()) as u8, 2);
     }
 

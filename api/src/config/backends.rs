@@ -26,9 +26,6 @@ pub(super) fn check(layer: &Layer) -> Result<(), ConfigError> {
             });
         }
     }
-    if layer.oidc_issuer.is_some() || layer.oidc_audience.is_some() {
-        return Err(ConfigError::Oidc);
-    }
     Ok(())
 }
 
@@ -48,7 +45,5 @@ mod tests {
         assert!(check(&layer("sqlite:")).is_ok());
         let refused = check(&layer("postgres://user:hunter2@db/mecapy")).unwrap_err().to_string();
         assert!(refused.contains("sqlite:") && !refused.contains("hunter2"), "{refused}");
-        let oidc = Layer { oidc_issuer: Some("https://id.example".to_owned()), ..Layer::default() };
-        assert!(matches!(check(&oidc), Err(ConfigError::Oidc)));
     }
 }

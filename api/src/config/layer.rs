@@ -69,6 +69,14 @@ layer! {
     "MECAPY_OIDC_ISSUER" "Backends" "URL" oidc_issuer: String,
     /// The audience that those tokens must name
     "MECAPY_OIDC_AUDIENCE" "Backends" "NAME" oidc_audience: String,
+    /// The claim of those tokens that names the tenant [default: company]
+    "MECAPY_OIDC_TENANT_CLAIM" "Backends" "NAME" oidc_tenant_claim: String,
+    /// The client whose roles count beside those of the realm [default: the audience]
+    "MECAPY_OIDC_CLIENT" "Backends" "NAME" oidc_client: String,
+    /// The clients whose tokens are accepted, between commas [default: all of the issuer]
+    "MECAPY_OIDC_CLIENTS_ALLOWED" "Backends" "NAMES" oidc_clients_allowed: String,
+    /// Seconds until the issuer's keys are fetched again, so that revoked ones go [default: 600]
+    "MECAPY_OIDC_REFRESH_SECONDS" "Backends" "N" oidc_refresh_seconds: u64,
 
     /// Threads that run previews; a slow one keeps its thread and lets others go first [default: 24 for each core]
     "MECAPY_PREVIEW_THREADS" "Sandboxes" "N" preview_threads: usize,

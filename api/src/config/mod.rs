@@ -5,12 +5,14 @@
 mod backends;
 mod client;
 mod control_group;
+mod identity;
 mod layer;
 mod places;
 mod settings;
 
 pub(crate) use client::{ClientFlags, ConnectionFlags, colours_allowed, docker_socket};
 pub(crate) use control_group::{ControlGroup, memory_bytes};
+pub use identity::OidcSettings;
 pub use layer::Layer;
 pub(crate) use places::{PlaceFlags, Places};
 pub use settings::{ConfigError, LogFormat, RequestLimits, SandboxSettings, Settings};

@@ -1,6 +1,6 @@
 //! The settings, checked and typed, with every default.
 
-use super::{Layer, backends};
+use super::{Layer, OidcSettings, backends, identity};
 use crate::server::ConnectionLimits;
 use mecapy_runtime::NanPayloads;
 use std::{
@@ -22,6 +22,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Without a slash at its end.
     pub public_url: Option<String>,
+    /// `None`: API keys only.
+    pub oidc: Option<OidcSettings>,
     pub sandboxes: SandboxSettings,
     pub nan_payloads: NanPayloads,
     pub requests: RequestLimits,
@@ -79,10 +81,6 @@ pub enum ConfigError {
     NotYours { path: PathBuf, owner: u32 },
     #[error("{setting} names {url}: only {works:?} works today ({later} is not available yet)")]
     Backend { setting: &'static str, url: String, works: &'static str, later: &'static str },
-    #[error(
-        "oidc-issuer and oidc-audience are not available yet: leave them out and use API keys (the first start writes one to <data-dir>/admin.key)"
-    )]
-    Oidc,
     #[error("{setting} is {value:?}: {needed}")]
     Value { setting: &'static str, value: String, needed: &'static str },
     #[error("can't read the token file {}", path.display())]
@@ -163,7 +161,9 @@ impl Settings {
                 .unwrap_or(connections.connections_per_ip_max),
             ..connections
         };
+        let oidc = identity::oidc(&layer)?;
         Ok(Self {
+            oidc,
             data_dir: data_dir(layer.data_dir),
             cache_dir: cache_dir(layer.cache_dir)?,
             listen: listen(layer.listen.as_deref())?,
@@ -275,6 +275,7 @@ mod tests {
             (Layer { json_bytes_max: Some(0), ..layer() }, "json-bytes-max"),
             (Layer { public_url: Some("ftp://x".to_owned()), ..layer() }, "public-url"),
             (Layer { log_format: Some("xml".to_owned()), ..layer() }, "log-format"),
+            (Layer { oidc_issuer: Some("https://id.example".to_owned()), ..layer() }, "oidc-audience"),
             (Layer { queue_url: Some("redis://localhost".to_owned()), ..layer() }, "queue-url"),
             (Layer { objects_url: Some("s3://bucket".to_owned()), ..layer() }, "objects-url"),
         ];

@@ -1,40 +1,116 @@
-//! Who is asking. Runs before a route under `/v1` sees anything of the request; deny by default.
+//! Who is asking: an API key or an access token. Runs before a route under `/v1` sees anything of the request; deny by
+//! default.
 
 use super::{Problem, router::Api};
+use crate::{
+    app::App,
+    identity::{Identity, Refused, Scope, Scopes, TOKEN_BYTES_MAX},
+};
 use axum::{
-    extract::{FromRequestParts, Request, State},
+    extract::{FromRequestParts, MatchedPath, Request, State},
     http::{HeaderMap, Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
 use mecapy_model::TenantId;
-use mecapy_store::ApiKey;
+use mecapy_store::{Access, ApiKey, Role};
 use std::sync::Arc;
+use time::OffsetDateTime;
+use uuid::Uuid;
 
-/// The longest credential that is looked at, bytes.
-const CREDENTIAL_BYTES_MAX: usize = 512;
+/// What the secrets of API keys start with.
+const API_KEY_START: &str = "mecapy_";
 
 /// An authenticated caller.
 #[derive(Debug, Clone)]
-pub(super) struct Caller(pub(super) Arc<ApiKey>);
+pub(super) struct Caller {
+    principal: Principal,
+    tenant: TenantId,
+    scopes: Scopes,
+}
+
+/// What a caller showed.
+#[derive(Debug, Clone)]
+pub(super) enum Principal {
+    ApiKey(Arc<ApiKey>),
+    AccessToken(Arc<Identity>),
+}
 
 impl Caller {
-    pub(super) fn tenant(&self) -> TenantId {
-        self.0.tenant
+    fn of_key(key: Arc<ApiKey>) -> Self {
+        Self { tenant: key.tenant, scopes: Scopes::of(key.role), principal: Principal::ApiKey(key) }
     }
 
-    /// 403 unless the key administers its tenant.
-    pub(super) fn must_administer(&self) -> Result<(), Problem> {
-        match self.0.role.may_administer() {
-            true => Ok(()),
-            false => Err(Problem::forbidden("an admin key is needed for this")),
+    fn of_token(identity: Arc<Identity>, tenant: TenantId) -> Self {
+        Self { tenant, scopes: Scopes::of(identity.role), principal: Principal::AccessToken(identity) }
+    }
+
+    pub(super) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    pub(super) fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    pub(super) fn role(&self) -> Role {
+        match &self.principal {
+            Principal::ApiKey(key) => key.role,
+            Principal::AccessToken(identity) => identity.role,
         }
+    }
+
+    /// Whom rates and streams are counted for: the key, or the person or machine that the token is of.
+    pub(super) fn id(&self) -> Uuid {
+        match &self.principal {
+            Principal::ApiKey(key) => key.id.0,
+            Principal::AccessToken(identity) => identity.id,
+        }
+    }
+
+    /// For people.
+    pub(super) fn name(&self) -> &str {
+        match &self.principal {
+            Principal::ApiKey(key) => &key.name,
+            Principal::AccessToken(identity) => &identity.name,
+        }
+    }
+
+    pub(super) fn expires_at(&self) -> Option<OffsetDateTime> {
+        match &self.principal {
+            Principal::ApiKey(key) => key.expires_at,
+            Principal::AccessToken(identity) => Some(identity.expires_at),
+        }
+    }
+
+    pub(super) fn scopes(&self) -> Scopes {
+        self.scopes
+    }
+
+    /// 403 unless the caller may do that.
+    pub(super) fn must(&self, scope: Scope) -> Result<(), Problem> {
+        if self.scopes.has(scope) {
+            return Ok(());
+        }
+        Err(Problem::forbidden(match scope {
+            Scope::Read => "the scope read is needed for this",
+            Scope::Compute => "you may only read: the scope compute is needed for this (roles engineer, author, admin)",
+            Scope::Publish => "the scope publish is needed for this (roles author, admin)",
+            Scope::Admin => "the scope admin is needed for this (role admin)",
+        }))
+    }
+
+    /// 403 unless the caller administers its tenant.
+    pub(super) fn must_administer(&self) -> Result<(), Problem> {
+        self.must(Scope::Admin)
     }
 }
 
-/// Lets a request with a valid key through, as often as its rate allows; only keys that may write may do more than read.
+/// Lets a request with good credentials through, as often as its rate allows and to what its scopes allow.
 pub(super) async fn authenticate(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
-    match admit(&api, request.method(), request.headers()) {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let needed = needed(request.method(), route.as_ref().map_or("", MatchedPath::as_str));
+    match admit(&api, request.headers(), needed).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
@@ -43,24 +119,64 @@ pub(super) async fn authenticate(State(api): State<Arc<Api>>, mut request: Reque
     }
 }
 
-fn admit(api: &Api, method: &Method, headers: &HeaderMap) -> Result<Caller, Problem> {
-    let key =
-        bearer(headers).and_then(|secret| api.app.store.authenticate(secret)).ok_or_else(Problem::unauthorized)?;
-    if let Err(wait) = api.rates.count(key.id, api.app.store.clock().monotonic()) {
-        return Err(Problem::too_many("this key asks more often than it may", wait));
+async fn admit(api: &Api, headers: &HeaderMap, needed: Scope) -> Result<Caller, Problem> {
+    let caller = identify(&api.app, headers).await?;
+    if let Err(wait) = api.rates.count(caller.id(), api.app.store.clock().monotonic()) {
+        return Err(Problem::too_many("you ask more often than you may", wait));
     }
-    if !(method.is_safe() || key.role.may_write()) {
-        return Err(Problem::forbidden("this key may only read"));
+    caller.must(needed)?;
+    Ok(caller)
+}
+
+/// The scope that a request needs. A route that nobody thought of needs one too.
+fn needed(method: &Method, route: &str) -> Scope {
+    let noun = route.strip_prefix("/v1/").and_then(|rest| rest.split('/').next());
+    match noun {
+        Some("api-keys" | "tenants" | "audit") => Scope::Admin,
+        _ if method.is_safe() => Scope::Read,
+        Some("packages") => Scope::Publish,
+        _ => Scope::Compute,
     }
-    Ok(Caller(key))
+}
+
+async fn identify(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let credential = bearer(headers).ok_or_else(Problem::unauthorized)?;
+    if credential.starts_with(API_KEY_START) {
+        return app.store.authenticate(credential).map(Caller::of_key).ok_or_else(Problem::unauthorized);
+    }
+    let verifier = app.identity().filter(|_| credential.bytes().filter(|byte| *byte == b'.').count() == 2);
+    let identity = verifier.ok_or_else(Problem::unauthorized)?.verify(credential).await?;
+    match app.tenant_names.find(&app.store, &identity.tenant).await? {
+        Some((tenant, Access::Enabled)) => Ok(Caller::of_token(identity, tenant)),
+        Some((_, Access::Disabled)) => Err(Problem::forbidden("this tenant is disabled: ask the platform's operators")),
+        None => Err(Problem::forbidden(
+            "the tenant that your token names is not known to this server: an administrator must create it first",
+        )),
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Unauthorized => Problem::unauthorized(),
+            Refused::NoRole => Problem::forbidden(
+                "your token gives you no role here: ask for one of admin, author, engineer and viewer",
+            ),
+            Refused::NoTenant => Problem::forbidden("your token names no tenant: ask who runs the identity provider"),
+            Refused::Unavailable { retry_after } => Problem::not_ready(
+                "access tokens can't be checked just now, because the identity provider does not answer",
+                retry_after,
+            ),
+        }
+    }
 }
 
 /// The bearer token, where there is one `Authorization` header and it holds one.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut all = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(only), None) = (all.next(), all.next()) else { return None };
-    let (scheme, secret) = only.to_str().ok()?.split_once(' ')?;
-    (scheme.eq_ignore_ascii_case("bearer") && secret.len() <= CREDENTIAL_BYTES_MAX).then(|| secret.trim())
+    let (scheme, credential) = only.to_str().ok()?.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && credential.len() <= TOKEN_BYTES_MAX).then(|| credential.trim())
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {
@@ -77,7 +193,8 @@ mod tests {
 
     #[test]
     fn only_one_well_formed_header_counts() {
-        let rows: [(&[&str], Option<&str>); 7] = [
+        let long = format!("Bearer {}", "a".repeat(TOKEN_BYTES_MAX + 1));
+        let rows: [(&[&str], Option<&str>); 8] = [
             (&["Bearer abc"], Some("abc")),
             (&["bearer  abc "], Some("abc")),
             (&[], None),
@@ -85,6 +202,7 @@ mod tests {
             (&["Bearer"], None),
             (&["Bearer abc", "Bearer abc"], None),
             (&["Bearer \u{e9}"], None),
+            (&[&long], None),
         ];
         for (values, expected) in rows {
             let mut headers = HeaderMap::new();
@@ -92,6 +210,27 @@ mod tests {
                 headers.append(header::AUTHORIZATION, axum::http::HeaderValue::from_bytes(value.as_bytes()).unwrap());
             }
             assert_eq!(bearer(&headers), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn every_route_needs_a_scope() {
+        let rows = [
+            (Method::GET, "/v1/tasks", Scope::Read),
+            (Method::HEAD, "/v1/tasks/{id}/result", Scope::Read),
+            (Method::POST, "/v1/tasks", Scope::Compute),
+            (Method::DELETE, "/v1/modules/{module}", Scope::Compute),
+            (Method::GET, "/v1/packages", Scope::Read),
+            (Method::POST, "/v1/packages/{*rest}", Scope::Publish),
+            (Method::GET, "/v1/api-keys/{id}", Scope::Admin),
+            (Method::GET, "/v1/audit", Scope::Admin),
+            (Method::PUT, "/v1/tenants/{id}/quota", Scope::Admin),
+            (Method::GET, "/v1/api-keys-of-mine", Scope::Read),
+            (Method::PATCH, "/v1/nobody-thought-of", Scope::Compute),
+            (Method::POST, "", Scope::Compute),
+        ];
+        for (method, route, scope) in rows {
+            assert_eq!(needed(&method, route), scope, "{method} {route}");
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn finish(document: &mut utoipa::openapi::OpenApi) {
         add("default", "Any other problem");
         if guarded {
             add("401", "No credentials, or bad ones");
-            add("403", "This key may not do that");
+            add("403", "These credentials do not allow that");
             add("429", "Too much at once: see Retry-After");
             add("503", "Not ready: see Retry-After");
         }
@@ -89,7 +89,8 @@ struct Credentials;
 
 impl Modify for Credentials {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let description = "An API key. The first start of a server writes an admin key to `<data dir>/admin.key`.";
+        let description = "An API key (the first start of a server writes an admin key to `<data dir>/admin.key`), or an \
+            access token of the OpenID Connect issuer that the server trusts.";
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(description)).build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("api_key", SecurityScheme::Http(scheme));

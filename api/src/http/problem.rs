@@ -66,7 +66,7 @@ impl Problem {
 
     /// 401: the same body whatever was wrong with the credentials.
     pub fn unauthorized() -> Self {
-        let detail = "send a valid API key as `Authorization: Bearer <key>`";
+        let detail = "send a valid API key or access token as `Authorization: Bearer …`";
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Credentials are needed", detail)
     }
 

@@ -1,6 +1,5 @@
-//! How often one key may ask: a leaky bucket of one number per key.
+//! How often one caller may ask: a leaky bucket of one number per caller.
 
-use mecapy_model::ApiKeyId;
 use std::{
     collections::HashMap,
     sync::{
@@ -9,18 +8,19 @@ use std::{
     },
     time::Duration,
 };
+use uuid::Uuid;
 
 /// One second's requests may come at once.
 const BURST_NS: u64 = 1_000_000_000;
-/// Keys that are remembered; beyond, all start afresh.
-const KEYS_MAX: usize = 100_000;
+/// Callers that are remembered; beyond, all start afresh.
+const CALLERS_MAX: usize = 100_000;
 
-/// The rate of every key.
+/// The rate of every caller.
 #[derive(Debug)]
 pub(super) struct Rates {
     interval_ns: u64,
-    /// By key: when its bucket is empty again, nanoseconds of the monotonic clock.
-    empty_at: RwLock<HashMap<ApiKeyId, AtomicU64>>,
+    /// By caller: when its bucket is empty again, nanoseconds of the monotonic clock.
+    empty_at: RwLock<HashMap<Uuid, AtomicU64>>,
 }
 
 impl Rates {
@@ -29,18 +29,18 @@ impl Rates {
     }
 
     /// Counts a request at `now`, or says how long to wait.
-    pub(super) fn count(&self, key: ApiKeyId, now: Duration) -> Result<(), Duration> {
+    pub(super) fn count(&self, caller: Uuid, now: Duration) -> Result<(), Duration> {
         let now_ns = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         let known = self.empty_at.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(empty_at) = known.get(&key) {
+        if let Some(empty_at) = known.get(&caller) {
             return self.add(empty_at, now_ns);
         }
         drop(known);
         let mut all = self.empty_at.write().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= KEYS_MAX {
+        if all.len() >= CALLERS_MAX {
             all.clear();
         }
-        self.add(all.entry(key).or_default(), now_ns)
+        self.add(all.entry(caller).or_default(), now_ns)
     }
 
     fn add(&self, empty_at: &AtomicU64, now_ns: u64) -> Result<(), Duration> {
@@ -58,16 +58,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_may_spend_a_second_at_once_and_then_its_rate() {
+    fn a_caller_may_spend_a_second_at_once_and_then_its_rate() {
         let rates = Rates::new(10);
-        let (key, other) = (ApiKeyId::from_parts(1, &[1; 10]), ApiKeyId::from_parts(1, &[2; 10]));
+        let (caller, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let start = Duration::from_secs(100);
-        let passed = (0..50).filter(|_| rates.count(key, start).is_ok()).count();
+        let passed = (0..50).filter(|_| rates.count(caller, start).is_ok()).count();
         assert_eq!(passed, 10);
-        let wait = rates.count(key, start).unwrap_err();
+        let wait = rates.count(caller, start).unwrap_err();
         assert_eq!(wait, Duration::from_millis(100));
         assert!(rates.count(other, start).is_ok());
-        assert!(rates.count(key, start + wait).is_ok());
-        assert!(rates.count(key, start + wait).is_err());
+        assert!(rates.count(caller, start + wait).is_ok());
+        assert!(rates.count(caller, start + wait).is_err());
     }
 }

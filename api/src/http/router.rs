@@ -44,7 +44,7 @@ fn open() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(routes::objects::get::get, routes::objects::put::put))
 }
 
-/// Routes that need a key.
+/// Routes that need credentials.
 fn guarded() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
         .routes(routes!(routes::preview::preview))

@@ -101,7 +101,7 @@ pub struct UploadForm {
 pub struct ApiKeyRequest {
     /// For people, 1 to 100 characters.
     pub name: String,
-    /// `admin` (keys too), `engineer` (when absent) or `viewer` (reads only).
+    /// `admin` (keys too), `author` (publishes), `engineer` (when absent) or `viewer` (reads only).
     pub role: Option<String>,
     #[schema(format = DateTime)]
     pub expires_at: Option<String>,

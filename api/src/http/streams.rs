@@ -1,14 +1,15 @@
-//! How many event streams are open, by key and by tenant.
+//! How many event streams are open, by caller and by tenant.
 
 use super::{Problem, auth::Caller};
 use crate::config::RequestLimits;
-use mecapy_model::{ApiKeyId, TenantId};
+use mecapy_model::TenantId;
 use std::{
     collections::HashMap,
     hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+use uuid::Uuid;
 
 /// What a caller with too many streams is told to wait.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -22,7 +23,7 @@ pub(super) struct Streams {
 
 #[derive(Debug, Default)]
 struct Open {
-    by_key: HashMap<ApiKeyId, usize>,
+    by_caller: HashMap<Uuid, usize>,
     by_tenant: HashMap<TenantId, usize>,
 }
 
@@ -30,7 +31,7 @@ struct Open {
 #[derive(Debug)]
 pub(super) struct StreamPlace {
     streams: Arc<Streams>,
-    key: ApiKeyId,
+    caller: Uuid,
     tenant: TenantId,
 }
 
@@ -45,15 +46,16 @@ impl Streams {
 
     /// A place for one more stream of the caller, or 429.
     pub(super) fn open(self: &Arc<Self>, caller: &Caller) -> Result<StreamPlace, Problem> {
-        let (key, tenant) = (caller.0.id, caller.tenant());
+        let (caller, tenant) = (caller.id(), caller.tenant());
         let mut open = self.lock();
         let full = |count: Option<&usize>, max| count.is_some_and(|count| *count >= max);
-        if full(open.by_key.get(&key), self.per_key_max) || full(open.by_tenant.get(&tenant), self.per_tenant_max) {
+        if full(open.by_caller.get(&caller), self.per_key_max) || full(open.by_tenant.get(&tenant), self.per_tenant_max)
+        {
             return Err(Problem::too_many("as many event streams are open as you may have: close one", RETRY_AFTER));
         }
-        *open.by_key.entry(key).or_default() += 1;
+        *open.by_caller.entry(caller).or_default() += 1;
         *open.by_tenant.entry(tenant).or_default() += 1;
-        Ok(StreamPlace { streams: Arc::clone(self), key, tenant })
+        Ok(StreamPlace { streams: Arc::clone(self), caller, tenant })
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -64,7 +66,7 @@ impl Streams {
 impl Drop for StreamPlace {
     fn drop(&mut self) {
         let mut open = self.streams.lock();
-        one_less(&mut open.by_key, self.key);
+        one_less(&mut open.by_caller, self.caller);
         one_less(&mut open.by_tenant, self.tenant);
     }
 }

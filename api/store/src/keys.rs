@@ -39,6 +39,8 @@ const DEFAULT_TENANT: &str = "default";
 pub enum Role {
     /// Everything, tenants and keys included.
     Admin,
+    /// Computes, and publishes functions for its tenant.
+    Author,
     /// Computes, and reads what its tenant computed.
     Engineer,
     /// Reads.
@@ -99,18 +101,24 @@ pub enum ApiKeyError {
 }
 
 impl Role {
-    pub const ALL: [Role; 3] = [Role::Admin, Role::Engineer, Role::Viewer];
+    /// The most powerful first.
+    pub const ALL: [Role; 4] = [Role::Admin, Role::Author, Role::Engineer, Role::Viewer];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Role::Admin => "admin",
+            Role::Author => "author",
             Role::Engineer => "engineer",
             Role::Viewer => "viewer",
         }
     }
 
     pub const fn may_write(self) -> bool {
-        matches!(self, Role::Admin | Role::Engineer)
+        matches!(self, Role::Admin | Role::Author | Role::Engineer)
+    }
+
+    pub const fn may_publish(self) -> bool {
+        matches!(self, Role::Admin | Role::Author)
     }
 
     pub const fn may_administer(self) -> bool {
@@ -122,7 +130,7 @@ impl std::str::FromStr for Role {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Role::ALL.into_iter().find(|role| role.as_str() == text);
-        found.ok_or_else(|| format!("unknown role {text:?}: use admin, engineer or viewer"))
+        found.ok_or_else(|| format!("unknown role {text:?}: use admin, author, engineer or viewer"))
     }
 }
 

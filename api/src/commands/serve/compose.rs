@@ -5,6 +5,7 @@ use crate::{
     app::App,
     commands::terminal::Terminal,
     config::{SandboxSettings, Settings, memory_bytes},
+    identity::Verifier,
     programs::Programs,
     worker::{Worker, WorkerConfig},
 };
@@ -60,6 +61,9 @@ pub(super) async fn compose(settings: &Settings, role: WorkerRole, terminal: &Te
     }
     let (engine, sandboxes) = start_sandboxes(settings)?;
     let app = App::new(store, sandboxes, settings.requests, settings.public_url.clone());
+    if let Some(oidc) = settings.oidc.clone() {
+        app.set_identity(Verifier::start(oidc, Arc::clone(app.store.clock())).context("can't check access tokens")?);
+    }
     let worker = Arc::new(OnceLock::new());
     let failure = Arc::new(Mutex::new(None));
     let rest = Rest {

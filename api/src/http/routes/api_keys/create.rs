@@ -19,8 +19,9 @@ use utoipa::ToSchema;
 
 /// The longest name of a key, in characters.
 const NAME_CHARS_MAX: usize = 100;
-const ROLES: [(&str, Role); 3] = [
+const ROLES: [(&str, Role); 4] = [
     (Role::Admin.as_str(), Role::Admin),
+    (Role::Author.as_str(), Role::Author),
     (Role::Engineer.as_str(), Role::Engineer),
     (Role::Viewer.as_str(), Role::Viewer),
 ];

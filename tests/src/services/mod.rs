@@ -1,0 +1,3 @@
+//! Real services that tests run against.
+
+pub mod oidc;
