@@ -1,13 +1,79 @@
 #!/usr/bin/env bash
 # Runs all tests of the workspace, once what they use is built (see `make test`). Arguments select tests.
+# Tests that need PostgreSQL, Redis or S3 share one of each, which runs as long as this script does.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+# Of the tests through the binary, those whose server runs on either kind of backends: they run once with each.
+on_both="tasks uploads modules auth errors limits operations preview text durability scheduling tenancy webhooks"
+services_pid=
+status=0
+
+# Starts what the environment does not name yet.
+start_services() {
+    local names=() line ready=no
+    [ -n "${MECAPY_TEST_POSTGRES:-}" ] || names+=(postgres)
+    [ -n "${MECAPY_TEST_REDIS:-}" ] || names+=(redis)
+    [ -n "${MECAPY_TEST_S3:-}" ] || names+=(s3)
+    [ "${#names[@]}" != 0 ] || return 0
+    coproc SERVICES { exec target/release/services "${names[@]}"; }
+    services_pid=$SERVICES_PID services_input=${SERVICES[1]}
+    while [ "$ready" = no ] && read -r line; do
+        case $line in
+            export\ MECAPY_TEST_*) eval "$line" ;;
+            "# ready") ready=yes ;;
+        esac
+    done <&"${SERVICES[0]}"
+    [ "$ready" = yes ] || { echo "error: the services of the tests can't be started" >&2; exit 1; }
+}
+
+# They end when their input does, so even where this script is killed.
+stop_services() {
+    [ -n "$services_pid" ] || return 0
+    exec {services_input}>&-
+    wait "$services_pid" 2>/dev/null || true
+    services_pid=
+}
+
+run_tests() { # CARGO-ARGUMENT... -- SELECTION...
+    local targets=()
+    while [ "$1" != -- ]; do
+        targets+=("$1")
+        shift
+    done
+    shift
+    if cargo nextest --version >/dev/null 2>&1; then
+        cargo nextest run --release --workspace --config-file .ci/nextest.toml --no-fail-fast "${targets[@]}" "$@"
+    else
+        # Tests of one file share a process here: two at a time keep the timing ones honest.
+        cargo test --release --workspace "${targets[@]}" --no-fail-fast -- --test-threads 2 "$@"
+    fi
+}
+
+# Whether the fixture knows the second kind of backends.
+fixture_is_shared() { grep -q MECAPY_TEST_BACKEND tests/src/server.rs; }
+
+run_on_shared_backends() {
+    local targets=() name
+    for name in $on_both; do
+        [ ! -e "tests/tests/$name.rs" ] || targets+=(--test "$name")
+    done
+    printf '\n   the tests through the binary again, on PostgreSQL, Redis and S3\n'
+    # A selection may leave none of them.
+    NEXTEST_NO_TESTS=pass MECAPY_TEST_BACKEND=shared run_tests "${targets[@]}" -- "$@"
+}
+
+tests/toolchain/services.sh
+trap stop_services EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+start_services
 
 # A failing test shows its message; a backtrace of the test runner adds nothing.
 export RUST_LIB_BACKTRACE=0
 cargo test --release --workspace --doc --quiet
-if cargo nextest --version >/dev/null 2>&1; then
-    exec cargo nextest run --release --workspace --config-file .ci/nextest.toml --no-fail-fast "$@"
+run_tests --lib --bins --tests -- "$@" || status=$?
+if fixture_is_shared; then
+    run_on_shared_backends "$@" || status=$?
 fi
-# Tests of one file share a process here: two at a time keep the timing ones honest.
-exec cargo test --release --workspace --lib --bins --tests --no-fail-fast -- --test-threads 2 "$@"
+exit "$status"

@@ -15,6 +15,7 @@ pub mod json;
 pub mod programs;
 pub mod server;
 pub mod telemetry;
+pub mod webhooks;
 pub mod worker;
 
 pub use commands::run;

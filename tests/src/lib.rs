@@ -14,6 +14,7 @@ pub mod services;
 mod sse;
 pub mod tidy;
 mod until;
+mod webhook_sink;
 
 pub use answer::Answer;
 pub use binary::{fixture_path, guest_wasm, mecapy_binary, repository_root};
@@ -24,3 +25,4 @@ pub use raw::{RawResponse, raw_exchange, raw_exchange_lines};
 pub use server::{Server, ServerOptions, merge, python, wasm};
 pub use sse::{EventStream, SseEvent};
 pub use until::until;
+pub use webhook_sink::{Delivery, SinkAnswer, WebhookSink};

@@ -3,40 +3,11 @@
 # WASI in target/toolchain. Installs what is missing where it may, and says what to install where it may not.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. tests/toolchain/packages.sh
 
 toolchain=target/toolchain
 requirements=tests/toolchain/requirements.txt
 python_minimum="3.9"
-apt_updated=no
-
-say() { printf '   %s\n' "$*"; }
-fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
-
-# Installs Debian packages where that is possible without a question, else names the command.
-install_packages() {
-    local runner=()
-    if [ "$(id -u)" != 0 ]; then
-        if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
-            runner=(sudo -n)
-        else
-            fail "these packages are missing: $*. Install them with: sudo apt-get install $*"
-        fi
-    fi
-    command -v apt-get >/dev/null || fail "these are missing and this system has no apt-get: $*"
-    say "installing: $*"
-    if [ "$apt_updated" = no ]; then
-        "${runner[@]}" apt-get update -qq
-        apt_updated=yes
-    fi
-    "${runner[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null
-}
-
-require() { # COMMAND PACKAGE...
-    local name=$1
-    shift
-    command -v "$name" >/dev/null || install_packages "$@"
-    command -v "$name" >/dev/null || fail "$name is still missing after installing: $*"
-}
 
 require_rust() {
     command -v cargo >/dev/null || fail "Rust is missing: install it with rustup (see the rust-version in Cargo.toml)"

@@ -78,6 +78,11 @@ layer! {
     /// Seconds until the issuer's keys are fetched again, so that revoked ones go [default: 600]
     "MECAPY_OIDC_REFRESH_SECONDS" "Backends" "N" oidc_refresh_seconds: u64,
 
+    /// Networks, with commas between them, that webhooks may be sent to although they aren't public [default: none]
+    "MECAPY_WEBHOOK_ALLOW" "Webhooks" "NETWORKS" webhook_allow: String,
+    /// Whether webhooks may be sent without TLS: true or false [default: false]
+    "MECAPY_WEBHOOK_ALLOW_HTTP" "Webhooks" "BOOL" webhook_allow_http: bool,
+
     /// Threads that run previews; a slow one keeps its thread and lets others go first [default: 24 for each core]
     "MECAPY_PREVIEW_THREADS" "Sandboxes" "N" preview_threads: usize,
     /// Threads that run tasks of the default lane [default: 2 for each core]

@@ -15,4 +15,4 @@ pub(crate) use control_group::{ControlGroup, memory_bytes};
 pub use identity::OidcSettings;
 pub use layer::Layer;
 pub(crate) use places::{PlaceFlags, Places};
-pub use settings::{ConfigError, LogFormat, RequestLimits, SandboxSettings, Settings};
+pub use settings::{ConfigError, LogFormat, RequestLimits, SandboxSettings, Settings, WebhookSettings};

@@ -1,7 +1,7 @@
 //! The settings, checked and typed, with every default.
 
 use super::{Layer, OidcSettings, backends, identity};
-use crate::server::ConnectionLimits;
+use crate::{server::ConnectionLimits, webhooks::AllowList};
 use mecapy_runtime::NanPayloads;
 use std::{
     net::SocketAddr,
@@ -28,6 +28,7 @@ pub struct Settings {
     pub nan_payloads: NanPayloads,
     pub requests: RequestLimits,
     pub connections: ConnectionLimits,
+    pub webhooks: WebhookSettings,
     pub log: String,
     pub log_format: LogFormat,
 }
@@ -53,6 +54,13 @@ pub struct RequestLimits {
     pub json_bytes_max: u64,
     pub module_bytes_max: u64,
     pub upload_bytes_max: u64,
+}
+
+/// Where webhooks may be sent beside public addresses over https.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WebhookSettings {
+    pub allow: AllowList,
+    pub allow_http: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -172,6 +180,10 @@ impl Settings {
             nan_payloads: nan_payloads(layer.canonical_nans),
             requests,
             connections,
+            webhooks: WebhookSettings {
+                allow: webhook_allow(layer.webhook_allow.as_deref().unwrap_or_default())?,
+                allow_http: layer.webhook_allow_http.unwrap_or(false),
+            },
             log: layer.log.unwrap_or_else(|| "info".to_owned()),
             log_format: layer.log_format.map_or(Ok(LogFormat::Text), |text| log_format(&text))?,
         })
@@ -230,6 +242,10 @@ fn public_url(text: &str) -> Result<String, ConfigError> {
     Err(bad("public-url", text, "an http:// or https:// URL is needed"))
 }
 
+fn webhook_allow(text: &str) -> Result<AllowList, ConfigError> {
+    text.parse().map_err(|_| bad("webhook-allow", text, "networks are needed, as in 10.1.0.0/16,fd00:1::/32"))
+}
+
 fn log_format(text: &str) -> Result<LogFormat, ConfigError> {
     match text {
         "text" => Ok(LogFormat::Text),
@@ -273,6 +289,7 @@ mod tests {
             (Layer { requests_per_second_max: Some(0), ..layer() }, "requests-per-second-max"),
             (Layer { streams_per_tenant_max: Some(0), ..layer() }, "streams-per-tenant-max"),
             (Layer { json_bytes_max: Some(0), ..layer() }, "json-bytes-max"),
+            (Layer { webhook_allow: Some("10.0.0.0/40".to_owned()), ..layer() }, "webhook-allow"),
             (Layer { public_url: Some("ftp://x".to_owned()), ..layer() }, "public-url"),
             (Layer { log_format: Some("xml".to_owned()), ..layer() }, "log-format"),
             (Layer { oidc_issuer: Some("https://id.example".to_owned()), ..layer() }, "oidc-audience"),
@@ -283,6 +300,15 @@ mod tests {
             let error = Settings::of(layer).unwrap_err().to_string();
             assert!(error.starts_with(setting), "{error}");
         }
+    }
+
+    #[test]
+    fn webhooks_go_to_public_addresses_over_https_unless_the_operator_says_otherwise() {
+        assert_eq!(Settings::of(layer()).unwrap().webhooks, WebhookSettings::default());
+        let file: Layer = toml::from_str("webhook_allow = \"10.1.0.0/16, ::1\"\nwebhook_allow_http = true").unwrap();
+        let settings = Settings::of(Layer { cache_dir: layer().cache_dir, ..file }).unwrap();
+        let expected = WebhookSettings { allow: "10.1.0.0/16,::1".parse().unwrap(), allow_http: true };
+        assert_eq!(settings.webhooks, expected);
     }
 
     #[test]

@@ -258,7 +258,7 @@ impl From<StoreError> for Problem {
         }
         if error.is_retryable() {
             tracing::warn!(error = ?error, "store not available");
-            return Problem::not_ready("the database is not available just now", RETRY_AFTER_STORE);
+            return Problem::not_ready("the platform's storage is not available just now", RETRY_AFTER_STORE);
         }
         Problem::internal(&error)
     }

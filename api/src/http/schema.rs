@@ -83,7 +83,7 @@ pub struct TaskRequest {
 pub struct UploadRequest {
     pub name: Option<String>,
     pub content_type: Option<String>,
-    /// The file may not be larger than this.
+    /// The size of the file: a larger one is refused, and where an object store takes it any other.
     pub size_bytes: Option<u64>,
 }
 

@@ -4,11 +4,17 @@ use super::{LABEL_NAME_CHARS_MAX, LABEL_VALUE_CHARS_MAX, LABELS_MAX, NAME_CHARS_
 use crate::json::{Faults, Fields};
 use std::collections::BTreeMap;
 
+/// No text in PostgreSQL can hold it.
+const NUL: char = '\0';
+
 pub(super) fn name(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> Option<String> {
     let name = fields.string("name", faults)?;
     if name.chars().count() > NAME_CHARS_MAX {
         let path = fields.path();
         faults.at(path.key("name"), "too_long", format!("a name may have {NAME_CHARS_MAX} characters at most"));
+    }
+    if name.contains(NUL) {
+        faults.at(fields.path().key("name"), "invalid", "a name can't hold the character U+0000");
     }
     Some(name.into_owned())
 }
@@ -19,6 +25,9 @@ pub(super) fn labels(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> BTreeM
         if name.is_empty() || name.chars().count() > LABEL_NAME_CHARS_MAX {
             let message = format!("the name of a label has 1 to {LABEL_NAME_CHARS_MAX} characters");
             return faults.at(path, "invalid", message);
+        }
+        if name.contains(NUL) || value.string().is_some_and(|text| text.contains(NUL)) {
+            return faults.at(path, "invalid", "a label can't hold the character U+0000");
         }
         match value.string() {
             Some(text) if text.chars().count() <= LABEL_VALUE_CHARS_MAX => {

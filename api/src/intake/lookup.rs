@@ -8,18 +8,21 @@ use crate::{
 };
 use mecapy_model::{ArtifactName, Code, Fault, TenantId, UploadId};
 use mecapy_runtime::{FileContent, InputFile};
-use mecapy_store::{Store, UploadState};
+use mecapy_store::{SpoolRoom, Store, StoreError, UploadState};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
 use time::OffsetDateTime;
+use tokio::time::timeout;
 
 /// What a caller is told whose source could not be analysed.
 const RETRY_AFTER_ANALYSIS: Duration = Duration::from_secs(1);
 /// What a caller is told when too many input files are open: a preview that holds some is over by then.
 const RETRY_AFTER_FILES: Duration = Duration::from_secs(5);
+/// How long a preview waits for its input files, which may have to come from an object store.
+const FILES_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Accepts or rejects the requests of one tenant.
 #[derive(Clone, Copy)]
@@ -36,7 +39,14 @@ pub struct Intake<'a> {
 #[derive(Debug, Default)]
 pub(super) struct OpenFiles {
     pub(super) files: Vec<InputFile>,
-    pub(super) places: Option<Place>,
+    pub(super) places: Option<FilePlaces>,
+}
+
+/// What the input files of a preview take of what there is for all. To be held for as long as they are.
+#[derive(Debug)]
+pub struct FilePlaces {
+    _places: Place,
+    _room: SpoolRoom,
 }
 
 /// The fault of naming an upload that is not there, for input file `name`.
@@ -140,15 +150,20 @@ impl Intake<'_> {
             detail: "as many input files are open as may be: try again in a moment",
             retry_after: RETRY_AFTER_FILES,
         })?;
-        let mut open = HashMap::with_capacity(distinct.len());
-        for upload in distinct {
-            if let Some((file, bytes)) = self.store.open_upload(self.tenant, upload).await? {
-                open.insert(upload, (Arc::new(file), bytes));
+        let open = match timeout(FILES_TIMEOUT, self.store.open_uploads(self.tenant, distinct)).await {
+            Ok(Err(StoreError::TooLarge { bytes_max, .. })) => {
+                let message = format!("{bytes_max} bytes are allowed here, together");
+                return Err(Rejected::Invalid(vec![Fault::new("/files", "too_large", message)]));
             }
-        }
+            Ok(open) => open?,
+            Err(_) => {
+                let detail = "the input files wait for those of others: try again in a moment";
+                return Err(Rejected::Busy { detail, retry_after: RETRY_AFTER_FILES });
+            }
+        };
         let mut all = Vec::with_capacity(files.len());
         for (name, upload) in files {
-            match (ArtifactName::parse(&name), open.get(&upload)) {
+            match (ArtifactName::parse(&name), open.files.get(&upload)) {
                 (Ok(name), Some((file, bytes))) => {
                     all.push(InputFile { name, content: FileContent::File { file: Arc::clone(file), bytes: *bytes } });
                 }
@@ -156,6 +171,6 @@ impl Intake<'_> {
                 (Err(_), Some(_)) => (),
             }
         }
-        Ok(OpenFiles { files: all, places: Some(places) })
+        Ok(OpenFiles { files: all, places: Some(FilePlaces { _places: places, _room: open.room }) })
     }
 }

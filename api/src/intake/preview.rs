@@ -4,12 +4,11 @@ use super::{
     Rejected,
     computation::{self, Computation},
     limits,
-    lookup::{Intake, OpenFiles},
+    lookup::{FilePlaces, Intake, OpenFiles},
 };
 use crate::{
     analysis::Analysis,
     json::{Faults, Fields, Path, Value},
-    programs::Place,
 };
 use mecapy_model::{Code, Lane, Limits, NonFinite, Warning};
 use mecapy_runtime::InputFile;
@@ -22,7 +21,7 @@ pub struct Preview {
     pub inputs: Arc<str>,
     pub files: Vec<InputFile>,
     /// Must be held for as long as the files are.
-    pub file_places: Option<Place>,
+    pub file_places: Option<FilePlaces>,
     pub limits: Limits,
     pub seed: u64,
     pub non_finite: NonFinite,

@@ -7,7 +7,7 @@ use super::{
 };
 use mecapy_model::{ArtifactName, ErrorKind, LogStream, Outcome, Task, TaskError};
 use mecapy_runtime::{Attempt, Cancel, FileContent, InputFile, Job, Observer, Refused};
-use mecapy_store::{Claimed, Finish, NewLog, StoreError, Written};
+use mecapy_store::{Claimed, Finish, NewLog, SpoolRoom, StoreError, Written};
 use std::{
     pin::pin,
     sync::{Arc, atomic::Ordering},
@@ -76,7 +76,8 @@ async fn run(shared: &Shared, task: &Task, live: &Live) -> Result<Outcome, TaskE
         let program = shared.programs.load(task.tenant, &task.code).await?;
         Ok::<_, TaskError>((program, input_files(shared, task).await?))
     };
-    let (program, files) = until_cancelled(&live.cancel, made_ready).await?;
+    // The room is the files': given back when the run has ended.
+    let (program, (files, _room)) = until_cancelled(&live.cancel, made_ready).await?;
     let attempt = Attempt {
         inputs: Arc::from(task.inputs.get()),
         files,
@@ -144,16 +145,23 @@ fn cancelled() -> TaskError {
     TaskError::new(ErrorKind::Cancelled, "cancelled")
 }
 
-async fn input_files(shared: &Shared, task: &Task) -> Result<Vec<InputFile>, TaskError> {
+async fn input_files(shared: &Shared, task: &Task) -> Result<(Vec<InputFile>, SpoolRoom), TaskError> {
+    let invalid = |message: String| TaskError::new(ErrorKind::InvalidInput, message);
+    let open = shared.store.open_uploads(task.tenant, task.files.values().copied().collect()).await;
+    let open = open.map_err(|error| match error {
+        StoreError::TooLarge { bytes_max, .. } => {
+            invalid(format!("the input files are larger than {bytes_max} bytes together"))
+        }
+        error => storage(error),
+    })?;
     let mut files = Vec::with_capacity(task.files.len());
     for (name, upload) in &task.files {
-        let invalid = |message: String| TaskError::new(ErrorKind::InvalidInput, message);
         let name = ArtifactName::parse(name).map_err(|error| invalid(error.to_string()))?;
-        let found = shared.store.open_upload(task.tenant, *upload).await.map_err(storage)?;
+        let found = open.files.get(upload);
         let (file, bytes) = found.ok_or_else(|| invalid(format!("the upload {upload} is not there any more")))?;
-        files.push(InputFile { name, content: FileContent::File { file: Arc::new(file), bytes } });
+        files.push(InputFile { name, content: FileContent::File { file: Arc::clone(file), bytes: *bytes } });
     }
-    Ok(files)
+    Ok((files, open.room))
 }
 
 fn storage(error: StoreError) -> TaskError {

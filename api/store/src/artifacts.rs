@@ -6,7 +6,7 @@ use crate::writer::LostAttempt;
 use crate::{ClaimRef, ObjectKey, Store, StoreError};
 use mecapy_model::{Artifact, ArtifactName, Digest, TaskId, TenantId};
 
-/// A file in the object folder.
+/// A file that a task produced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredArtifact {
     pub name: ArtifactName,
@@ -88,6 +88,7 @@ impl Store {
         task: TaskId,
         fence: u64,
     ) -> Result<(), StoreError> {
-        self.objects().delete_under(&ObjectKey::artifacts_of_attempt(tenant, task, fence)).await
+        self.objects().delete_under(&ObjectKey::artifacts_of_attempt(tenant, task, fence)).await?;
+        self.objects().delete_under(&ObjectKey::texts_of_attempt(tenant, task, fence)).await
     }
 }

@@ -17,6 +17,9 @@ pub enum StoreError {
     Schema { advice: &'static str },
     #[error("{doing} failed")]
     Io { doing: String, source: Arc<std::io::Error> },
+    /// An object store could not be reached or did not do what it was asked. Names no credential and no signed URL.
+    #[error("{doing} failed ({place}): {why}")]
+    ObjectStore { doing: String, place: String, why: String, retryable: bool },
     /// A row or file holds what this program never writes.
     #[error("stored data can't be read: {what}")]
     Corrupt { what: String },
@@ -29,7 +32,11 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same call may succeed later without anyone changing anything.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, StoreError::Database(_) | StoreError::Io { .. })
+        match self {
+            StoreError::Database(_) | StoreError::Io { .. } => true,
+            StoreError::ObjectStore { retryable, .. } => *retryable,
+            _ => false,
+        }
     }
 
     /// Whether the database could not be reached, so that no statement is at fault.

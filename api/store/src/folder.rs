@@ -11,6 +11,7 @@ const DATABASE_FILE: &str = "mecapy.db";
 const SIGNING_KEY_FILE: &str = "signing.key";
 const ADMIN_KEY_FILE: &str = "admin.key";
 const OBJECTS_FOLDER: &str = "objects";
+const SPOOL_FOLDER: &str = "spool";
 /// Folders are the owner's alone.
 const FOLDER_MODE: u32 = 0o700;
 /// Files are the owner's alone.
@@ -63,12 +64,14 @@ impl DataFolder {
         Ok(path)
     }
 
-    /// The objects' folder, made where it is missing.
-    pub(crate) fn objects_folder(&self) -> Result<PathBuf, StoreError> {
-        let path = self.path.join(OBJECTS_FOLDER);
-        make_folder(&path)?;
-        sync_folder(&self.path)?;
-        Ok(path)
+    /// Where objects are kept unless another place is named.
+    pub(crate) fn objects_folder(data: &Path) -> PathBuf {
+        data.join(OBJECTS_FOLDER)
+    }
+
+    /// Where copies of objects are that are kept elsewhere.
+    pub(crate) fn spool_folder(data: &Path) -> PathBuf {
+        data.join(SPOOL_FOLDER)
     }
 
     pub(crate) fn admin_key_file(&self) -> PathBuf {
@@ -106,6 +109,12 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StoreError>
     file.sync_all().map_err(doing())?;
     std::fs::rename(&new, path).map_err(doing())?;
     path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Makes a folder that is the owner's alone where it is missing, for good.
+pub(crate) fn make_private(path: &Path) -> Result<(), StoreError> {
+    make_folder(path)?;
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_folder)
 }
 
 fn make_folder(path: &Path) -> Result<(), StoreError> {

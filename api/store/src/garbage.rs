@@ -6,12 +6,15 @@ use crate::writer::Writer;
 use crate::{ObjectKey, Store, StoreError, UploadDeleted};
 use mecapy_model::{TenantId, UploadId};
 use std::time::Duration;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 /// How long an idempotency key is remembered at least.
 const IDEMPOTENCY_KEPT_FOR: Duration = Duration::from_secs(24 * 3_600);
 /// How many rows one transaction deletes, so that others wait only briefly.
 const ROWS_AT_ONCE: u32 = 500;
+/// How long the deletion of some hundred objects may take: a request may wait for it, and what is left is for the next.
+const SWEEP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a collection deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,7 +53,6 @@ impl Store {
     }
 
     async fn delete_doomed_objects(&self) -> Result<(), StoreError> {
-        let _turn = self.sweeping().lock().await;
         loop {
             let sql = "SELECT object_key FROM doomed_objects LIMIT ?";
             let rows = query(sql).bind(ROWS_AT_ONCE).fetch_all(self.readers()).await?;
@@ -59,11 +61,10 @@ impl Store {
             }
             let mut gone = Vec::with_capacity(rows.len());
             for row in rows {
-                let text: String = row.try_get(0)?;
-                let key = ObjectKey::parse(&text).map_err(|error| StoreError::corrupt(error.to_string()))?;
-                self.objects().delete(&key).await?;
-                gone.push(text);
+                gone.push(ObjectKey::parse(row.try_get(0)?).map_err(|error| StoreError::corrupt(error.to_string()))?);
             }
+            let late = |_| StoreError::io("deleting objects")(std::io::ErrorKind::TimedOut.into());
+            timeout(SWEEP_TIMEOUT, self.objects().delete_all(&gone)).await.map_err(late)??;
             self.write_rarely(async move |writer| {
                 for key in &gone {
                     writer.run(query("DELETE FROM doomed_objects WHERE object_key = ?").bind(key.as_str())).await?;
@@ -80,11 +81,6 @@ impl Writer {
     pub(crate) async fn doom_object(&mut self, key: &ObjectKey) -> Result<(), StoreError> {
         let sql = "INSERT INTO doomed_objects (object_key) VALUES (?) ON CONFLICT (object_key) DO NOTHING";
         self.run(query(sql).bind(key.as_str())).await.map(drop)
-    }
-
-    /// The object has a row again.
-    pub(crate) async fn spare_object(&mut self, key: &ObjectKey) -> Result<(), StoreError> {
-        self.run(query("DELETE FROM doomed_objects WHERE object_key = ?").bind(key.as_str())).await.map(drop)
     }
 
     /// Deletes some expired uploads after `from`; answers how many, and where to go on.

@@ -16,6 +16,7 @@ mod keys;
 mod list;
 mod modules;
 mod objects;
+mod orphans;
 mod queue;
 mod reading;
 mod recent;
@@ -39,7 +40,11 @@ pub use garbage::Collected;
 pub use keys::{API_KEYS_PER_TENANT_MAX, AdminKey, ApiKey, ApiKeyError, CreatedApiKey, NewApiKey, Role, Secret};
 pub use list::{LIST_LIMIT_MAX, ListError, TaskPage, TaskQuery};
 pub use modules::{Module, NewModule};
-pub use objects::{InvalidObjectKey, ObjectKey, ObjectReader, ObjectWriter, Objects};
+pub use objects::{
+    Download, InvalidObjectKey, InvalidObjectsAddress, LOG_INLINE_BYTES_MAX, Link, Listing, ObjectInfo, ObjectKey,
+    ObjectReader, ObjectWriter, Objects, ObjectsAddress, ObjectsOptions, RESULT_INLINE_BYTES_MAX, S3Address,
+    S3Credentials, SpoolRoom, StoredText, Swept,
+};
 pub use queue::{
     Beat, ClaimRef, ClaimRequest, Claimed, Finish, LeaseToken, NewLog, PreparedFinish, Recovered, Written,
 };
@@ -49,5 +54,5 @@ pub use sql::SchemaState;
 pub use store::{Database, Store, StoreOptions};
 pub use tasks::{Cancelled, Deleted, Idempotency, NewTask, Replayed, Submission, SubmitError, Submitted, TaskResult};
 pub use tenants::{Access, Found, Tenant, TenantError};
-pub use uploads::{NewUpload, PendingUpload, Upload, UploadDeleted, UploadError, UploadState};
+pub use uploads::{NewUpload, OpenUploads, PendingUpload, Upload, UploadDeleted, UploadError, UploadState};
 pub use usage::PreviewUsage;

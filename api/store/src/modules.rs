@@ -1,6 +1,7 @@
 //! Uploaded WASI modules: a row about each, and its bytes as an object. Each tenant has its own.
 
 use crate::clock::{from_unix_ms, unix_ms};
+use crate::objects::Nonce;
 use crate::reading::bytes_of;
 use crate::sql::{Row, query};
 use crate::{Found, ObjectKey, Store, StoreError};
@@ -48,16 +49,17 @@ impl Store {
             serde_json::to_string(&exports).map_err(json)?,
             serde_json::to_string(&warnings).map_err(json)?,
         ];
-        // No sweep may delete, on behalf of an earlier row, what is written here.
-        let _turn = self.sweeping().lock().await;
-        // The object comes first: a row always has its bytes, and bytes without a row are overwritten next time.
-        self.objects().put(&ObjectKey::module(tenant, digest), bytes).await?;
+        // The object comes first, so that a row always has its bytes. Its key is its own: nobody deletes it on behalf of
+        // an earlier row.
+        let key = ObjectKey::module(tenant, digest, Nonce::new(&**self.clock()));
+        self.objects().put(&key, bytes).await?;
         let created_ms = self.now_ms();
         let known = Arc::clone(self.known_modules());
-        self.write_rarely(async move |writer| {
+        let named = key.clone();
+        let inserted = self.write_rarely(async move |writer| {
             let [imports, exports, warnings] = &texts;
-            let sql = "INSERT INTO modules (tenant, digest, size_bytes, imports, exports, warnings, created_ms) \
-                       VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, digest) DO NOTHING";
+            let sql = "INSERT INTO modules (tenant, digest, size_bytes, imports, exports, warnings, created_ms, object_key) \
+                       VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, digest) DO NOTHING";
             let query = query(sql)
                 .bind(tenant)
                 .bind(digest.0.as_slice())
@@ -65,14 +67,18 @@ impl Store {
                 .bind(imports.as_str())
                 .bind(exports.as_str())
                 .bind(warnings.as_str())
-                .bind(created_ms);
-            writer.run(query).await?;
-            writer.spare_object(&ObjectKey::module(tenant, digest)).await?;
+                .bind(created_ms)
+                .bind(named.as_str());
+            let inserted = writer.run(query).await?;
             let known = Arc::clone(&known);
             writer.after_commit(move || known.add(tenant, digest));
-            Ok(())
+            Ok(inserted)
         })
         .await?;
+        if inserted == 0 {
+            // Another request with the same module was faster.
+            self.objects().delete(&key).await?;
+        }
         Ok(Module { digest, size_bytes, imports, exports, warnings, created_at: from_unix_ms(created_ms) })
     }
 
@@ -98,10 +104,10 @@ impl Store {
 
     /// A module's bytes.
     pub async fn module_bytes(&self, tenant: TenantId, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        if self.module(tenant, digest).await?.is_none() {
-            return Ok(None);
-        }
-        self.objects().read(&ObjectKey::module(tenant, digest)).await
+        let sql = "SELECT object_key FROM modules WHERE tenant = ? AND digest = ?";
+        let query = query(sql).bind(tenant).bind(digest.0.as_slice());
+        let Some(row) = query.fetch_optional(&mut self.reader(tenant).await?).await? else { return Ok(None) };
+        self.objects().read(&key_of(&row)?).await
     }
 
     /// The tenant's modules, newest first, `limit` at most: all, or from the one after the module that was made at this
@@ -124,22 +130,19 @@ impl Store {
         let known = Arc::clone(self.known_modules());
         let deleted = self
             .write_rarely(async move |writer| {
-                let sql = "DELETE FROM modules WHERE tenant = ? AND digest = ?";
+                let sql = "DELETE FROM modules WHERE tenant = ? AND digest = ? RETURNING object_key";
                 let query = query(sql).bind(tenant).bind(digest.0.as_slice());
-                let deleted = writer.run(query).await?;
-                if deleted > 0 {
-                    writer.doom_object(&ObjectKey::module(tenant, digest)).await?;
-                    let known = Arc::clone(&known);
-                    writer.after_commit(move || known.remove(tenant, digest));
-                }
-                Ok(deleted)
+                let Some(row) = query.fetch_optional(&mut writer.conn).await? else { return Ok(Found::No) };
+                writer.doom_object(&key_of(&row)?).await?;
+                let known = Arc::clone(&known);
+                writer.after_commit(move || known.remove(tenant, digest));
+                Ok(Found::Yes)
             })
             .await?;
-        if deleted == 0 {
-            return Ok(Found::No);
+        if deleted == Found::Yes {
+            self.sweep_objects().await;
         }
-        self.sweep_objects().await;
-        Ok(Found::Yes)
+        Ok(deleted)
     }
 }
 
@@ -187,6 +190,10 @@ impl Known {
         }
         self.there.insert((tenant, digest));
     }
+}
+
+fn key_of(row: &Row) -> Result<ObjectKey, StoreError> {
+    ObjectKey::parse(row.try_get(0)?).map_err(|error| StoreError::corrupt(error.to_string()))
 }
 
 fn read_module(row: &Row) -> Result<Module, StoreError> {

@@ -8,13 +8,19 @@ use crate::modules::KnownModules;
 use crate::shared::Shared;
 use crate::sql::{Conn, Dialect, Reader, Readers, migrate, query};
 use crate::writer::{self, CALLS_MAX, Call, Inbox, LostAttempt, Op, PREVIEW_USAGE_MAX, Writer};
-use crate::{Bus, BusAddress, Clock, LaneCount, Objects, PreviewUsage, Recovered, Signer, StoreError};
+use crate::{
+    Bus, BusAddress, Clock, LaneCount, Objects, ObjectsAddress, ObjectsOptions, PreviewUsage, Recovered, Signer,
+    StoreError,
+};
 use mecapy_model::TenantId;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
+
+/// What copies of a bucket's objects may take together where nothing else is said, in bytes.
+const SPOOL_BYTES_MAX: u64 = 4 << 30;
 
 /// Which database holds the rows.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -43,6 +49,8 @@ pub struct StoreOptions {
     pub database: Database,
     /// How processes that share a database tell one another what is worth a look; without it they look each second.
     pub bus: Option<BusAddress>,
+    /// Where objects are; a folder in `data_dir` as a rule. Processes that share a database share these too.
+    pub objects: ObjectsOptions,
     /// Connections that read at the same time.
     pub read_connections: u32,
     /// A task that the platform lost so many times ends with `worker_lost`.
@@ -58,10 +66,18 @@ pub struct StoreOptions {
 impl StoreOptions {
     /// The defaults: a SQLite file, 4 readers, 10 lost attempts, leases of 30 s, results up to 16 MiB, logs up to 4 MiB.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        let data_dir = data_dir.into();
+        let objects = ObjectsOptions {
+            address: ObjectsAddress::Folder(DataFolder::objects_folder(&data_dir)),
+            credentials: None,
+            spool_folder: DataFolder::spool_folder(&data_dir),
+            spool_bytes_max: SPOOL_BYTES_MAX,
+        };
         Self {
-            data_dir: data_dir.into(),
+            data_dir,
             database: Database::Embedded,
             bus: None,
+            objects,
             read_connections: 4,
             lost_attempts_max: 10,
             lease: Duration::from_secs(30),
@@ -92,8 +108,6 @@ struct Inner {
     known_modules: Arc<KnownModules>,
     recovered: Recovered,
     admin_key_file: PathBuf,
-    /// Held by whoever deletes objects without rows, or puts an object where one may be already.
-    sweeping: Mutex<()>,
 }
 
 impl std::fmt::Debug for Store {
@@ -113,8 +127,12 @@ impl Store {
     pub async fn open(options: StoreOptions, clock: Arc<dyn Clock>) -> Result<Store, StoreError> {
         let options = Arc::new(options);
         let Opened { mut conn, readers, folder, signing_key } = open_database(&options, &clock).await?;
-        let objects = Objects::open_folder(&folder.objects_folder()?, clock.clone())?;
+        let signer = Signer::new(&signing_key);
+        let objects = Objects::connect(options.objects.clone(), signer.clone(), clock.clone())?;
         let alone = conn.dialect() == Dialect::Sqlite;
+        if alone {
+            objects.drop_unfinished().await?;
+        }
         let bus = options.bus.as_ref().filter(|_| !alone).map(|address| Bus::connect(address, clock.clone()));
         let shared = Arc::new(Shared::new(alone, bus));
         let keys = Arc::new(Keys::load(&mut conn).await?);
@@ -135,12 +153,11 @@ impl Store {
             preview_usage_drops: AtomicU64::new(0),
             shared,
             objects,
-            signer: Signer::new(&signing_key),
+            signer,
             keys,
             known_modules: Arc::default(),
             recovered,
             admin_key_file,
-            sweeping: Mutex::new(()),
         };
         let store = Store { inner: Arc::new(inner) };
         if alone {
@@ -246,10 +263,6 @@ impl Store {
 
     pub(crate) fn admin_key_file(&self) -> &Path {
         &self.inner.admin_key_file
-    }
-
-    pub(crate) fn sweeping(&self) -> &Mutex<()> {
-        &self.inner.sweeping
     }
 
     pub(crate) fn preview_usage(&self) -> &mpsc::Sender<PreviewUsage> {

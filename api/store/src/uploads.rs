@@ -1,11 +1,15 @@
 //! Files that users send, in one request or by a signed URL, and for how long they are kept.
 
 use crate::clock::{from_unix_ms, millis};
+use crate::objects::Nonce;
 use crate::reading::bytes_of;
 use crate::sql::{Row, query};
 use crate::writer::Writer;
-use crate::{ObjectKey, ObjectWriter, Store, StoreError};
+use crate::{ObjectKey, ObjectReader, ObjectWriter, SpoolRoom, Store, StoreError};
 use mecapy_model::{Digest, TenantId, UploadId};
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::sync::Arc;
 use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -31,6 +35,7 @@ pub struct Upload {
     pub name: Option<String>,
     pub content_type: Option<String>,
     pub state: UploadState,
+    /// Where the bytes are; before they are there, what a signed URL to send them to names.
     pub key: ObjectKey,
     /// 0 before the bytes are there.
     pub size_bytes: u64,
@@ -90,17 +95,26 @@ impl From<StoreError> for UploadError {
 pub struct PendingUpload {
     store: Store,
     upload: Upload,
+    key: ObjectKey,
     writer: ObjectWriter,
     /// What the upload is when its bytes are there.
     then: UploadState,
+}
+
+/// Uploads as open files, with their lengths in bytes.
+#[derive(Debug)]
+pub struct OpenUploads {
+    /// Those that are there, complete and the tenant's.
+    pub files: HashMap<UploadId, (Arc<File>, u64)>,
+    /// To be held for as long as the files are.
+    pub room: SpoolRoom,
 }
 
 impl Store {
     /// Starts an upload whose bytes the caller has at hand; it is complete when finished.
     pub async fn begin_upload(&self, tenant: TenantId, upload: NewUpload) -> Result<PendingUpload, StoreError> {
         let upload = self.reserve_upload(tenant, upload).await?;
-        let writer = self.objects().create(&upload.key, upload.bytes_max).await?;
-        Ok(PendingUpload { store: self.clone(), upload, writer, then: UploadState::Complete })
+        self.receive(upload, UploadState::Complete).await
     }
 
     /// Expects an upload whose bytes come later, by a signed PUT to [`Upload::key`]; it stands for 24 hours.
@@ -148,14 +162,22 @@ impl Store {
         if upload.state != UploadState::Awaiting {
             return Err(UploadError::AlreadyReceived);
         }
-        let writer = self.objects().create(&upload.key, upload.bytes_max).await?;
-        Ok(PendingUpload { store: self.clone(), upload, writer, then: UploadState::Received })
+        Ok(self.receive(upload, UploadState::Received).await?)
     }
 
-    /// The client says that a reserved upload's bytes are all there. Again is fine.
+    /// Each request that sends bytes gets a key of its own, so that none overwrites what another one sent.
+    async fn receive(&self, upload: Upload, then: UploadState) -> Result<PendingUpload, StoreError> {
+        let key = ObjectKey::sent(upload.tenant, upload.id, Nonce::new(&**self.clock()));
+        let writer = self.objects().create(&key, upload.bytes_max).await?;
+        Ok(PendingUpload { store: self.clone(), upload, key, writer, then })
+    }
+
+    /// The client says that a reserved upload's bytes are all there. Again is fine. What was sent straight to an object
+    /// store is copied now, measured and hashed on the way: a URL that still works reaches the copy no more.
     pub async fn complete_upload(&self, tenant: TenantId, id: UploadId) -> Result<Upload, UploadError> {
         let upload = self.upload(tenant, id).await?.ok_or(UploadError::Missing)?;
         match upload.state {
+            UploadState::Awaiting if self.objects().takes_bytes_directly() => self.seal_upload(upload).await,
             UploadState::Awaiting => Err(UploadError::NotReceived),
             UploadState::Complete => Ok(upload),
             UploadState::Received => {
@@ -174,25 +196,64 @@ impl Store {
 
     /// An upload of the tenant that has not expired.
     pub async fn upload(&self, tenant: TenantId, id: UploadId) -> Result<Option<Upload>, StoreError> {
-        let sql = "SELECT id, tenant, name, content_type, state, size_bytes, sha256, bytes_max, created_ms, expires_ms \
-                   FROM uploads WHERE id = ? AND tenant = ? AND (expires_ms > ? OR state = 'complete')";
+        let sql = "SELECT id, tenant, name, content_type, state, size_bytes, sha256, bytes_max, created_ms, expires_ms, \
+                   object_key FROM uploads WHERE id = ? AND tenant = ? AND (expires_ms > ? OR state = 'complete')";
         let query = query(sql).bind(id).bind(tenant).bind(self.now_ms());
         query.fetch_optional(&mut self.reader(tenant).await?).await?.as_ref().map(read_upload).transpose()
     }
 
-    /// A complete upload's file, open for reading, and its length in bytes. `None`: absent, another tenant's, or not
-    /// complete yet.
-    pub async fn open_upload(
-        &self,
-        tenant: TenantId,
-        id: UploadId,
-    ) -> Result<Option<(std::fs::File, u64)>, StoreError> {
-        let Some(upload) = self.upload(tenant, id).await?.filter(|upload| upload.state == UploadState::Complete) else {
-            return Ok(None);
+    async fn seal_upload(&self, upload: Upload) -> Result<Upload, UploadError> {
+        let (tenant, id) = (upload.tenant, upload.id);
+        let incoming = ObjectKey::incoming(tenant, id);
+        let sealed = match self.objects().open(&incoming).await? {
+            Some(reader) => self.copy_incoming(upload, reader).await,
+            None => Err(UploadError::NotReceived),
         };
-        let Some(reader) = self.objects().open(&upload.key).await? else { return Ok(None) };
-        let bytes = reader.size_bytes();
-        Ok(reader.into_std().map(|file| (file, bytes)))
+        match &sealed {
+            Err(UploadError::NotReceived | UploadError::AlreadyReceived) => {
+                // Where another request to complete it was faster, it is complete.
+                let now = self.upload(tenant, id).await?.filter(|now| now.state == UploadState::Complete);
+                return now.ok_or(UploadError::NotReceived);
+            }
+            Ok(_) | Err(UploadError::TooLarge { .. }) => {
+                if let Err(error) = self.objects().delete(&incoming).await {
+                    tracing::warn!(upload.id = %id, %error, "what was sent for an upload stays until the next sweep");
+                }
+            }
+            Err(UploadError::Missing | UploadError::Store(_)) => {}
+        }
+        sealed
+    }
+
+    async fn copy_incoming(&self, upload: Upload, mut reader: ObjectReader) -> Result<Upload, UploadError> {
+        if reader.size_bytes() > upload.bytes_max {
+            return Err(UploadError::TooLarge { bytes_max: upload.bytes_max });
+        }
+        let mut pending = self.receive(upload, UploadState::Complete).await?;
+        while let Some(bytes) = reader.chunk().await? {
+            pending.write(&bytes).await?;
+        }
+        pending.finish().await
+    }
+
+    /// Opens uploads for reading. Waits where they are copied first and there is no room for it yet.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`] where there is never so much room.
+    pub async fn open_uploads(&self, tenant: TenantId, ids: HashSet<UploadId>) -> Result<OpenUploads, StoreError> {
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            found.extend(self.upload(tenant, id).await?.filter(|upload| upload.state == UploadState::Complete));
+        }
+        let bytes = found.iter().fold(0, |sum: u64, upload| sum.saturating_add(upload.size_bytes));
+        let mut open = OpenUploads { files: HashMap::new(), room: self.objects().spool_room(bytes).await? };
+        for upload in found {
+            let sha256 = upload.sha256.ok_or_else(|| StoreError::corrupt("a complete upload without its digest"))?;
+            if let Some((file, bytes)) = self.objects().open_file(&upload.key, sha256, &mut open.room).await? {
+                open.files.insert(upload.id, (Arc::new(file), bytes));
+            }
+        }
+        Ok(open)
     }
 
     /// The tenant's uploads, newest first, `limit` at most: all, or from the one after `after`.
@@ -203,8 +264,8 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Upload>, StoreError> {
         let before = after.map_or(Uuid::max(), |id| id.0);
-        let sql = "SELECT id, tenant, name, content_type, state, size_bytes, sha256, bytes_max, created_ms, expires_ms \
-                   FROM uploads WHERE tenant = ? AND id < ? ORDER BY id DESC LIMIT ?";
+        let sql = "SELECT id, tenant, name, content_type, state, size_bytes, sha256, bytes_max, created_ms, expires_ms, \
+                   object_key FROM uploads WHERE tenant = ? AND id < ? ORDER BY id DESC LIMIT ?";
         let query = query(sql).bind(tenant).bind(before).bind(limit);
         query.fetch_all(&mut self.reader(tenant).await?).await?.iter().map(read_upload).collect()
     }
@@ -246,25 +307,19 @@ impl PendingUpload {
     /// # Errors
     /// [`UploadError::AlreadyReceived`] where another request was faster, [`UploadError::Missing`] where it was deleted.
     pub async fn finish(self) -> Result<Upload, UploadError> {
-        let Self { store, upload, mut writer, then } = self;
+        let Self { store, upload, key, writer, then } = self;
         let (tenant, id) = (upload.tenant, upload.id);
-        writer.sync().await?;
-        // One at a time from here, so that a second request can't put its bytes in the place of the first one's.
-        let _turn = store.sweeping().lock().await;
-        match store.upload(tenant, id).await? {
-            Some(now) if now.state == UploadState::Awaiting => {}
-            Some(_) => return Err(UploadError::AlreadyReceived),
-            None => return Err(UploadError::Missing),
-        }
         let (size_bytes, sha256) = writer.finish().await?;
+        let named = key.clone();
         let changed = store
             .write_rarely(async move |writer| {
                 let kept_for = if then == UploadState::Complete { KEPT_FOR } else { AWAITED_FOR };
                 let expires_ms = writer.now_ms.saturating_add(millis(kept_for));
-                let sql = "UPDATE uploads SET state = ?, size_bytes = ?, sha256 = ?, expires_ms = ? \
+                let sql = "UPDATE uploads SET state = ?, object_key = ?, size_bytes = ?, sha256 = ?, expires_ms = ? \
                            WHERE id = ? AND state = 'awaiting'";
                 let query = query(sql)
                     .bind(then.as_str())
+                    .bind(named.as_str())
                     .bind(i64::try_from(size_bytes).unwrap_or(i64::MAX))
                     .bind(sha256.0.as_slice())
                     .bind(expires_ms)
@@ -272,12 +327,13 @@ impl PendingUpload {
                 writer.run(query).await
             })
             .await?;
+        let now = store.upload(tenant, id).await?;
         if changed == 0 {
-            // It was deleted meanwhile, and nobody sweeps for what came after that.
-            store.objects().delete(&upload.key).await?;
-            return Err(UploadError::Missing);
+            // Another request was faster, or it was deleted: no row names these bytes.
+            store.objects().delete(&key).await?;
+            return Err(now.map_or(UploadError::Missing, |_| UploadError::AlreadyReceived));
         }
-        store.upload(tenant, id).await?.ok_or(UploadError::Missing)
+        now.ok_or(UploadError::Missing)
     }
 }
 
@@ -311,10 +367,18 @@ impl Writer {
             return Ok(UploadDeleted::InUse);
         }
         self.run(query("DELETE FROM task_files WHERE upload = ?").bind(id)).await?;
-        self.run(query("DELETE FROM uploads WHERE id = ?").bind(id)).await?;
-        self.doom_object(&ObjectKey::upload(tenant, id)).await?;
+        let deleted = query("DELETE FROM uploads WHERE id = ? RETURNING object_key").bind(id);
+        let deleted = deleted.fetch_optional(&mut self.conn).await?;
+        let named = deleted.as_ref().map(|row| key_of(row, 0)).transpose()?.flatten();
+        // Of an upload that was awaited an object store may have the bytes.
+        self.doom_object(&named.unwrap_or_else(|| ObjectKey::incoming(tenant, id))).await?;
         Ok(UploadDeleted::Yes)
     }
+}
+
+fn key_of(row: &Row, at: usize) -> Result<Option<ObjectKey>, StoreError> {
+    let key = row.try_get::<Option<&str>>(at)?.map(ObjectKey::parse).transpose();
+    key.map_err(|error| StoreError::corrupt(error.to_string()))
 }
 
 fn read_upload(row: &Row) -> Result<Upload, StoreError> {
@@ -332,7 +396,7 @@ fn read_upload(row: &Row) -> Result<Upload, StoreError> {
         name: row.try_get(2)?,
         content_type: row.try_get(3)?,
         state,
-        key: ObjectKey::upload(tenant, id),
+        key: key_of(row, 10)?.unwrap_or_else(|| ObjectKey::upload(tenant, id)),
         size_bytes: u64::try_from(row.try_get::<i64>(5)?).unwrap_or(0),
         sha256: sha256.map(bytes_of).transpose()?.map(Digest),
         bytes_max: u64::try_from(row.try_get::<i64>(7)?).unwrap_or(0),

@@ -92,7 +92,9 @@ CREATE TABLE uploads (
     size_bytes BIGINT NOT NULL DEFAULT 0,
     sha256 BYTEA,
     created_ms BIGINT NOT NULL,
-    expires_ms BIGINT NOT NULL
+    expires_ms BIGINT NOT NULL,
+    -- Absent until the bytes are there.
+    object_key TEXT
 );
 
 CREATE INDEX uploads_by_tenant ON uploads (tenant, id);
@@ -188,6 +190,7 @@ CREATE TABLE modules (
     exports TEXT NOT NULL,
     warnings TEXT NOT NULL,
     created_ms BIGINT NOT NULL,
+    object_key TEXT NOT NULL,
     PRIMARY KEY (tenant, digest)
 );
 

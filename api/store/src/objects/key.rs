@@ -1,11 +1,26 @@
 //! Names of objects.
 
+use crate::Clock;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mecapy_model::{ArtifactName, Digest, TaskId, TenantId, UploadId};
 use sha2::{Digest as _, Sha256};
 
 /// The name of an object: parts of `A-Z a-z 0-9 . _ - % ~` joined by `/`, none of them `.` or `..`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectKey(String);
+
+/// Makes a key that nobody else has: 12 random bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Nonce([u8; 12]);
+
+/// Whose row an object belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Owner {
+    Attempt { tenant: TenantId, task: TaskId, fence: u64 },
+    Upload { upload: UploadId },
+    Module { tenant: TenantId, digest: Digest },
+}
 
 /// A text that can't be an object's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -50,23 +65,75 @@ impl ObjectKey {
         Self(format!("artifacts/{tenant}/{task}/{fence}"))
     }
 
+    /// A text that one attempt left, too large for its row.
+    pub(crate) fn text_of_attempt(tenant: TenantId, task: TaskId, fence: u64, name: &str) -> Self {
+        Self(format!("results/{tenant}/{task}/{fence}/{}", encode(name)))
+    }
+
+    /// The folder with the texts of one attempt.
+    pub(crate) fn texts_of_attempt(tenant: TenantId, task: TaskId, fence: u64) -> Self {
+        Self(format!("results/{tenant}/{task}/{fence}"))
+    }
+
+    /// What a signed URL to send an upload's bytes to names; the bytes get a key of their own, [`sent`](Self::sent).
     pub(crate) fn upload(tenant: TenantId, upload: UploadId) -> Self {
         Self(format!("uploads/{tenant}/{upload}"))
     }
 
-    pub(crate) fn module(tenant: TenantId, digest: Digest) -> Self {
-        Self(format!("modules/{tenant}/{digest}.wasm"))
+    /// Where an object store takes an upload's bytes straight from the client: nothing reads them there but the
+    /// completion, so that who still holds the URL changes nothing afterwards.
+    pub(crate) fn incoming(tenant: TenantId, upload: UploadId) -> Self {
+        Self(format!("incoming/{tenant}/{upload}"))
     }
 
-    /// The tenant and upload that an upload's key names.
+    /// The bytes of an upload as one request sent them: each has its own `nonce`, so none overwrites another's.
+    pub(crate) fn sent(tenant: TenantId, upload: UploadId, nonce: Nonce) -> Self {
+        Self(format!("uploads/{tenant}/{upload}/{nonce}"))
+    }
+
+    /// A module's bytes as one request sent them.
+    pub(crate) fn module(tenant: TenantId, digest: Digest, nonce: Nonce) -> Self {
+        Self(format!("modules/{tenant}/{digest}/{nonce}.wasm"))
+    }
+
+    /// The tenant and upload that a signed URL names.
     pub(crate) fn as_upload(&self) -> Option<(TenantId, UploadId)> {
         let (tenant, upload) = self.0.strip_prefix("uploads/")?.split_once('/')?;
         Some((tenant.parse().ok()?, upload.parse().ok()?))
     }
 
+    /// The row that says whether the object is needed; `None` for a key that this program does not make.
+    pub(crate) fn owner(&self) -> Option<Owner> {
+        let mut parts = self.0.split('/');
+        let (kind, tenant) = (parts.next()?, parts.next()?.parse().ok()?);
+        let id = parts.next()?;
+        match kind {
+            "artifacts" | "results" => {
+                Some(Owner::Attempt { tenant, task: id.parse().ok()?, fence: parts.next()?.parse().ok()? })
+            }
+            "uploads" | "incoming" => Some(Owner::Upload { upload: id.parse().ok()? }),
+            "modules" => Some(Owner::Module { tenant, digest: id.trim_end_matches(".wasm").parse().ok()? }),
+            _ => None,
+        }
+    }
+
     /// The folders above the object, innermost first.
     pub(crate) fn parents(&self) -> impl Iterator<Item = &str> {
         std::iter::successors(Some(self.0.as_str()), |path| path.rsplit_once('/').map(|(parent, _)| parent)).skip(1)
+    }
+}
+
+impl Nonce {
+    pub(crate) fn new(clock: &dyn Clock) -> Self {
+        let mut bytes = [0; 12];
+        clock.fill_random(&mut bytes);
+        Self(bytes)
+    }
+}
+
+impl std::fmt::Display for Nonce {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
     }
 }
 
@@ -80,16 +147,22 @@ fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
 }
 
-/// One safe part for any name: percent-encoded; a long one is cut and told apart by its digest.
-fn encode(name: &str) -> String {
-    let mut part = String::with_capacity(name.len());
-    for byte in name.bytes() {
+/// A text with every byte but `A-Z a-z 0-9 . _ -` percent-encoded.
+pub(super) fn percent_encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
         if is_plain(byte) {
-            part.push(char::from(byte));
+            encoded.push(char::from(byte));
         } else {
-            part.push_str(&format!("%{byte:02X}"));
+            encoded.push_str(&format!("%{byte:02X}"));
         }
     }
+    encoded
+}
+
+/// One safe part for any name: percent-encoded; a long one is cut and told apart by its digest.
+fn encode(name: &str) -> String {
+    let mut part = percent_encode(name);
     if matches!(part.as_str(), "." | "..") {
         return part.replace('.', "%2E");
     }
@@ -131,9 +204,36 @@ mod tests {
     }
 
     #[test]
+    fn a_key_says_whose_it_is() {
+        let (tenant, task) = (TenantId::from_parts(1, &[1; 10]), TaskId::from_parts(1, &[2; 10]));
+        let (upload, digest) = (UploadId::from_parts(1, &[3; 10]), Digest([4; 32]));
+        let nonce = Nonce([5; 12]);
+        let attempt = Some(Owner::Attempt { tenant, task, fence: 7 });
+        let name = ArtifactName::parse("a/b").unwrap();
+        let rows = [
+            (ObjectKey::artifact(tenant, task, 7, &name), attempt),
+            (ObjectKey::text_of_attempt(tenant, task, 7, "result.json"), attempt),
+            (ObjectKey::incoming(tenant, upload), Some(Owner::Upload { upload })),
+            (ObjectKey::sent(tenant, upload, nonce), Some(Owner::Upload { upload })),
+            (ObjectKey::module(tenant, digest, nonce), Some(Owner::Module { tenant, digest })),
+            (
+                ObjectKey::parse(&format!("modules/{tenant}/{digest}.wasm")).unwrap(),
+                Some(Owner::Module { tenant, digest }),
+            ),
+            (ObjectKey::parse("artifacts/a/b/c").unwrap(), None),
+            (ObjectKey::parse("other").unwrap(), None),
+        ];
+        for (key, owner) in rows {
+            assert_eq!(key.owner(), owner, "{key}");
+        }
+    }
+
+    #[test]
     fn an_uploads_key_names_it() {
         let (tenant, upload) = (TenantId::from_parts(1, &[1; 10]), UploadId::from_parts(1, &[2; 10]));
         assert_eq!(ObjectKey::upload(tenant, upload).as_upload(), Some((tenant, upload)));
+        let sent = ObjectKey::sent(tenant, upload, Nonce([0xff; 12]));
+        assert_eq!((ObjectKey::parse(sent.as_str()), sent.as_upload()), (Ok(sent.clone()), None));
         assert_eq!(ObjectKey::parse("modules/a/b").unwrap().as_upload(), None);
     }
 }

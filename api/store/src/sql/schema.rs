@@ -9,9 +9,10 @@ use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr};
 /// Version, name, text.
 type Version = (i64, &'static str, &'static str);
 
-const SQLITE: [Version; 2] = [
+const SQLITE: [Version; 3] = [
     (1, "start", include_str!("../../migrations/sqlite/0001_start.sql")),
     (2, "shared", include_str!("../../migrations/sqlite/0002_shared.sql")),
+    (3, "objects", include_str!("../../migrations/sqlite/0003_objects.sql")),
 ];
 const POSTGRES: [Version; 1] = [(1, "start", include_str!("../../migrations/postgres/0001_start.sql"))];
 

@@ -3,7 +3,7 @@
 use super::ending::{LiveTask, Record};
 use super::state::Writer;
 use crate::shared::{Change, Place};
-use crate::sql::{Query, Row, query};
+use crate::sql::{Dialect, Query, Row, query};
 use crate::{ClaimRef, Recovered, StoreError, Written};
 use mecapy_model::{ErrorKind, Lane, TaskError, TaskId, TaskState, TenantId, Transition, Usage};
 use sqlx::AssertSqlSafe;
@@ -25,6 +25,9 @@ pub(super) fn select_live(condition: &'static str, lock: &'static str) -> Query 
     // Made of constants.
     query(AssertSqlSafe(format!("{COLUMNS}{condition}{lock}")))
 }
+
+/// A task that is due so much later than now was accepted before the clock was set back.
+const CLOCK_SET_BACK_MS: i64 = 1_000;
 
 /// A claim that holds, by its number, fence and token.
 const HELD: &str = "WHERE no = ? AND fence = ? AND lease_token = ? AND state = 'running'";
@@ -86,6 +89,11 @@ impl Writer {
         let query = select_live("WHERE state = 'running' AND lease_until_ms < ?", self.dialect.lock_free_rows())
             .bind(self.lease_now_ms());
         let rows = query.fetch_all(&mut self.conn).await?;
+        if self.dialect == Dialect::Postgres {
+            // A database's clock that was set back must not hide what waits without a time of its own.
+            let sql = "UPDATE tasks SET due_ms = ?1 WHERE state = 'queued' AND due_ms > ?1 + ?2 AND timed = 0";
+            self.run(crate::sql::query(sql).bind(self.now_ms).bind(CLOCK_SET_BACK_MS)).await?;
+        }
         self.lose(rows).await
     }
 

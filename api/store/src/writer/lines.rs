@@ -20,6 +20,7 @@ const WAITING: &str = "WITH RECURSIVE line AS ( \
      SELECT line.queue_rank, line.queue_group, \
       (SELECT count(*) FROM tasks r WHERE r.state = 'running' AND r.lane = ?1 AND r.tenant = line.queue_group), \
       coalesce((SELECT turn FROM lane_turns t WHERE t.lane = ?1 AND t.tenant = line.queue_group), 0) FROM line";
+const LAST_TURN: &str = "SELECT coalesce(max(turn), 0) FROM lane_turns WHERE lane = ?";
 
 const TURNS: Rows = Rows {
     head: "INSERT INTO lane_turns (lane, tenant, turn)",
@@ -63,9 +64,11 @@ pub(super) async fn remember_turns(writer: &mut Writer, lane: Lane, claimed: &[C
     if writer.dialect == Dialect::Sqlite || lane == Lane::HighPriority {
         return Ok(());
     }
-    // Milliseconds with room for the order within one.
-    let first = writer.now_ms.saturating_mul(1 << 10);
-    let turns: BTreeMap<_, i64> = claimed.iter().map(|claimed| claimed.claim.tenant).zip(first..).collect();
+    if claimed.is_empty() {
+        return Ok(());
+    }
+    let last: i64 = query(LAST_TURN).bind(lane.as_str()).fetch_one(&mut writer.conn).await?.try_get(0)?;
+    let turns: BTreeMap<_, i64> = claimed.iter().map(|claimed| claimed.claim.tenant).zip(last + 1..).collect();
     let turns: Vec<_> = turns.into_iter().collect();
     for piece in pieces(&turns) {
         let mut query = query(TURNS.sql(piece.len()));

@@ -22,19 +22,22 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) async fn new() -> Self {
+        Self::on(TestDatabase::new().await).await
+    }
+
+    /// On PostgreSQL, for what only several processes can show.
+    pub(crate) async fn shared() -> Self {
+        Self::on(TestDatabase::shared().await).await
+    }
+
+    async fn on(database: TestDatabase) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let clock = Arc::new(ManualClock::at(OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap(), 7));
-        let database = Arc::new(TestDatabase::new().await);
+        let database = Arc::new(database);
         let options = database.options(&folder.path().join("data"));
         let store = Store::open(options, clock.clone()).await.unwrap();
         let tenant = store.create_tenant("ours").await.unwrap();
         Self { store, tenant, clock, folder, database }
-    }
-
-    /// A store of another process on the same rows.
-    pub(crate) async fn another_process(&self, name: &str) -> Store {
-        let options = self.database.options(&self.folder.path().join(name));
-        Store::open(options, self.clock.clone()).await.unwrap()
     }
 
     pub(crate) fn data(&self) -> PathBuf {

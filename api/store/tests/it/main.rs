@@ -1,4 +1,4 @@
-//! The store through its public surface, on real files.
+//! The store through its public surface, on real files and on a real PostgreSQL server.
 
 #![expect(
     clippy::unwrap_used,
@@ -14,7 +14,9 @@ mod following;
 mod invariants;
 mod keeping;
 mod listing;
+mod processes;
 mod reporting;
 mod submitting;
 mod surviving;
+mod sweeping;
 mod tenancy;

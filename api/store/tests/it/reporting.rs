@@ -121,9 +121,11 @@ async fn heartbeats_hold_a_lease_and_pass_on_a_cancel() {
         assert_eq!(fixture.store.heartbeat(vec![claim.clone()]).await.unwrap(), [(id, Beat::Extended)]);
         assert_eq!(fixture.store.requeue_expired().await.unwrap().requeued, 0);
     }
-    // The wall clock has no say in leases.
-    fixture.clock.set(fixture.clock.now() + Duration::from_secs(36_000));
-    assert_eq!(fixture.store.requeue_expired().await.unwrap().requeued, 0);
+    if !fixture.database.is_shared() {
+        // The wall clock has no say in leases; those that processes share run on the database's.
+        fixture.clock.set(fixture.clock.now() + Duration::from_secs(36_000));
+        assert_eq!(fixture.store.requeue_expired().await.unwrap().requeued, 0);
+    }
     assert_eq!(fixture.store.cancel(fixture.tenant, id).await.unwrap(), Cancelled::Requested);
     assert_eq!(fixture.store.heartbeat(vec![claim.clone()]).await.unwrap(), [(id, Beat::CancelRequested)]);
     assert!(fixture.store.task(fixture.tenant, id).await.unwrap().unwrap().cancel_requested);

@@ -8,7 +8,7 @@ use axum::{
     extract::FromRequestParts,
     http::{Uri, header, request::Parts},
 };
-use mecapy_store::{Grant, Method, ObjectKey, Signer};
+use mecapy_store::{Grant, Link, Method, ObjectKey, Signer};
 use std::convert::Infallible;
 use time::OffsetDateTime;
 
@@ -35,10 +35,13 @@ fn is_of_a_host(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']')
 }
 
-/// The URL that `grant` makes valid.
-pub(in crate::http) fn signed_url(app: &App, origin: &Origin, grant: &Grant) -> String {
+/// The whole URL of a link: the object store's, or one of this server.
+pub(in crate::http) fn url_of(app: &App, origin: &Origin, link: Link) -> String {
     let origin = app.public_url.as_deref().unwrap_or(&origin.0);
-    format!("{origin}{OBJECTS}{}?{}", grant.key.as_str(), app.store.signer().sign(grant))
+    match link {
+        Link::Absolute(url) => url,
+        Link::Local(key_and_query) => format!("{origin}{OBJECTS}{key_and_query}"),
+    }
 }
 
 /// What the URL of a request allows.

@@ -6,7 +6,7 @@ use crate::http::{
     auth::Caller,
     query::NoQuery,
     router::Api,
-    routes::objects::{Origin, signed_url},
+    routes::objects::{Origin, url_of},
     shown::{ArtifactShown, time},
 };
 use axum::{
@@ -14,7 +14,7 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use mecapy_store::{Grant, Method};
+use mecapy_store::Download;
 use std::{sync::Arc, time::Duration};
 
 /// How long a URL works.
@@ -35,16 +35,18 @@ pub(in crate::http) async fn artifacts(
     let found = store.artifacts(caller.tenant(), task_id(&id)?).await?;
     let artifacts = found.ok_or_else(|| Problem::not_found(TASK))?;
     let expires_at = store.clock().now() + URL_LIFETIME;
-    let shown = artifacts.into_iter().map(|artifact| {
-        let grant = Grant { method: Method::Get, key: artifact.key, expires_at, bytes_max: None };
-        ArtifactShown {
+    let mut shown = Vec::with_capacity(artifacts.len());
+    for artifact in artifacts {
+        let download = Download { name: artifact.name.as_str(), content_type: &artifact.content_type };
+        let link = store.objects().link_get(&artifact.key, download, URL_LIFETIME).await?;
+        shown.push(ArtifactShown {
             name: artifact.name.as_str().to_owned(),
             size_bytes: artifact.size_bytes,
             sha256: artifact.sha256.to_string(),
+            url: url_of(&api.app, &origin, link),
             content_type: artifact.content_type,
-            url: signed_url(&api.app, &origin, &grant),
             expires_at: time(expires_at),
-        }
-    });
-    json(StatusCode::OK, &shown.collect::<Vec<_>>())
+        });
+    }
+    json(StatusCode::OK, &shown)
 }

@@ -2,7 +2,7 @@
 
 use super::super::{
     json,
-    objects::{Origin, signed_url},
+    objects::{Origin, url_of},
 };
 use crate::{
     app::App,
@@ -25,11 +25,11 @@ use axum::{
     response::Response,
 };
 use mecapy_model::TenantId;
-use mecapy_store::{Grant, Method, NewUpload, PendingUpload, Upload};
+use mecapy_store::{NewUpload, PendingUpload, Upload};
 use std::{sync::Arc, time::Duration};
 
 /// How long the URL for a PUT works.
-const URL_LIFETIME: Duration = Duration::from_secs(3600);
+const URL_LIFETIME: Duration = Duration::from_secs(15 * 60);
 /// What a form may have around its file, bytes.
 const FORM_BYTES_MAX: u64 = 64 << 10;
 /// The longest name or content type, bytes.
@@ -38,7 +38,7 @@ const TEXT_BYTES_MAX: usize = 255;
 /// Sends a file, or asks where to.
 ///
 /// As `multipart/form-data` with one file, the answer is a complete upload. As JSON, it has the `url` to PUT the file to
-/// (within an hour, without credentials); then complete the upload.
+/// (within 15 minutes, without credentials); then complete the upload.
 #[utoipa::path(post, path = "/v1/uploads", tag = "Files",
     request_body(content(
         (UploadForm = "multipart/form-data"),
@@ -63,31 +63,33 @@ pub(in crate::http) async fn create(
         }
         Some("application/json") => {
             let body = body::json(request, api.app.limits.json_bytes_max).await?;
-            let new = read(check(&body)?, api.app.limits.upload_bytes_max)?;
+            let Asked { new, size_bytes } = read(check(&body)?, api.app.limits.upload_bytes_max)?;
             let upload = api.app.store.reserve_upload(caller.tenant(), new).await?;
-            json(StatusCode::CREATED, &with_url(&api.app, &origin, &upload))
+            let link = api.app.store.objects().link_put(&upload, size_bytes, URL_LIFETIME).await?;
+            let shown = UploadShown::new(&upload).with_url(url_of(&api.app, &origin, link), upload.bytes_max);
+            json(StatusCode::CREATED, &shown)
         }
         _ => Err(Problem::unsupported_media("send multipart/form-data with one file, or application/json")),
     }
 }
 
-fn with_url(app: &App, origin: &Origin, upload: &Upload) -> UploadShown {
-    let expires_at = (app.store.clock().now() + URL_LIFETIME).min(upload.expires_at);
-    let bytes_max = Some(upload.bytes_max);
-    let grant = Grant { method: Method::Put, key: upload.key.clone(), expires_at, bytes_max };
-    UploadShown::new(upload).with_url(signed_url(app, origin, &grant), upload.bytes_max)
+/// What a JSON body asks for.
+#[derive(Debug)]
+struct Asked {
+    new: NewUpload,
+    size_bytes: Option<u64>,
 }
 
-/// The upload that a JSON body asks for.
-fn read(text: &str, upload_bytes_max: u64) -> Result<NewUpload, Problem> {
+fn read(text: &str, upload_bytes_max: u64) -> Result<Asked, Problem> {
     let mut faults = Faults::default();
     let mut new = NewUpload { name: None, content_type: None, bytes_max: upload_bytes_max };
+    let mut size_bytes = None;
     if let Some(mut fields) = Fields::open(Value::of(text), Path::Root, &mut faults) {
         let path = fields.path();
         new.name = fields.string("name", &mut faults).map(Into::into);
         new.content_type = fields.string("content_type", &mut faults).map(Into::into);
-        let size = fields.integer("size_bytes", 0..=upload_bytes_max, &mut faults);
-        new.bytes_max = size.unwrap_or(upload_bytes_max);
+        size_bytes = fields.integer("size_bytes", 0..=upload_bytes_max, &mut faults);
+        new.bytes_max = size_bytes.unwrap_or(upload_bytes_max);
         for (name, text) in [("name", &new.name), ("content_type", &new.content_type)] {
             if text.as_ref().is_some_and(|text| text.len() > TEXT_BYTES_MAX) {
                 faults.at(path.key(name), "too_long", format!("{TEXT_BYTES_MAX} bytes are allowed here"));
@@ -95,7 +97,7 @@ fn read(text: &str, upload_bytes_max: u64) -> Result<NewUpload, Problem> {
         }
         fields.finish(&mut faults);
     }
-    if faults.is_empty() { Ok(new) } else { Err(Problem::invalid(faults.into_vec())) }
+    if faults.is_empty() { Ok(Asked { new, size_bytes }) } else { Err(Problem::invalid(faults.into_vec())) }
 }
 
 /// Streams the one file of a form to the store.
@@ -165,9 +167,10 @@ mod tests {
 
     #[test]
     fn a_request_for_a_url_is_read_strictly() {
-        let new = read(r#"{"name": "mesh.med", "size_bytes": 7}"#, 100).unwrap();
-        assert_eq!((new.name.as_deref(), new.bytes_max), (Some("mesh.med"), 7));
-        assert_eq!(read("{}", 100).unwrap().bytes_max, 100);
+        let Asked { new, size_bytes } = read(r#"{"name": "mesh.med", "size_bytes": 7}"#, 100).unwrap();
+        assert_eq!((new.name.as_deref(), new.bytes_max, size_bytes), (Some("mesh.med"), 7, Some(7)));
+        let Asked { new, size_bytes } = read("{}", 100).unwrap();
+        assert_eq!((new.bytes_max, size_bytes), (100, None));
         for (text, pointer) in [
             (r#"{"size_bytes": 101}"#, "/size_bytes"),
             (r#"{"name": 1}"#, "/name"),

@@ -2,14 +2,22 @@
 
 use crate::fixture::{Fixture, finish_with, ids, new_task};
 use mecapy_model::{Lane, TaskState};
-use mecapy_store::{ClaimRequest, Submission, SubmitError};
+use mecapy_store::{ClaimRequest, Store, Submission, SubmitError};
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Row};
 use std::time::Duration;
 
+impl Fixture {
+    /// A store of another process on the same rows.
+    async fn another_process(&self, name: &str) -> Store {
+        let options = self.database.options(&self.folder.path().join(name));
+        Store::open(options, self.clock.clone()).await.unwrap()
+    }
+}
+
 #[tokio::test]
 async fn two_processes_claim_every_task_once() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::shared().await;
     for _ in 0..60 {
         fixture.submit().await;
     }
@@ -42,7 +50,7 @@ async fn two_processes_claim_every_task_once() {
 
 #[tokio::test]
 async fn caps_hold_across_processes() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::shared().await;
     let other = fixture.store.create_tenant("theirs").await.unwrap();
     for tenant in [fixture.tenant, other] {
         for _ in 0..10 {
@@ -63,7 +71,7 @@ async fn caps_hold_across_processes() {
 
 #[tokio::test]
 async fn security_37_the_queued_quota_is_never_passed_by_parallel_processes() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::shared().await;
     let mut senders = tokio::task::JoinSet::new();
     for number in 0..4 {
         let store = fixture.another_process(&format!("node {number}")).await;
@@ -86,7 +94,7 @@ async fn security_37_the_queued_quota_is_never_passed_by_parallel_processes() {
 
 #[tokio::test]
 async fn what_one_process_commits_another_hears_or_sees() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::shared().await;
     let other = fixture.another_process("other").await;
     let task = fixture.submit().await;
     let waiting = other.clone();
@@ -100,7 +108,7 @@ async fn what_one_process_commits_another_hears_or_sees() {
 
 #[tokio::test]
 async fn keys_that_are_made_and_revoked_here_count_there_within_a_second_or_two() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::shared().await;
     let other = fixture.another_process("other").await;
     let new = mecapy_store::NewApiKey {
         tenant: fixture.tenant,
@@ -125,7 +133,7 @@ async fn keys_that_are_made_and_revoked_here_count_there_within_a_second_or_two(
 
 #[tokio::test]
 async fn security_27_row_security_hides_other_tenants_even_from_a_query_that_forgets_them() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::shared().await;
     let theirs = fixture.store.create_tenant("theirs").await.unwrap();
     fixture.submit().await;
     fixture.submit_for(theirs, Lane::Default).await;
