@@ -9,12 +9,16 @@ use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr};
 /// Version, name, text.
 type Version = (i64, &'static str, &'static str);
 
-const SQLITE: [Version; 3] = [
+const SQLITE: [Version; 4] = [
     (1, "start", include_str!("../../migrations/sqlite/0001_start.sql")),
     (2, "shared", include_str!("../../migrations/sqlite/0002_shared.sql")),
     (3, "objects", include_str!("../../migrations/sqlite/0003_objects.sql")),
+    (5, "tenancy", include_str!("../../migrations/sqlite/0005_tenancy.sql")),
 ];
-const POSTGRES: [Version; 1] = [(1, "start", include_str!("../../migrations/postgres/0001_start.sql"))];
+const POSTGRES: [Version; 2] = [
+    (1, "start", include_str!("../../migrations/postgres/0001_start.sql")),
+    (3, "tenancy", include_str!("../../migrations/postgres/0003_tenancy.sql")),
+];
 
 /// How a database's schema stands to this program's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

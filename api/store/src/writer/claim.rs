@@ -1,6 +1,6 @@
 //! Choosing what runs next, and taking it.
 
-use super::lines;
+use super::lines::{self, Waiting};
 use super::state::Writer;
 use super::submit::EVENTS;
 use crate::clock::{from_unix_ms, millis};
@@ -8,7 +8,7 @@ use crate::reading::{ReadTask, read_task, task_columns, task_from};
 use crate::shared::{Change, Group, Place, Turn};
 use crate::sql::{Dialect, Rows, pieces, query, script, union_all, with_list};
 use crate::{ClaimRef, ClaimRequest, Claimed, LeaseToken, StoreError};
-use mecapy_model::{Lane, TaskState, Transition};
+use mecapy_model::{Lane, TaskState, TenantId, Transition};
 use std::collections::{HashMap, VecDeque};
 
 /// How many tasks one claim takes at most, whatever was asked.
@@ -31,15 +31,17 @@ struct Wanted {
     count: usize,
     /// What was chosen of each group in better ranks.
     chosen: HashMap<Group, u64>,
+    /// How many tasks of a tenant with a running quota may run in this lane.
+    running_max: HashMap<TenantId, u64>,
 }
 
 /// Claims tasks as [`Store::claim`](crate::Store::claim) says.
 pub(super) async fn claim(writer: &mut Writer, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
     let mut chosen = Vec::new();
     let count = usize::try_from(request.max.min(CLAIM_MAX)).unwrap_or(0);
-    let ranks = lines::waiting(writer, request.lane).await?;
+    let Waiting { ranks, running_max } = lines::waiting(writer, request.lane).await?;
     let count = count.min(lines::room_in_lane(writer, &request).await?);
-    let mut wanted = Wanted { request, count, chosen: HashMap::new() };
+    let mut wanted = Wanted { request, count, chosen: HashMap::new(), running_max };
     for (rank, turns) in ranks {
         if wanted.count == 0 {
             break;
@@ -78,13 +80,13 @@ async fn choose(
         let next: Vec<Line> = turns
             .drain(..short)
             .map(|turn| Line { turn, heads: VecDeque::new() })
-            .filter(|line| room(line, &wanted.request) > 0)
+            .filter(|line| room(line, wanted) > 0)
             .collect();
         lines.extend(load_heads(writer, rank, wanted, next).await?);
     }
     let mut chosen = Vec::with_capacity(wanted.count);
     while chosen.len() < wanted.count {
-        let open = lines.iter_mut().filter(|line| !line.heads.is_empty() && room(line, &wanted.request) > 0);
+        let open = lines.iter_mut().filter(|line| !line.heads.is_empty() && room(line, wanted) > 0);
         let next = match lane {
             Lane::Default => open.min_by_key(|line| line.turn.order()),
             Lane::HighPriority | Lane::LongRunning => open.min_by_key(|line| line.heads.front().copied()),
@@ -99,11 +101,14 @@ async fn choose(
 }
 
 /// How many more tasks of the line may run.
-fn room(line: &Line, request: &ClaimRequest) -> u64 {
-    match (line.turn.group, request.running_per_tenant_max) {
-        (Group::Tenant(_), Some(max)) => u64::from(max).saturating_sub(line.turn.running),
-        _ => u64::MAX,
-    }
+fn room(line: &Line, wanted: &Wanted) -> u64 {
+    let Group::Tenant(tenant) = line.turn.group else { return u64::MAX };
+    let in_lane = match wanted.request.lane {
+        Lane::HighPriority => None,
+        Lane::Default | Lane::LongRunning => wanted.request.running_per_tenant_max.map(u64::from),
+    };
+    let most = in_lane.into_iter().chain(wanted.running_max.get(&tenant).copied()).min();
+    most.map_or(u64::MAX, |most| most.saturating_sub(line.turn.running))
 }
 
 /// Reads the oldest tasks of each line; drops the lines that have nothing to start.
@@ -120,7 +125,7 @@ async fn load_heads(
         let mut piece: Vec<Line> = lines.drain(..length).collect();
         let mut query = query(union_all(HEADS, writer.dialect.lock_free_rows(), piece.len()));
         for line in &piece {
-            let limit = u64::try_from(wanted.count).unwrap_or(u64::MAX).min(room(line, &wanted.request));
+            let limit = u64::try_from(wanted.count).unwrap_or(u64::MAX).min(room(line, wanted));
             query = query
                 .bind(lane.as_str())
                 .bind(rank)

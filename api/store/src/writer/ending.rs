@@ -42,6 +42,7 @@ pub(super) struct Ended {
     pub(super) no: i64,
     pub(super) task: TaskId,
     pub(super) tenant: TenantId,
+    pub(super) lane: Lane,
     pub(super) attempt: i64,
     pub(super) state: TaskState,
     /// The number of its `Done` event; the one before is its last state's.
@@ -60,14 +61,17 @@ const FINISH: Rows = Rows {
 };
 const RESULTS: Rows = Rows { head: "INSERT INTO results (no, error, warnings, result)", width: 4, tail: "" };
 const USAGE: Rows = Rows {
-    head: "INSERT INTO task_usage (no, tenant, at_ms, error_kind, fuel, memory_peak_bytes, cpu_ms, queued_ms, \
+    head: "INSERT INTO task_usage (no, tenant, lane, at_ms, error_kind, fuel, memory_peak_bytes, cpu_ms, queued_ms, \
            startup_ms, execute_ms)",
-    width: 10,
+    width: 11,
     tail: "",
 };
 const LOGS: Rows = Rows { head: "INSERT INTO task_logs (no, seq, at_ms, stream, text)", width: 5, tail: "" };
-const ARTIFACTS: Rows =
-    Rows { head: "INSERT INTO artifacts (no, name, object_key, size_bytes, sha256, content_type)", width: 6, tail: "" };
+const ARTIFACTS: Rows = Rows {
+    head: "INSERT INTO artifacts (no, tenant, name, object_key, size_bytes, sha256, content_type)",
+    width: 7,
+    tail: "",
+};
 
 impl Ending {
     /// A result over the limit becomes an `invalid_output` error.
@@ -141,11 +145,12 @@ impl Writer {
                     (first_seq..).zip(entries).map(|(seq, (stream, text))| (no, seq, ending.at_ms, stream, text)),
                 );
                 let tenant = TenantId(row.id(5)?);
-                self.shared.counts().stop(lane, tenant);
+                self.stopped(lane, tenant);
                 ended.push(Ended {
                     no,
                     task: ending.claim.task,
                     tenant,
+                    lane,
                     attempt: row.try_get(3)?,
                     state: ending.record.state_after(TaskState::Running)?,
                     done_seq: seq,
@@ -159,7 +164,7 @@ impl Writer {
         self.insert_logs(&logs).await?;
         let done = calls.iter().filter(|call| call.answer == Some(Written::Done));
         let artifacts: Vec<_> =
-            done.flat_map(|call| call.input.artifacts.iter().map(|artifact| (call.input.claim.no, artifact))).collect();
+            done.flat_map(|call| call.input.artifacts.iter().map(|artifact| (&call.input.claim, artifact))).collect();
         self.insert_artifacts(&artifacts).await
     }
 
@@ -196,12 +201,13 @@ impl Writer {
         }
         match task.state {
             TaskState::Queued => self.shared.counts().unqueue(task.place, task.tenant),
-            _ => self.shared.counts().stop(task.place.lane, task.tenant),
+            _ => self.stopped(task.place.lane, task.tenant),
         }
         let ended = Ended {
             no: task.no,
             task: task.id,
             tenant: task.tenant,
+            lane: task.place.lane,
             attempt: task.attempt,
             state,
             done_seq: task.event_seq + 2,
@@ -222,8 +228,8 @@ impl Writer {
                     .bind(record.warnings.clone())
                     .bind(record.result.clone());
             }
-            for Ended { no, tenant, at_ms, record, .. } in piece {
-                query = query.bind(*no).bind(*tenant).bind(*at_ms);
+            for Ended { no, tenant, lane, at_ms, record, .. } in piece {
+                query = query.bind(*no).bind(*tenant).bind(lane.as_str()).bind(*at_ms);
                 query = bind_usage(query, record.error_kind, &record.usage);
             }
             for Ended { no, state, attempt, done_seq, at_ms, .. } in piece {
@@ -258,12 +264,13 @@ impl Writer {
         Ok(())
     }
 
-    async fn insert_artifacts(&mut self, artifacts: &[(i64, &StoredArtifact)]) -> Result<(), StoreError> {
+    async fn insert_artifacts(&mut self, artifacts: &[(&ClaimRef, &StoredArtifact)]) -> Result<(), StoreError> {
         for piece in pieces(artifacts) {
             let mut query = query(ARTIFACTS.sql(piece.len()));
-            for (no, artifact) in piece {
+            for (claim, artifact) in piece {
                 query = query
-                    .bind(*no)
+                    .bind(claim.no)
+                    .bind(claim.tenant)
                     .bind(artifact.name.as_str())
                     .bind(artifact.key.as_str())
                     .bind(i64::try_from(artifact.size_bytes).unwrap_or(i64::MAX))

@@ -1,14 +1,20 @@
 //! Which lines of a lane have something to start: embedded as memory knows, in PostgreSQL as the rows say.
 
 use super::state::Writer;
+use crate::quota::Quota;
 use crate::shared::{Group, Turn};
 use crate::sql::{Dialect, Rows, pieces, query};
 use crate::{ClaimRequest, Claimed, StoreError};
-use mecapy_model::Lane;
-use std::collections::BTreeMap;
+use mecapy_model::{Lane, TenantId};
+use std::collections::{BTreeMap, HashMap};
 
 /// Claims of one lane take this advisory lock (and one more for each lane) one after the other.
 const LANE_LOCKS: i64 = 0x6d65_6361_7079_0000;
+/// And those that look at a tenant with a running quota take this one too, after their lanes', so that no two lanes give
+/// it the same room.
+const QUOTA_LOCK: i64 = 0x6d65_6361_7079_0800;
+/// More than one claim takes of a line.
+const STRAYS_LOOKED_AT: u32 = 512;
 
 /// The groups with queued tasks, by a walk over the index that reads one entry of each.
 const WAITING: &str = "WITH RECURSIVE line AS ( \
@@ -19,7 +25,15 @@ const WAITING: &str = "WITH RECURSIVE line AS ( \
       AND (queue_rank, queue_group) > (line.queue_rank, line.queue_group) ORDER BY queue_rank, queue_group LIMIT 1) after) \
      SELECT line.queue_rank, line.queue_group, \
       (SELECT count(*) FROM tasks r WHERE r.state = 'running' AND r.lane = ?1 AND r.tenant = line.queue_group), \
-      coalesce((SELECT turn FROM lane_turns t WHERE t.lane = ?1 AND t.tenant = line.queue_group), 0) FROM line";
+      coalesce((SELECT turn FROM lane_turns t WHERE t.lane = ?1 AND t.tenant = line.queue_group), 0), \
+      (SELECT quota FROM tenants q WHERE q.id = line.queue_group) FROM line";
+
+/// A process that had not heard of a quota yet may have put a task back into the line of all tenants. Only those at its
+/// head matter now.
+const SET_STRAYS_APART: &str = "UPDATE tasks SET queue_group = tenant WHERE no IN (SELECT no FROM tasks \
+     WHERE state = 'queued' AND lane = ?1 AND queue_rank = 0 AND queue_group = ?2 AND due_ms <= ?3 \
+     ORDER BY due_ms, no LIMIT ?4) AND state = 'queued' AND queue_group = ?2 \
+     AND (?5 = 1 OR EXISTS (SELECT 1 FROM tenants q WHERE q.id = tasks.tenant AND q.quota IS NOT NULL))";
 const LAST_TURN: &str = "SELECT coalesce(max(turn), 0) FROM lane_turns WHERE lane = ?";
 
 const TURNS: Rows = Rows {
@@ -28,22 +42,85 @@ const TURNS: Rows = Rows {
     tail: " ON CONFLICT (lane, tenant) DO UPDATE SET turn = excluded.turn",
 };
 
-/// The lane's ranks, first to last, and the groups of each that may have something to start. In PostgreSQL no other
-/// process claims from the lane until this transaction ends.
-pub(super) async fn waiting(writer: &mut Writer, lane: Lane) -> Result<BTreeMap<i64, Vec<Turn>>, StoreError> {
+/// What waits in a lane.
+pub(super) struct Waiting {
+    /// The ranks, first to last, and the groups of each that may have something to start.
+    pub(super) ranks: BTreeMap<i64, Vec<Turn>>,
+    /// Of tenants with a running quota: how many of their tasks may run in this lane, with what runs there now.
+    pub(super) running_max: HashMap<TenantId, u64>,
+}
+
+/// In PostgreSQL, no other process claims from these lanes until this transaction ends. All that a transaction needs are
+/// locked at once and in one order, so that two never wait for each other.
+pub(super) async fn lock(writer: &mut Writer, lanes: &[Lane]) -> Result<(), StoreError> {
     if writer.dialect == Dialect::Sqlite {
-        let counts = writer.shared.counts();
-        let ranks = counts.ranks(lane).into_iter();
-        return Ok(ranks.map(|rank| (rank, counts.turns(lane, rank, writer.now_ms))).collect());
+        return Ok(());
     }
-    let at = Lane::ALL.iter().position(|other| *other == lane).and_then(|at| i64::try_from(at).ok()).unwrap_or(0);
-    query("SELECT pg_advisory_xact_lock(?)").bind(LANE_LOCKS + at).execute(&mut writer.conn).await?;
-    let mut ranks: BTreeMap<i64, Vec<Turn>> = BTreeMap::new();
-    for row in query(WAITING).bind(lane.as_str()).fetch_all(&mut writer.conn).await? {
+    for (at, _) in (0_i64..).zip(Lane::ALL).filter(|(_, lane)| lanes.contains(lane)) {
+        query("SELECT pg_advisory_xact_lock(?)").bind(LANE_LOCKS + at).execute(&mut writer.conn).await?;
+    }
+    Ok(())
+}
+
+/// What waits in a lane that is locked.
+pub(super) async fn waiting(writer: &mut Writer, lane: Lane) -> Result<Waiting, StoreError> {
+    if writer.dialect == Dialect::Postgres {
+        return waiting_rows(writer, lane).await;
+    }
+    let counts = writer.shared.counts();
+    let ranks: BTreeMap<i64, Vec<Turn>> =
+        counts.ranks(lane).into_iter().map(|rank| (rank, counts.turns(lane, rank, writer.now_ms))).collect();
+    let mut running_max = HashMap::new();
+    for turn in ranks.values().flatten() {
+        let Group::Tenant(tenant) = turn.group else { continue };
+        if let Some(max) = writer.quota(tenant).running_max {
+            let elsewhere = counts.running_of(tenant).saturating_sub(turn.running);
+            running_max.insert(tenant, u64::from(max).saturating_sub(elsewhere));
+        }
+    }
+    drop(counts);
+    Ok(Waiting { ranks, running_max })
+}
+
+async fn waiting_rows(writer: &mut Writer, lane: Lane) -> Result<Waiting, StoreError> {
+    let mut rows = query(WAITING).bind(lane.as_str()).fetch_all(&mut writer.conn).await?;
+    let shared = rows.iter().map(|row| row.try_get(1).map(Group::of_id)).collect::<Result<Vec<_>, _>>()?;
+    if shared.contains(&Group::Shared) && set_strays_apart(writer, lane).await? > 0 {
+        rows = query(WAITING).bind(lane.as_str()).fetch_all(&mut writer.conn).await?;
+    }
+    let mut waiting = Waiting { ranks: BTreeMap::new(), running_max: HashMap::new() };
+    for row in rows {
         let group = Group::of_id(row.try_get(1)?);
-        ranks.entry(row.try_get(0)?).or_default().push(Turn::new(group, row.count(2)?, row.count(3)?, i64::MIN));
+        let turn = Turn::new(group, row.count(2)?, row.count(3)?, i64::MIN);
+        waiting.ranks.entry(row.try_get(0)?).or_default().push(turn);
+        if let Group::Tenant(tenant) = group
+            && let Some(max) = Quota::read(row.try_get(4)?)?.over(writer.options.quota).running_max
+        {
+            waiting.running_max.insert(tenant, u64::from(max));
+        }
     }
-    Ok(ranks)
+    if waiting.running_max.is_empty() {
+        return Ok(waiting);
+    }
+    query("SELECT pg_advisory_xact_lock(?)").bind(QUOTA_LOCK).execute(&mut writer.conn).await?;
+    let sql = "SELECT tenant, count(*) FROM tasks WHERE state = 'running' AND lane <> ? GROUP BY tenant";
+    for row in query(sql).bind(lane.as_str()).fetch_all(&mut writer.conn).await? {
+        if let Some(max) = waiting.running_max.get_mut(&TenantId(row.id(0)?)) {
+            *max = max.saturating_sub(row.count(1)?);
+        }
+    }
+    Ok(waiting)
+}
+
+async fn set_strays_apart(writer: &mut Writer, lane: Lane) -> Result<u64, StoreError> {
+    let all_have_lines = writer.options.quota.running_max.is_some();
+    let update = query(SET_STRAYS_APART)
+        .bind(lane.as_str())
+        .bind(Group::Shared.id())
+        .bind(writer.now_ms)
+        .bind(STRAYS_LOOKED_AT)
+        .bind(all_have_lines);
+    writer.run(update).await
 }
 
 /// How many more tasks may run in the lane, whosever they are.
