@@ -54,16 +54,17 @@ run_tests() { # CARGO-ARGUMENT... -- SELECTION...
 fixture_is_shared() { grep -q MECAPY_TEST_BACKEND tests/src/server.rs; }
 
 run_on_shared_backends() {
-    local targets=() name
+    local targets=(--test it) name
     for name in $on_both; do
         [ ! -e "tests/tests/$name.rs" ] || targets+=(--test "$name")
     done
-    printf '\n   the tests through the binary again, on PostgreSQL, Redis and S3\n'
+    printf '\n   the tests of the store and through the binary again, on PostgreSQL, Redis and S3\n'
     # A selection may leave none of them.
     NEXTEST_NO_TESTS=pass MECAPY_TEST_BACKEND=shared run_tests "${targets[@]}" -- "$@"
 }
 
 tests/toolchain/services.sh
+tests/oidc/install.sh
 trap stop_services EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM

@@ -16,9 +16,8 @@ pub(super) struct Api {
 
 /// The whole API of `app`.
 pub fn router(app: Arc<App>) -> Router {
-    let rates = Rates::new(app.limits.requests_per_second_max);
     let streams = Streams::new(&app.limits);
-    let api = Arc::new(Api { app, rates, streams });
+    let api = Arc::new(Api { app, rates: Rates::default(), streams });
     let guarded = guarded().layer(middleware::from_fn_with_state(Arc::clone(&api), auth::authenticate));
     let all = OpenApiRouter::with_openapi(openapi::document()).merge(open()).merge(guarded);
     let (router, mut document) = all.split_for_parts();
@@ -63,6 +62,12 @@ fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(routes::modules::get::get, routes::modules::delete::delete))
         .routes(routes!(routes::api_keys::create::create, routes::api_keys::list::list))
         .routes(routes!(routes::api_keys::get::get, routes::api_keys::revoke::revoke))
+        .routes(routes!(routes::tenants::create::create, routes::tenants::list::list))
+        .routes(routes!(routes::tenants::get::get, routes::tenants::change::change))
+        .routes(routes!(routes::tenants::quota::quota, routes::tenants::set_quota::set_quota))
+        .routes(routes!(routes::tenants::new_key::new_key))
+        .routes(routes!(routes::usage::usage))
+        .routes(routes!(routes::audit::audit))
         .routes(routes!(routes::me::me))
         .routes(routes!(routes::lanes::lanes))
         .routes(routes!(routes::workers::workers))

@@ -5,7 +5,7 @@ use crate::folder::DataFolder;
 use crate::spent::DAY_MS;
 use crate::sql::{Conn, Executor, Row, query};
 use crate::{Database, Store, StoreError, StoreOptions};
-use mecapy_model::{Lane, TenantId};
+use mecapy_model::{ErrorKind, Lane, TenantId};
 use std::collections::BTreeMap;
 use time::{Date, OffsetDateTime};
 
@@ -89,7 +89,8 @@ impl Store {
                 UsageBy::Lane => row.try_get(1)?,
                 UsageBy::Kind => row.try_get::<Option<String>>(2)?.unwrap_or_else(|| "completed".to_owned()),
             };
-            totals.entry(bucket).or_default().add(&row)?;
+            let sum = totals.entry(bucket).or_default();
+            *sum = sum.with(&UsageTotals::of(&row)?);
         }
         Ok(totals)
     }
@@ -139,20 +140,52 @@ impl Reconciliation {
     }
 }
 
-impl UsageTotals {
-    fn add(&mut self, row: &Row) -> Result<(), StoreError> {
-        let (kind, tasks, all): (Option<&str>, u64, u64) = (row.try_get(2)?, row.count(3)?, row.count(4)?);
-        self.tasks += tasks;
-        self.previews += all.saturating_sub(tasks);
-        if kind.is_some_and(|kind| kind != "cancelled") {
-            self.failed += all;
+impl UsageBy {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            UsageBy::Day => "day",
+            UsageBy::Lane => "lane",
+            UsageBy::Kind => "kind",
         }
-        self.fuel = self.fuel.saturating_add(row.count(5)?);
-        self.cpu_ms += row.try_get::<f64>(6)?;
-        self.memory_peak_bytes = self.memory_peak_bytes.max(row.count(7)?);
-        self.execute_ms += row.try_get::<f64>(8)?;
-        self.queued_ms += row.try_get::<f64>(9)?;
-        Ok(())
+    }
+}
+
+impl std::str::FromStr for UsageBy {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = [UsageBy::Day, UsageBy::Lane, UsageBy::Kind].into_iter().find(|by| by.as_str() == text);
+        found.ok_or_else(|| format!("usage can't be added up by {text:?}: use day, lane or kind"))
+    }
+}
+
+impl UsageTotals {
+    /// Both together.
+    #[must_use]
+    pub fn with(self, other: &UsageTotals) -> Self {
+        Self {
+            tasks: self.tasks + other.tasks,
+            previews: self.previews + other.previews,
+            failed: self.failed + other.failed,
+            fuel: self.fuel.saturating_add(other.fuel),
+            cpu_ms: self.cpu_ms + other.cpu_ms,
+            memory_peak_bytes: self.memory_peak_bytes.max(other.memory_peak_bytes),
+            execute_ms: self.execute_ms + other.execute_ms,
+            queued_ms: self.queued_ms + other.queued_ms,
+        }
+    }
+
+    fn of(row: &Row) -> Result<Self, StoreError> {
+        let (kind, tasks, all): (Option<&str>, u64, u64) = (row.try_get(2)?, row.count(3)?, row.count(4)?);
+        Ok(Self {
+            tasks,
+            previews: all.saturating_sub(tasks),
+            failed: if kind.is_some_and(|kind| kind != ErrorKind::Cancelled.as_str()) { all } else { 0 },
+            fuel: row.count(5)?,
+            cpu_ms: row.try_get(6)?,
+            memory_peak_bytes: row.count(7)?,
+            execute_ms: row.try_get(8)?,
+            queued_ms: row.try_get(9)?,
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use crate::clock::unix_ms;
 use crate::shared::Group;
 use crate::sql::query;
 use crate::writer::{Call, Ending, GiveBack, LostAttempt, Note, Op};
-use crate::{Store, StoreError, StoredArtifact};
+use crate::{ObjectKey, Store, StoreError, StoredArtifact};
 use mecapy_model::{ErrorKind, Lane, LogStream, Outcome, Progress, Task, TaskError, TaskId, TenantId, Usage, Warning};
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -191,16 +191,28 @@ impl Store {
     /// [`finish`](Self::finish), for a caller that tries again after an error.
     pub async fn write_finish(&self, PreparedFinish(ending): &PreparedFinish) -> Result<Written, StoreError> {
         let (tenant, task, fence) = (ending.claim.tenant, ending.claim.task, ending.claim.fence);
-        let stored = ending.artifacts.first().map(|artifact| artifact.key.clone());
-        let written = self.write(|reply| Op::Finish(Call::new(Box::new(ending.clone()), reply))).await?;
+        let mut ending = ending.clone();
+        if let Some(text) = ending.large_result() {
+            let stored = self.objects().store_result(&ending.claim, text.to_owned()).await?;
+            ending.refer_to(stored);
+        }
+        let stored = ending.first_object();
+        let written = self.write(|reply| Op::Finish(Call::new(Box::new(ending), reply))).await?;
         if let (Written::Stale, Some(stored)) = (written, stored) {
             // Of a finish that is repeated the first has recorded the objects: then they stay.
-            let recorded = self.artifacts(tenant, task).await?.unwrap_or_default();
-            if recorded.iter().all(|artifact| artifact.key != stored) {
+            if !self.has_recorded(tenant, task, &stored).await? {
                 self.delete_attempt_objects(tenant, task, fence).await?;
             }
         }
         Ok(written)
+    }
+
+    /// Whether the task's rows name an object.
+    async fn has_recorded(&self, tenant: TenantId, task: TaskId, key: &ObjectKey) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM tasks t LEFT JOIN results r ON r.no = t.no LEFT JOIN artifacts a ON a.no = t.no \
+                   WHERE t.tenant = ?1 AND t.id = ?2 AND (r.object_key = ?3 OR a.object_key = ?3)";
+        let query = query(sql).bind(tenant).bind(task).bind(key.as_str());
+        Ok(query.fetch_optional(&mut self.reader(tenant).await?).await?.is_some())
     }
 
     /// Gives a task back, as if it had not been claimed (the worker drains). The attempt doesn't count.
@@ -268,7 +280,7 @@ impl Store {
             .bind(due_ms)
             .bind(no)
             .bind(POSITION_COUNTED_MAX)
-            .fetch_one(&mut self.reader(task.tenant).await?)
+            .fetch_one(self.readers())
             .await?;
         let ahead = u64::try_from(counted.try_get::<i64>(0)?).unwrap_or(0);
         if !fair {

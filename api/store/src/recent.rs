@@ -21,6 +21,8 @@ pub(crate) struct EndedTask {
     pub(crate) tenant: TenantId,
     pub(crate) state: TaskState,
     pub(crate) result: Option<Arc<str>>,
+    /// The result is an object: it has to be read.
+    pub(crate) by_reference: bool,
     pub(crate) error: Option<Arc<str>>,
 }
 
@@ -48,7 +50,7 @@ impl Recent {
 
     pub(crate) fn ended(&mut self, task: TaskId, ended: EndedTask) {
         self.live.remove(&task);
-        if bytes_of(&ended) > ONE_BYTES_MAX {
+        if ended.by_reference || bytes_of(&ended) > ONE_BYTES_MAX {
             return;
         }
         self.bytes += bytes_of(&ended);
@@ -99,7 +101,13 @@ mod tests {
     }
 
     fn ended(tenant: TenantId, bytes: usize) -> EndedTask {
-        EndedTask { tenant, state: TaskState::Completed, result: Some("x".repeat(bytes).into()), error: None }
+        EndedTask {
+            tenant,
+            state: TaskState::Completed,
+            result: Some("x".repeat(bytes).into()),
+            by_reference: false,
+            error: None,
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::bus::{Bus, Hint};
 use crate::recent::{EndedTask, Known, Recent};
 use mecapy_model::{Lane, TaskId, TenantId};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, broadcast, watch};
 use uuid::Uuid;
@@ -294,6 +295,8 @@ pub(crate) struct Shared {
     wakeups: BTreeMap<Lane, Arc<Notify>>,
     /// No other process changes rows: what was written last is still true.
     alone: bool,
+    /// What the database's clock is ahead of this process's, milliseconds.
+    ahead_ms: AtomicI64,
     /// Where other processes are told.
     bus: Option<Bus>,
     /// Tasks of this process that another one was asked to cancel.
@@ -304,6 +307,7 @@ impl Shared {
     pub(crate) fn new(alone: bool, bus: Option<Bus>) -> Self {
         Self {
             alone,
+            ahead_ms: AtomicI64::new(0),
             bus,
             cancels: broadcast::channel(CANCELS_BEHIND_MAX).0,
             counts: Mutex::default(),
@@ -315,6 +319,14 @@ impl Shared {
 
     pub(crate) fn counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn ahead_ms(&self) -> i64 {
+        self.ahead_ms.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_ahead_ms(&self, ahead_ms: i64) {
+        self.ahead_ms.store(ahead_ms, Ordering::Relaxed);
     }
 
     pub(crate) fn bus(&self) -> Option<&Bus> {

@@ -2,14 +2,14 @@
 
 use crate::audit::{AuditAction, AuditRecord};
 use crate::clock::{from_unix_ms, unix_ms};
-use crate::reading::{read_task, task_columns, task_from};
+use crate::reading::{bytes_of, read_task, task_columns, task_from};
 use crate::recent::{EndedTask, Known};
 use crate::shared::Change;
-use crate::sql::query;
+use crate::sql::{Row, query};
 use crate::writer::{Call, CancelRequest, NewRow, Op, SubmitAnswer, SubmitRefusal};
-use crate::{OverQuota, Store, StoreError};
+use crate::{ObjectKey, OverQuota, Store, StoreError, StoredText};
 use mecapy_model::{
-    Code, Lane, Limits, NonFinite, Retry, Task, TaskError, TaskId, TaskState, TenantId, UploadId, Warning,
+    Code, Digest, Lane, Limits, NonFinite, Retry, Task, TaskError, TaskId, TaskState, TenantId, UploadId, Warning,
 };
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -182,13 +182,16 @@ impl Store {
     }
 
     async fn read_result(&self, tenant: TenantId, id: TaskId) -> Result<Option<TaskResult>, StoreError> {
-        let sql = "SELECT t.state, r.error, r.result FROM tasks t LEFT JOIN results r ON r.no = t.no \
+        let sql = "SELECT t.state, r.error, r.result, r.object_key, r.object_bytes, r.object_sha256 FROM tasks t LEFT JOIN results r ON r.no = t.no \
                    WHERE t.tenant = ? AND t.id = ?";
         let row = query(sql).bind(tenant).bind(id).fetch_optional(&mut self.reader(tenant).await?).await?;
         let Some(row) = row else { return Ok(None) };
         let state: &str = row.try_get(0)?;
         let error: Option<&str> = row.try_get(1)?;
-        let result: Option<String> = row.try_get(2)?;
+        let result: Option<String> = match row.try_get::<Option<&str>>(3)? {
+            Some(key) => Some(self.objects().load_text(&result_object(key, &row)?).await?),
+            None => row.try_get(2)?,
+        };
         TaskResult::parse(state.parse().map_err(StoreError::corrupt)?, result, error).map(Some)
     }
 
@@ -238,7 +241,8 @@ impl Store {
                 writer
                     .run(
                         query(
-                            "INSERT INTO doomed_objects (object_key) SELECT object_key FROM artifacts WHERE no = ? \
+                            "INSERT INTO doomed_objects (object_key) SELECT object_key FROM artifacts WHERE no = ?1 \
+                             UNION SELECT object_key FROM results WHERE no = ?1 AND object_key IS NOT NULL \
                              ON CONFLICT (object_key) DO NOTHING",
                         )
                         .bind(no),
@@ -258,9 +262,19 @@ impl Store {
         Ok(deleted)
     }
 
+    /// Unix milliseconds now, on the clock that all who use the database share.
     pub(crate) fn now_ms(&self) -> i64 {
-        unix_ms(self.clock().now())
+        unix_ms(self.clock().now()).saturating_add(self.shared().ahead_ms())
     }
+}
+
+/// Where a result is that its row doesn't hold.
+fn result_object(key: &str, row: &Row) -> Result<StoredText, StoreError> {
+    Ok(StoredText::Object {
+        key: ObjectKey::parse(key).map_err(|error| StoreError::corrupt(error.to_string()))?,
+        size_bytes: row.count(4)?,
+        sha256: Digest(bytes_of(row.try_get(5)?)?),
+    })
 }
 
 impl TaskResult {

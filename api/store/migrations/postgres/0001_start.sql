@@ -112,7 +112,11 @@ CREATE TABLE results (
     no BIGINT NOT NULL PRIMARY KEY REFERENCES tasks (no) ON DELETE CASCADE,
     error TEXT,
     warnings TEXT,
-    result TEXT
+    result TEXT,
+    -- Of a result that is too large for its row.
+    object_key TEXT,
+    object_bytes BIGINT,
+    object_sha256 BYTEA
 );
 
 -- Usage outlives its task.

@@ -1,4 +1,6 @@
 //! Where objects are kept, as one URL says it: `file:FOLDER`, or `s3://BUCKET[/PREFIX]?endpoint=…&region=…`.
+//! `public_endpoint` is the endpoint as clients reach it, where that differs; `path_style=false` puts the bucket's name
+//! in the host name.
 
 use super::ObjectKey;
 use std::path::PathBuf;
@@ -24,6 +26,8 @@ pub struct S3Address {
     pub prefix: String,
     /// `http://HOST[:PORT]` or `https://…`; `None` is the region's own endpoint at AWS.
     pub endpoint: Option<String>,
+    /// The endpoint as clients reach it, for the URLs that they are handed; `None` where it is the same.
+    pub public_endpoint: Option<String>,
     pub region: String,
     /// The bucket in the path instead of the host name.
     pub path_style: bool,
@@ -85,11 +89,12 @@ impl S3Address {
         if prefix.len() > PREFIX_BYTES_MAX || !(prefix.is_empty() || ObjectKey::parse(prefix).is_ok()) {
             return Err(InvalidObjectsAddress::Prefix);
         }
-        let (mut endpoint, mut region, mut path_style) = (None, None, None);
+        let (mut endpoint, mut public_endpoint, mut region, mut path_style) = (None, None, None, None);
         for (name, value) in url.query_pairs() {
             let wrong = || InvalidObjectsAddress::Parameter(name.clone().into_owned());
             let earlier = match &*name {
                 "endpoint" => endpoint.replace(endpoint_of(&value)?).is_some(),
+                "public_endpoint" => public_endpoint.replace(endpoint_of(&value)?).is_some(),
                 "region" if is_region(&value) => region.replace(value.into_owned()).is_some(),
                 "path_style" => path_style.replace(value.parse::<bool>().map_err(|_| wrong())?).is_some(),
                 _ => return Err(wrong()),
@@ -106,6 +111,7 @@ impl S3Address {
             // A bucket's name as a host name needs DNS entries that only AWS and its like have.
             path_style: path_style.unwrap_or(endpoint.is_some()),
             endpoint,
+            public_endpoint,
         })
     }
 
@@ -151,6 +157,7 @@ mod tests {
         let local = s3("s3://My_bucket/a/b/?endpoint=http://127.0.0.1:9000/&region=garage");
         assert_eq!((&*local.bucket, &*local.prefix, &*local.region), ("My_bucket", "a/b", "garage"));
         assert_eq!((local.endpoint.as_deref(), local.path_style), (Some("http://127.0.0.1:9000"), true));
+        assert_eq!(local.public_endpoint, None);
         assert_eq!(local.place(), "bucket My_bucket at http://127.0.0.1:9000");
         let encoded = s3("s3://b?endpoint=https%3A%2F%2Fs3.fr-par.scw.cloud&region=fr-par&path_style=false");
         assert_eq!((encoded.endpoint.as_deref(), encoded.path_style), (Some("https://s3.fr-par.scw.cloud"), false));
@@ -187,6 +194,7 @@ mod tests {
             ("s3://b?endpoint=ftp://h", Endpoint),
             ("s3://b?endpoint=http://u:p@h", Endpoint),
             ("s3://b?endpoint=http://h/path", Endpoint),
+            ("s3://b?region=x&public_endpoint=h", Endpoint),
             ("s3://b?region=", parameter("region")),
             ("s3://b?region=x&region=y", parameter("region")),
             ("s3://b?region=x&path_style=yes", parameter("path_style")),

@@ -144,7 +144,7 @@ impl Objects {
     pub async fn open(&self, key: &ObjectKey) -> Result<Option<ObjectReader>, StoreError> {
         let open = match &self.inner.backend {
             Backend::Folder(folder) => folder.open_object(key).await?.map(Open::Folder),
-            Backend::S3(s3) => s3.open_object(key).await?.map(Open::S3),
+            Backend::S3(s3) => s3.open_object(key).await?.map(|reader| Open::S3(Box::new(reader))),
         };
         Ok(open.map(ObjectReader))
     }

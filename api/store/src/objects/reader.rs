@@ -11,7 +11,7 @@ pub struct ObjectReader(pub(super) Open);
 #[derive(Debug)]
 pub(super) enum Open {
     Folder(FolderReader),
-    S3(S3Reader),
+    S3(Box<S3Reader>),
 }
 
 impl ObjectReader {

@@ -8,8 +8,13 @@ use crate::queue::is_cancel;
 use crate::recent::EndedTask;
 use crate::shared::{Change, Place};
 use crate::sql::{Query, Row, Rows, pieces, query, script};
-use crate::{ClaimRef, Finish, NewLog, StoreError, StoreOptions, StoredArtifact, Written};
-use mecapy_model::{ErrorKind, Lane, LogStream, TaskError, TaskId, TaskState, TenantId, Transition, Usage, Warning};
+use crate::{
+    ClaimRef, Finish, NewLog, ObjectKey, RESULT_INLINE_BYTES_MAX, StoreError, StoreOptions, StoredArtifact, StoredText,
+    Written,
+};
+use mecapy_model::{
+    Digest, ErrorKind, Lane, LogStream, TaskError, TaskId, TaskState, TenantId, Transition, Usage, Warning,
+};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -31,10 +36,20 @@ pub(crate) struct Ending {
 pub(super) struct Record {
     transition: Transition,
     result: Option<Arc<str>>,
+    /// Where a result is that is too large for its row.
+    result_object: Option<ResultObject>,
     error: Option<Arc<str>>,
     error_kind: Option<ErrorKind>,
     warnings: Option<Arc<str>>,
     usage: Usage,
+}
+
+/// The object that holds a result.
+#[derive(Clone)]
+struct ResultObject {
+    key: ObjectKey,
+    size_bytes: u64,
+    sha256: Digest,
 }
 
 /// A task whose row says by now that it has ended.
@@ -59,7 +74,11 @@ const FINISH: Rows = Rows {
            AND tasks.state = 'running' \
            RETURNING no, event_seq, log_bytes, attempt, lane, tenant, fence",
 };
-const RESULTS: Rows = Rows { head: "INSERT INTO results (no, error, warnings, result)", width: 4, tail: "" };
+const RESULTS: Rows = Rows {
+    head: "INSERT INTO results (no, error, warnings, result, object_key, object_bytes, object_sha256)",
+    width: 7,
+    tail: "",
+};
 const USAGE: Rows = Rows {
     head: "INSERT INTO task_usage (no, tenant, lane, at_ms, error_kind, fuel, memory_peak_bytes, cpu_ms, queued_ms, \
            startup_ms, execute_ms)",
@@ -95,11 +114,30 @@ impl Ending {
         let logs = finish.logs.into_iter().map(|NewLog { stream, text }| (stream, text.into())).collect();
         Self { claim, at_ms, record, logs, artifacts: finish.artifacts }
     }
+
+    /// The result's text, where it is too large for its row.
+    pub(crate) fn large_result(&self) -> Option<&str> {
+        self.record.result.as_deref().filter(|text| text.len() > RESULT_INLINE_BYTES_MAX)
+    }
+
+    /// Lets the row name the object that holds the result.
+    pub(crate) fn refer_to(&mut self, stored: StoredText) {
+        if let StoredText::Object { key, size_bytes, sha256 } = stored {
+            self.record.result = None;
+            self.record.result_object = Some(ResultObject { key, size_bytes, sha256 });
+        }
+    }
+
+    /// One of the objects that the rows will name.
+    pub(crate) fn first_object(&self) -> Option<ObjectKey> {
+        let result = self.record.result_object.as_ref().map(|object| &object.key);
+        self.artifacts.first().map(|artifact| &artifact.key).or(result).cloned()
+    }
 }
 
 impl Record {
     fn new(transition: Transition, usage: Usage) -> Self {
-        Self { transition, result: None, error: None, error_kind: None, warnings: None, usage }
+        Self { transition, result: None, result_object: None, error: None, error_kind: None, warnings: None, usage }
     }
 
     pub(super) fn failed(error: &TaskError, usage: Usage) -> Self {
@@ -227,6 +265,11 @@ impl Writer {
                     .bind(record.error.clone())
                     .bind(record.warnings.clone())
                     .bind(record.result.clone());
+                let object = record.result_object.as_ref();
+                query = query
+                    .bind(object.map(|object| object.key.as_str()))
+                    .bind(object.map(|object| i64::try_from(object.size_bytes).unwrap_or(i64::MAX)))
+                    .bind(object.map(|object| object.sha256.0.as_slice()));
             }
             for Ended { no, tenant, lane, at_ms, record, .. } in piece {
                 query = query.bind(*no).bind(*tenant).bind(lane.as_str()).bind(*at_ms);
@@ -242,6 +285,7 @@ impl Writer {
                 tenant: *tenant,
                 state: *state,
                 result: record.result.clone(),
+                by_reference: record.result_object.is_some(),
                 error: record.error.clone(),
             };
             self.fresh().take(*no);

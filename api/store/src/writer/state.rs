@@ -60,7 +60,7 @@ pub(crate) struct Writer {
     pub(crate) dialect: Dialect,
     pub(super) shared: Arc<Shared>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) options: Arc<StoreOptions>,
+    pub(crate) options: Arc<StoreOptions>,
     /// The transaction's wall time, Unix milliseconds. Never falls within a process, so that a clock which is set back
     /// doesn't hide what is queued.
     pub(crate) now_ms: i64,
@@ -172,7 +172,9 @@ impl Writer {
             }
             Dialect::Postgres => {
                 let theirs = self.conn.begin().await?.filter(|_| !self.clock.rules());
-                (theirs.unwrap_or_else(|| unix_ms(self.clock.now())), Some(COUNTS_KEPT_FOR))
+                let ours = unix_ms(self.clock.now());
+                self.shared.set_ahead_ms(theirs.map_or(0, |theirs| theirs.saturating_sub(ours)));
+                (theirs.unwrap_or(ours), Some(COUNTS_KEPT_FOR))
             }
         };
         self.now_ms = self.now_ms.max(now_ms);

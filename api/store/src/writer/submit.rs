@@ -297,7 +297,7 @@ impl Writer {
     async fn insert_tasks(&mut self, accepted: &[Accepted<'_>]) -> Result<(), StoreError> {
         for piece in pieces(accepted) {
             let mut query = script(&[&TASKS, &SPECS, &EVENTS], piece.len());
-            for Accepted { no, due_ms, row } in piece {
+            for Accepted { no, due_ms, row, .. } in piece {
                 let place = self.place(row.lane, row.priority, row.tenant);
                 query = query
                     .bind(*no)

@@ -32,7 +32,12 @@ impl TestDatabase {
     /// Of the kind that the environment asks for.
     pub(crate) async fn new() -> Self {
         let shared = std::env::var(BACKEND_VARIABLE).is_ok_and(|backend| backend == "shared");
-        if shared { Self::shared().await } else { Self(None) }
+        if shared { Self::shared().await } else { Self::embedded() }
+    }
+
+    /// On SQLite, whatever the environment asks for.
+    pub(crate) fn embedded() -> Self {
+        Self(None)
     }
 
     /// On PostgreSQL, whatever the environment asks for.

@@ -30,6 +30,11 @@ impl Fixture {
         Self::on(TestDatabase::shared().await).await
     }
 
+    /// On SQLite, for what only one process can have.
+    pub(crate) async fn embedded() -> Self {
+        Self::on(TestDatabase::embedded()).await
+    }
+
     async fn on(database: TestDatabase) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let clock = Arc::new(ManualClock::at(OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap(), 7));

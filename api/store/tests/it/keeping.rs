@@ -82,10 +82,11 @@ async fn a_reserved_upload_is_received_once_and_then_completed() {
     let mut second = store.receive_upload(&granted.key).await.unwrap();
     first.write(b"first").await.unwrap();
     second.write(b"other").await.unwrap();
-    assert_eq!(first.finish().await.unwrap().state, UploadState::Received);
+    let received = first.finish().await.unwrap();
+    assert_eq!(received.state, UploadState::Received);
     assert!(matches!(second.finish().await, Err(UploadError::AlreadyReceived)));
     assert!(matches!(store.receive_upload(&granted.key).await, Err(UploadError::AlreadyReceived)));
-    assert_eq!(read(store, &reserved.key).await.unwrap(), b"first", "the loser's bytes replaced the winner's");
+    assert_eq!(read(store, &received.key).await.unwrap(), b"first", "the loser's bytes replaced the winner's");
     for _ in 0..2 {
         let complete = store.complete_upload(tenant, reserved.id).await.unwrap();
         assert_eq!((complete.state, complete.size_bytes), (UploadState::Complete, 5));

@@ -114,6 +114,7 @@ async fn keys_that_are_made_and_revoked_here_count_there_within_a_second_or_two(
         tenant: fixture.tenant,
         name: "k".to_owned(),
         role: mecapy_store::Role::Engineer,
+        scopes: None,
         expires_at: None,
     };
     let made = fixture.store.create_api_key(new).await.unwrap();

@@ -18,7 +18,7 @@ fn copy_database(from: &Path, to: &Path) {
 
 #[tokio::test]
 async fn one_process_at_a_time() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::embedded().await;
     let error = Store::open(StoreOptions::new(fixture.data()), fixture.clock.clone()).await.unwrap_err();
     assert!(matches!(error, StoreError::Locked { pid: Some(pid), .. } if pid == std::process::id()));
     assert!(!error.is_retryable());
@@ -28,7 +28,7 @@ async fn one_process_at_a_time() {
 
 #[tokio::test]
 async fn a_successor_takes_back_what_was_running_at_once() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::embedded().await;
     let (first, second, third) = (fixture.submit().await.id, fixture.submit().await.id, fixture.submit().await.id);
     let claimed = fixture.claim(Lane::Default, 2).await;
     assert_eq!(ids(&claimed), [first, second]);
@@ -48,7 +48,7 @@ async fn a_successor_takes_back_what_was_running_at_once() {
 
 #[tokio::test]
 async fn a_task_that_kills_every_process_ends_and_its_neighbours_complete() {
-    let mut fixture = Fixture::new().await;
+    let mut fixture = Fixture::embedded().await;
     let poison = fixture.submit().await.id;
     for _ in 0..10 {
         fixture.clock.advance(std::time::Duration::from_secs(10));
@@ -68,7 +68,7 @@ async fn a_task_that_kills_every_process_ends_and_its_neighbours_complete() {
 #[tokio::test]
 async fn tasks_that_are_lost_together_again_start_apart_and_the_most_often_lost_last() {
     let ms = std::time::Duration::from_millis;
-    let mut fixture = Fixture::new().await;
+    let mut fixture = Fixture::embedded().await;
     let poison = fixture.submit().await.id;
     for _ in 0..2 {
         assert_eq!(ids(&fixture.claim(Lane::Default, 10).await), [poison]);
@@ -92,7 +92,7 @@ async fn tasks_that_are_lost_together_again_start_apart_and_the_most_often_lost_
 
 #[tokio::test]
 async fn a_clock_that_was_set_back_meanwhile_hides_no_lost_task() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::embedded().await;
     let id = fixture.submit().await.id;
     fixture.claim_one().await;
     fixture.clock.set(fixture.clock.now() - std::time::Duration::from_secs(3_600));
@@ -105,7 +105,7 @@ async fn a_clock_that_was_set_back_meanwhile_hides_no_lost_task() {
 
 #[tokio::test]
 async fn an_object_that_cant_be_deleted_keeps_no_server_from_starting() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::embedded().await;
     let id = fixture.submit().await.id;
     let claim = fixture.claim_one().await.claim;
     let artifact = Artifact::new(ArtifactName::parse("a.txt").unwrap(), b"half".to_vec());
@@ -122,7 +122,7 @@ async fn an_object_that_cant_be_deleted_keeps_no_server_from_starting() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_any_moment_of_a_busy_run_the_disk_holds_what_was_answered() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::embedded().await;
     let (accepted, finished) = (Arc::new(Mutex::new(BTreeSet::new())), Arc::new(Mutex::new(BTreeSet::new())));
     let stop = Arc::new(AtomicBool::new(false));
     let mut busy = Vec::new();
@@ -176,7 +176,7 @@ async fn at_any_moment_of_a_busy_run_the_disk_holds_what_was_answered() {
 
 #[tokio::test]
 async fn a_log_that_was_torn_anywhere_opens_with_a_prefix_of_what_was_written() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::embedded().await;
     let mut order = Vec::new();
     for _ in 0..40 {
         order.push(fixture.submit().await.id);

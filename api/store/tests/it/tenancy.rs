@@ -35,8 +35,13 @@ async fn the_first_start_makes_an_admin_key_and_no_later_one() {
 #[tokio::test]
 async fn keys_end_by_revocation_expiry_and_with_their_tenant() {
     let fixture = Fixture::new().await;
-    let new =
-        |expires_at| NewApiKey { tenant: fixture.tenant, name: "ci".to_owned(), role: Role::Engineer, expires_at };
+    let new = |expires_at| NewApiKey {
+        tenant: fixture.tenant,
+        name: "ci".to_owned(),
+        role: Role::Engineer,
+        scopes: None,
+        expires_at,
+    };
     let lasting = fixture.store.create_api_key(new(None)).await.unwrap();
     let short = fixture.store.create_api_key(new(Some(fixture.clock.now() + Duration::from_secs(60)))).await.unwrap();
     assert!(lasting.secret.expose().starts_with(&lasting.key.prefix));
@@ -78,7 +83,7 @@ async fn access_ends_although_nobody_waits_for_the_answer() {
     let fixture = Fixture::new().await;
     let store = &fixture.store;
     let other = store.create_tenant("other").await.unwrap();
-    let new = |tenant| NewApiKey { tenant, name: String::new(), role: Role::Admin, expires_at: None };
+    let new = |tenant| NewApiKey { tenant, name: String::new(), role: Role::Admin, scopes: None, expires_at: None };
     let revoked = store.create_api_key(new(fixture.tenant)).await.unwrap();
     let disabled = store.create_api_key(new(other)).await.unwrap();
     abandon(store.revoke_api_key(fixture.tenant, revoked.key.id)).await;
@@ -95,7 +100,13 @@ async fn access_ends_although_nobody_waits_for_the_answer() {
 #[tokio::test]
 async fn only_keys_that_are_good_count_towards_the_limit() {
     let fixture = Fixture::new().await;
-    let new = |expires_at| NewApiKey { tenant: fixture.tenant, name: String::new(), role: Role::Viewer, expires_at };
+    let new = |expires_at| NewApiKey {
+        tenant: fixture.tenant,
+        name: String::new(),
+        role: Role::Viewer,
+        scopes: None,
+        expires_at,
+    };
     let soon = Some(fixture.clock.now() + Duration::from_secs(60));
     let mut making = tokio::task::JoinSet::new();
     for number in 0..API_KEYS_PER_TENANT_MAX {
@@ -128,6 +139,7 @@ async fn what_is_no_secret_authenticates_nobody() {
         tenant: TenantId::from_parts(1, &[1; 10]),
         name: String::new(),
         role: Role::Admin,
+        scopes: None,
         expires_at: None,
     };
     assert!(matches!(fixture.store.create_api_key(stranger).await, Err(ApiKeyError::UnknownTenant)));

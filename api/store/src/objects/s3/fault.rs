@@ -42,9 +42,6 @@ impl Faults {
             (Some("InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken"), _) => {
                 ": check the access key id, the secret access key and the region"
             }
-            (Some("AccessDenied" | "AllAccessDisabled" | "Forbidden"), _) | (None, Some(401 | 403)) => {
-                ": check the credentials and what they allow"
-            }
             (Some("ExpiredToken" | "RequestExpired"), _) => ": the credentials have expired",
             (Some("RequestTimeTooSkewed"), _) => ": this machine's clock is wrong, or the store's",
             (Some("NoSuchBucket"), _) => ": make the bucket first",
@@ -53,6 +50,9 @@ impl Faults {
             }
             (Some("BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch"), _) => {
                 ": the bytes changed on their way"
+            }
+            (Some("AccessDenied" | "AllAccessDisabled"), _) | (_, Some(401 | 403)) => {
+                ": check the credentials and what they allow"
             }
             _ => "",
         };
@@ -119,6 +119,8 @@ mod tests {
             (Some("SlowDown"), Some(503), "SlowDown", true),
             (Some("ExpiredToken"), Some(400), "have expired", true),
             (None, Some(403), "check the credentials", false),
+            (Some("NotSignedUp"), Some(403), "check the credentials", false),
+            (Some("RequestTimeTooSkewed"), Some(403), "clock", true),
             (None, Some(502), "status 502", true),
             (None, None, "an error", false),
             (Some("<b>not a code</b>"), Some(400), "status 400", false),

@@ -43,6 +43,8 @@ pub(super) struct S3 {
 #[derive(Debug)]
 struct Inner {
     client: Client,
+    /// Signs URLs for clients, who may know the store by another name.
+    presigner: Client,
     bucket: String,
     /// Empty, or ends in a slash.
     prefix: String,
@@ -61,18 +63,24 @@ impl S3 {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let client = client::client(address, credentials, &patience, Arc::clone(&clock));
+        let presigner = match &address.public_endpoint {
+            None => client.clone(),
+            public => {
+                let address = S3Address { endpoint: public.clone(), ..address.clone() };
+                client::client(&address, credentials, &patience, Arc::clone(&clock))
+            }
+        };
         let prefix = if address.prefix.is_empty() { String::new() } else { format!("{}/", address.prefix) };
         let bucket = address.bucket.clone();
         let faults = Faults::at(address.place());
         let keys_at_once = KEYS_AT_ONCE;
-        Self { inner: Arc::new(Inner { client, bucket, prefix, faults, clock, keys_at_once, patience }) }
+        Self { inner: Arc::new(Inner { client, presigner, bucket, prefix, faults, clock, keys_at_once, patience }) }
     }
 
     /// The same bucket, listed in smaller steps.
     #[cfg(test)]
     pub(super) fn with_keys_at_once(self, keys_at_once: u16) -> Self {
-        let Inner { client, bucket, prefix, faults, clock, patience, .. } = Arc::into_inner(self.inner).unwrap();
-        Self { inner: Arc::new(Inner { client, bucket, prefix, faults, clock, keys_at_once, patience }) }
+        Self { inner: Arc::new(Inner { keys_at_once, ..Arc::into_inner(self.inner).unwrap() }) }
     }
 
     /// Whether the bucket answers these credentials.

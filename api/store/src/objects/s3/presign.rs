@@ -14,8 +14,8 @@ impl S3 {
         download: Download<'_>,
         lifetime: Duration,
     ) -> Result<String, StoreError> {
-        let Inner { client, bucket, faults, .. } = &*self.inner;
-        let get = client
+        let Inner { presigner, bucket, faults, .. } = &*self.inner;
+        let get = presigner
             .get_object()
             .bucket(bucket)
             .key(self.full(key))
@@ -33,9 +33,9 @@ impl S3 {
         size_bytes: u64,
         lifetime: Duration,
     ) -> Result<String, StoreError> {
-        let Inner { client, bucket, faults, .. } = &*self.inner;
+        let Inner { presigner, bucket, faults, .. } = &*self.inner;
         let length = i64::try_from(size_bytes).unwrap_or(i64::MAX);
-        let put = client.put_object().bucket(bucket).key(self.full(key)).content_length(length);
+        let put = presigner.put_object().bucket(bucket).key(self.full(key)).content_length(length);
         let signed = put.presigned(self.signing(lifetime)?).await.map_err(faults.of("signing a URL"))?;
         Ok(signed.uri().to_owned())
     }

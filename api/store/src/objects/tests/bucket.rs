@@ -185,6 +185,21 @@ async fn security_29_a_url_to_read_gives_one_object_as_a_file_and_nothing_else()
 }
 
 #[tokio::test]
+async fn clients_are_handed_the_name_by_which_they_know_the_store() {
+    let spool = tempfile::tempdir().unwrap();
+    let options = ObjectsOptions {
+        address: "s3://bucket?endpoint=http://inside:9000&public_endpoint=https://outside".parse().unwrap(),
+        credentials: Some(credentials()),
+        spool_folder: spool.path().to_owned(),
+        spool_bytes_max: 0,
+    };
+    let objects = Objects::connect(options, Signer::new(&[7; 32]), clock()).unwrap();
+    let download = Download { name: "a", content_type: "text/plain" };
+    let url = absolute(objects.link_get(&key("artifacts/a"), download, MINUTE).await.unwrap());
+    assert!(url.starts_with("https://outside/bucket/artifacts/a?"), "{url}");
+}
+
+#[tokio::test]
 async fn security_29_a_url_does_not_outlive_its_time() {
     let place = Place::bucket().await;
     let server = place.server.as_ref().unwrap();

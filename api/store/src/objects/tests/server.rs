@@ -181,7 +181,7 @@ impl S3 for Shop {
         let key = request.input.key.clone();
         let answer = self.files.create_multipart_upload(request).await?;
         let upload = answer.output.upload_id.clone().unwrap();
-        self.state.begun.lock().unwrap().push((key, upload, SystemTime::now()));
+        self.state.begun.lock().unwrap().push((key, upload, super::clock().now().into()));
         Ok(answer)
     }
 
