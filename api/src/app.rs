@@ -10,11 +10,9 @@ use crate::{
 };
 use mecapy_model::{TaskId, TenantId};
 use mecapy_runtime::Sandboxes;
-use mecapy_store::Store;
+use mecapy_store::{SeenWorker, Store, StoreError};
 use std::sync::{Arc, OnceLock};
 use tokio_util::sync::CancellationToken;
-
-pub use crate::worker::WorkerStatus;
 
 /// Modules that are inspected and compiled at once: each takes a core and some memory.
 const MODULES_AT_ONCE_MAX: usize = 2;
@@ -108,9 +106,17 @@ impl App {
         }
     }
 
-    /// The workers that this server knows of.
-    pub fn workers(&self) -> Vec<WorkerStatus> {
-        self.worker.get().map(|worker| worker.status()).into_iter().collect()
+    /// The workers that use the same database, this process's own as it is now.
+    pub async fn workers(&self) -> Result<Vec<SeenWorker>, StoreError> {
+        let mut seen = self.store.workers().await?;
+        if let Some(worker) = self.worker.get() {
+            let own = SeenWorker { row: worker.row(), seen_at: self.store.now(), is_lost: false };
+            match seen.iter_mut().find(|seen| seen.row.id == own.row.id) {
+                Some(seen) => *seen = own,
+                None => seen.push(own),
+            }
+        }
+        Ok(seen)
     }
 
     pub fn intake(&self, tenant: TenantId) -> Intake<'_> {

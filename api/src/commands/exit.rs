@@ -13,7 +13,8 @@ Exit codes:
    0  completed
    1  the computation failed (or `doctor` found something that must be mended)
    2  wrong use: an option, a setting, an input or a file that can't be used;
-      an address or a data folder that is taken; no interpreter built yet
+      an address or a data folder that is taken; no interpreter built yet;
+      a database that `mecapy migrate` must prepare first
    3  refused: the code, the inputs or the limits are not acceptable
    4  the server can't be reached, or does not accept the credentials
    5  a limit was met: time, fuel or memory of the computation; the time to
@@ -92,7 +93,7 @@ impl Exit {
 fn is_misuse(cause: &(dyn Error + 'static)) -> bool {
     cause.is::<Misuse>()
         || cause.is::<ConfigError>()
-        || matches!(cause.downcast_ref(), Some(StoreError::Locked { .. }))
+        || matches!(cause.downcast_ref(), Some(StoreError::Locked { .. } | StoreError::Schema { .. }))
         || matches!(cause.downcast_ref(), Some(OpenError::NotBuilt))
 }
 
@@ -136,6 +137,7 @@ mod tests {
         let locked = StoreError::Locked { folder: "data".into(), pid: Some(7) };
         assert_eq!(Exit::of_error(&anyhow::Error::from(locked).context("can't use the data folder")) as u8, 2);
         assert_eq!(Exit::of_error(&StoreError::Closed.into()) as u8, 70);
+        assert_eq!(Exit::of_error(&StoreError::Schema { advice: "migrate" }.into()) as u8, 2);
         assert_eq!(Exit::of_error(&ConfigError::NoCacheDir.into()) as u8, 2);
         assert_eq!(Exit::of_error(&OpenError::NotBuilt.into()) as u8, 2);
     }

@@ -30,6 +30,24 @@ Each option is a key of mecapy.toml too, with _ for -:
   listen = \"0.0.0.0:8000\"
   memory_budget_bytes = 8589934592";
 
+const WORKER: &str = "\
+Examples:
+  mecapy worker
+  mecapy worker --lanes default,long_running --concurrency 8
+  mecapy worker --drain-seconds 120 --health-listen 0.0.0.0:9000
+
+It takes the settings of `mecapy serve`, and must be told the same database,
+queue and objects:
+  export MECAPY_DATABASE_URL=postgres://mecapy:password@db/mecapy
+  export MECAPY_QUEUE_URL=redis://:password@redis
+  export MECAPY_OBJECTS_URL='s3://mecapy?endpoint=https://s3.example.org'";
+
+const MIGRATE: &str = "\
+Examples:
+  MECAPY_DATABASE_URL=postgres://owner:password@db/mecapy \\
+    mecapy migrate --grant-to mecapy
+  mecapy migrate --json | jq .versions_applied";
+
 const PREVIEW: &str = "\
 Examples:
   mecapy preview beam.py --input F=5e4 --input L=2.5
@@ -52,6 +70,14 @@ pub(super) fn of_run() -> String {
 
 pub(super) fn of_serve() -> String {
     with_exit_codes(SERVE)
+}
+
+pub(super) fn of_worker() -> String {
+    with_exit_codes(WORKER)
+}
+
+pub(super) fn of_migrate() -> String {
+    with_exit_codes(MIGRATE)
 }
 
 pub(super) fn of_preview() -> String {

@@ -13,7 +13,9 @@ mod help;
 mod inputs;
 mod interrupt;
 mod logs;
+mod migrate;
 mod preview;
+mod process;
 mod python;
 mod refusal;
 mod report;
@@ -22,6 +24,7 @@ mod serve;
 mod submit;
 mod terminal;
 mod watch;
+mod worker;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -50,6 +53,10 @@ enum Command {
     Run(Box<run::RunArguments>),
     #[command(after_help = help::of_serve())]
     Serve(Box<serve::ServeArguments>),
+    #[command(after_help = help::of_worker())]
+    Worker(Box<worker::WorkerArguments>),
+    #[command(after_help = help::of_migrate())]
+    Migrate(Box<migrate::MigrateArguments>),
     #[command(after_help = help::of_preview())]
     Preview(Box<preview::PreviewArguments>),
     #[command(after_help = help::of_submit())]
@@ -87,6 +94,8 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<Exit> {
     match command {
         Command::Run(arguments) => finish(run::run(*arguments, terminal)),
         Command::Serve(arguments) => serve::serve(*arguments, terminal),
+        Command::Worker(arguments) => worker::worker(*arguments, terminal),
+        Command::Migrate(arguments) => finish(migrate::migrate(*arguments, terminal)),
         Command::Preview(arguments) => finish(preview::preview(*arguments, terminal)),
         Command::Submit(arguments) => finish(submit::submit(*arguments, terminal)),
         Command::Watch(arguments) => finish(watch::watch(arguments, terminal)),
@@ -112,9 +121,9 @@ mod tests {
         let mut command = CommandLine::command();
         command.clone().debug_assert();
         let help = command.render_long_help().to_string();
-        for name in
-            ["run", "serve", "preview", "submit", "watch", "logs", "cancel", "doctor", "python", "70  the platform"]
-        {
+        let names =
+            ["run", "serve", "worker", "migrate", "preview", "submit", "watch", "logs", "cancel", "doctor", "python"];
+        for name in names.into_iter().chain(["70  the platform"]) {
             assert!(help.contains(name), "{name} is missing in\n{help}");
         }
     }
@@ -146,6 +155,12 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_takes_its_lanes_between_commas() {
+        let line = ["mecapy", "worker", "--lanes", "default,long_running", "--concurrency", "4"];
+        assert!(CommandLine::try_parse_from(line).is_ok());
+    }
+
+    #[test]
     fn json_is_understood_after_a_command_too() {
         for arguments in [["mecapy", "--json", "doctor"], ["mecapy", "doctor", "--json"]] {
             assert!(CommandLine::parse_from(arguments).json);
@@ -155,8 +170,10 @@ mod tests {
     #[test]
     fn wrong_use_is_refused_by_the_parser() {
         let id = "0190aaaa-0000-7000-8000-000000000000";
-        let rows: [&[&str]; 9] = [
+        let rows: [&[&str]; 11] = [
             &["run"],
+            &["worker", "--lanes", "default,express"],
+            &["worker", "--concurrency", "many"],
             &["submit", "a.py", "--lane", "express"],
             &["submit", "a.py", "--priority", "10"],
             &["submit", "a.py", "--wait", "--watch"],

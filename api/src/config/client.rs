@@ -134,7 +134,7 @@ fn url_of(listen: SocketAddr) -> Result<String, ConfigError> {
 
 /// A variable of the environment that says something.
 #[expect(clippy::disallowed_methods, reason = "the environment is read in this folder")]
-fn variable(name: &str) -> Option<OsString> {
+pub(super) fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 

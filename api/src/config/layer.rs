@@ -1,6 +1,6 @@
 //! The settings as somebody wrote them: one struct that is the flags, the environment and the file at once.
 
-use super::ConfigError;
+use super::{ConfigError, SecretText};
 use serde::Deserialize;
 use std::{
     fs::File,
@@ -31,7 +31,8 @@ macro_rules! layer {
             pub canonical_nans: Option<bool>,
             $(
                 $(#[doc = $doc])*
-                #[arg(long, env = $env, value_name = $value_name, help_heading = $heading)]
+                // A value may hold a password.
+                #[arg(long, env = $env, hide_env_values = true, value_name = $value_name, help_heading = $heading)]
                 pub $name: Option<$type>,
             )*
         }
@@ -59,12 +60,18 @@ layer! {
     /// What clients call this server, for the links it gives out [default: what each client called it]
     "MECAPY_PUBLIC_URL" "Places" "URL" public_url: String,
 
-    /// Where tasks are kept: sqlite: (a file in the data folder)
-    "MECAPY_DATABASE_URL" "Backends" "URL" database_url: String,
-    /// How waiting workers are woken: memory: (inside this process)
-    "MECAPY_QUEUE_URL" "Backends" "URL" queue_url: String,
-    /// Where files are kept: file: (in the data folder)
-    "MECAPY_OBJECTS_URL" "Backends" "URL" objects_url: String,
+    /// Where tasks are kept: sqlite: (a file in the data folder) or postgres://user:password@host/database, which many
+    /// processes share; others see flags, so name one with a password in the environment [default: sqlite:]
+    "MECAPY_DATABASE_URL" "Backends" "URL" database_url: SecretText,
+    /// Connections to PostgreSQL that read; one more writes [default: 8]
+    "MECAPY_DATABASE_CONNECTIONS" "Backends" "N" database_connections: u32,
+    /// How processes tell one another what is new: memory: (not at all, they look each second) or
+    /// redis://:password@host, with rediss:// for TLS and ?prefix= where several share it [default: memory:]
+    "MECAPY_QUEUE_URL" "Backends" "URL" queue_url: SecretText,
+    /// Where files are kept: file: (in the data folder), file:/folder (one that all processes share) or
+    /// s3://bucket?endpoint=https://host&region=name, with MECAPY_S3_ACCESS_KEY_ID, MECAPY_S3_SECRET_ACCESS_KEY and
+    /// MECAPY_S3_SESSION_TOKEN in the environment [default: file:]
+    "MECAPY_OBJECTS_URL" "Backends" "URL" objects_url: SecretText,
     /// Accept the access tokens of this OpenID Connect issuer
     "MECAPY_OIDC_ISSUER" "Backends" "URL" oidc_issuer: String,
     /// The audience that those tokens must name
@@ -96,8 +103,25 @@ layer! {
     /// Memory for all sandboxes together, bytes [default: 3/4 of what the machine and its control group allow]
     "MECAPY_MEMORY_BUDGET_BYTES" "Sandboxes" "BYTES" memory_budget_bytes: u64,
 
+    /// Tasks of the long_running lane that may run at a time on all workers [default: as many as have threads]
+    "MECAPY_LONG_RUNNING_MAX" "Claims" "N" long_running_max: u32,
+    /// Of those, one tenant's [default: half of this process's threads; 4 where processes share a database]
+    "MECAPY_LONG_RUNNING_PER_TENANT_MAX" "Claims" "N" long_running_per_tenant_max: u32,
+    /// Tasks of the long_running lane that one tenant may start within a minute [default: any number]
+    "MECAPY_LONG_RUNNING_STARTS_PER_MINUTE_MAX" "Claims" "N" long_running_starts_per_minute_max: u32,
+    /// Seconds until a worker that says nothing has lost its tasks to others, the same for all processes [default: 30]
+    "MECAPY_LEASE_SECONDS" "Claims" "N" lease_seconds: u64,
+
     /// Tasks of one tenant that may be queued at once [default: 100000]
     "MECAPY_QUEUED_PER_TENANT_MAX" "Limits" "N" queued_per_tenant_max: u32,
+    /// Tasks of one tenant that may run at once, over all lanes and servers [default: no limit]
+    "MECAPY_RUNNING_PER_TENANT_MAX" "Limits" "N" running_per_tenant_max: u32,
+    /// Fuel that one tenant may use from midnight to midnight, UTC [default: no limit]
+    "MECAPY_FUEL_PER_DAY_MAX" "Limits" "N" fuel_per_day_max: u64,
+    /// Uploads, modules and artifacts of one tenant together, bytes [default: no limit]
+    "MECAPY_STORAGE_PER_TENANT_BYTES_MAX" "Limits" "BYTES" storage_per_tenant_bytes_max: u64,
+    /// Requests a second that one tenant may make to this server, over a second's burst [default: no limit]
+    "MECAPY_REQUESTS_PER_TENANT_MAX" "Limits" "N" requests_per_tenant_max: u32,
     /// Requests a second that one key may make, over a second's burst [default: 20000]
     "MECAPY_REQUESTS_PER_SECOND_MAX" "Limits" "N" requests_per_second_max: u32,
     /// Event streams that one key may hold open [default: 64]
@@ -161,7 +185,21 @@ fn may_decide(owner: u32, user: u32) -> bool {
 
 fn parse(path: &Path, text: io::Result<String>) -> Result<Layer, ConfigError> {
     let text = text.map_err(|error| ConfigError::File { path: path.to_owned(), error })?;
-    toml::from_str(&text).map_err(|error| ConfigError::Syntax { path: path.to_owned(), error: Box::new(error) })
+    toml::from_str(&text).map_err(|mut error: toml::de::Error| {
+        // The message would show the line at fault.
+        if error.span().is_some_and(|span| line_at(&text, span.start).contains("_url")) {
+            error.set_input(None);
+        }
+        ConfigError::Syntax { path: path.to_owned(), error: Box::new(error) }
+    })
+}
+
+/// The line of `text` around a byte.
+fn line_at(text: &str, byte: usize) -> &str {
+    let (before, after) = text.split_at_checked(byte).unwrap_or((text, ""));
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let end = after.find('\n').map_or(text.len(), |newline| byte + newline);
+    text.get(start..end).unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -191,6 +229,21 @@ mod tests {
         assert_eq!(given(&["--canonical-nans"]), Some(true));
         assert_eq!(given(&["--canonical-nans=false"]), Some(false));
         assert_eq!(given(&["--listen", "127.0.0.1:1"]), Some(true));
+    }
+
+    #[test]
+    fn a_line_that_may_hold_a_password_is_not_repeated() {
+        for line in
+            ["database_url = \"postgres://u:hunter2@h/d", "queue_url = [\"redis://:hunter2@h\"]", "\tx_url = hunter2"]
+        {
+            let text = format!("lease_seconds = 7\n{line}\n");
+            let Err(ConfigError::Syntax { error, .. }) = parse(Path::new("f"), Ok(text)) else {
+                panic!("{line} was read")
+            };
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
+        let shown = parse(Path::new("f"), Ok("listen = 7\n".to_owned())).unwrap_err();
+        assert!(std::error::Error::source(&shown).unwrap().to_string().contains("listen = 7"));
     }
 
     #[test]

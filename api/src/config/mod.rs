@@ -8,11 +8,17 @@ mod control_group;
 mod identity;
 mod layer;
 mod places;
+mod secret;
 mod settings;
+mod worker;
 
+pub use backends::Backends;
 pub(crate) use client::{ClientFlags, ConnectionFlags, colours_allowed, docker_socket};
 pub(crate) use control_group::{ControlGroup, memory_bytes};
 pub use identity::OidcSettings;
 pub use layer::Layer;
 pub(crate) use places::{PlaceFlags, Places};
+pub use secret::SecretText;
 pub use settings::{ConfigError, LogFormat, RequestLimits, SandboxSettings, Settings, WebhookSettings};
+pub use worker::{ClaimSettings, LongRunningSettings};
+pub(crate) use worker::{WorkerFlags, WorkerRole};

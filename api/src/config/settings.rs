@@ -1,8 +1,9 @@
 //! The settings, checked and typed, with every default.
 
-use super::{Layer, OidcSettings, backends, identity};
+use super::{Backends, ClaimSettings, Layer, OidcSettings, identity};
 use crate::{server::ConnectionLimits, webhooks::AllowList};
 use mecapy_runtime::NanPayloads;
+use mecapy_store::Quota;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -14,9 +15,10 @@ const DESCRIPTORS_RESERVED: u64 = 1024;
 /// One interpreter image takes more than this, so that less would refuse every computation, bytes.
 const MEMORY_BUDGET_BYTES_MIN: u64 = 64 << 20;
 
-/// Everything that a server is told.
-#[derive(Debug, Clone, PartialEq)]
+/// Everything that a process is told.
+#[derive(Debug, Clone)]
 pub struct Settings {
+    pub backends: Backends,
     pub data_dir: PathBuf,
     pub cache_dir: PathBuf,
     pub listen: SocketAddr,
@@ -24,9 +26,12 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// `None`: API keys only.
     pub oidc: Option<OidcSettings>,
+    pub claims: ClaimSettings,
     pub sandboxes: SandboxSettings,
     pub nan_payloads: NanPayloads,
     pub requests: RequestLimits,
+    /// What holds for tenants that have no limits of their own.
+    pub quota: Quota,
     pub connections: ConnectionLimits,
     pub webhooks: WebhookSettings,
     pub log: String,
@@ -87,8 +92,9 @@ pub enum ConfigError {
     },
     #[error("{} belongs to another user ({owner}): name it with --config to go by it", path.display())]
     NotYours { path: PathBuf, owner: u32 },
-    #[error("{setting} names {url}: only {works:?} works today ({later} is not available yet)")]
-    Backend { setting: &'static str, url: String, works: &'static str, later: &'static str },
+    /// Never repeats the URL, which may hold a password.
+    #[error("{setting}: {needed}")]
+    Backend { setting: &'static str, needed: String },
     #[error("{setting} is {value:?}: {needed}")]
     Value { setting: &'static str, value: String, needed: &'static str },
     #[error("can't read the token file {}", path.display())]
@@ -135,33 +141,7 @@ impl Settings {
         Ok((data_dir(layer.data_dir), listen(layer.listen.as_deref())?))
     }
 
-    fn of(layer: Layer) -> Result<Self, ConfigError> {
-        backends::check(&layer)?;
-        if let Some(budget) = layer.memory_budget_bytes.filter(|budget| *budget < MEMORY_BUDGET_BYTES_MIN) {
-            return Err(bad("memory-budget-bytes", &budget.to_string(), "at least 67108864 (64 MiB) is needed"));
-        }
-        let sandboxes = SandboxSettings {
-            preview_threads: positive("preview-threads", layer.preview_threads)?,
-            default_threads: positive("default-threads", layer.default_threads)?,
-            long_running_threads: positive("long-running-threads", layer.long_running_threads)?,
-            preview_waiting_max: positive("preview-waiting-max", layer.preview_waiting_max)?,
-            preview_per_tenant_max: positive("preview-per-tenant-max", layer.preview_per_tenant_max)?,
-            memory_budget_bytes: layer.memory_budget_bytes,
-        };
-        let usual = RequestLimits::default();
-        let requests = RequestLimits {
-            queued_per_tenant_max: positive("queued-per-tenant-max", layer.queued_per_tenant_max)?
-                .unwrap_or(usual.queued_per_tenant_max),
-            requests_per_second_max: positive("requests-per-second-max", layer.requests_per_second_max)?
-                .unwrap_or(usual.requests_per_second_max),
-            streams_per_key_max: positive("streams-per-key-max", layer.streams_per_key_max)?
-                .unwrap_or(usual.streams_per_key_max),
-            streams_per_tenant_max: positive("streams-per-tenant-max", layer.streams_per_tenant_max)?
-                .unwrap_or(usual.streams_per_tenant_max),
-            json_bytes_max: positive("json-bytes-max", layer.json_bytes_max)?.unwrap_or(usual.json_bytes_max),
-            module_bytes_max: positive("module-bytes-max", layer.module_bytes_max)?.unwrap_or(usual.module_bytes_max),
-            upload_bytes_max: positive("upload-bytes-max", layer.upload_bytes_max)?.unwrap_or(usual.upload_bytes_max),
-        };
+    pub(super) fn of(layer: Layer) -> Result<Self, ConfigError> {
         let connections = ConnectionLimits::default();
         let connections = ConnectionLimits {
             connections_max: positive("connections-max", layer.connections_max)?.unwrap_or(connections.connections_max),
@@ -169,17 +149,19 @@ impl Settings {
                 .unwrap_or(connections.connections_per_ip_max),
             ..connections
         };
-        let oidc = identity::oidc(&layer)?;
         Ok(Self {
-            oidc,
+            backends: Backends::of(&layer)?,
+            oidc: identity::oidc(&layer)?,
+            claims: ClaimSettings::of(&layer)?,
+            sandboxes: SandboxSettings::of(&layer)?,
+            requests: RequestLimits::of(&layer)?,
+            quota: quota(&layer)?,
+            connections,
             data_dir: data_dir(layer.data_dir),
             cache_dir: cache_dir(layer.cache_dir)?,
             listen: listen(layer.listen.as_deref())?,
             public_url: layer.public_url.map(|url| public_url(&url)).transpose()?,
-            sandboxes,
             nan_payloads: nan_payloads(layer.canonical_nans),
-            requests,
-            connections,
             webhooks: WebhookSettings {
                 allow: webhook_allow(layer.webhook_allow.as_deref().unwrap_or_default())?,
                 allow_http: layer.webhook_allow_http.unwrap_or(false),
@@ -197,7 +179,50 @@ impl Settings {
     }
 }
 
+impl RequestLimits {
+    fn of(layer: &Layer) -> Result<Self, ConfigError> {
+        let usual = Self::default();
+        Ok(Self {
+            queued_per_tenant_max: positive("queued-per-tenant-max", layer.queued_per_tenant_max)?
+                .unwrap_or(usual.queued_per_tenant_max),
+            requests_per_second_max: positive("requests-per-second-max", layer.requests_per_second_max)?
+                .unwrap_or(usual.requests_per_second_max),
+            streams_per_key_max: positive("streams-per-key-max", layer.streams_per_key_max)?
+                .unwrap_or(usual.streams_per_key_max),
+            streams_per_tenant_max: positive("streams-per-tenant-max", layer.streams_per_tenant_max)?
+                .unwrap_or(usual.streams_per_tenant_max),
+            json_bytes_max: positive("json-bytes-max", layer.json_bytes_max)?.unwrap_or(usual.json_bytes_max),
+            module_bytes_max: positive("module-bytes-max", layer.module_bytes_max)?.unwrap_or(usual.module_bytes_max),
+            upload_bytes_max: positive("upload-bytes-max", layer.upload_bytes_max)?.unwrap_or(usual.upload_bytes_max),
+        })
+    }
+}
+
+fn quota(layer: &Layer) -> Result<Quota, ConfigError> {
+    Ok(Quota {
+        running_max: positive("running-per-tenant-max", layer.running_per_tenant_max)?,
+        queued_max: Some(RequestLimits::of(layer)?.queued_per_tenant_max),
+        fuel_per_day_max: positive("fuel-per-day-max", layer.fuel_per_day_max)?,
+        storage_bytes_max: positive("storage-per-tenant-bytes-max", layer.storage_per_tenant_bytes_max)?,
+        requests_per_second_max: positive("requests-per-tenant-max", layer.requests_per_tenant_max)?,
+    })
+}
+
 impl SandboxSettings {
+    fn of(layer: &Layer) -> Result<Self, ConfigError> {
+        if let Some(budget) = layer.memory_budget_bytes.filter(|budget| *budget < MEMORY_BUDGET_BYTES_MIN) {
+            return Err(bad("memory-budget-bytes", &budget.to_string(), "at least 67108864 (64 MiB) is needed"));
+        }
+        Ok(Self {
+            preview_threads: positive("preview-threads", layer.preview_threads)?,
+            default_threads: positive("default-threads", layer.default_threads)?,
+            long_running_threads: positive("long-running-threads", layer.long_running_threads)?,
+            preview_waiting_max: positive("preview-waiting-max", layer.preview_waiting_max)?,
+            preview_per_tenant_max: positive("preview-per-tenant-max", layer.preview_per_tenant_max)?,
+            memory_budget_bytes: layer.memory_budget_bytes,
+        })
+    }
+
     /// Cores of this machine.
     pub fn cores() -> usize {
         thread::available_parallelism().map_or(1, usize::from)
@@ -209,7 +234,10 @@ fn bad(setting: &'static str, value: &str, needed: &'static str) -> ConfigError 
 }
 
 /// The value, unless it is a zero, which would stop everything.
-fn positive<T: PartialEq + From<u8>>(setting: &'static str, value: Option<T>) -> Result<Option<T>, ConfigError> {
+pub(super) fn positive<T: PartialEq + From<u8>>(
+    setting: &'static str,
+    value: Option<T>,
+) -> Result<Option<T>, ConfigError> {
     match value {
         Some(value) if value == T::from(0) => Err(bad(setting, "0", "at least 1 is needed")),
         value => Ok(value),
@@ -221,16 +249,16 @@ fn data_dir(chosen: Option<PathBuf>) -> PathBuf {
 }
 
 fn listen(chosen: Option<&str>) -> Result<SocketAddr, ConfigError> {
-    address(chosen.unwrap_or("127.0.0.1:8000"))
+    address("listen", chosen.unwrap_or("127.0.0.1:8000"))
 }
 
 fn nan_payloads(canonical: Option<bool>) -> NanPayloads {
     if canonical == Some(true) { NanPayloads::Canonical } else { NanPayloads::Native }
 }
 
-fn address(text: &str) -> Result<SocketAddr, ConfigError> {
+pub(super) fn address(setting: &'static str, text: &str) -> Result<SocketAddr, ConfigError> {
     let text = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
-    text.parse().map_err(|_| bad("listen", &text, "an IP address and a port are needed, as in 127.0.0.1:8000"))
+    text.parse().map_err(|_| bad(setting, &text, "an IP address and a port are needed, as in 127.0.0.1:8000"))
 }
 
 fn public_url(text: &str) -> Result<String, ConfigError> {
@@ -287,14 +315,17 @@ mod tests {
             (Layer { memory_budget_bytes: Some(MEMORY_BUDGET_BYTES_MIN - 1), ..layer() }, "memory-budget-bytes"),
             (Layer { queued_per_tenant_max: Some(0), ..layer() }, "queued-per-tenant-max"),
             (Layer { requests_per_second_max: Some(0), ..layer() }, "requests-per-second-max"),
+            (Layer { running_per_tenant_max: Some(0), ..layer() }, "running-per-tenant-max"),
+            (Layer { fuel_per_day_max: Some(0), ..layer() }, "fuel-per-day-max"),
             (Layer { streams_per_tenant_max: Some(0), ..layer() }, "streams-per-tenant-max"),
             (Layer { json_bytes_max: Some(0), ..layer() }, "json-bytes-max"),
             (Layer { webhook_allow: Some("10.0.0.0/40".to_owned()), ..layer() }, "webhook-allow"),
             (Layer { public_url: Some("ftp://x".to_owned()), ..layer() }, "public-url"),
             (Layer { log_format: Some("xml".to_owned()), ..layer() }, "log-format"),
             (Layer { oidc_issuer: Some("https://id.example".to_owned()), ..layer() }, "oidc-audience"),
-            (Layer { queue_url: Some("redis://localhost".to_owned()), ..layer() }, "queue-url"),
-            (Layer { objects_url: Some("s3://bucket".to_owned()), ..layer() }, "objects-url"),
+            (Layer { queue_url: Some("redis://localhost".to_owned().into()), ..layer() }, "queue-url"),
+            (Layer { objects_url: Some("s3://bucket".to_owned().into()), ..layer() }, "objects-url"),
+            (Layer { lease_seconds: Some(1), ..layer() }, "lease-seconds"),
         ];
         for (layer, setting) in rows {
             let error = Settings::of(layer).unwrap_err().to_string();

@@ -16,7 +16,7 @@ mod shown;
 mod streams;
 
 pub use problem::Problem;
-pub use router::router;
+pub use router::{operations, router};
 
 #[cfg(test)]
 mod tests;

@@ -16,8 +16,7 @@ pub(super) struct Api {
 
 /// The whole API of `app`.
 pub fn router(app: Arc<App>) -> Router {
-    let streams = Streams::new(&app.limits);
-    let api = Arc::new(Api { app, rates: Rates::default(), streams });
+    let api = api(app);
     let guarded = guarded().layer(middleware::from_fn_with_state(Arc::clone(&api), auth::authenticate));
     let all = OpenApiRouter::with_openapi(openapi::document()).merge(open()).merge(guarded);
     let (router, mut document) = all.split_for_parts();
@@ -31,6 +30,22 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(Arc::clone(&api), observe::observe))
         .with_state(api)
+}
+
+/// What a process without an API answers of itself: its health, its readiness and its metrics.
+pub fn operations(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/health", get(routes::health::health))
+        .route("/ready", get(routes::ready::ready))
+        .route("/metrics", get(routes::metrics::metrics))
+        .fallback(|| async { Problem::not_found("route") })
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
+        .with_state(api(app))
+}
+
+fn api(app: Arc<App>) -> Arc<Api> {
+    let streams = Streams::new(&app.limits);
+    Arc::new(Api { app, rates: Rates::default(), streams })
 }
 
 /// Routes that need no credentials; `/openapi.json` and `/docs` are added above.

@@ -4,10 +4,11 @@ use super::{
     Shared,
     claims::Live,
     held::{Place, Registered},
+    hold::Hold,
 };
-use mecapy_model::{ArtifactName, ErrorKind, LogStream, Outcome, Task, TaskError};
+use mecapy_model::{ArtifactName, ErrorKind, LogStream, Outcome, Task, TaskError, Warning};
 use mecapy_runtime::{Attempt, Cancel, FileContent, InputFile, Job, Observer, Refused};
-use mecapy_store::{Claimed, Finish, NewLog, SpoolRoom, StoreError, Written};
+use mecapy_store::{Claimed, Finish, NewLog, OverQuota, SpoolRoom, StoreError, Written};
 use std::{
     pin::pin,
     sync::{Arc, atomic::Ordering},
@@ -17,7 +18,12 @@ use tokio::{sync::oneshot, time::sleep};
 
 /// Tries to write down how an attempt ended, before the lease is left to expire.
 const WRITES_MAX: u32 = 5;
+/// The same where the database is on another machine, which may be restarting. A claim that is no longer trusted ends
+/// it before.
+const WRITES_SHARED_MAX: u32 = 40;
+/// The wait after the first try that failed, longer with each further one.
 const AFTER_FAULT: Duration = Duration::from_millis(200);
+const AFTER_FAULT_MAX: Duration = Duration::from_secs(1);
 /// Wait before a full pool is asked again.
 const POOL_FULL: Duration = Duration::from_millis(20);
 /// How often the cancel switch is looked at while a program is made ready.
@@ -177,16 +183,28 @@ async fn write_down(
     mut outcome: Outcome,
 ) -> Result<Written, StoreError> {
     let (store, claim) = (&shared.store, &live.claim);
+    if !live.hold.is_trusted() {
+        // The task may be another worker's by now.
+        return Ok(Written::Stale);
+    }
+    let tries_max = if store.is_shared() { WRITES_SHARED_MAX } else { WRITES_MAX };
+    let persist = Persist { hold: &live.hold, tries_max };
     if live.is_given_back() {
-        return persist(|| store.release(claim.clone())).await;
+        return persist.write(|| store.release(claim.clone())).await;
     }
     if outcome.error_kind() == Some(ErrorKind::Quota) {
-        let not_before = store.clock().now() + no_memory_wait(claim.fence);
-        return persist(|| store.retry_later(claim.clone(), not_before)).await;
+        let not_before = store.now() + no_memory_wait(claim.fence);
+        return persist.write(|| store.retry_later(claim.clone(), not_before)).await;
     }
     let artifacts = std::mem::take(&mut outcome.artifacts);
-    let stored = match persist(|| store.store_artifacts(claim, &artifacts)).await {
+    // Not the database, whose patience is another.
+    let object_writes = Persist { tries_max: WRITES_MAX, ..persist };
+    let stored = match object_writes.write(|| store.store_artifacts(claim, &artifacts)).await {
         Ok(stored) => stored,
+        Err(StoreError::OverQuota(over)) => {
+            no_room_for_files(&mut outcome, over);
+            Vec::new()
+        }
         Err(error) => {
             outcome.result = Err(storage(error));
             Vec::new()
@@ -196,13 +214,24 @@ async fn write_down(
         && let Some(backoff) = store.fault_backoff(claimed)
     {
         tracing::warn!(task.id = %claim.task, error.kind = %kind, "worker.retry: the platform failed, tried again later");
-        let not_before = store.clock().now() + backoff;
-        return persist(|| store.lose(claim.clone(), not_before)).await;
+        let not_before = store.now() + backoff;
+        return persist.write(|| store.lose(claim.clone(), not_before)).await;
     }
     outcome.usage.queued_ms += queued_ms(&claimed.task);
     let logs = last_logs(live, &outcome).await;
     let finish = store.prepare_finish(claim.clone(), Finish { logs, ..Finish::new(outcome, stored) });
-    persist(|| store.write_finish(&finish)).await
+    persist.write(|| store.write_finish(&finish)).await
+}
+
+/// A computation whose files can't be kept has failed; one that has failed already says why it did.
+fn no_room_for_files(outcome: &mut Outcome, over: OverQuota) {
+    let message = format!("the files under /work/out can't be kept: {over}");
+    if outcome.result.is_ok() {
+        outcome.result = Err(TaskError::new(ErrorKind::InvalidArtifact, message));
+    } else {
+        let code = "artifact_left_out".to_owned();
+        outcome.warnings.push(Warning { code, message, line: None, pointer: None });
+    }
 }
 
 /// How long a task waits that found no memory, by how often it was claimed.
@@ -210,19 +239,31 @@ fn no_memory_wait(claims: u64) -> Duration {
     NO_MEMORY.saturating_mul(1_u32 << claims.saturating_sub(1).min(5)).min(NO_MEMORY_MAX)
 }
 
-/// Tries a write again where the store says that it may help.
-async fn persist<T, F>(mut write: impl FnMut() -> F) -> Result<T, StoreError>
-where
-    F: Future<Output = Result<T, StoreError>>,
-{
-    let mut tries = 1;
-    loop {
-        match write().await {
-            Err(error) if error.is_retryable() && tries < WRITES_MAX => {
-                tries += 1;
-                sleep(AFTER_FAULT * tries).await;
+/// How often a claim's writes are tried.
+#[derive(Clone, Copy)]
+struct Persist<'a> {
+    hold: &'a Hold,
+    tries_max: u32,
+}
+
+impl Persist<'_> {
+    /// Tries a write again where the store says that it may help, for as long as the claim may be ours.
+    async fn write<T, F>(self, mut write: impl FnMut() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let mut tries = 1;
+        loop {
+            match write().await {
+                Err(error) if error.is_retryable() && tries < self.tries_max => {
+                    tries += 1;
+                    sleep((AFTER_FAULT * tries).min(AFTER_FAULT_MAX)).await;
+                    if !self.hold.is_trusted() {
+                        return Err(error);
+                    }
+                }
+                ended => return ended,
             }
-            ended => return ended,
         }
     }
 }
@@ -290,6 +331,26 @@ mod tests {
             cancel.cancel();
         };
         assert_eq!(tokio::join!(endless, stop).0, Err(cancelled()));
+    }
+
+    #[tokio::test]
+    async fn a_write_is_tried_until_the_claim_is_no_longer_trusted_and_not_once_more() {
+        let clock = Arc::new(mecapy_store::ManualClock::at(time::OffsetDateTime::UNIX_EPOCH, 1));
+        let hold = Hold::new(clock.clone(), Some(Duration::from_secs(3)), Duration::ZERO);
+        let mut tried = 0;
+        let persist = Persist { hold: &hold, tries_max: WRITES_SHARED_MAX };
+        let written: Result<Written, _> = persist
+            .write(|| {
+                tried += 1;
+                clock.advance(Duration::from_secs(1));
+                std::future::ready(Err(StoreError::Io {
+                    doing: "writing".to_owned(),
+                    source: Arc::new(std::io::ErrorKind::TimedOut.into()),
+                }))
+            })
+            .await;
+        assert!(written.is_err());
+        assert_eq!(tried, 3);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What this worker has claimed and not finished.
 
-use super::follow::Follow;
+use super::{follow::Follow, hold::Hold};
 use mecapy_model::TaskId;
 use mecapy_runtime::Cancel;
 use mecapy_store::ClaimRef;
@@ -21,6 +21,8 @@ const EARLY_CANCELS_MAX: usize = 1024;
 pub(super) struct Live {
     pub(super) claim: ClaimRef,
     pub(super) cancel: Cancel,
+    /// Whether the claim may still be ours.
+    pub(super) hold: Arc<Hold>,
     pub(super) follow: Arc<Follow>,
     /// Stopped by the platform, not by its user: goes back to the queue.
     pub(super) give_back: Arc<AtomicBool>,
@@ -37,9 +39,9 @@ struct Held {
 }
 
 impl Live {
-    pub(super) fn new(claim: ClaimRef) -> Self {
+    pub(super) fn new(claim: ClaimRef, hold: Hold) -> Self {
         let follow = Arc::new(Follow::default());
-        Self { claim, cancel: Cancel::new(), follow, give_back: Arc::default() }
+        Self { claim, cancel: Cancel::new(), hold: Arc::new(hold), follow, give_back: Arc::default() }
     }
 
     pub(super) fn is_given_back(&self) -> bool {
@@ -68,6 +70,11 @@ impl Claims {
         self.lock().live.len()
     }
 
+    /// This process's attempts at one task.
+    pub(super) fn of(&self, task: TaskId) -> Vec<Live> {
+        self.lock().live.range((task, 0)..=(task, u64::MAX)).map(|(_, live)| live.clone()).collect()
+    }
+
     pub(super) fn all(&self) -> Vec<Live> {
         self.lock().live.values().cloned().collect()
     }
@@ -89,13 +96,6 @@ impl Claims {
         held.early_cancels.push_back(task);
     }
 
-    /// Stops one attempt, where it still runs.
-    pub(super) fn stop(&self, claim: &ClaimRef) {
-        if let Some(live) = self.lock().live.get(&(claim.task, claim.fence)) {
-            live.cancel.cancel();
-        }
-    }
-
     /// Stops everything so that another worker can run it.
     pub(super) fn give_back_all(&self) {
         for live in self.lock().live.values() {
@@ -115,6 +115,7 @@ mod tests {
     use mecapy_model::{Code, Lane, LimitsRequest, NonFinite, Retry};
     use mecapy_store::{ClaimRequest, NewTask, Store, StoreOptions, Submission, SystemClock};
     use serde_json::value::RawValue;
+    use std::time::Duration;
 
     /// A real claim: nothing else can make one.
     async fn claim() -> ClaimRef {
@@ -139,16 +140,21 @@ mod tests {
             warnings: Vec::new(),
         };
         store.submit(Submission { task, idempotency: None, queued_max: 1 }).await.unwrap();
-        let request = ClaimRequest { lane: Lane::Default, max: 1, running_per_tenant_max: None, running_max: None };
+        let request = ClaimRequest::new(Lane::Default, 1);
         store.claim(request).await.unwrap().pop().unwrap().claim
+    }
+
+    fn live(claim: ClaimRef) -> Live {
+        let clock = Arc::new(SystemClock::new().unwrap());
+        Live::new(claim, Hold::new(clock, None, Duration::ZERO))
     }
 
     #[tokio::test]
     async fn a_newer_claim_stops_the_older_attempt_and_outlives_its_end() {
-        let older = Live::new(claim().await);
+        let older = live(claim().await);
         let mut claim = older.claim.clone();
         claim.fence += 1;
-        let newer = Live::new(claim);
+        let newer = live(claim);
         let claims = Claims::default();
         claims.insert(older.clone());
         assert!(!older.cancel.is_cancelled());
@@ -156,7 +162,7 @@ mod tests {
         assert!(older.cancel.is_cancelled() && !newer.cancel.is_cancelled());
         claims.remove(&older.claim);
         assert_eq!(claims.len(), 1);
-        claims.stop(&older.claim);
+        assert!(claims.of(older.claim.task).iter().all(|live| live.claim == newer.claim));
         assert!(!newer.cancel.is_cancelled());
         claims.cancel(newer.claim.task);
         assert!(newer.cancel.is_cancelled());
@@ -167,11 +173,11 @@ mod tests {
         let claim = claim().await;
         let claims = Claims::default();
         claims.cancel(claim.task);
-        let first = Live::new(claim.clone());
+        let first = live(claim.clone());
         claims.insert(first.clone());
         assert!(first.cancel.is_cancelled());
         claims.remove(&claim);
-        let second = Live::new(claim);
+        let second = live(claim);
         claims.insert(second.clone());
         assert!(!second.cancel.is_cancelled());
         for number in 0..3 * EARLY_CANCELS_MAX {

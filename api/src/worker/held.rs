@@ -1,6 +1,11 @@
 //! What an attempt holds, given back however it ends: a panic loses no place and leaves no claim behind.
 
-use super::{Shared, claims::Live, pace::Pace};
+use super::{
+    Shared,
+    claims::Live,
+    hold::{Hold, trusted_for},
+    pace::Pace,
+};
 use mecapy_store::Claimed;
 use std::{sync::Arc, time::Duration};
 
@@ -37,8 +42,10 @@ impl Drop for Place {
 }
 
 impl Registered {
-    pub(super) fn new(shared: &Arc<Shared>, claimed: &Claimed) -> Self {
-        let live = Live::new(claimed.claim.clone());
+    /// `asked_at`: when the claim was asked for, on the monotonic clock.
+    pub(super) fn new(shared: &Arc<Shared>, claimed: &Claimed, asked_at: Duration) -> Self {
+        let hold = Hold::new(Arc::clone(shared.store.clock()), trusted_for(&shared.store), asked_at);
+        let live = Live::new(claimed.claim.clone(), hold);
         shared.claims.insert(live.clone());
         if claimed.task.cancel_requested {
             live.cancel.cancel();

@@ -1,21 +1,23 @@
-//! The embedded worker: claims tasks, runs them in sandboxes, writes down how they ended.
+//! The worker: claims tasks, runs them in sandboxes, writes down how they ended. In a server or in a process of its own.
 //!
 //! Knows nothing of HTTP. The database is the truth: a wake-up is a hint, and whatever this process claimed and did
-//! not finish is claimed again after a restart.
+//! not finish is claimed again, after a restart or when its lease has ended.
 
 mod attempt;
 mod claims;
 mod follow;
 mod held;
+mod hold;
 mod pace;
 mod upkeep;
 
-use crate::programs::Programs;
+use crate::{config::LongRunningSettings, programs::Programs};
 use claims::Claims;
 use held::{Place, Registered};
 use mecapy_model::{Lane, TaskId};
 use mecapy_runtime::Sandboxes;
-use mecapy_store::Store;
+pub use mecapy_store::WorkerKind;
+use mecapy_store::{ClaimRequest, Claimed, Store, StoreError, WorkerRow};
 use pace::Pace;
 use std::{
     sync::{
@@ -34,27 +36,27 @@ use uuid::Uuid;
 
 /// The longest a lane sleeps without looking at its queue: a hint can be lost.
 const IDLE_MAX: Duration = Duration::from_secs(15);
-/// Until a lane is looked at again that has a due task which a claim did not take: it came due just now, or, in a lane
-/// with a cap for each tenant, its tenant is at that.
+/// Until a lane is looked at again that has a due task which a claim did not take: it came due just now, or its tenant
+/// runs as many as its quota (or, in a lane with a cap for each tenant, that) allows.
 const DUE_AGAIN: Duration = Duration::from_millis(1);
 const DUE_AGAIN_CAPPED: Duration = Duration::from_millis(100);
+/// The same where each look is a request to a server, whose clock may be another than ours.
+const DUE_AGAIN_SHARED: Duration = Duration::from_millis(50);
+const DUE_AGAIN_CAPPED_SHARED: Duration = Duration::from_millis(500);
+/// How many tasks of one tenant may run in a capped lane where several workers share it, unless a setting says it.
+const PER_TENANT_SHARED: u32 = 4;
+const HOST_CHARS_MAX: usize = 128;
+/// How long a worker that ends waits for the store to take note of it.
+const WITHDRAW_MAX: Duration = Duration::from_secs(2);
 /// Wait after the store or one of the worker's loops failed, before it is tried again.
 const AFTER_FAULT: Duration = Duration::from_millis(500);
 
-/// Which lanes this worker serves.
+/// What this worker does.
 #[derive(Debug, Clone)]
 pub struct WorkerConfig {
+    pub kind: WorkerKind,
     pub lanes: Vec<Lane>,
-}
-
-/// What `/v1/workers` shows.
-#[derive(Debug, Clone)]
-pub struct WorkerStatus {
-    pub id: Uuid,
-    pub lanes: Vec<Lane>,
-    pub running: usize,
-    pub started_at: OffsetDateTime,
-    pub draining: bool,
+    pub long_running: LongRunningSettings,
 }
 
 /// A worker that runs until it is drained.
@@ -65,6 +67,7 @@ pub struct Worker {
 
 pub(crate) struct Shared {
     id: Uuid,
+    host: String,
     started_at: OffsetDateTime,
     config: WorkerConfig,
     store: Store,
@@ -82,6 +85,7 @@ impl Worker {
         let started_at = store.clock().now();
         let shared = Arc::new(Shared {
             id,
+            host: host_name(),
             started_at,
             config,
             store,
@@ -98,19 +102,17 @@ impl Worker {
             loops.spawn(supervise(Arc::clone(&shared), lane.as_str(), serve));
         }
         loops.spawn(supervise(Arc::clone(&shared), "heartbeats", upkeep::heartbeats));
+        loops.spawn(supervise(Arc::clone(&shared), "cancels", upkeep::cancels));
+        loops.spawn(supervise(Arc::clone(&shared), "fence", upkeep::fence));
+        loops.spawn(supervise(Arc::clone(&shared), "announce", upkeep::announce));
         loops.spawn(supervise(Arc::clone(&shared), "follow", upkeep::follow));
         loops.spawn(supervise(Arc::clone(&shared), "sweep", upkeep::sweep));
         Self { shared, loops: tokio::sync::Mutex::new(loops) }
     }
 
-    pub fn status(&self) -> WorkerStatus {
-        WorkerStatus {
-            id: self.shared.id,
-            lanes: self.shared.config.lanes.clone(),
-            running: self.shared.claims.len(),
-            started_at: self.shared.started_at,
-            draining: self.shared.draining.load(Ordering::Acquire),
-        }
+    /// What this worker is and does now.
+    pub fn row(&self) -> WorkerRow {
+        self.shared.row()
     }
 
     /// Stops a running task at once. The store has been told before.
@@ -123,12 +125,16 @@ impl Worker {
     pub async fn drain(&self, at_most: Duration) {
         self.shared.draining.store(true, Ordering::Release);
         self.shared.changed.notify_waiters();
-        if timeout(at_most, self.idle()).await.is_err() {
+        let announced = timeout(WITHDRAW_MAX, self.shared.store.announce_worker(self.row()));
+        let (ended, _) = tokio::join!(timeout(at_most, self.idle()), announced);
+        if ended.is_err() {
             self.shared.claims.give_back_all();
             // A tick stops a guest; the rest is the store's write.
             let _ = timeout(Duration::from_secs(5), self.idle()).await;
         }
         self.loops.lock().await.shutdown().await;
+        // A row that stays is shown as lost for a while.
+        let _ = timeout(WITHDRAW_MAX, self.shared.store.withdraw_worker(self.shared.id)).await;
     }
 
     async fn idle(&self) {
@@ -170,11 +176,12 @@ async fn serve_lane(shared: Arc<Shared>, lane: Lane, pace: Arc<Pace>) {
             ended.await;
             continue;
         }
+        let asked_at = shared.store.clock().monotonic();
         match shared.claim(lane, room).await {
             Ok(claimed) if !claimed.is_empty() => {
                 for claimed in claimed {
                     let place = Place::take(&shared, &pace);
-                    let registered = Registered::new(&shared, &claimed);
+                    let registered = Registered::new(&shared, &claimed, asked_at);
                     tokio::spawn(attempt::carry_out(claimed, registered, place));
                 }
             }
@@ -199,25 +206,63 @@ fn is_capped(lane: Lane) -> bool {
     lane == Lane::LongRunning
 }
 
+/// The machine's name, as it calls itself.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().chars().take(HOST_CHARS_MAX).collect()
+}
+
 /// How many tasks of one tenant may run at once in a capped lane with so many threads: half of them, rounded up.
 fn per_tenant_max(threads: usize) -> u32 {
     u32::try_from(threads.div_ceil(2).max(1)).unwrap_or(u32::MAX)
 }
 
 impl Shared {
-    async fn claim(&self, lane: Lane, room: usize) -> Result<Vec<mecapy_store::Claimed>, mecapy_store::StoreError> {
-        let max = u32::try_from(room).unwrap_or(u32::MAX);
-        let threads = self.sandboxes.lane_status(lane).threads;
-        let running_per_tenant_max = is_capped(lane).then(|| per_tenant_max(threads));
-        self.store.claim(mecapy_store::ClaimRequest { lane, max, running_per_tenant_max, running_max: None }).await
+    async fn claim(&self, lane: Lane, room: usize) -> Result<Vec<Claimed>, StoreError> {
+        let mut request = ClaimRequest::new(lane, u32::try_from(room).unwrap_or(u32::MAX));
+        if is_capped(lane) {
+            let LongRunningSettings { running_max, running_per_tenant_max, starts_per_minute_max } =
+                self.config.long_running;
+            let usual = || match self.store.is_shared() {
+                true => PER_TENANT_SHARED,
+                false => per_tenant_max(self.sandboxes.lane_status(lane).threads),
+            };
+            request.running_max = running_max;
+            request.running_per_tenant_max = Some(running_per_tenant_max.unwrap_or_else(usual));
+            request.starts_per_minute_max = starts_per_minute_max;
+        }
+        self.store.claim(request).await
+    }
+
+    fn row(&self) -> WorkerRow {
+        let threads: usize = self.config.lanes.iter().map(|lane| self.sandboxes.lane_status(*lane).threads).sum();
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        WorkerRow {
+            id: self.id,
+            kind: self.config.kind,
+            host: self.host.clone(),
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            lanes: self.config.lanes.clone(),
+            concurrency: number(threads),
+            running: number(self.claims.len()),
+            draining: self.draining.load(Ordering::Acquire),
+            started_at: self.started_at,
+        }
     }
 
     /// When the lane has to be looked at again although nobody calls: at the next task that is due.
     async fn next_look(&self, lane: Lane) -> Instant {
         let due = self.store.next_due(lane).await.ok().flatten();
-        let soonest = if is_capped(lane) { DUE_AGAIN_CAPPED } else { DUE_AGAIN };
-        let wait = due
-            .map_or(IDLE_MAX, |at| Duration::try_from(at - self.store.clock().now()).unwrap_or(soonest).min(IDLE_MAX));
+        let soonest = match (is_capped(lane) || self.store.has_running_quotas(), self.store.is_shared()) {
+            (false, false) => DUE_AGAIN,
+            (true, false) => DUE_AGAIN_CAPPED,
+            (false, true) => DUE_AGAIN_SHARED,
+            (true, true) => DUE_AGAIN_CAPPED_SHARED,
+        };
+        let wait = due.map_or(IDLE_MAX, |at| {
+            Duration::try_from(at - self.store.now()).unwrap_or(soonest).clamp(soonest, IDLE_MAX)
+        });
         Instant::now() + wait
     }
 

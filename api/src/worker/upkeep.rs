@@ -1,15 +1,21 @@
-//! What goes on beside the runs: heartbeats, live logs and progress, and the sweeper.
+//! What goes on beside the runs: heartbeats, cancels, live logs and progress, the sweeper, and the worker's own row.
 
-use super::{Shared, claims::Live};
-use mecapy_store::{Beat, ClaimRef};
+use super::{Shared, claims::Live, hold::trusted_for};
+use mecapy_store::Beat;
 use std::{sync::Arc, time::Duration};
 use tokio::{
+    sync::broadcast::error::RecvError,
     task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
 
-/// A third of the lease.
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(10);
+/// Heartbeats in one lease.
+const HEARTBEATS_PER_LEASE: u32 = 3;
+/// Where others may cancel a task, heartbeats are how a cancel is heard for sure.
+const HEARTBEAT_SHARED_MAX: Duration = Duration::from_secs(2);
+/// Looks at whether claims are still trusted, in the time that they are.
+const LOOKS_PER_HOLD: u32 = 100;
+const ANNOUNCE_EVERY: Duration = Duration::from_secs(5);
 /// How often live logs and progress are written.
 const FOLLOW_EVERY: Duration = Duration::from_millis(100);
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
@@ -18,27 +24,82 @@ const SWEEPS_PER_COLLECTION: u32 = 240;
 
 /// Extends the leases of what runs; stops what was cancelled or lost.
 pub(super) async fn heartbeats(shared: Arc<Shared>) {
-    let mut ticks = every(HEARTBEAT_EVERY);
+    let period = shared.store.lease() / HEARTBEATS_PER_LEASE;
+    let period = if shared.store.is_shared() { period.min(HEARTBEAT_SHARED_MAX) } else { period };
+    let mut ticks = every(period);
     loop {
         ticks.tick().await;
-        extend_leases(&shared).await;
+        extend_leases(&shared, shared.claims.all()).await;
     }
 }
 
-async fn extend_leases(shared: &Shared) {
-    let claims: Vec<ClaimRef> = shared.claims.all().into_iter().map(|live| live.claim).collect();
+/// Looks at the claims whose cancel another process was asked for. A hint stops nothing by itself: anybody may have
+/// sent it.
+pub(super) async fn cancels(shared: Arc<Shared>) {
+    let mut asked = shared.store.cancels();
+    loop {
+        let claims = match asked.recv().await {
+            Ok(task) => shared.claims.of(task),
+            Err(RecvError::Lagged(_)) => shared.claims.all(),
+            Err(RecvError::Closed) => return,
+        };
+        extend_leases(&shared, claims).await;
+    }
+}
+
+/// Stops what may be another worker's: the database was not reached for most of the lease. A request that hangs doesn't
+/// hold this up.
+pub(super) async fn fence(shared: Arc<Shared>) {
+    let Some(trusted_for) = trusted_for(&shared.store) else { return std::future::pending().await };
+    let mut ticks = every(trusted_for / LOOKS_PER_HOLD);
+    loop {
+        ticks.tick().await;
+        let lost =
+            shared.claims.all().into_iter().filter(|live| !live.hold.is_trusted() && !live.cancel.is_cancelled());
+        let stopped = lost.inspect(|live| live.cancel.cancel()).count();
+        if stopped > 0 {
+            tracing::error!(
+                tasks.stopped = stopped,
+                "worker.fence: the database was not reached for most of the lease, others may run these tasks now"
+            );
+        }
+    }
+}
+
+async fn extend_leases(shared: &Shared, claims: Vec<Live>) {
+    let claims: Vec<Live> = claims.into_iter().filter(|live| live.hold.is_trusted()).collect();
     if claims.is_empty() {
         return;
     }
-    match shared.store.heartbeat(claims.clone()).await {
+    let asked_at = shared.store.clock().monotonic();
+    match shared.store.heartbeat(claims.iter().map(|live| live.claim.clone()).collect()).await {
         Ok(beats) => {
-            for (claim, (_, beat)) in claims.iter().zip(beats) {
-                if !matches!(beat, Beat::Extended) {
-                    shared.claims.stop(claim);
+            for (live, (_, beat)) in claims.iter().zip(beats) {
+                match beat {
+                    Beat::Extended => live.hold.extended(asked_at),
+                    Beat::CancelRequested => {
+                        live.hold.extended(asked_at);
+                        live.cancel.cancel();
+                    }
+                    Beat::Stale => {
+                        live.hold.lose();
+                        live.cancel.cancel();
+                    }
                 }
             }
         }
         Err(error) => tracing::warn!(%error, "worker.heartbeat: the store failed"),
+    }
+}
+
+/// Says that this worker is there.
+pub(super) async fn announce(shared: Arc<Shared>) {
+    let mut ticks = every(ANNOUNCE_EVERY);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = shared.store.announce_worker(shared.row()).await {
+            tracing::warn!(%error, "worker.announce: the store failed");
+        }
     }
 }
 
@@ -49,7 +110,7 @@ pub(super) async fn follow(shared: Arc<Shared>) {
         ticks.tick().await;
         // All at once, so that they share a commit.
         let mut writes = JoinSet::new();
-        for live in shared.claims.all().into_iter().filter(|live| live.follow.has_news()) {
+        for live in shared.claims.all().into_iter().filter(|live| live.follow.has_news() && live.hold.is_trusted()) {
             writes.spawn(write_news(Arc::clone(&shared), live));
         }
         while let Some(written) = writes.join_next().await {
@@ -79,7 +140,7 @@ pub(super) async fn sweep(shared: Arc<Shared>) {
     loop {
         ticks.tick().await;
         // Leases may have run out while this process stood still: what it still runs is not lost.
-        extend_leases(&shared).await;
+        extend_leases(&shared, shared.claims.all()).await;
         if let Err(error) = shared.store.requeue_expired().await {
             tracing::warn!(%error, "worker.sweep: the store failed");
         }

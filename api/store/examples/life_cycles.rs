@@ -1,8 +1,9 @@
-//! How many tasks a second go through submit, claim and finish, each step durable: `life_cycles [seconds] [clients]`.
+//! How many tasks a second go through submit, claim and finish, each step durable: `life_cycles [seconds] [clients]
+//! [postgres-url]`. PostgreSQL's database must be migrated; the worker has a store of its own then, as a process would.
 
 use anyhow::{Context, Result};
 use mecapy_model::{Code, Lane, LimitsRequest, NonFinite, Retry, TaskState, TenantId, Usage};
-use mecapy_store::{ClaimRequest, Finish, NewTask, Store, StoreOptions, Submission, SystemClock};
+use mecapy_store::{ClaimRequest, Database, Finish, NewTask, Store, StoreOptions, Submission, SystemClock};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,17 +12,24 @@ use std::time::{Duration, Instant};
 
 /// How many tasks the worker holds at a time.
 const SLOTS: u32 = 64;
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let seconds: u64 = arguments.next().map_or(Ok(5), |text| text.parse())?;
     let clients: usize = arguments.next().map_or(Ok(64), |text| text.parse())?;
+    let database = arguments.next().map_or(Database::Embedded, Database::Postgres);
     let folder = tempfile::tempdir_in(".")?;
-    let store = Store::open(StoreOptions::new(folder.path().join("data")), Arc::new(SystemClock::new()?)).await?;
-    let tenant = store.ensure_admin().await?.context("a new folder has no admin key")?.tenant;
+    let open = async |name: &str| {
+        let options = StoreOptions { database: database.clone(), ..StoreOptions::new(folder.path().join(name)) };
+        Ok::<_, anyhow::Error>(Store::open(options, Arc::new(SystemClock::new()?)).await?)
+    };
+    let store = open("data").await?;
+    let tenant = store.create_tenant(&format!("bench {}", std::process::id())).await?;
+    let workers = if store.is_shared() { open("worker").await? } else { store.clone() };
     let (cycles, waited_us) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-    let worker = tokio::spawn(work(store.clone()));
+    let worker = tokio::spawn(work(workers));
     let (start, cpu) = (Instant::now(), processor_ticks()?);
     let until = start + Duration::from_secs(seconds);
     let mut running = Vec::new();
@@ -58,10 +66,11 @@ async fn main() -> Result<()> {
 async fn work(store: Store) -> Result<()> {
     let wakeup = store.lane_wakeup(Lane::Default);
     loop {
-        let request = ClaimRequest { lane: Lane::Default, max: SLOTS, running_per_tenant_max: None, running_max: None };
+        let request = ClaimRequest::new(Lane::Default, SLOTS);
         let claimed = store.claim(request).await?;
         if claimed.is_empty() {
-            wakeup.notified().await;
+            // Without a bus nobody in another process is told.
+            let _ = tokio::time::timeout(LOOK_AGAIN, wakeup.notified()).await;
             continue;
         }
         for task in claimed {

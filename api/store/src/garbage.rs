@@ -35,6 +35,7 @@ impl Store {
             after = next;
             self.sweep_objects().await;
         }
+        self.write_rarely(async |writer| writer.expire_workers().await).await?;
         loop {
             let deleted = self.write_rarely(async |writer| writer.expire_idempotency().await).await?;
             collected.idempotency_keys += deleted;

@@ -124,6 +124,11 @@ impl std::fmt::Debug for Secret {
 }
 
 impl Store {
+    /// Whether there is an admin key that neither expires nor is revoked.
+    pub fn has_admin(&self) -> bool {
+        self.keys().has_lasting_operator()
+    }
+
     /// At the first start: makes the tenant `default` and an admin key, and writes the secret to `admin.key` in the
     /// data folder. `None` where such a key of that tenant exists that neither expires nor is revoked.
     ///

@@ -20,6 +20,7 @@ mod list;
 mod modules;
 mod objects;
 mod orphans;
+mod probe;
 mod queue;
 mod quota;
 mod reading;
@@ -36,11 +37,12 @@ mod tasks;
 mod tenants;
 mod uploads;
 mod usage;
+mod workers;
 mod writer;
 
 pub use artifacts::StoredArtifact;
 pub use audit::{Actor, AuditAction, AuditEntry, AuditPage};
-pub use bus::{Bus, BusAddress, BusAddressError, BusCounts, BusState, Hint};
+pub use bus::{Bus, BusAddress, BusAddressError, BusCounts, BusState, Hint, probe_bus};
 pub use clock::{Clock, ManualClock, RandomError, SystemClock};
 pub use cluster::{Migrated, migrate};
 pub use error::StoreError;
@@ -55,6 +57,7 @@ pub use objects::{
     ObjectReader, ObjectWriter, Objects, ObjectsAddress, ObjectsOptions, RESULT_INLINE_BYTES_MAX, S3Address,
     S3Credentials, SpoolRoom, StoredText, Swept,
 };
+pub use probe::{DatabaseFindings, probe_database};
 pub use queue::{
     Beat, ClaimRef, ClaimRequest, Claimed, Finish, LeaseToken, NewLog, PreparedFinish, Recovered, Written,
 };
@@ -69,3 +72,4 @@ pub use tasks::{Cancelled, Deleted, Idempotency, NewTask, Replayed, Submission, 
 pub use tenants::{Access, Found, OPERATOR_TENANT, Tenant, TenantError};
 pub use uploads::{NewUpload, OpenUploads, PendingUpload, Upload, UploadDeleted, UploadError, UploadState};
 pub use usage::PreviewUsage;
+pub use workers::{SeenWorker, WorkerKind, WorkerRow};

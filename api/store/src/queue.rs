@@ -28,6 +28,15 @@ pub struct ClaimRequest {
     pub running_per_tenant_max: Option<u32>,
     /// How many tasks of the lane may run at a time, of all tenants and on all workers.
     pub running_max: Option<u32>,
+    /// How many tasks of one tenant may start within a minute; the other lanes than `long_running` ignore it.
+    pub starts_per_minute_max: Option<u32>,
+}
+
+impl ClaimRequest {
+    /// Up to `max` tasks of the lane, without a cap.
+    pub fn new(lane: Lane, max: u32) -> Self {
+        Self { lane, max, running_per_tenant_max: None, running_max: None, starts_per_minute_max: None }
+    }
 }
 
 /// The right to report on one attempt.

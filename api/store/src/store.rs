@@ -250,6 +250,11 @@ impl Store {
         &self.inner.ids
     }
 
+    /// How long a claim holds without a heartbeat.
+    pub fn lease(&self) -> Duration {
+        self.inner.options.lease
+    }
+
     /// Connections that read for the process itself.
     pub(crate) fn readers(&self) -> &Readers {
         &self.inner.readers

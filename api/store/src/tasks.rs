@@ -262,6 +262,11 @@ impl Store {
         Ok(deleted)
     }
 
+    /// Now, on the clock that all who use the database share.
+    pub fn now(&self) -> OffsetDateTime {
+        from_unix_ms(self.now_ms())
+    }
+
     /// Unix milliseconds now, on the clock that all who use the database share.
     pub(crate) fn now_ms(&self) -> i64 {
         unix_ms(self.clock().now()).saturating_add(self.shared().ahead_ms())

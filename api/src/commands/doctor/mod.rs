@@ -1,5 +1,7 @@
-//! `mecapy doctor`: what this machine has, what it lacks, and what to do about it. It changes nothing.
+//! `mecapy doctor`: what this machine and the backends of a service have, what they lack, and what to do
+//! about it. It changes nothing.
 
+mod backends;
 mod check;
 mod engine;
 mod folders;
@@ -16,7 +18,7 @@ use anyhow::Result;
 use check::{Check, Status};
 use serde::Serialize;
 
-/// Check this machine, and say what to do about what is wrong
+/// Check this machine and the backends of a service, and say what to do about what is wrong
 #[derive(Debug, clap::Args)]
 pub(crate) struct DoctorArguments {
     #[command(flatten)]
@@ -42,6 +44,7 @@ pub(crate) async fn doctor(arguments: DoctorArguments, terminal: &Terminal) -> R
             checks.push(engine::nan_payloads(settings.nan_payloads));
             checks.push(engine::check(&settings.cache_dir, settings.nan_payloads));
             checks.extend(folders::checks(&settings));
+            checks.extend(backends::checks(&settings).await);
             checks.extend(network::checks(&settings, &arguments.connection).await);
         }
         Err(error) => checks.push(Check::fail("configuration", error, "mend it; nothing starts before that")),

@@ -82,7 +82,7 @@ pub(in crate::http) async fn usage(
 ) -> Result<Response, Problem> {
     let mut query = Query::of(&uri, &["from", "to", "by", "tenant"])?;
     let by = query.word("by")?.unwrap_or(UsageBy::Day);
-    let (from, to) = period(&mut query, api.app.store.clock().now())?;
+    let (from, to) = period(&mut query, api.app.store.now())?;
     let tenant = asked_tenant(&api, &caller, query.text("tenant")).await?;
     let found = api.app.store.usage(tenant, from, to, by).await?;
     if wants_csv(&headers) {

@@ -1,12 +1,10 @@
 //! `GET /v1/workers`
 
 use super::json;
-use crate::{
-    app::WorkerStatus,
-    http::{Problem, auth::Caller, query::NoQuery, router::Api, shown},
-};
+use crate::http::{Problem, auth::Caller, query::NoQuery, router::Api, shown};
 use axum::{extract::State, http::StatusCode, response::Response};
 use mecapy_model::Lane;
+use mecapy_store::{SeenWorker, WorkerRow};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -22,30 +20,49 @@ pub(in crate::http) struct Workers {
 #[schema(as = Worker)]
 pub(in crate::http) struct WorkerShown {
     id: String,
-    /// `running`, or `draining` when it takes nothing more.
+    /// `embedded` in a server, or `worker` where it is a process of its own.
+    kind: &'static str,
+    /// `running`, `draining` when it takes nothing more, or `lost` when it has been silent for 15 s.
     state: &'static str,
+    /// The name of its machine.
+    host: String,
+    version: String,
     lanes: Vec<Lane>,
-    /// Tasks that it runs now.
-    running: usize,
+    /// Tasks that it may run at once, over all its lanes.
+    concurrency: u32,
+    /// Tasks that it runs now, or ran when it was last heard of.
+    running: u32,
     #[schema(format = DateTime)]
     started_at: String,
+    #[schema(format = DateTime)]
+    last_seen_at: String,
 }
 
 impl WorkerShown {
-    fn new(status: WorkerStatus) -> Self {
+    fn new(seen: SeenWorker) -> Self {
+        let WorkerRow { id, kind, host, version, lanes, concurrency, running, draining, started_at, .. } = seen.row;
         Self {
-            id: status.id.to_string(),
-            state: if status.draining { "draining" } else { "running" },
-            lanes: status.lanes,
-            running: status.running,
-            started_at: shown::time(status.started_at),
+            id: id.to_string(),
+            kind: kind.as_str(),
+            state: match (seen.is_lost, draining) {
+                (true, _) => "lost",
+                (false, true) => "draining",
+                (false, false) => "running",
+            },
+            host,
+            version,
+            lanes,
+            concurrency,
+            running,
+            started_at: shown::time(started_at),
+            last_seen_at: shown::time(seen.seen_at),
         }
     }
 }
 
-/// The workers that this server knows of.
+/// The workers that were heard of within half a minute, of all servers that share a database.
 #[utoipa::path(get, path = "/v1/workers", tag = "Operations", responses((status = 200, body = Workers)))]
 pub(in crate::http) async fn workers(State(api): State<Arc<Api>>, _: Caller, _: NoQuery) -> Result<Response, Problem> {
-    let workers = api.app.workers().into_iter().map(WorkerShown::new).collect();
+    let workers = api.app.workers().await?.into_iter().map(WorkerShown::new).collect();
     json(StatusCode::OK, &Workers { workers })
 }

@@ -7,11 +7,13 @@ mod address;
 mod hint;
 mod link;
 mod outbox;
+mod probe;
 #[cfg(test)]
 mod tests;
 
 pub use address::{BusAddress, BusAddressError};
 pub use hint::Hint;
+pub use probe::probe_bus;
 
 use crate::clock::Clock;
 use link::Link;

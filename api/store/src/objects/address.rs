@@ -116,7 +116,7 @@ impl S3Address {
     }
 
     /// For people: the bucket and where it is.
-    pub(crate) fn place(&self) -> String {
+    pub fn place(&self) -> String {
         let at = self.endpoint.as_deref().unwrap_or(&self.region);
         format!("bucket {} at {at}", self.bucket)
     }

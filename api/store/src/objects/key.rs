@@ -96,6 +96,11 @@ impl ObjectKey {
         Self(format!("modules/{tenant}/{digest}/{nonce}.wasm"))
     }
 
+    /// Where a diagnosis tries whether objects can be kept.
+    pub(crate) fn probe(nonce: Nonce) -> Self {
+        Self(format!("probe/{nonce}"))
+    }
+
     /// The tenant and upload that a signed URL names.
     pub(crate) fn as_upload(&self) -> Option<(TenantId, UploadId)> {
         let (tenant, upload) = self.0.strip_prefix("uploads/")?.split_once('/')?;

@@ -8,6 +8,7 @@ mod folder;
 mod key;
 mod link;
 mod listing;
+mod probe;
 mod reader;
 mod s3;
 mod spool;
@@ -80,15 +81,14 @@ enum Backend {
     S3(S3),
 }
 
-impl Objects {
-    /// Opens the folder, or makes the client of the bucket, which asks nothing yet (see [`ping`](Self::ping)). Blocks.
-    pub fn connect(options: ObjectsOptions, signer: Signer, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let ObjectsOptions { address, credentials, spool_folder, spool_bytes_max } = options;
-        let backend = match address {
-            ObjectsAddress::Folder(path) => {
-                make_private(&path)?;
-                Backend::Folder(Folder::open(&path)?)
-            }
+impl Backend {
+    fn open(
+        address: ObjectsAddress,
+        credentials: Option<&S3Credentials>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
+        match address {
+            ObjectsAddress::Folder(path) => Ok(Backend::Folder(Folder::open(&path)?)),
             ObjectsAddress::S3(address) => {
                 let credentials = credentials.ok_or_else(|| StoreError::ObjectStore {
                     doing: "opening the object store".to_owned(),
@@ -96,10 +96,21 @@ impl Objects {
                     why: "there are no credentials: an access key id and a secret access key are needed".to_owned(),
                     retryable: false,
                 })?;
-                make_private(&spool_folder)?;
-                Backend::S3(S3::new(&address, &credentials, Patience::default(), Arc::clone(&clock)))
+                Ok(Backend::S3(S3::new(&address, credentials, Patience::default(), Arc::clone(clock))))
             }
-        };
+        }
+    }
+}
+
+impl Objects {
+    /// Opens the folder, or makes the client of the bucket, which asks nothing yet (see [`ping`](Self::ping)). Blocks.
+    pub fn connect(options: ObjectsOptions, signer: Signer, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let ObjectsOptions { address, credentials, spool_folder, spool_bytes_max } = options;
+        make_private(match &address {
+            ObjectsAddress::Folder(path) => path,
+            ObjectsAddress::S3(_) => &spool_folder,
+        })?;
+        let backend = Backend::open(address, credentials.as_ref(), &clock)?;
         Ok(Self::over(backend, Spool::new(spool_folder, spool_bytes_max), signer, clock))
     }
 

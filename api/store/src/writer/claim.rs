@@ -29,10 +29,12 @@ struct Line {
 struct Wanted {
     request: ClaimRequest,
     count: usize,
-    /// What was chosen of each group in better ranks.
+    /// What was chosen of each group.
     chosen: HashMap<Group, u64>,
     /// How many tasks of a tenant with a running quota may run in this lane.
     running_max: HashMap<TenantId, u64>,
+    /// What each group started within the last minute, where the request limits that.
+    started: HashMap<Group, u64>,
 }
 
 /// Claims tasks as [`Store::claim`](crate::Store::claim) says.
@@ -41,7 +43,8 @@ pub(super) async fn claim(writer: &mut Writer, request: ClaimRequest) -> Result<
     let count = usize::try_from(request.max.min(CLAIM_MAX)).unwrap_or(0);
     let Waiting { ranks, running_max } = lines::waiting(writer, request.lane).await?;
     let count = count.min(lines::room_in_lane(writer, &request).await?);
-    let mut wanted = Wanted { request, count, chosen: HashMap::new(), running_max };
+    let started = lines::lately_started(writer, &request).await?;
+    let mut wanted = Wanted { request, count, chosen: HashMap::new(), running_max, started };
     for (rank, turns) in ranks {
         if wanted.count == 0 {
             break;
@@ -80,13 +83,13 @@ async fn choose(
         let next: Vec<Line> = turns
             .drain(..short)
             .map(|turn| Line { turn, heads: VecDeque::new() })
-            .filter(|line| room(line, wanted) > 0)
+            .filter(|line| wanted.room(line) > 0)
             .collect();
         lines.extend(load_heads(writer, rank, wanted, next).await?);
     }
     let mut chosen = Vec::with_capacity(wanted.count);
     while chosen.len() < wanted.count {
-        let open = lines.iter_mut().filter(|line| !line.heads.is_empty() && room(line, wanted) > 0);
+        let open = lines.iter_mut().filter(|line| !line.heads.is_empty() && wanted.room(line) > 0);
         let next = match lane {
             Lane::Default => open.min_by_key(|line| line.turn.order()),
             Lane::HighPriority | Lane::LongRunning => open.min_by_key(|line| line.heads.front().copied()),
@@ -100,15 +103,25 @@ async fn choose(
     Ok(chosen)
 }
 
-/// How many more tasks of the line may run.
-fn room(line: &Line, wanted: &Wanted) -> u64 {
-    let Group::Tenant(tenant) = line.turn.group else { return u64::MAX };
-    let in_lane = match wanted.request.lane {
-        Lane::HighPriority => None,
-        Lane::Default | Lane::LongRunning => wanted.request.running_per_tenant_max.map(u64::from),
-    };
-    let most = in_lane.into_iter().chain(wanted.running_max.get(&tenant).copied()).min();
-    most.map_or(u64::MAX, |most| most.saturating_sub(line.turn.running))
+impl Wanted {
+    /// How many more tasks of the line may start.
+    fn room(&self, line: &Line) -> u64 {
+        let group = line.turn.group;
+        let Group::Tenant(tenant) = group else { return u64::MAX };
+        let left = |max: Option<u64>, used: u64| max.map_or(u64::MAX, |max| max.saturating_sub(used));
+        let of = |counts: &HashMap<Group, u64>| counts.get(&group).copied().unwrap_or(0);
+        let quota = left(self.running_max.get(&tenant).copied(), line.turn.running);
+        let running = left(self.request.running_per_tenant_max.map(u64::from), line.turn.running);
+        match self.request.lane {
+            Lane::HighPriority => quota,
+            Lane::Default => quota.min(running),
+            Lane::LongRunning => {
+                let starts =
+                    left(self.request.starts_per_minute_max.map(u64::from), of(&self.started) + of(&self.chosen));
+                quota.min(running).min(starts)
+            }
+        }
+    }
 }
 
 /// Reads the oldest tasks of each line; drops the lines that have nothing to start.
@@ -125,7 +138,7 @@ async fn load_heads(
         let mut piece: Vec<Line> = lines.drain(..length).collect();
         let mut query = query(union_all(HEADS, writer.dialect.lock_free_rows(), piece.len()));
         for line in &piece {
-            let limit = u64::try_from(wanted.count).unwrap_or(u64::MAX).min(room(line, wanted));
+            let limit = u64::try_from(wanted.count).unwrap_or(u64::MAX).min(wanted.room(line));
             query = query
                 .bind(lane.as_str())
                 .bind(rank)

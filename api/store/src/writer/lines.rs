@@ -1,12 +1,14 @@
 //! Which lines of a lane have something to start: embedded as memory knows, in PostgreSQL as the rows say.
 
 use super::state::Writer;
+use crate::clock::millis;
 use crate::quota::Quota;
 use crate::shared::{Group, Turn};
 use crate::sql::{Dialect, Rows, pieces, query};
 use crate::{ClaimRequest, Claimed, StoreError};
 use mecapy_model::{Lane, TenantId};
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 /// Claims of one lane take this advisory lock (and one more for each lane) one after the other.
 const LANE_LOCKS: i64 = 0x6d65_6361_7079_0000;
@@ -15,6 +17,7 @@ const LANE_LOCKS: i64 = 0x6d65_6361_7079_0000;
 const QUOTA_LOCK: i64 = 0x6d65_6361_7079_0800;
 /// More than one claim takes of a line.
 const STRAYS_LOOKED_AT: u32 = 512;
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// The groups with queued tasks, by a walk over the index that reads one entry of each.
 const WAITING: &str = "WITH RECURSIVE line AS ( \
@@ -134,6 +137,22 @@ pub(super) async fn room_in_lane(writer: &mut Writer, request: &ClaimRequest) ->
         }
     };
     Ok(usize::try_from(u64::from(max).saturating_sub(running)).unwrap_or(usize::MAX))
+}
+
+/// How many tasks each tenant started in the lane within the last minute; empty where the request sets no limit.
+pub(super) async fn lately_started(
+    writer: &mut Writer,
+    request: &ClaimRequest,
+) -> Result<HashMap<Group, u64>, StoreError> {
+    if request.starts_per_minute_max.is_none() || request.lane != Lane::LongRunning {
+        return Ok(HashMap::new());
+    }
+    // Its order keeps SQLite from walking all tasks by tenant.
+    let sql = "SELECT tenant, count(*) FROM (SELECT tenant FROM tasks WHERE lane = 'long_running' AND started_ms > ? \
+               ORDER BY started_ms) AS lately GROUP BY tenant";
+    let query = query(sql).bind(writer.now_ms.saturating_sub(millis(MINUTE)));
+    let rows = query.fetch_all(&mut writer.conn).await?;
+    rows.iter().map(|row| Ok((Group::Tenant(TenantId(row.id(0)?)), row.count(1)?))).collect()
 }
 
 /// Whose turns were taken now, for claims of other processes.

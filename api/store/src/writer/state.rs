@@ -133,6 +133,7 @@ impl Writer {
         self.conn.begin().await?;
         // An error drops the connection, and with it the transaction.
         let recovered = self.requeue_predecessors().await?;
+        self.run(query("DELETE FROM workers")).await?;
         self.conn.commit().await?;
         self.forget_signals();
         Ok(recovered)

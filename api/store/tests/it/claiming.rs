@@ -85,7 +85,7 @@ async fn a_tenants_running_cap_holds_and_lets_others_pass() {
             fixture.submit_for(fixture.tenant, lane).await;
         }
         let theirs = fixture.submit_for(other, lane).await;
-        let request = ClaimRequest { lane, max: 10, running_per_tenant_max: Some(2), running_max: None };
+        let request = ClaimRequest { running_per_tenant_max: Some(2), ..ClaimRequest::new(lane, 10) };
         let claimed = fixture.store.claim(request).await.unwrap();
         assert_eq!(claimed.len(), 3, "{lane}");
         assert!(ids(&claimed).contains(&theirs));
@@ -97,13 +97,47 @@ async fn a_tenants_running_cap_holds_and_lets_others_pass() {
 }
 
 #[tokio::test]
+async fn a_tenant_starts_no_more_long_tasks_within_a_minute_than_it_may() {
+    let fixture = Fixture::new().await;
+    let other = fixture.store.create_tenant("other").await.unwrap();
+    for _ in 0..6 {
+        fixture.submit_for(fixture.tenant, Lane::LongRunning).await;
+    }
+    let theirs = fixture.submit_for(other, Lane::LongRunning).await;
+    let request = ClaimRequest { starts_per_minute_max: Some(2), ..ClaimRequest::new(Lane::LongRunning, 10) };
+    let claim = async || fixture.store.claim(request).await.unwrap();
+    let mut claimed = claim().await;
+    assert_eq!(claimed.len(), 3);
+    assert!(ids(&claimed).contains(&theirs));
+    // What was given back did not start; what ended did.
+    let ours = claimed.iter().position(|claimed| claimed.task.tenant == fixture.tenant).unwrap();
+    fixture.store.release(claimed.swap_remove(ours).claim).await.unwrap();
+    let again = claim().await;
+    assert_eq!(again.len(), 1);
+    for claimed in claimed.into_iter().chain(again) {
+        fixture.store.finish(claimed.claim, finish_with("{}")).await.unwrap();
+    }
+    assert!(claim().await.is_empty());
+    fixture.clock.advance(Duration::from_secs(59));
+    assert!(claim().await.is_empty());
+    fixture.clock.advance(Duration::from_secs(1));
+    assert_eq!(claim().await.len(), 2);
+    // The other lanes know no such limit.
+    for _ in 0..3 {
+        fixture.submit().await;
+    }
+    let elsewhere = ClaimRequest { starts_per_minute_max: Some(1), ..ClaimRequest::new(Lane::Default, 10) };
+    assert_eq!(fixture.store.claim(elsewhere).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
 async fn the_cap_counts_over_all_priorities_of_one_claim() {
     let fixture = Fixture::new().await;
     for priority in 0..10 {
         let task = NewTask { priority, ..new_task(fixture.tenant) };
         fixture.store.submit(Submission { task, ..fixture.submission() }).await.unwrap();
     }
-    let request = ClaimRequest { lane: Lane::Default, max: 10, running_per_tenant_max: Some(3), running_max: None };
+    let request = ClaimRequest { running_per_tenant_max: Some(3), ..ClaimRequest::new(Lane::Default, 10) };
     let priorities: Vec<u8> = fixture.store.claim(request).await.unwrap().iter().map(|it| it.task.priority).collect();
     assert_eq!(priorities, [9, 8, 7]);
 }
@@ -206,7 +240,7 @@ async fn concurrent_claims_share_without_overlap() {
     let workers: Vec<_> = (0..20)
         .map(|_| {
             let store = fixture.store.clone();
-            let request = ClaimRequest { lane: Lane::Default, max: 7, running_per_tenant_max: None, running_max: None };
+            let request = ClaimRequest::new(Lane::Default, 7);
             tokio::spawn(async move { store.claim(request).await.unwrap() })
         })
         .collect();
@@ -239,7 +273,7 @@ async fn what_was_claimed_for_nobody_goes_back() {
     }
     // Claims whose caller goes away before the answer.
     for _ in 0..20 {
-        let request = ClaimRequest { lane: Lane::Default, max: 10, running_per_tenant_max: None, running_max: None };
+        let request = ClaimRequest::new(Lane::Default, 10);
         let store = fixture.store.clone();
         let claim = tokio::spawn(async move { store.claim(request).await });
         tokio::task::yield_now().await;

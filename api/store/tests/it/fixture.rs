@@ -64,7 +64,7 @@ impl Fixture {
     }
 
     pub(crate) async fn claim(&self, lane: Lane, max: u32) -> Vec<Claimed> {
-        self.store.claim(ClaimRequest { lane, max, running_per_tenant_max: None, running_max: None }).await.unwrap()
+        self.store.claim(ClaimRequest::new(lane, max)).await.unwrap()
     }
 
     pub(crate) async fn claim_one(&self) -> Claimed {

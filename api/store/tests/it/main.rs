@@ -15,6 +15,7 @@ mod invariants;
 mod keeping;
 mod listing;
 mod processes;
+mod registering;
 mod reporting;
 mod submitting;
 mod surviving;

@@ -27,8 +27,7 @@ async fn two_processes_claim_every_task_once() {
         claimers.spawn(async move {
             let mut claimed = Vec::new();
             loop {
-                let request =
-                    ClaimRequest { lane: Lane::Default, max: 7, running_per_tenant_max: None, running_max: None };
+                let request = ClaimRequest::new(Lane::Default, 7);
                 let more = store.claim(request).await.unwrap();
                 if more.is_empty() {
                     return claimed;
@@ -60,8 +59,11 @@ async fn caps_hold_across_processes() {
     let mut claimers = tokio::task::JoinSet::new();
     for number in 0..4 {
         let store = fixture.another_process(&format!("worker {number}")).await;
-        let request =
-            ClaimRequest { lane: Lane::LongRunning, max: 3, running_per_tenant_max: Some(2), running_max: Some(3) };
+        let request = ClaimRequest {
+            running_per_tenant_max: Some(2),
+            running_max: Some(3),
+            ..ClaimRequest::new(Lane::LongRunning, 3)
+        };
         claimers.spawn(async move { store.claim(request).await.unwrap().len() });
     }
     assert_eq!(claimers.join_all().await.iter().sum::<usize>(), 3);

@@ -4,7 +4,9 @@ use crate::fixture::{Fixture, finish_with, ids, json, new_task};
 use mecapy_model::{
     Artifact, ArtifactName, ErrorKind, Lane, LogStream, Outcome, Progress, Retry, TaskError, TaskState, Usage, Warning,
 };
-use mecapy_store::{Beat, Cancelled, Clock, Deleted, Finish, NewLog, NewTask, Submission, Written};
+use mecapy_store::{
+    Beat, Cancelled, Clock, Deleted, Finish, NewLog, NewTask, RESULT_INLINE_BYTES_MAX, Submission, Written,
+};
 use std::time::Duration;
 
 #[tokio::test]
@@ -253,6 +255,26 @@ async fn a_log_is_cut_once_at_its_limit() {
     assert_eq!(text.len(), (4 << 20) + "\n[log truncated]\n".len());
     assert_eq!(text.matches("[log truncated]").count(), 1);
     assert!(text.ends_with("[log truncated]\n") && page.done);
+}
+
+#[tokio::test]
+async fn a_result_too_large_for_its_row_is_an_object_and_reads_the_same() {
+    let fixture = Fixture::new().await;
+    let large = format!("\"{}\"", "x".repeat(RESULT_INLINE_BYTES_MAX));
+    let stored = fixture.data().join("objects/results");
+    for (result, objects) in [("\"small\"", 0), (large.as_str(), 1)] {
+        let id = fixture.submit().await.id;
+        let finish = fixture.store.prepare_finish(fixture.claim_one().await.claim, finish_with(result));
+        assert_eq!(fixture.store.write_finish(&finish).await.unwrap(), Written::Done);
+        // A finish that is written again (its answer was lost) takes nothing away.
+        assert_eq!(fixture.store.write_finish(&finish).await.unwrap(), Written::Stale);
+        let read = fixture.store.result(fixture.tenant, id).await.unwrap().unwrap();
+        assert_eq!(read.result.unwrap().get(), result);
+        let by_reference = "SELECT count(*) FROM results WHERE object_key IS NOT NULL AND result IS NULL";
+        assert_eq!((fixture.number(by_reference).await, stored.exists()), (objects, objects == 1));
+        assert_eq!(fixture.store.delete_task(fixture.tenant, id).await.unwrap(), Deleted::Yes);
+    }
+    assert!(!stored.exists(), "the object outlives its task");
 }
 
 #[tokio::test]

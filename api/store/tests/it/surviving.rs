@@ -142,8 +142,7 @@ async fn at_any_moment_of_a_busy_run_the_disk_holds_what_was_answered() {
     }
     let (store, worker_stop, worker_finished) = (fixture.store.clone(), stop.clone(), finished.clone());
     busy.push(tokio::spawn(async move {
-        let request =
-            mecapy_store::ClaimRequest { lane: Lane::Default, max: 4, running_per_tenant_max: None, running_max: None };
+        let request = mecapy_store::ClaimRequest::new(Lane::Default, 4);
         while !worker_stop.load(Ordering::Relaxed) {
             for claimed in store.claim(request).await.unwrap() {
                 store.finish(claimed.claim, finish_with("[1]")).await.unwrap();

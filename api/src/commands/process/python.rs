@@ -25,7 +25,7 @@ pub(super) async fn build(engine: &Engine, cache_dir: &Path) -> Result<Interpret
         let recipe = Recipe::bundled()?;
         mecapy_python::build(&engine, &cache_dir, &recipe, &BuildOptions::default(), &mut |event| {
             if let BuildEvent::Step { step, steps, title } = event {
-                tracing::info!(build.step = step, build.steps = steps, "serve: building Python: {title}");
+                tracing::info!(build.step = step, build.steps = steps, "process.python: building, {title}");
             }
         })?;
         Ok(Interpreter::open(&engine, &cache_dir, &recipe)?)
