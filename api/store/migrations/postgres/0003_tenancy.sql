@@ -1,5 +1,6 @@
 -- A tenant's own limits over those of the server, as JSON.
 ALTER TABLE tenants ADD COLUMN quota TEXT;
+CREATE INDEX tenants_with_quota ON tenants (id) WHERE quota IS NOT NULL;
 
 -- What a key is narrowed to, as a JSON list; absent: all that its role may.
 ALTER TABLE api_keys ADD COLUMN scopes TEXT;

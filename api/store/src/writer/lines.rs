@@ -4,7 +4,7 @@ use super::state::Writer;
 use crate::clock::millis;
 use crate::quota::Quota;
 use crate::shared::{Group, Turn};
-use crate::sql::{Dialect, Rows, pieces, query};
+use crate::sql::{Dialect, Row, Rows, pieces, query};
 use crate::{ClaimRequest, Claimed, StoreError};
 use mecapy_model::{Lane, TenantId};
 use std::collections::{BTreeMap, HashMap};
@@ -29,7 +29,8 @@ const WAITING: &str = "WITH RECURSIVE line AS ( \
      SELECT line.queue_rank, line.queue_group, \
       (SELECT count(*) FROM tasks r WHERE r.state = 'running' AND r.lane = ?1 AND r.tenant = line.queue_group), \
       coalesce((SELECT turn FROM lane_turns t WHERE t.lane = ?1 AND t.tenant = line.queue_group), 0), \
-      (SELECT quota FROM tenants q WHERE q.id = line.queue_group) FROM line";
+      (SELECT quota FROM tenants q WHERE q.id = line.queue_group), \
+      EXISTS (SELECT 1 FROM tenants WHERE quota IS NOT NULL) FROM line";
 
 /// A process that had not heard of a quota yet may have put a task back into the line of all tenants. Only those at its
 /// head matter now.
@@ -87,8 +88,7 @@ pub(super) async fn waiting(writer: &mut Writer, lane: Lane) -> Result<Waiting, 
 
 async fn waiting_rows(writer: &mut Writer, lane: Lane) -> Result<Waiting, StoreError> {
     let mut rows = query(WAITING).bind(lane.as_str()).fetch_all(&mut writer.conn).await?;
-    let shared = rows.iter().map(|row| row.try_get(1).map(Group::of_id)).collect::<Result<Vec<_>, _>>()?;
-    if shared.contains(&Group::Shared) && set_strays_apart(writer, lane).await? > 0 {
+    if may_hold_strays(&rows, writer.options.quota)? && set_strays_apart(writer, lane).await? > 0 {
         rows = query(WAITING).bind(lane.as_str()).fetch_all(&mut writer.conn).await?;
     }
     let mut waiting = Waiting { ranks: BTreeMap::new(), running_max: HashMap::new() };
@@ -113,6 +113,16 @@ async fn waiting_rows(writer: &mut Writer, lane: Lane) -> Result<Waiting, StoreE
         }
     }
     Ok(waiting)
+}
+
+/// Whether tasks wait in the line of all tenants, and some tenants have lines of their own.
+fn may_hold_strays(rows: &[Row], of_server: Quota) -> Result<bool, StoreError> {
+    for row in rows {
+        if Group::of_id(row.try_get(1)?) == Group::Shared {
+            return Ok(of_server.running_max.is_some() || row.try_get(5)?);
+        }
+    }
+    Ok(false)
 }
 
 async fn set_strays_apart(writer: &mut Writer, lane: Lane) -> Result<u64, StoreError> {

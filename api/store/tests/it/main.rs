@@ -7,14 +7,17 @@
     reason = "a test's own helpers fail the test by panicking; only #[test] functions are exempt by themselves"
 )]
 
+mod auditing;
 mod claiming;
 mod database;
 mod fixture;
 mod following;
 mod invariants;
 mod keeping;
+mod ledger;
 mod listing;
 mod processes;
+mod quotas;
 mod registering;
 mod reporting;
 mod submitting;
