@@ -117,8 +117,13 @@ impl Store {
         self.receive(upload, UploadState::Complete).await
     }
 
-    /// Expects an upload whose bytes come later, by a signed PUT to [`Upload::key`]; it stands for 24 hours.
+    /// Expects an upload whose bytes come later, by a signed PUT to [`Upload::key`]; it stands for 24 hours. It may have
+    /// no more bytes than the tenant may store now.
+    ///
+    /// # Errors
+    /// [`StoreError::OverQuota`] where that is none.
     pub async fn reserve_upload(&self, tenant: TenantId, upload: NewUpload) -> Result<Upload, StoreError> {
+        let bytes_max = self.storage_room(tenant, upload.bytes_max).await?;
         let (ms, random) = self.ids().next();
         let id = UploadId::from_parts(ms, &random);
         let now_ms = self.now_ms();
@@ -132,7 +137,7 @@ impl Store {
             key: ObjectKey::upload(tenant, id),
             size_bytes: 0,
             sha256: None,
-            bytes_max: upload.bytes_max,
+            bytes_max,
             created_at: from_unix_ms(now_ms),
             expires_at: from_unix_ms(expires_ms),
         };
@@ -305,7 +310,8 @@ impl PendingUpload {
     /// Keeps what was written, durable when this returns.
     ///
     /// # Errors
-    /// [`UploadError::AlreadyReceived`] where another request was faster, [`UploadError::Missing`] where it was deleted.
+    /// [`UploadError::AlreadyReceived`] where another request was faster, [`UploadError::Missing`] where it was deleted,
+    /// [`StoreError::OverQuota`] where the tenant may not store so much; then it is deleted.
     pub async fn finish(self) -> Result<Upload, UploadError> {
         let Self { store, upload, key, writer, then } = self;
         let (tenant, id) = (upload.tenant, upload.id);
@@ -313,6 +319,10 @@ impl PendingUpload {
         let named = key.clone();
         let changed = store
             .write_rarely(async move |writer| {
+                if let Some(over) = writer.over_storage(tenant, size_bytes).await? {
+                    writer.delete_unused_upload(tenant, id).await?;
+                    return Ok(Err(over));
+                }
                 let kept_for = if then == UploadState::Complete { KEPT_FOR } else { AWAITED_FOR };
                 let expires_ms = writer.now_ms.saturating_add(millis(kept_for));
                 let sql = "UPDATE uploads SET state = ?, object_key = ?, size_bytes = ?, sha256 = ?, expires_ms = ? \
@@ -324,9 +334,16 @@ impl PendingUpload {
                     .bind(sha256.0.as_slice())
                     .bind(expires_ms)
                     .bind(id);
-                writer.run(query).await
+                writer.run(query).await.map(Ok)
             })
             .await?;
+        let changed = match changed {
+            Ok(changed) => changed,
+            Err(over) => {
+                store.objects().delete(&key).await?;
+                return Err(StoreError::OverQuota(over).into());
+            }
+        };
         let now = store.upload(tenant, id).await?;
         if changed == 0 {
             // Another request was faster, or it was deleted: no row names these bytes.
