@@ -23,15 +23,22 @@ impl Store {
         stored((&mut self.reader(tenant).await?).into(), tenant).await
     }
 
-    /// The bytes that a tenant may still store, `wanted` at most.
+    /// The bytes that a tenant may still store, `wanted` at most, and the quota that allows no more of them.
     ///
     /// # Errors
     /// [`StoreError::OverQuota`] where there is room for none.
-    pub(crate) async fn storage_room(&self, tenant: TenantId, wanted: u64) -> Result<u64, StoreError> {
-        let Some(limit) = self.quota(tenant).storage_bytes_max else { return Ok(wanted) };
+    pub(crate) async fn storage_room(
+        &self,
+        tenant: TenantId,
+        wanted: u64,
+    ) -> Result<(u64, Option<OverQuota>), StoreError> {
+        let Some(limit) = self.quota(tenant).storage_bytes_max else { return Ok((wanted, None)) };
         let used = self.stored_bytes(tenant).await?;
-        let left = limit.saturating_sub(used);
-        if left == 0 { Err(StoreError::OverQuota(over(used, limit))) } else { Ok(wanted.min(left)) }
+        match limit.saturating_sub(used) {
+            0 => Err(StoreError::OverQuota(over(used, limit))),
+            left if left < wanted => Ok((left, Some(over(used, limit)))),
+            _ => Ok((wanted, None)),
+        }
     }
 
     /// Whether a tenant may store so many bytes more. Counted before they are there: what is stored at the same moment

@@ -218,6 +218,10 @@ async fn uploads_modules_and_artifacts_share_the_storage_quota() {
     let fixture = Fixture::new().await;
     let (store, tenant) = (&fixture.store, fixture.tenant);
     store.set_quota(tenant, Quota { storage_bytes_max: Some(10), ..Quota::default() }).await.unwrap();
+    let mut large = store.begin_upload(tenant, upload(1 << 20)).await.unwrap();
+    let refused = large.write(&[0; 11]).await;
+    assert!(matches!(refused, Err(UploadError::Store(StoreError::OverQuota(_)))), "{refused:?}");
+    drop(large);
     let mut first = store.begin_upload(tenant, upload(1 << 20)).await.unwrap();
     first.write(b"123456").await.unwrap();
     let first = first.finish().await.unwrap();
