@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # Of the tests through the binary, those whose server runs on either kind of backends: they run once with each.
-on_both="tasks uploads modules auth errors limits operations preview text durability scheduling tenancy webhooks"
+on_both="tasks uploads modules auth errors limits operations preview text durability scheduling tenancy quotas webhooks"
 services_pid=
 status=0
 

@@ -121,6 +121,14 @@ layer! {
 
     /// Tasks of one tenant that may be queued at once [default: 100000]
     "MECAPY_QUEUED_PER_TENANT_MAX" "Limits" "N" queued_per_tenant_max: u32,
+    /// Tasks of one tenant that may run at once, over all lanes and servers [default: no limit]
+    "MECAPY_RUNNING_PER_TENANT_MAX" "Limits" "N" running_per_tenant_max: u32,
+    /// Fuel that one tenant may use from midnight to midnight, UTC [default: no limit]
+    "MECAPY_FUEL_PER_DAY_MAX" "Limits" "N" fuel_per_day_max: u64,
+    /// Uploads, modules and artifacts of one tenant together, bytes [default: no limit]
+    "MECAPY_STORAGE_PER_TENANT_BYTES_MAX" "Limits" "BYTES" storage_per_tenant_bytes_max: u64,
+    /// Requests a second that one tenant may make to this server, over a second's burst [default: no limit]
+    "MECAPY_REQUESTS_PER_TENANT_MAX" "Limits" "N" requests_per_tenant_max: u32,
     /// Requests a second that one key may make, over a second's burst [default: 20000]
     "MECAPY_REQUESTS_PER_SECOND_MAX" "Limits" "N" requests_per_second_max: u32,
     /// Event streams that one key may hold open [default: 64]

@@ -3,6 +3,7 @@
 use super::{Backends, ClaimSettings, Layer, OidcSettings, identity};
 use crate::{server::ConnectionLimits, webhooks::AllowList};
 use mecapy_runtime::NanPayloads;
+use mecapy_store::Quota;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -29,6 +30,8 @@ pub struct Settings {
     pub sandboxes: SandboxSettings,
     pub nan_payloads: NanPayloads,
     pub requests: RequestLimits,
+    /// What holds for tenants that have no limits of their own.
+    pub quota: Quota,
     pub connections: ConnectionLimits,
     pub webhooks: WebhookSettings,
     pub log: String,
@@ -154,6 +157,7 @@ impl Settings {
             claims: ClaimSettings::of(&layer)?,
             sandboxes: SandboxSettings::of(&layer)?,
             requests: RequestLimits::of(&layer)?,
+            quota: quota(&layer)?,
             connections,
             data_dir: data_dir(layer.data_dir),
             cache_dir: cache_dir(layer.cache_dir)?,
@@ -195,6 +199,16 @@ impl RequestLimits {
             upload_bytes_max: positive("upload-bytes-max", layer.upload_bytes_max)?.unwrap_or(usual.upload_bytes_max),
         })
     }
+}
+
+fn quota(layer: &Layer) -> Result<Quota, ConfigError> {
+    Ok(Quota {
+        running_max: positive("running-per-tenant-max", layer.running_per_tenant_max)?,
+        queued_max: Some(RequestLimits::of(layer)?.queued_per_tenant_max),
+        fuel_per_day_max: positive("fuel-per-day-max", layer.fuel_per_day_max)?,
+        storage_bytes_max: positive("storage-per-tenant-bytes-max", layer.storage_per_tenant_bytes_max)?,
+        requests_per_second_max: positive("requests-per-tenant-max", layer.requests_per_tenant_max)?,
+    })
 }
 
 impl SandboxSettings {
@@ -304,6 +318,8 @@ mod tests {
             (Layer { memory_budget_bytes: Some(MEMORY_BUDGET_BYTES_MIN - 1), ..layer() }, "memory-budget-bytes"),
             (Layer { queued_per_tenant_max: Some(0), ..layer() }, "queued-per-tenant-max"),
             (Layer { requests_per_second_max: Some(0), ..layer() }, "requests-per-second-max"),
+            (Layer { running_per_tenant_max: Some(0), ..layer() }, "running-per-tenant-max"),
+            (Layer { fuel_per_day_max: Some(0), ..layer() }, "fuel-per-day-max"),
             (Layer { streams_per_tenant_max: Some(0), ..layer() }, "streams-per-tenant-max"),
             (Layer { json_bytes_max: Some(0), ..layer() }, "json-bytes-max"),
             (Layer { webhook_allow: Some("10.0.0.0/40".to_owned()), ..layer() }, "webhook-allow"),

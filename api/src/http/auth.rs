@@ -1,5 +1,5 @@
-//! Who is asking: an API key, an access token, or for event streams a ticket. Runs before a route under `/v1` sees anything of the request; deny by
-//! default.
+//! Who is asking: an API key, an access token, or for event streams a ticket. Runs before a route under `/v1` sees
+//! anything of the request; deny by default.
 
 use super::{Problem, router::Api};
 use crate::{
@@ -13,11 +13,15 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use mecapy_model::TenantId;
-use mecapy_store::{Access, ApiKey, Role, Ticket, TicketHolder};
+use mecapy_store::{Access, Actor, ApiKey, Role, Store, Ticket, TicketHolder};
 use std::{sync::Arc, time::Duration};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+/// The longest name or subject in the audit log, in characters.
+const ACTOR_CHARS_MAX: usize = 200;
+/// The longest `X-Request-Id` that is kept, bytes.
+const REQUEST_ID_BYTES_MAX: usize = 128;
 /// What the secrets of API keys start with.
 const API_KEY_START: &str = "mecapy_";
 /// Where a ticket in the URL stands for the header that browsers can't send.
@@ -31,6 +35,8 @@ pub(super) struct Caller {
     principal: Principal,
     tenant: TenantId,
     scopes: Scopes,
+    /// What the client calls its request.
+    request_id: Option<Arc<str>>,
 }
 
 /// What a caller showed.
@@ -43,17 +49,18 @@ pub(super) enum Principal {
 
 impl Caller {
     fn of_key(key: Arc<ApiKey>) -> Self {
-        Self { tenant: key.tenant, scopes: Scopes::of(key.role), principal: Principal::ApiKey(key) }
+        Self { tenant: key.tenant, scopes: key.scopes(), principal: Principal::ApiKey(key), request_id: None }
     }
 
     fn of_token(identity: Arc<Identity>, tenant: TenantId) -> Self {
-        Self { tenant, scopes: Scopes::of(identity.role), principal: Principal::AccessToken(identity) }
+        let scopes = Scopes::of(identity.role);
+        Self { tenant, scopes, principal: Principal::AccessToken(identity), request_id: None }
     }
 
     /// Who may read what the ticket's holder may read.
     fn of_ticket(ticket: Ticket) -> Self {
         let scopes = [Scope::Read].into_iter().collect();
-        Self { tenant: ticket.tenant, scopes, principal: Principal::Ticket(ticket) }
+        Self { tenant: ticket.tenant, scopes, principal: Principal::Ticket(ticket), request_id: None }
     }
 
     /// What lets a browser open an event stream as this caller.
@@ -117,6 +124,18 @@ impl Caller {
         self.scopes
     }
 
+    /// Whom the audit log names.
+    fn actor(&self) -> Actor {
+        let short = |text: &str| text.chars().take(ACTOR_CHARS_MAX).collect::<String>();
+        let principal = match &self.principal {
+            Principal::ApiKey(key) => format!("api_key:{}", key.id),
+            Principal::AccessToken(identity) => format!("access_token:{}", short(&identity.subject)),
+            // It only reads, and is whoever holds it.
+            Principal::Ticket(ticket) => format!("ticket:{}", ticket.holder.id()),
+        };
+        Actor { principal, name: short(self.name()), request_id: self.request_id.as_deref().map(str::to_owned) }
+    }
+
     /// 403 unless the caller may do that.
     pub(super) fn must(&self, scope: Scope) -> Result<(), Problem> {
         if self.scopes.has(scope) {
@@ -130,9 +149,25 @@ impl Caller {
         }))
     }
 
+    /// 403 unless the caller is one of the platform's operators.
+    pub(super) fn must_operate(&self, store: &Store) -> Result<(), Problem> {
+        self.must(Scope::Admin)?;
+        if store.is_operator(self.tenant) {
+            return Ok(());
+        }
+        Err(Problem::forbidden("only the platform's operators may do this: administrators of the tenant `default`"))
+    }
+
     /// 403 unless the caller administers its tenant.
     pub(super) fn must_administer(&self) -> Result<(), Problem> {
         self.must(Scope::Admin)
+    }
+}
+
+impl Api {
+    /// The store, whose changes stand in the audit log in the caller's name.
+    pub(super) fn store_for(&self, caller: &Caller) -> Store {
+        self.app.store.acting_for(caller.actor())
     }
 }
 
@@ -146,7 +181,7 @@ pub(super) async fn authenticate(State(api): State<Arc<Api>>, mut request: Reque
         Some(ticket) => of_ticket(&api.app, ticket),
         None => identify(&api.app, request.headers()).await,
     };
-    match identified.and_then(|caller| admit(&api, caller, needed)) {
+    match identified.and_then(|caller| admit(&api, request.headers(), caller, needed)) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
@@ -155,12 +190,25 @@ pub(super) async fn authenticate(State(api): State<Arc<Api>>, mut request: Reque
     }
 }
 
-fn admit(api: &Api, caller: Caller, needed: Scope) -> Result<Caller, Problem> {
-    if let Err(wait) = api.rates.count(caller.id(), api.app.store.clock().monotonic()) {
+fn admit(api: &Api, headers: &HeaderMap, caller: Caller, needed: Scope) -> Result<Caller, Problem> {
+    let now = api.app.store.clock().monotonic();
+    if let Err(wait) = api.rates.count(caller.id(), api.app.limits.requests_per_second_max, now) {
         return Err(Problem::too_many("you ask more often than you may", wait));
     }
+    if let Some(max) = api.app.store.quota(caller.tenant).requests_per_second_max
+        && let Err(wait) = api.rates.count(caller.tenant.0, max, now)
+    {
+        let detail = format!("the tenant's quota requests_per_second_max is {max}, and more were sent");
+        return Err(Problem::too_many(detail, wait));
+    }
     caller.must(needed)?;
-    Ok(caller)
+    Ok(Caller { request_id: request_id(headers), ..caller })
+}
+
+/// What the client calls its request, where that can be kept.
+fn request_id(headers: &HeaderMap) -> Option<Arc<str>> {
+    let text = headers.get("x-request-id")?.to_str().ok()?;
+    (1..=REQUEST_ID_BYTES_MAX).contains(&text.len()).then(|| text.into())
 }
 
 /// The scope that a request needs. A route that nobody thought of needs one too.

@@ -80,7 +80,7 @@ fn problem(description: &str) -> Response {
         (name = "Tasks", description = "Queue, watch, fetch."),
         (name = "Events", description = "Hear of what ended: a stream, and webhooks."),
         (name = "Files", description = "Input files and WASI modules."),
-        (name = "Operations", description = "The state of the platform, and keys."),
+        (name = "Operations", description = "The state of the platform, keys, tenants, usage and the audit log."),
         (name = "Not available yet", description = "Named in the contract; answers 422 `not_available`.")
     )
 )]

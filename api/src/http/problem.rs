@@ -13,7 +13,9 @@ use mecapy_runtime::{
     Refused,
     module::{self, ModuleError},
 };
-use mecapy_store::{ApiKeyError, ListError, SignatureError, StoreError, SubmitError, UploadError, WebhookError};
+use mecapy_store::{
+    ApiKeyError, ListError, OverQuota, SignatureError, StoreError, SubmitError, TenantError, UploadError, WebhookError,
+};
 use serde::Serialize;
 use std::{borrow::Cow, time::Duration};
 use utoipa::ToSchema;
@@ -253,8 +255,10 @@ impl From<ModuleError> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        if matches!(error, StoreError::Closed) {
-            return Problem::shutting_down();
+        match error {
+            StoreError::Closed => return Problem::shutting_down(),
+            StoreError::OverQuota(over) => return over.into(),
+            _ => {}
         }
         if error.is_retryable() {
             tracing::warn!(error = ?error, "store not available");
@@ -272,12 +276,31 @@ impl From<SubmitError> for Problem {
                 Problem::fault("", "idempotency_mismatch", message)
             }
             SubmitError::QueueFull { queued_max } => Problem::too_many(
-                format!("{queued_max} tasks are queued, as many as one tenant may have: wait until some have run"),
+                format!(
+                    "the tenant's quota queued_max is {queued_max}, and as many are queued: wait until some have run"
+                ),
                 RETRY_AFTER_QUEUE,
             ),
+            SubmitError::OverFuel(over) => over.into(),
             SubmitError::TenantDisabled => Problem::forbidden("this tenant is disabled: ask the platform's operators"),
             SubmitError::UnknownUpload { file } => intake::unknown_upload(&file).into(),
             SubmitError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Which quota, how much is used of it and what it is.
+impl From<OverQuota> for Problem {
+    fn from(over: OverQuota) -> Self {
+        Problem::too_many(over.to_string(), over.retry_after)
+    }
+}
+
+impl From<TenantError> for Problem {
+    fn from(error: TenantError) -> Self {
+        match error {
+            TenantError::NameTaken => Problem::conflict("a tenant has this name already"),
+            TenantError::Store(error) => error.into(),
         }
     }
 }

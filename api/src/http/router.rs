@@ -44,9 +44,8 @@ pub fn operations(app: Arc<App>) -> Router {
 }
 
 fn api(app: Arc<App>) -> Arc<Api> {
-    let rates = Rates::new(app.limits.requests_per_second_max);
     let streams = Streams::new(&app.limits);
-    Arc::new(Api { app, rates, streams })
+    Arc::new(Api { app, rates: Rates::default(), streams })
 }
 
 /// Routes that need no credentials; `/openapi.json` and `/docs` are added above.
@@ -87,6 +86,12 @@ fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(routes::webhooks::test::test))
         .routes(routes!(routes::webhooks::deliveries::list))
         .routes(routes!(routes::webhooks::replay::replay))
+        .routes(routes!(routes::tenants::create::create, routes::tenants::list::list))
+        .routes(routes!(routes::tenants::get::get, routes::tenants::change::change))
+        .routes(routes!(routes::tenants::quota::quota, routes::tenants::set_quota::set_quota))
+        .routes(routes!(routes::tenants::new_key::new_key))
+        .routes(routes!(routes::usage::usage))
+        .routes(routes!(routes::audit::audit))
         .routes(routes!(routes::me::me))
         .routes(routes!(routes::lanes::lanes))
         .routes(routes!(routes::workers::workers))

@@ -134,6 +134,43 @@ pub struct ApiKeyRequest {
     pub name: String,
     /// `admin` (keys too), `author` (publishes), `engineer` (when absent) or `viewer` (reads only).
     pub role: Option<String>,
+    /// Of what the role may do, this alone: of `read`, `compute`, `publish` and `admin`. Left out: all of it, as far as
+    /// the key's maker may.
+    pub scopes: Option<Vec<String>>,
     #[schema(format = DateTime)]
     pub expires_at: Option<String>,
+}
+
+/// Asks for a tenant.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"name": "acme"}))]
+pub struct TenantRequest {
+    /// Access tokens name the tenant by this; 1 to 100 characters, and no other tenant's.
+    pub name: String,
+}
+
+/// Changes a tenant.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"access": "disabled"}))]
+pub struct TenantChange {
+    /// `enabled` or `disabled`.
+    pub access: String,
+}
+
+/// A tenant's own limits. What is left out or null is the server's.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"running_max": 8, "queued_max": 1000, "fuel_per_day_max": 86_400_000_000_000_u64,
+    "storage_bytes_max": 10_737_418_240_u64, "requests_per_second_max": 100}))]
+pub struct QuotaRequest {
+    /// Tasks that run at once, over all lanes.
+    pub running_max: Option<u32>,
+    /// Tasks that are queued at once, over all lanes.
+    pub queued_max: Option<u32>,
+    /// Fuel of tasks and previews from midnight to midnight, UTC.
+    pub fuel_per_day_max: Option<u64>,
+    /// Bytes of uploads, modules and artifacts together.
+    pub storage_bytes_max: Option<u64>,
+    /// Requests a second of all credentials together, over a second's burst.
+    #[schema(minimum = 1)]
+    pub requests_per_second_max: Option<u32>,
 }

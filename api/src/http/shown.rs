@@ -2,7 +2,7 @@
 
 use super::schema::CodeRequest;
 use mecapy_model::{Code, Lane, LogStream, Progress, Task, TaskError, TaskId, TaskState, Usage, Warning};
-use mecapy_store::{ApiKey, LogEntry, Module, TaskResult, Upload};
+use mecapy_store::{ApiKey, LogEntry, Module, Scope, TaskResult, Upload};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -264,12 +264,17 @@ pub(super) struct ApiKeyShown {
     /// How the secret begins.
     prefix: String,
     role: &'static str,
+    /// What the key may do: of `read`, `compute`, `publish` and `admin`.
+    scopes: Vec<&'static str>,
     #[schema(format = DateTime)]
     created_at: String,
     #[schema(format = DateTime)]
     expires_at: Option<String>,
     #[schema(format = DateTime)]
     revoked_at: Option<String>,
+    /// To the minute.
+    #[schema(format = DateTime)]
+    last_used_at: Option<String>,
 }
 
 impl ApiKeyShown {
@@ -279,9 +284,11 @@ impl ApiKeyShown {
             name: key.name.clone(),
             prefix: key.prefix.clone(),
             role: key.role.as_str(),
+            scopes: key.scopes().iter().map(Scope::as_str).collect(),
             created_at: time(key.created_at),
             expires_at: key.expires_at.map(time),
             revoked_at: key.revoked_at.map(time),
+            last_used_at: key.last_used_at.map(time),
         }
     }
 }

@@ -164,7 +164,7 @@ async fn roles_limit_what_a_key_may_do() {
     let me = api.get("/v1/me").await.json();
     let tenant = me["tenant_id"].as_str().unwrap().parse().unwrap();
     for (role, submit, keys) in [(Role::Viewer, 403, 403), (Role::Engineer, 422, 403), (Role::Admin, 422, 200)] {
-        let new = NewApiKey { tenant, name: "x".to_owned(), role, expires_at: None };
+        let new = NewApiKey { tenant, name: "x".to_owned(), role, scopes: None, expires_at: None };
         let key = api.app.store.create_api_key(new).await.unwrap().secret.expose().to_owned();
         let answered = (
             api.call("GET", "/v1/tasks", &key, None).await.status,

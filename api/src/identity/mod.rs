@@ -3,7 +3,6 @@
 //! A token is refused by its form and its claims first, then by its signature; only then does it count. The issuer is
 //! asked for its keys and for nothing else. Knows nothing of requests and answers.
 
-mod access;
 mod claims;
 mod discovery;
 mod key_ring;
@@ -13,7 +12,7 @@ mod samples;
 mod tenants;
 mod token;
 
-pub use access::{Scope, Scopes};
+pub use mecapy_store::{Scope, Scopes};
 pub use tenants::TenantNames;
 pub use token::TOKEN_BYTES_MAX;
 

@@ -6,9 +6,9 @@ use super::{
     held::{Place, Registered},
     hold::Hold,
 };
-use mecapy_model::{ArtifactName, ErrorKind, LogStream, Outcome, Task, TaskError};
+use mecapy_model::{ArtifactName, ErrorKind, LogStream, Outcome, Task, TaskError, Warning};
 use mecapy_runtime::{Attempt, Cancel, FileContent, InputFile, Job, Observer, Refused};
-use mecapy_store::{Claimed, Finish, NewLog, SpoolRoom, StoreError, Written, fail_point, fail_point_of};
+use mecapy_store::{Claimed, Finish, NewLog, OverQuota, SpoolRoom, StoreError, Written, fail_point, fail_point_of};
 use std::{
     pin::pin,
     sync::{Arc, atomic::Ordering},
@@ -201,6 +201,10 @@ async fn write_down(
     // For as long as the end itself may wait: what was computed is kept meanwhile, and not computed again.
     let stored = match persist.write(|| store.store_artifacts(claim, &artifacts)).await {
         Ok(stored) => stored,
+        Err(StoreError::OverQuota(over)) => {
+            no_room_for_files(&mut outcome, over);
+            Vec::new()
+        }
         Err(error) => {
             outcome.result = Err(storage(error));
             Vec::new()
@@ -220,6 +224,17 @@ async fn write_down(
     let logs = last_logs(live, &outcome).await;
     let finish = store.prepare_finish(claim.clone(), Finish { logs, ..Finish::new(outcome, stored) });
     persist.write(|| store.write_finish(&finish)).await
+}
+
+/// A computation whose files can't be kept has failed; one that has failed already says why it did.
+fn no_room_for_files(outcome: &mut Outcome, over: OverQuota) {
+    let message = format!("the files under /work/out can't be kept: {over}");
+    if outcome.result.is_ok() {
+        outcome.result = Err(TaskError::new(ErrorKind::InvalidArtifact, message));
+    } else {
+        let code = "artifact_left_out".to_owned();
+        outcome.warnings.push(Warning { code, message, line: None, pointer: None });
+    }
 }
 
 /// How long a task waits that found no memory, by how often it was claimed.

@@ -36,8 +36,8 @@ use uuid::Uuid;
 
 /// The longest a lane sleeps without looking at its queue: a hint can be lost.
 const IDLE_MAX: Duration = Duration::from_secs(15);
-/// Until a lane is looked at again that has a due task which a claim did not take: it came due just now, or, in a lane
-/// with a cap for each tenant, its tenant is at that.
+/// Until a lane is looked at again that has a due task which a claim did not take: it came due just now, or its tenant
+/// runs as many as its quota (or, in a lane with a cap for each tenant, that) allows.
 const DUE_AGAIN: Duration = Duration::from_millis(1);
 const DUE_AGAIN_CAPPED: Duration = Duration::from_millis(100);
 /// The same where each look is a request to a server, whose clock may be another than ours.
@@ -255,7 +255,7 @@ impl Shared {
     /// When the lane has to be looked at again although nobody calls: at the next task that is due.
     async fn next_look(&self, lane: Lane) -> Instant {
         let due = self.store.next_due(lane).await.ok().flatten();
-        let soonest = match (is_capped(lane), self.store.is_shared()) {
+        let soonest = match (is_capped(lane) || self.store.has_running_quotas(), self.store.is_shared()) {
             (false, false) => DUE_AGAIN,
             (true, false) => DUE_AGAIN_CAPPED,
             (false, true) => DUE_AGAIN_SHARED,

@@ -19,6 +19,9 @@ pub struct StoredArtifact {
 impl Store {
     /// Stores an attempt's files, durable when this returns. They show once [`finish`](Self::finish) is handed what
     /// this answers. After an error none of them stays.
+    ///
+    /// # Errors
+    /// [`StoreError::OverQuota`] where the tenant may not store so much.
     pub async fn store_artifacts(
         &self,
         claim: &ClaimRef,
@@ -37,6 +40,8 @@ impl Store {
         claim: &ClaimRef,
         artifacts: &[Artifact],
     ) -> Result<Vec<StoredArtifact>, StoreError> {
+        let bytes = artifacts.iter().map(|artifact| artifact.bytes.len() as u64).sum();
+        self.must_have_storage_room(claim.tenant, bytes).await?;
         let mut stored = Vec::with_capacity(artifacts.len());
         for Artifact { name, content_type, bytes } in artifacts {
             let key = ObjectKey::artifact(claim.tenant, claim.task, claim.fence, name);

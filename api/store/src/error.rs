@@ -1,5 +1,6 @@
 //! How the store itself fails. What a caller asked wrongly is an error of its operation, not one of these.
 
+use crate::OverQuota;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,6 +26,9 @@ pub enum StoreError {
     Corrupt { what: String },
     #[error("{what} is larger than {bytes_max} bytes")]
     TooLarge { what: &'static str, bytes_max: u64 },
+    /// A tenant has no room for what was to be stored.
+    #[error(transparent)]
+    OverQuota(OverQuota),
     #[error("the store is closed")]
     Closed,
 }

@@ -64,6 +64,12 @@ impl DataFolder {
         Ok(path)
     }
 
+    /// The database file of a folder that is not opened; `None` where there is none.
+    pub(crate) fn database_in(data: &Path) -> Option<PathBuf> {
+        let path = data.join(DATABASE_FILE);
+        path.exists().then_some(path)
+    }
+
     /// Where objects are kept unless another place is named.
     pub(crate) fn objects_folder(data: &Path) -> PathBuf {
         data.join(OBJECTS_FOLDER)

@@ -3,21 +3,22 @@
 //! Only the SHA-256 of a secret is stored. A slow hash defends guessable passwords; a secret here is 256 random bits,
 //! which no guessing finds, and a fast one lets every request be checked in less than a microsecond.
 
-use crate::bus::Hint;
+use crate::access::KEY_USE_EVERY_MS;
+use crate::audit::{AuditAction, AuditRecord};
 use crate::clock::{from_unix_ms, unix_ms};
 use crate::folder::write_private;
 use crate::reading::bytes_of;
-use crate::sql::{Conn, Dialect, Executor, Readers, Row, query};
+use crate::sql::{Row, query};
+use crate::tenants::OPERATOR_TENANT;
 use crate::writer::Writer;
-use crate::{Access, Found, Store, StoreError};
+use crate::{Found, Role, Scope, Scopes, Store, StoreError};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mecapy_model::{ApiKeyId, TenantId};
-use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sha2::{Digest, Sha256};
-use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::Arc;
 use time::OffsetDateTime;
 
 /// How many keys a tenant may have that are neither revoked nor expired.
@@ -30,22 +31,18 @@ const SECRET_START: &str = "mecapy_";
 const PREFIX_CHARS: usize = SECRET_START.len() + 6;
 /// The longest credential that is looked at, in bytes.
 const SECRET_BYTES_MAX: usize = 128;
-/// The tenant that an embedded server starts with.
-const DEFAULT_TENANT: &str = "default";
 
-/// What the holder of a key may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Everything, tenants and keys included.
-    Admin,
-    /// Computes, and publishes functions for its tenant.
-    Author,
-    /// Computes, and reads what its tenant computed.
-    Engineer,
-    /// Reads.
-    Viewer,
+/// The columns that [`read_key`] takes.
+macro_rules! keys_sql {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, tenant, name, prefix, role, scopes, created_ms, expires_ms, revoked_ms, last_used_ms, \
+             secret_sha256 FROM api_keys ",
+            $rest
+        )
+    };
 }
+pub(crate) const ALL_KEYS: &str = keys_sql!("WHERE revoked_ms IS NULL");
 
 /// A key, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,9 +53,13 @@ pub struct ApiKey {
     /// The start of the secret, to tell keys apart.
     pub prefix: String,
     pub role: Role,
+    /// What the key is narrowed to, where it is.
+    pub narrowed_to: Option<Scopes>,
     pub created_at: OffsetDateTime,
     pub expires_at: Option<OffsetDateTime>,
     pub revoked_at: Option<OffsetDateTime>,
+    /// To the minute.
+    pub last_used_at: Option<OffsetDateTime>,
 }
 
 /// A key to make.
@@ -67,6 +68,8 @@ pub struct NewApiKey {
     pub tenant: TenantId,
     pub name: String,
     pub role: Role,
+    /// Of what the role may do, this alone; `None`: all of it.
+    pub scopes: Option<Scopes>,
     pub expires_at: Option<OffsetDateTime>,
 }
 
@@ -100,37 +103,11 @@ pub enum ApiKeyError {
     Store(#[from] StoreError),
 }
 
-impl Role {
-    /// The most powerful first.
-    pub const ALL: [Role; 4] = [Role::Admin, Role::Author, Role::Engineer, Role::Viewer];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Role::Admin => "admin",
-            Role::Author => "author",
-            Role::Engineer => "engineer",
-            Role::Viewer => "viewer",
-        }
-    }
-
-    pub const fn may_write(self) -> bool {
-        matches!(self, Role::Admin | Role::Author | Role::Engineer)
-    }
-
-    pub const fn may_publish(self) -> bool {
-        matches!(self, Role::Admin | Role::Author)
-    }
-
-    pub const fn may_administer(self) -> bool {
-        matches!(self, Role::Admin)
-    }
-}
-
-impl std::str::FromStr for Role {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let found = Role::ALL.into_iter().find(|role| role.as_str() == text);
-        found.ok_or_else(|| format!("unknown role {text:?}: use admin, author, engineer or viewer"))
+impl ApiKey {
+    /// What the key may do.
+    pub fn scopes(&self) -> Scopes {
+        let of_role = Scopes::of(self.role);
+        self.narrowed_to.map_or(of_role, |scopes| of_role.narrowed_to(scopes))
     }
 }
 
@@ -153,28 +130,29 @@ impl std::fmt::Debug for Secret {
 impl Store {
     /// Whether there is an admin key that neither expires nor is revoked.
     pub fn has_admin(&self) -> bool {
-        self.keys().has_lasting_admin()
+        self.keys().has_lasting_operator()
     }
 
     /// At the first start: makes the tenant `default` and an admin key, and writes the secret to `admin.key` in the
-    /// data folder. `None` where an admin key exists that neither expires nor is revoked.
+    /// data folder. `None` where such a key of that tenant exists that neither expires nor is revoked.
     ///
     /// The file is written before the commit: a crash between them leaves a file that the next start replaces, never a
     /// key whose secret nobody has.
     pub async fn ensure_admin(&self) -> Result<Option<AdminKey>, StoreError> {
-        if self.keys().has_lasting_admin() {
+        if self.keys().has_lasting_operator() {
             return Ok(None);
         }
-        let existing = self.tenants().await?.into_iter().find(|tenant| tenant.name == DEFAULT_TENANT);
+        let existing = self.tenants().await?.into_iter().find(|tenant| tenant.name == OPERATOR_TENANT);
         let tenant = match existing {
             Some(tenant) => tenant.id,
-            None => match self.create_tenant(DEFAULT_TENANT).await {
+            None => match self.create_tenant(OPERATOR_TENANT).await {
                 Ok(id) => id,
                 Err(crate::TenantError::NameTaken) => return Err(StoreError::corrupt("the default tenant")),
                 Err(crate::TenantError::Store(error)) => return Err(error),
             },
         };
-        let new = NewApiKey { tenant, name: "first admin key".to_owned(), role: Role::Admin, expires_at: None };
+        let name = "first admin key".to_owned();
+        let new = NewApiKey { tenant, name, role: Role::Admin, scopes: None, expires_at: None };
         let (key, secret) = self.draw_key(new);
         let path = self.admin_key_file().to_owned();
         write_private(&path, format!("{}\n", secret.expose()).as_bytes())?;
@@ -198,12 +176,17 @@ impl Store {
         if secret.len() > SECRET_BYTES_MAX {
             return None;
         }
-        self.keys().find(&digest_of(secret)).filter(|key| !self.has_expired(key))
+        let now = self.clock().now();
+        let found = self.keys().find(&digest_of(secret), now)?;
+        if found.use_is_news {
+            self.note_key_use(found.key.id, unix_ms(now));
+        }
+        Some(found.key)
     }
 
     /// A key of the tenant that is good at this moment, by its id.
     pub fn key_in_force(&self, tenant: TenantId, id: ApiKeyId) -> Option<Arc<ApiKey>> {
-        self.keys().of_id(id).filter(|key| key.tenant == tenant && !self.has_expired(key))
+        self.keys().of_id(id, self.clock().now()).filter(|key| key.tenant == tenant)
     }
 
     /// Whether the tenant is disabled, as far as this process knows.
@@ -211,45 +194,60 @@ impl Store {
         self.keys().is_disabled(tenant)
     }
 
-    fn has_expired(&self, key: &ApiKey) -> bool {
-        key.expires_at.is_some_and(|expires_at| self.clock().now() >= expires_at)
+    /// Written behind: a request never waits for it. Where the writer can't keep up it is left out.
+    fn note_key_use(&self, id: ApiKeyId, now_ms: i64) {
+        self.write_behind(async move |writer: &mut Writer| {
+            // Of several processes one writes.
+            let sql =
+                "UPDATE api_keys SET last_used_ms = ?1 WHERE id = ?2 AND (last_used_ms IS NULL OR last_used_ms <= ?3)";
+            let before_ms = now_ms.saturating_sub(KEY_USE_EVERY_MS);
+            writer.run(query(sql).bind(now_ms).bind(id).bind(before_ms)).await.map(drop)
+        });
     }
 
     /// A tenant's keys, oldest first.
     pub async fn api_keys(&self, tenant: TenantId) -> Result<Vec<ApiKey>, StoreError> {
-        let sql = "SELECT id, tenant, name, prefix, role, created_ms, expires_ms, revoked_ms, secret_sha256 FROM api_keys \
-                   WHERE tenant = ? ORDER BY id";
-        let rows = query(sql).bind(tenant).fetch_all(&mut self.reader(tenant).await?).await?;
+        let rows = query(keys_sql!("WHERE tenant = ? ORDER BY id"))
+            .bind(tenant)
+            .fetch_all(&mut self.reader(tenant).await?)
+            .await?;
         rows.iter().map(|row| read_key(row).map(|(_, key)| key)).collect()
     }
 
     /// A key of the tenant, revoked and expired ones too.
     pub async fn api_key(&self, tenant: TenantId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
-        let sql = "SELECT id, tenant, name, prefix, role, created_ms, expires_ms, revoked_ms, secret_sha256 FROM api_keys \
-                   WHERE tenant = ? AND id = ?";
-        let query = query(sql).bind(tenant).bind(id);
+        let query = query(keys_sql!("WHERE tenant = ? AND id = ?")).bind(tenant).bind(id);
         let row = query.fetch_optional(&mut self.reader(tenant).await?).await?;
         row.map(|row| read_key(&row).map(|(_, key)| key)).transpose()
     }
 
     /// Ends a key at once.
     pub async fn revoke_api_key(&self, tenant: TenantId, id: ApiKeyId) -> Result<Found, StoreError> {
-        let keys = Arc::clone(self.keys());
-        let changed = self
-            .write_rarely(async move |writer| {
-                let now_ms = writer.now_ms;
-                let sql = "UPDATE api_keys SET revoked_ms = coalesce(revoked_ms, ?) WHERE tenant = ? AND id = ?";
-                let query = query(sql).bind(now_ms).bind(tenant).bind(id);
-                let changed = writer.run(query).await?;
-                if changed > 0 {
-                    let keys = Arc::clone(&keys);
-                    writer.access_changed().await?;
-                    writer.after_commit(move || keys.forget(id));
-                }
-                Ok(changed)
-            })
-            .await?;
-        Ok(if changed == 0 { Found::No } else { Found::Yes })
+        let (actor, keys) = (self.actor(), Arc::clone(self.keys()));
+        self.write_rarely(async move |writer| {
+            let now_ms = writer.now_ms;
+            let sql = "SELECT name, revoked_ms FROM api_keys WHERE tenant = ? AND id = ?";
+            let found = query(sql).bind(tenant).bind(id).fetch_optional(&mut writer.conn).await?;
+            let Some(row) = found else { return Ok(Found::No) };
+            let (name, revoked): (String, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
+            if revoked.is_some() {
+                return Ok(Found::Yes);
+            }
+            let sql = "UPDATE api_keys SET revoked_ms = ? WHERE tenant = ? AND id = ?";
+            writer.run(query(sql).bind(now_ms).bind(tenant).bind(id)).await?;
+            let record = AuditRecord {
+                tenant,
+                action: AuditAction::ApiKeyRevoked,
+                target: id.to_string(),
+                detail: Some(json!({"name": name})),
+            };
+            writer.audit(actor.as_deref(), record).await?;
+            writer.access_changed().await?;
+            let keys = Arc::clone(&keys);
+            writer.after_commit(move || keys.forget(id));
+            Ok(Found::Yes)
+        })
+        .await
     }
 
     fn draw_key(&self, new: NewApiKey) -> (ApiKey, Secret) {
@@ -263,9 +261,11 @@ impl Store {
             name: new.name,
             prefix: secret.chars().take(PREFIX_CHARS).collect(),
             role: new.role,
+            narrowed_to: new.scopes,
             created_at: from_unix_ms(self.now_ms()),
             expires_at: new.expires_at.map(|time| from_unix_ms(unix_ms(time))),
             revoked_at: None,
+            last_used_at: None,
         };
         (key, Secret(secret))
     }
@@ -273,6 +273,7 @@ impl Store {
     async fn insert_key(&self, key: ApiKey, secret: &Secret) -> Result<ApiKey, ApiKeyError> {
         let digest = digest_of(secret.expose());
         let (row, keys, now) = (key.clone(), Arc::clone(self.keys()), self.clock().now());
+        let actor = self.actor();
         let made: Result<(), ApiKeyError> = self
             .write_rarely(async move |writer| {
                 let (tenant, now_ms) = (row.tenant, writer.now_ms);
@@ -288,18 +289,8 @@ impl Store {
                 let sql = "DELETE FROM api_keys WHERE id IN (SELECT id FROM api_keys WHERE tenant = ? \
                            AND (revoked_ms IS NOT NULL OR expires_ms <= ?) ORDER BY id DESC LIMIT 1000000 OFFSET ?)";
                 writer.run(query(sql).bind(tenant).bind(now_ms).bind(ENDED_KEYS_PER_TENANT_MAX)).await?;
-                let sql = "INSERT INTO api_keys (id, tenant, name, prefix, secret_sha256, role, created_ms, expires_ms) \
-                           VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-                let query = query(sql)
-                    .bind(row.id)
-                    .bind(tenant)
-                    .bind(row.name.as_str())
-                    .bind(row.prefix.as_str())
-                    .bind(digest.as_slice())
-                    .bind(row.role.as_str())
-                    .bind(unix_ms(row.created_at))
-                    .bind(row.expires_at.map(unix_ms));
-                writer.run(query).await?;
+                writer.insert_key(&row, &digest).await?;
+                writer.audit(actor.as_deref(), created(&row)).await?;
                 writer.access_changed().await?;
                 let (keys, key) = (Arc::clone(&keys), row.clone());
                 writer.after_commit(move || keys.remember(digest, key, now));
@@ -310,144 +301,66 @@ impl Store {
     }
 }
 
-/// Every key that is not revoked, by the digest of its secret. A digest of 256 random bits can't be probed byte by
-/// byte, so an ordinary map lookup gives nothing away.
-pub(crate) struct Keys {
-    held: RwLock<Held>,
-}
-
-#[derive(Default)]
-struct Held {
-    by_digest: HashMap<[u8; 32], Arc<ApiKey>>,
-    disabled: HashSet<TenantId>,
-    /// PostgreSQL's number of the change that was read last.
-    version: i64,
-    /// Counts what this process changed.
-    own_changes: u64,
-}
-
-impl Held {
-    async fn read(mut on: Executor<'_>) -> Result<Self, StoreError> {
-        let sql = "SELECT id, tenant, name, prefix, role, created_ms, expires_ms, revoked_ms, secret_sha256 FROM api_keys \
-                   WHERE revoked_ms IS NULL";
-        let mut held = Held::default();
-        for row in query(sql).fetch_all(on.reborrow()).await? {
-            let (digest, key) = read_key(&row)?;
-            held.by_digest.insert(digest, Arc::new(key));
-        }
-        for row in query("SELECT id FROM tenants WHERE disabled <> 0").fetch_all(on).await? {
-            held.disabled.insert(TenantId(row.id(0)?));
-        }
-        Ok(held)
-    }
-}
-
-async fn access_version(on: Executor<'_>) -> Result<i64, StoreError> {
-    query("SELECT version FROM access_version").fetch_one(on).await?.try_get(0)
-}
-
 impl Writer {
-    /// Keys or tenants changed: other processes read them again.
-    pub(crate) async fn access_changed(&mut self) -> Result<(), StoreError> {
-        if self.dialect == Dialect::Postgres {
-            self.run(query("UPDATE access_version SET version = version + 1")).await?;
-            self.hint(Hint::Access);
-        }
-        Ok(())
+    async fn insert_key(&mut self, key: &ApiKey, digest: &[u8; 32]) -> Result<(), StoreError> {
+        let sql = "INSERT INTO api_keys (id, tenant, name, prefix, secret_sha256, role, scopes, created_ms, expires_ms) \
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let query = query(sql)
+            .bind(key.id)
+            .bind(key.tenant)
+            .bind(key.name.as_str())
+            .bind(key.prefix.as_str())
+            .bind(digest.as_slice())
+            .bind(key.role.as_str())
+            .bind(key.narrowed_to.map(|scopes| json!(names(scopes)).to_string()))
+            .bind(unix_ms(key.created_at))
+            .bind(key.expires_at.map(unix_ms));
+        self.run(query).await.map(drop)
     }
 }
 
-impl Keys {
-    pub(crate) async fn load(conn: &mut Conn) -> Result<Self, StoreError> {
-        let version = match conn.dialect() {
-            Dialect::Sqlite => 0,
-            Dialect::Postgres => access_version(conn.into()).await?,
-        };
-        let held = Held { version, ..Held::read(conn.into()).await? };
-        Ok(Self { held: RwLock::new(held) })
+/// What the audit log says of a new key.
+fn created(key: &ApiKey) -> AuditRecord {
+    let detail = json!({
+        "name": key.name, "prefix": key.prefix, "role": key.role, "scopes": names(key.scopes()),
+        "expires_ms": key.expires_at.map(unix_ms),
+    });
+    AuditRecord {
+        tenant: key.tenant,
+        action: AuditAction::ApiKeyCreated,
+        target: key.id.to_string(),
+        detail: Some(detail),
     }
+}
 
-    /// Reads the keys again, where another process changed some.
-    pub(crate) async fn reload(&self, readers: &Readers) -> Result<(), StoreError> {
-        let (known, own_changes) = {
-            let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
-            (held.version, held.own_changes)
-        };
-        // Before the rows, which are then at least as new.
-        let version = access_version(readers.into()).await?;
-        if version == known {
-            return Ok(());
-        }
-        let read = Held::read(readers.into()).await?;
-        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        // Of what was changed here meanwhile the rows may not tell yet: the next call asks again.
-        if held.own_changes == own_changes {
-            *held = Held { version, own_changes, ..read };
-        }
-        Ok(())
-    }
-
-    pub(crate) fn set_access(&self, tenant: TenantId, access: Access) {
-        let mut held = self.changing();
-        match access {
-            Access::Enabled => held.disabled.remove(&tenant),
-            Access::Disabled => held.disabled.insert(tenant),
-        };
-    }
-
-    fn find(&self, digest: &[u8; 32]) -> Option<Arc<ApiKey>> {
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
-        let key = held.by_digest.get(digest)?;
-        if held.disabled.contains(&key.tenant) { None } else { Some(key.clone()) }
-    }
-
-    fn is_disabled(&self, tenant: TenantId) -> bool {
-        self.held.read().unwrap_or_else(PoisonError::into_inner).disabled.contains(&tenant)
-    }
-
-    fn of_id(&self, id: ApiKeyId) -> Option<Arc<ApiKey>> {
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
-        let key = held.by_digest.values().find(|key| key.id == id)?;
-        if held.disabled.contains(&key.tenant) { None } else { Some(key.clone()) }
-    }
-
-    fn has_lasting_admin(&self) -> bool {
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
-        held.by_digest.values().any(|key| key.role == Role::Admin && key.expires_at.is_none())
-    }
-
-    /// Keys that have expired are forgotten meanwhile.
-    fn remember(&self, digest: [u8; 32], key: ApiKey, now: OffsetDateTime) {
-        let mut held = self.changing();
-        held.by_digest.retain(|_, key| key.expires_at.is_none_or(|expires_at| now < expires_at));
-        held.by_digest.insert(digest, Arc::new(key));
-    }
-
-    fn forget(&self, id: ApiKeyId) {
-        self.changing().by_digest.retain(|_, key| key.id != id);
-    }
-
-    fn changing(&self) -> RwLockWriteGuard<'_, Held> {
-        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        held.own_changes += 1;
-        held
-    }
+fn names(scopes: Scopes) -> Vec<&'static str> {
+    scopes.iter().map(Scope::as_str).collect()
 }
 
 fn digest_of(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
 }
 
-fn read_key(row: &Row) -> Result<([u8; 32], ApiKey), StoreError> {
+/// Reads a row of [`keys_sql`]: the digest of its secret, and the key.
+pub(crate) fn read_key(row: &Row) -> Result<([u8; 32], ApiKey), StoreError> {
+    let scopes = row.try_get::<Option<&str>>(5)?.map(read_scopes).transpose()?;
     let key = ApiKey {
         id: ApiKeyId(row.id(0)?),
         tenant: TenantId(row.id(1)?),
         name: row.try_get(2)?,
         prefix: row.try_get(3)?,
         role: row.try_get::<&str>(4)?.parse().map_err(StoreError::corrupt)?,
-        created_at: from_unix_ms(row.try_get(5)?),
-        expires_at: row.try_get::<Option<i64>>(6)?.map(from_unix_ms),
-        revoked_at: row.try_get::<Option<i64>>(7)?.map(from_unix_ms),
+        narrowed_to: scopes,
+        created_at: from_unix_ms(row.try_get(6)?),
+        expires_at: row.try_get::<Option<i64>>(7)?.map(from_unix_ms),
+        revoked_at: row.try_get::<Option<i64>>(8)?.map(from_unix_ms),
+        last_used_at: row.try_get::<Option<i64>>(9)?.map(from_unix_ms),
     };
-    Ok((bytes_of(row.try_get(8)?)?, key))
+    Ok((bytes_of(row.try_get(10)?)?, key))
+}
+
+/// A list that names none that this program knows allows nothing.
+fn read_scopes(text: &str) -> Result<Scopes, StoreError> {
+    let names: Vec<String> = serde_json::from_str(text).map_err(|error| StoreError::corrupt(error.to_string()))?;
+    Ok(names.iter().filter_map(|name| name.parse::<Scope>().ok()).collect())
 }

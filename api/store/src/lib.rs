@@ -3,7 +3,9 @@
 //! What is answered is committed, and what is committed survives a power loss. Every read names a tenant, and another
 //! tenant's row is the same as an absent one. Knows nothing of HTTP and of how a task is run.
 
+mod access;
 mod artifacts;
+mod audit;
 mod bus;
 mod clock;
 mod cluster;
@@ -17,17 +19,23 @@ mod follow;
 mod garbage;
 mod ids;
 mod keys;
+mod ledger;
 mod list;
 mod modules;
 mod objects;
 mod orphans;
 mod probe;
 mod queue;
+mod quota;
 mod reading;
 mod recent;
+mod role;
+mod scopes;
 mod shared;
 mod signer;
+mod spent;
 mod sql;
+mod storage;
 mod store;
 mod tasks;
 mod tenants;
@@ -39,6 +47,7 @@ mod workers;
 mod writer;
 
 pub use artifacts::StoredArtifact;
+pub use audit::{Actor, AuditAction, AuditEntry, AuditPage};
 pub use bus::{Bus, BusAddress, BusAddressError, BusCounts, BusState, Hint, probe_bus};
 pub use clock::{Clock, ManualClock, RandomError, SystemClock};
 pub use cluster::{Migrated, migrate};
@@ -49,7 +58,8 @@ pub use events::{EventType, TENANT_EVENTS_KEPT_FOR, TENANT_EVENTS_PAGE_MAX, Tena
 pub use fail_points::{arm_fail_points, fail_point, fail_point_of};
 pub use follow::{EVENTS_PAGE_MAX, EventKind, EventPage, LogEntry, LogPage, TaskEvent};
 pub use garbage::Collected;
-pub use keys::{API_KEYS_PER_TENANT_MAX, AdminKey, ApiKey, ApiKeyError, CreatedApiKey, NewApiKey, Role, Secret};
+pub use keys::{API_KEYS_PER_TENANT_MAX, AdminKey, ApiKey, ApiKeyError, CreatedApiKey, NewApiKey, Secret};
+pub use ledger::{Reconciliation, UsageBy, UsageTotals, reconcile_usage};
 pub use list::{LIST_LIMIT_MAX, ListError, TaskPage, TaskQuery};
 pub use modules::{Module, NewModule};
 pub use objects::{
@@ -61,12 +71,15 @@ pub use probe::{DatabaseFindings, probe_database};
 pub use queue::{
     Beat, ClaimRef, ClaimRequest, Claimed, Finish, LeaseToken, NewLog, PreparedFinish, Recovered, Written,
 };
+pub use quota::{OverQuota, Quota, QuotaKind};
+pub use role::Role;
+pub use scopes::{Scope, Scopes};
 pub use shared::{LaneCount, TaskWatch};
 pub use signer::{Grant, Method, SignatureError, Signer};
 pub use sql::SchemaState;
 pub use store::{Database, Store, StoreOptions};
 pub use tasks::{Cancelled, Deleted, Idempotency, NewTask, Replayed, Submission, SubmitError, Submitted, TaskResult};
-pub use tenants::{Access, Found, Tenant, TenantError};
+pub use tenants::{Access, Found, OPERATOR_TENANT, Tenant, TenantError};
 pub use tickets::{Ticket, TicketHolder};
 pub use uploads::{NewUpload, OpenUploads, PendingUpload, Upload, UploadDeleted, UploadError, UploadState};
 pub use usage::PreviewUsage;

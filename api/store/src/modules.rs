@@ -37,6 +37,9 @@ pub struct Module {
 
 impl Store {
     /// Keeps a module; the same module again is the same row.
+    ///
+    /// # Errors
+    /// [`StoreError::OverQuota`] where the tenant may not store so much.
     pub async fn put_module(&self, tenant: TenantId, module: NewModule) -> Result<Module, StoreError> {
         if let Some(known) = self.module(tenant, module.digest).await? {
             return Ok(known);
@@ -49,6 +52,7 @@ impl Store {
             serde_json::to_string(&exports).map_err(json)?,
             serde_json::to_string(&warnings).map_err(json)?,
         ];
+        self.must_have_storage_room(tenant, size_bytes).await?;
         // The object comes first, so that a row always has its bytes. Its key is its own: nobody deletes it on behalf of
         // an earlier row.
         let key = ObjectKey::module(tenant, digest, Nonce::new(&**self.clock()));
@@ -57,6 +61,9 @@ impl Store {
         let known = Arc::clone(self.known_modules());
         let named = key.clone();
         let inserted = self.write_rarely(async move |writer| {
+            if let Some(over) = writer.over_storage(tenant, size_bytes).await? {
+                return Ok(Err(over));
+            }
             let [imports, exports, warnings] = &texts;
             let sql = "INSERT INTO modules (tenant, digest, size_bytes, imports, exports, warnings, created_ms, object_key) \
                        VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, digest) DO NOTHING";
@@ -72,13 +79,14 @@ impl Store {
             let inserted = writer.run(query).await?;
             let known = Arc::clone(&known);
             writer.after_commit(move || known.add(tenant, digest));
-            Ok(inserted)
+            Ok(Ok(inserted))
         })
         .await?;
-        if inserted == 0 {
-            // Another request with the same module was faster.
+        if inserted != Ok(1) {
+            // Another request with the same module was faster, or others have filled the tenant's room.
             self.objects().delete(&key).await?;
         }
+        inserted.map_err(StoreError::OverQuota)?;
         Ok(Module { digest, size_bytes, imports, exports, warnings, created_at: from_unix_ms(created_ms) })
     }
 

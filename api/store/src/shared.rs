@@ -168,6 +168,11 @@ impl Counts {
         self.running.iter().filter(|((of, _), _)| *of == lane).map(|(_, count)| count).sum()
     }
 
+    /// Everything of a tenant that runs, in all lanes.
+    pub(crate) fn running_of(&self, tenant: TenantId) -> u64 {
+        Lane::ALL.iter().filter_map(|lane| self.running.get(&(*lane, tenant))).sum()
+    }
+
     pub(crate) fn queued_of(&self, tenant: TenantId) -> u64 {
         Lane::ALL.iter().filter_map(|lane| self.queued.get(&(*lane, tenant))).sum()
     }

@@ -1,16 +1,17 @@
 //! Opening a data folder, and the ways in: a pool that reads, a queue to the one connection that writes.
 
+use crate::access::Keys;
 use crate::cluster;
 use crate::folder::DataFolder;
 use crate::ids::IdSource;
-use crate::keys::Keys;
 use crate::modules::KnownModules;
 use crate::shared::Shared;
+use crate::spent::Spent;
 use crate::sql::{Conn, Dialect, Reader, Readers, migrate, query};
 use crate::writer::{self, CALLS_MAX, Call, Inbox, LostAttempt, Op, PREVIEW_USAGE_MAX, Writer};
 use crate::{
-    Bus, BusAddress, Clock, LaneCount, Objects, ObjectsAddress, ObjectsOptions, PreviewUsage, Recovered, Signer,
-    StoreError,
+    Actor, Bus, BusAddress, Clock, LaneCount, Objects, ObjectsAddress, ObjectsOptions, PreviewUsage, Quota, Recovered,
+    Signer, StoreError,
 };
 use mecapy_model::TenantId;
 use std::path::{Path, PathBuf};
@@ -61,10 +62,13 @@ pub struct StoreOptions {
     pub result_bytes_max: usize,
     /// The longest log of one task, in bytes.
     pub log_bytes_max: u64,
+    /// What holds for tenants without limits of their own; what is absent has no limit.
+    pub quota: Quota,
 }
 
 impl StoreOptions {
-    /// The defaults: a SQLite file, 4 readers, 10 lost attempts, leases of 30 s, results up to 16 MiB, logs up to 4 MiB.
+    /// The defaults: a SQLite file, 4 readers, 10 lost attempts, leases of 30 s, results up to 16 MiB, logs up to 4 MiB,
+    /// tenants without limits.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         let data_dir = data_dir.into();
         let objects = ObjectsOptions {
@@ -83,6 +87,7 @@ impl StoreOptions {
             lease: Duration::from_secs(30),
             result_bytes_max: 16 << 20,
             log_bytes_max: 4 << 20,
+            quota: Quota::default(),
         }
     }
 }
@@ -91,6 +96,8 @@ impl StoreOptions {
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    /// In whose name the audit log is written; `None`: the platform's.
+    actor: Option<Arc<Actor>>,
 }
 
 struct Inner {
@@ -105,6 +112,7 @@ struct Inner {
     objects: Objects,
     signer: Signer,
     keys: Arc<Keys>,
+    spent: Spent,
     known_modules: Arc<KnownModules>,
     recovered: Recovered,
     admin_key_file: PathBuf,
@@ -155,11 +163,12 @@ impl Store {
             objects,
             signer,
             keys,
+            spent: Spent::default(),
             known_modules: Arc::default(),
             recovered,
             admin_key_file,
         };
-        let store = Store { inner: Arc::new(inner) };
+        let store = Store { inner: Arc::new(inner), actor: None };
         if alone {
             store.tidy_up_after_predecessor(lost).await;
         } else {
@@ -179,6 +188,12 @@ impl Store {
             bus.close().await;
         }
         self.inner.readers.close().await;
+    }
+
+    /// The same store, whose changes stand in the audit log in the name of `actor`.
+    #[must_use]
+    pub fn acting_for(&self, actor: Actor) -> Store {
+        Store { inner: Arc::clone(&self.inner), actor: Some(Arc::new(actor)) }
     }
 
     /// What opening the folder did with the tasks that were running.
@@ -262,6 +277,14 @@ impl Store {
         &self.inner.keys
     }
 
+    pub(crate) fn actor(&self) -> Option<Arc<Actor>> {
+        self.actor.clone()
+    }
+
+    pub(crate) fn spent(&self) -> &Spent {
+        &self.inner.spent
+    }
+
     pub(crate) fn known_modules(&self) -> &Arc<KnownModules> {
         &self.inner.known_modules
     }
@@ -296,6 +319,16 @@ impl Store {
         self.write(|reply| Op::Rare(Box::new(Call::new(work, reply)))).await
     }
 
+    /// The same without waiting; left out where too much waits for the writer already.
+    pub(crate) fn write_behind<O: Send + 'static>(
+        &self,
+        work: impl AsyncFn(&mut Writer) -> Result<O, StoreError> + Send + 'static,
+    ) {
+        let (reply, _) = oneshot::channel();
+        // What is worth waiting for is written another way.
+        let _ = self.inner.calls.try_send(Op::Rare(Box::new(Call::new(work, reply))));
+    }
+
     async fn tidy_up_after_predecessor(&self, lost: Vec<LostAttempt>) {
         let Recovered { requeued, failed, cancelled } = self.inner.recovered;
         if requeued + failed + cancelled > 0 {
@@ -317,7 +350,7 @@ pub(crate) struct WeakStore(Weak<Inner>);
 impl WeakStore {
     /// `None` once nobody else uses the store.
     pub(crate) fn upgrade(&self) -> Option<Store> {
-        self.0.upgrade().map(|inner| Store { inner })
+        self.0.upgrade().map(|inner| Store { inner, actor: None })
     }
 }
 

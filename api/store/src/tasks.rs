@@ -1,12 +1,13 @@
 //! Accepting a task, looking at it, waiting for it, cancelling and deleting it.
 
+use crate::audit::{AuditAction, AuditRecord};
 use crate::clock::{from_unix_ms, millis, unix_ms};
 use crate::reading::{bytes_of, read_task, task_columns, task_from};
 use crate::recent::{EndedTask, Known};
 use crate::shared::Change;
 use crate::sql::{Row, query};
-use crate::writer::{Call, NewRow, Op, SubmitAnswer, SubmitRefusal};
-use crate::{ObjectKey, Store, StoreError, StoredText};
+use crate::writer::{Call, CancelRequest, NewRow, Op, SubmitAnswer, SubmitRefusal};
+use crate::{ObjectKey, OverQuota, Store, StoreError, StoredText};
 use mecapy_model::{
     Code, Digest, Lane, Limits, NonFinite, Retry, Task, TaskError, TaskId, TaskState, TenantId, UploadId, Warning,
 };
@@ -45,7 +46,7 @@ pub struct NewTask {
 pub struct Submission {
     pub task: NewTask,
     pub idempotency: Option<Idempotency>,
-    /// How many tasks of the tenant may be queued, all lanes together.
+    /// How many tasks of the tenant may be queued, all lanes together, where its quota doesn't say.
     pub queued_max: u32,
 }
 
@@ -61,7 +62,7 @@ pub struct Idempotency {
 #[derive(Debug, Clone)]
 pub struct Submitted {
     pub task: Task,
-    /// Tasks ahead of it; `None` when it is not queued any more.
+    /// Tasks ahead of it when it was accepted.
     pub queue_position: Option<u64>,
     pub replayed: Replayed,
 }
@@ -80,6 +81,8 @@ pub enum SubmitError {
     IdempotencyMismatch,
     #[error("{queued_max} tasks are queued already")]
     QueueFull { queued_max: u32 },
+    #[error(transparent)]
+    OverFuel(OverQuota),
     /// Also for a tenant that doesn't exist.
     #[error("the tenant is disabled")]
     TenantDisabled,
@@ -121,18 +124,17 @@ pub enum Deleted {
 impl Store {
     /// Accepts a task: its row, its idempotency row and its first event, durable when this returns.
     ///
-    /// The same idempotency key with the same digest answers the task that it made before.
+    /// The same idempotency key with the same digest answers the task that it made before, as it was then, also while
+    /// the first call is under way.
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, SubmitError> {
         let (ms, random) = self.ids().next();
         let Submission { task, idempotency, queued_max } = submission;
         let task = task.into_task(TaskId::from_parts(ms, &random), self.now_ms());
-        let row = NewRow::new(&task, idempotency, queued_max)?;
+        let over_fuel = self.over_fuel(task.tenant).await?;
+        let row = NewRow::new(&task, idempotency, queued_max)?.over_fuel(over_fuel);
         match self.write(|reply| Op::Submit(Call::new(Box::new(row), reply))).await? {
             SubmitAnswer::Accepted { queue_position } => Ok(Submitted { task, queue_position, replayed: Replayed::No }),
-            SubmitAnswer::Earlier(earlier) => {
-                let queue_position = self.queue_position(&earlier.task).await?;
-                Ok(Submitted { queue_position, ..*earlier })
-            }
+            SubmitAnswer::Earlier(earlier) => Ok(*earlier),
             SubmitAnswer::Refused(refusal) => Err(refusal.into()),
         }
     }
@@ -221,11 +223,13 @@ impl Store {
 
     /// Cancels a queued task at once; asks a running one to stop. A task that was cancelled while queued never starts.
     pub async fn cancel(&self, tenant: TenantId, id: TaskId) -> Result<Cancelled, StoreError> {
-        self.write(|reply| Op::Cancel(Call::new((tenant, id), reply))).await
+        let request = CancelRequest { tenant, task: id, actor: self.actor() };
+        self.write(|reply| Op::Cancel(Call::new(request, reply))).await
     }
 
     /// Deletes a task that has ended, with its result, logs, events and artifacts. Its usage row stays.
     pub async fn delete_task(&self, tenant: TenantId, id: TaskId) -> Result<Deleted, StoreError> {
+        let actor = self.actor();
         let deleted = self
             .write_rarely(async move |writer| {
                 let sql = "SELECT no, state FROM tasks WHERE tenant = ? AND id = ?";
@@ -247,6 +251,9 @@ impl Store {
                     )
                     .await?;
                 writer.run(query("DELETE FROM tasks WHERE no = ?").bind(no)).await?;
+                let target = id.to_string();
+                let record = AuditRecord { tenant, action: AuditAction::TaskDeleted, target, detail: None };
+                writer.audit(actor.as_deref(), record).await?;
                 writer.changed(id, Change::Deleted);
                 Ok(Deleted::Yes)
             })
@@ -297,6 +304,7 @@ impl From<SubmitRefusal> for SubmitError {
         match refusal {
             SubmitRefusal::IdempotencyMismatch => SubmitError::IdempotencyMismatch,
             SubmitRefusal::QueueFull { queued_max } => SubmitError::QueueFull { queued_max },
+            SubmitRefusal::OverFuel(over) => SubmitError::OverFuel(over),
             SubmitRefusal::TenantDisabled => SubmitError::TenantDisabled,
             SubmitRefusal::UnknownUpload { file } => SubmitError::UnknownUpload { file },
         }

@@ -5,7 +5,7 @@ use crate::objects::Nonce;
 use crate::reading::bytes_of;
 use crate::sql::{Row, query};
 use crate::writer::Writer;
-use crate::{ObjectKey, ObjectReader, ObjectWriter, SpoolRoom, Store, StoreError};
+use crate::{ObjectKey, ObjectReader, ObjectWriter, OverQuota, SpoolRoom, Store, StoreError};
 use mecapy_model::{Digest, TenantId, UploadId};
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -99,6 +99,8 @@ pub struct PendingUpload {
     writer: ObjectWriter,
     /// What the upload is when its bytes are there.
     then: UploadState,
+    /// The quota that allows no more bytes.
+    over_quota: Option<OverQuota>,
 }
 
 /// Uploads as open files, with their lengths in bytes.
@@ -113,12 +115,22 @@ pub struct OpenUploads {
 impl Store {
     /// Starts an upload whose bytes the caller has at hand; it is complete when finished.
     pub async fn begin_upload(&self, tenant: TenantId, upload: NewUpload) -> Result<PendingUpload, StoreError> {
-        let upload = self.reserve_upload(tenant, upload).await?;
-        self.receive(upload, UploadState::Complete).await
+        let (upload, over_quota) = self.reserve(tenant, upload).await?;
+        let pending = self.receive(upload, UploadState::Complete).await?;
+        Ok(PendingUpload { over_quota, ..pending })
     }
 
-    /// Expects an upload whose bytes come later, by a signed PUT to [`Upload::key`]; it stands for 24 hours.
+    /// Expects an upload whose bytes come later, by a signed PUT to [`Upload::key`]; it stands for 24 hours. It may have
+    /// no more bytes than the tenant may store now.
+    ///
+    /// # Errors
+    /// [`StoreError::OverQuota`] where that is none.
     pub async fn reserve_upload(&self, tenant: TenantId, upload: NewUpload) -> Result<Upload, StoreError> {
+        self.reserve(tenant, upload).await.map(|(upload, _)| upload)
+    }
+
+    async fn reserve(&self, tenant: TenantId, upload: NewUpload) -> Result<(Upload, Option<OverQuota>), StoreError> {
+        let (bytes_max, over_quota) = self.storage_room(tenant, upload.bytes_max).await?;
         let (ms, random) = self.ids().next();
         let id = UploadId::from_parts(ms, &random);
         let now_ms = self.now_ms();
@@ -132,7 +144,7 @@ impl Store {
             key: ObjectKey::upload(tenant, id),
             size_bytes: 0,
             sha256: None,
-            bytes_max: upload.bytes_max,
+            bytes_max,
             created_at: from_unix_ms(now_ms),
             expires_at: from_unix_ms(expires_ms),
         };
@@ -152,7 +164,7 @@ impl Store {
             writer.run(query).await.map(drop)
         })
         .await?;
-        Ok(upload)
+        Ok((upload, over_quota))
     }
 
     /// The bytes of a reserved upload arrive. The caller has checked the signed URL; a second time is refused.
@@ -169,7 +181,7 @@ impl Store {
     async fn receive(&self, upload: Upload, then: UploadState) -> Result<PendingUpload, StoreError> {
         let key = ObjectKey::sent(upload.tenant, upload.id, Nonce::new(&**self.clock()));
         let writer = self.objects().create(&key, upload.bytes_max).await?;
-        Ok(PendingUpload { store: self.clone(), upload, key, writer, then })
+        Ok(PendingUpload { store: self.clone(), upload, key, writer, then, over_quota: None })
     }
 
     /// The client says that a reserved upload's bytes are all there. Again is fine. What was sent straight to an object
@@ -297,22 +309,31 @@ impl PendingUpload {
     /// Appends bytes.
     ///
     /// # Errors
-    /// [`UploadError::TooLarge`] once the upload would pass its limit.
+    /// [`UploadError::TooLarge`] once the upload would pass its limit, [`StoreError::OverQuota`] where that is what the
+    /// tenant may store.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), UploadError> {
-        Ok(self.writer.write(bytes).await?)
+        match (self.writer.write(bytes).await, self.over_quota) {
+            (Err(StoreError::TooLarge { .. }), Some(over)) => Err(StoreError::OverQuota(over).into()),
+            (written, _) => Ok(written?),
+        }
     }
 
     /// Keeps what was written, durable when this returns.
     ///
     /// # Errors
-    /// [`UploadError::AlreadyReceived`] where another request was faster, [`UploadError::Missing`] where it was deleted.
+    /// [`UploadError::AlreadyReceived`] where another request was faster, [`UploadError::Missing`] where it was deleted,
+    /// [`StoreError::OverQuota`] where the tenant may not store so much; then it is deleted.
     pub async fn finish(self) -> Result<Upload, UploadError> {
-        let Self { store, upload, key, writer, then } = self;
+        let Self { store, upload, key, writer, then, .. } = self;
         let (tenant, id) = (upload.tenant, upload.id);
         let (size_bytes, sha256) = writer.finish().await?;
         let named = key.clone();
         let changed = store
             .write_rarely(async move |writer| {
+                if let Some(over) = writer.over_storage(tenant, size_bytes).await? {
+                    writer.delete_unused_upload(tenant, id).await?;
+                    return Ok(Err(over));
+                }
                 let kept_for = if then == UploadState::Complete { KEPT_FOR } else { AWAITED_FOR };
                 let expires_ms = writer.now_ms.saturating_add(millis(kept_for));
                 let sql = "UPDATE uploads SET state = ?, object_key = ?, size_bytes = ?, sha256 = ?, expires_ms = ? \
@@ -324,9 +345,17 @@ impl PendingUpload {
                     .bind(sha256.0.as_slice())
                     .bind(expires_ms)
                     .bind(id);
-                writer.run(query).await
+                writer.run(query).await.map(Ok)
             })
             .await?;
+        let changed = match changed {
+            Ok(changed) => changed,
+            Err(over) => {
+                store.objects().delete(&key).await?;
+                store.sweep_objects().await;
+                return Err(StoreError::OverQuota(over).into());
+            }
+        };
         let now = store.upload(tenant, id).await?;
         if changed == 0 {
             // Another request was faster, or it was deleted: no row names these bytes.

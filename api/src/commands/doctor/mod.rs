@@ -5,6 +5,7 @@ mod backends;
 mod check;
 mod engine;
 mod folders;
+mod ledger;
 mod machine;
 mod network;
 mod tools;
@@ -45,6 +46,7 @@ pub(crate) async fn doctor(arguments: DoctorArguments, terminal: &Terminal) -> R
             checks.push(engine::check(&settings.cache_dir, settings.nan_payloads));
             checks.extend(folders::checks(&settings));
             checks.extend(backends::checks(&settings).await);
+            checks.extend(ledger::check(&settings).await);
             checks.extend(network::checks(&settings, &arguments.connection).await);
         }
         Err(error) => checks.push(Check::fail("configuration", error, "mend it; nothing starts before that")),

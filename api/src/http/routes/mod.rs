@@ -1,6 +1,7 @@
 //! The endpoints, one a file.
 
 pub(super) mod api_keys;
+pub(super) mod audit;
 pub(super) mod events;
 pub(super) mod health;
 pub(super) mod lanes;
@@ -13,8 +14,10 @@ pub(super) mod preview;
 pub(super) mod ready;
 pub(super) mod root;
 pub(super) mod tasks;
+pub(super) mod tenants;
 pub(super) mod tickets;
 pub(super) mod uploads;
+pub(super) mod usage;
 pub(super) mod webhooks;
 pub(super) mod workers;
 

@@ -85,6 +85,9 @@ pub(in crate::http) async fn preview(
 ) -> Result<Response, Problem> {
     let app = &api.app;
     let tenant = caller.tenant();
+    if let Some(over) = app.store.over_fuel(tenant).await? {
+        return Err(over.into());
+    }
     let mut asked = {
         // Kept no longer than it is read: everything of it is in `asked`.
         let body = body::json(request, app.limits.json_bytes_max).await?;

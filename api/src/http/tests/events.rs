@@ -20,7 +20,7 @@ impl Api {
     }
 
     async fn key_of(&self, tenant: TenantId, role: Role) -> CreatedApiKey {
-        let new = NewApiKey { tenant, name: "x".to_owned(), role, expires_at: None };
+        let new = NewApiKey { tenant, name: "x".to_owned(), role, scopes: None, expires_at: None };
         self.app.store.create_api_key(new).await.unwrap()
     }
 

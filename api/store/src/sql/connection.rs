@@ -141,6 +141,11 @@ impl Conn {
         Ok(Conn::Sqlite(options.connect().await?))
     }
 
+    /// A connection that changes nothing, beside a server that may be using the file.
+    pub(crate) async fn open_sqlite_to_read(file: &Path) -> Result<Self, StoreError> {
+        Ok(Conn::Sqlite(sqlite_options(file).read_only(true).connect().await?))
+    }
+
     pub(crate) async fn open_postgres(url: &str) -> Result<Self, StoreError> {
         let options = Box::new(postgres_options(url)?);
         let conn = Box::new(connect_for_all(&options).await?);

@@ -3,8 +3,9 @@
 use super::batch::Call;
 use super::state::Writer;
 use super::submit::{NewRow, SubmitAnswer};
-use crate::StoreError;
 use crate::sql::{Dialect, query, with_list};
+use crate::tenants::Standing;
+use crate::{Access, StoreError};
 use mecapy_model::TenantId;
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,22 +13,27 @@ use std::collections::{BTreeMap, HashMap};
 /// accept until the counts in memory are read again.
 const LIMIT_LARGE: u32 = 50_000;
 
-/// The enabled tenants of a transaction's submissions, and how many tasks of each are queued.
+/// The enabled tenants of a transaction's submissions.
 #[derive(Debug, Default)]
-pub(super) struct Admission {
-    queued: HashMap<TenantId, u64>,
+pub(super) struct Admission(HashMap<TenantId, Line>);
+
+/// How many tasks of a tenant are queued, and its own limit, where it has one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Line {
+    pub(super) queued: u64,
+    pub(super) queued_max: Option<u32>,
 }
 
 impl Admission {
     /// `None` for a tenant that is disabled or doesn't exist.
-    pub(super) fn queued_of(&self, tenant: TenantId) -> Option<u64> {
-        self.queued.get(&tenant).copied()
+    pub(super) fn line_of(&self, tenant: TenantId) -> Option<Line> {
+        self.0.get(&tenant).copied()
     }
 
     /// Counts one more.
     pub(super) fn admit(&mut self, tenant: TenantId) {
-        if let Some(queued) = self.queued.get_mut(&tenant) {
-            *queued += 1;
+        if let Some(line) = self.0.get_mut(&tenant) {
+            line.queued += 1;
         }
     }
 }
@@ -46,11 +52,15 @@ impl Writer {
         }
         if self.dialect == Dialect::Sqlite {
             let counts = self.shared.counts();
+            let line = |tenant| {
+                let queued_max = self.quota(tenant).queued_max;
+                (tenant, Line { queued: counts.queued_of(tenant), queued_max })
+            };
             let enabled = limits.into_keys().filter(|tenant| self.is_enabled(*tenant));
-            return Ok(Admission { queued: enabled.map(|tenant| (tenant, counts.queued_of(tenant))).collect() });
+            return Ok(Admission(enabled.map(line).collect()));
         }
         let mut locked = query(with_list(
-            "SELECT id, disabled FROM tenants WHERE id IN (",
+            "SELECT id, disabled, quota, name FROM tenants WHERE id IN (",
             limits.len(),
             ") ORDER BY id FOR NO KEY UPDATE",
         ));
@@ -59,11 +69,14 @@ impl Writer {
         }
         let mut admission = Admission::default();
         for row in locked.fetch_all(&mut self.conn).await? {
-            let (tenant, disabled) = (TenantId(row.id(0)?), row.flag(1)?);
-            if disabled {
+            let (tenant, standing) = (TenantId(row.id(0)?), Standing::read(&row)?);
+            self.learn(tenant, standing);
+            if standing.access == Access::Disabled {
                 continue;
             }
-            let limit = limits.get(&tenant).copied().unwrap_or(0);
+            let queued_max = self.quota(tenant).queued_max;
+            // Where a tenant has a limit of its own, or the server one for all, that is what it is held to.
+            let limit = queued_max.unwrap_or_else(|| limits.get(&tenant).copied().unwrap_or(0));
             let known = self.shared.counts().queued_of(tenant);
             let queued = if limit >= LIMIT_LARGE && known < u64::from(limit / 2) {
                 known
@@ -71,7 +84,7 @@ impl Writer {
                 let sql = "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE tenant = ? AND state = 'queued' LIMIT ?) AS queued";
                 query(sql).bind(tenant).bind(limit).fetch_one(&mut self.conn).await?.count(0)?
             };
-            admission.queued.insert(tenant, queued);
+            admission.0.insert(tenant, Line { queued, queued_max });
         }
         Ok(admission)
     }

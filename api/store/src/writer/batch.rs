@@ -1,9 +1,10 @@
 //! Calls that share a transaction.
 
 use super::claim;
-use super::{Ending, GiveBack, NewRow, Note, SubmitAnswer, Writer};
+use super::lines;
+use super::{CancelRequest, Ending, GiveBack, NewRow, Note, SubmitAnswer, Writer};
 use crate::{Beat, Cancelled, ClaimRef, ClaimRequest, Claimed, PreviewUsage, StoreError, Written, fail_point};
-use mecapy_model::{TaskId, TenantId};
+use mecapy_model::{Lane, TaskId};
 use std::future::Future;
 use std::pin::Pin;
 use tokio::sync::oneshot;
@@ -42,7 +43,7 @@ pub(crate) enum Op {
     Heartbeat(Call<Vec<ClaimRef>, Beats>),
     Finish(Call<Box<Ending>, Written>),
     GiveBack(Call<(ClaimRef, GiveBack), Written>),
-    Cancel(Call<(TenantId, TaskId), Cancelled>),
+    Cancel(Call<CancelRequest, Cancelled>),
     Rare(Box<dyn Rare>),
     Claim(Call<ClaimRequest, Vec<Claimed>>),
     Close(oneshot::Sender<()>),
@@ -92,7 +93,7 @@ pub(super) struct Batch {
     heartbeats: Vec<Call<Vec<ClaimRef>, Beats>>,
     finishes: Vec<Call<Box<Ending>, Written>>,
     give_backs: Vec<Call<(ClaimRef, GiveBack), Written>>,
-    cancels: Vec<Call<(TenantId, TaskId), Cancelled>>,
+    cancels: Vec<Call<CancelRequest, Cancelled>>,
     rare: Vec<Box<dyn Rare>>,
     claims: Vec<Call<ClaimRequest, Vec<Claimed>>>,
     preview_usage: Vec<PreviewUsage>,
@@ -151,16 +152,16 @@ impl Batch {
             call.answer = Some(writer.give_back(claim, *how).await?);
         }
         for call in &mut self.cancels {
-            let (tenant, task) = call.input;
-            call.answer = Some(writer.cancel(tenant, task).await?);
+            call.answer = Some(writer.cancel(&call.input).await?);
         }
         for call in &mut self.rare {
             call.run(writer).await?;
         }
-        // In one order everywhere, so that two processes never hold what the other waits for.
-        self.claims.sort_by_key(|call| call.input.lane);
+        let lanes: Vec<Lane> = self.claims.iter().map(|call| call.input.lane).collect();
+        let locked = lines::try_lock(writer, &lanes).await?;
         for call in &mut self.claims {
-            call.answer = Some(claim::claim(writer, call.input).await?);
+            let ours = locked.contains(&call.input.lane);
+            call.answer = Some(if ours { claim::claim(writer, call.input).await? } else { Vec::new() });
         }
         writer.record_preview_usage(&self.preview_usage).await
     }

@@ -1,6 +1,6 @@
 //! Choosing what runs next, and taking it.
 
-use super::lines;
+use super::lines::{self, Waiting};
 use super::state::Writer;
 use super::submit::EVENTS;
 use crate::clock::{from_unix_ms, millis};
@@ -8,7 +8,7 @@ use crate::reading::{ReadTask, read_task, task_columns, task_from};
 use crate::shared::{Change, Group, Place, Turn};
 use crate::sql::{Dialect, Rows, pieces, query, script, union_all, with_list};
 use crate::{ClaimRef, ClaimRequest, Claimed, LeaseToken, StoreError};
-use mecapy_model::{Lane, TaskState, Transition};
+use mecapy_model::{Lane, TaskState, TenantId, Transition};
 use std::collections::{HashMap, VecDeque};
 
 /// How many tasks one claim takes at most, whatever was asked.
@@ -31,6 +31,8 @@ struct Wanted {
     count: usize,
     /// What was chosen of each group.
     chosen: HashMap<Group, u64>,
+    /// How many tasks of a tenant with a running quota may run in this lane.
+    running_max: HashMap<TenantId, u64>,
     /// What each group started within the last minute, where the request limits that.
     started: HashMap<Group, u64>,
 }
@@ -39,13 +41,13 @@ struct Wanted {
 pub(super) async fn claim(writer: &mut Writer, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
     let mut chosen = Vec::new();
     let count = usize::try_from(request.max.min(CLAIM_MAX)).unwrap_or(0);
-    let ranks = lines::waiting(writer, request.lane).await?;
+    let Waiting { ranks, running_max } = lines::waiting(writer, request.lane).await?;
     if ranks.is_empty() {
         return Ok(Vec::new());
     }
     let count = count.min(lines::room_in_lane(writer, &request).await?);
     let started = lines::lately_started(writer, &request).await?;
-    let mut wanted = Wanted { request, count, chosen: HashMap::new(), started };
+    let mut wanted = Wanted { request, count, chosen: HashMap::new(), running_max, started };
     for (rank, turns) in ranks {
         if wanted.count == 0 {
             break;
@@ -108,16 +110,20 @@ impl Wanted {
     /// How many more tasks of the line may start.
     fn room(&self, line: &Line) -> u64 {
         let group = line.turn.group;
-        if !matches!(group, Group::Tenant(_)) {
-            return u64::MAX;
-        }
-        let left = |max: Option<u32>, used: u64| max.map_or(u64::MAX, |max| u64::from(max).saturating_sub(used));
+        let Group::Tenant(tenant) = group else { return u64::MAX };
+        let left = |max: Option<u64>, used: u64| max.map_or(u64::MAX, |max| max.saturating_sub(used));
         let of = |counts: &HashMap<Group, u64>| counts.get(&group).copied().unwrap_or(0);
-        let running = left(self.request.running_per_tenant_max, line.turn.running);
-        if self.request.lane != Lane::LongRunning {
-            return running;
+        let quota = left(self.running_max.get(&tenant).copied(), line.turn.running);
+        let running = left(self.request.running_per_tenant_max.map(u64::from), line.turn.running);
+        match self.request.lane {
+            Lane::HighPriority => quota,
+            Lane::Default => quota.min(running),
+            Lane::LongRunning => {
+                let starts =
+                    left(self.request.starts_per_minute_max.map(u64::from), of(&self.started) + of(&self.chosen));
+                quota.min(running).min(starts)
+            }
         }
-        running.min(left(self.request.starts_per_minute_max, of(&self.started) + of(&self.chosen)))
     }
 }
 

@@ -82,14 +82,17 @@ const RESULTS: Rows = Rows {
     tail: "",
 };
 const USAGE: Rows = Rows {
-    head: "INSERT INTO task_usage (no, tenant, at_ms, error_kind, fuel, memory_peak_bytes, cpu_ms, queued_ms, \
+    head: "INSERT INTO task_usage (no, tenant, lane, at_ms, error_kind, fuel, memory_peak_bytes, cpu_ms, queued_ms, \
            startup_ms, execute_ms)",
-    width: 10,
+    width: 11,
     tail: "",
 };
 const LOGS: Rows = Rows { head: "INSERT INTO task_logs (no, seq, at_ms, stream, text)", width: 5, tail: "" };
-const ARTIFACTS: Rows =
-    Rows { head: "INSERT INTO artifacts (no, name, object_key, size_bytes, sha256, content_type)", width: 6, tail: "" };
+const ARTIFACTS: Rows = Rows {
+    head: "INSERT INTO artifacts (no, tenant, name, object_key, size_bytes, sha256, content_type)",
+    width: 7,
+    tail: "",
+};
 
 impl Ending {
     /// A result over the limit becomes an `invalid_output` error.
@@ -182,7 +185,7 @@ impl Writer {
                     (first_seq..).zip(entries).map(|(seq, (stream, text))| (no, seq, ending.at_ms, stream, text)),
                 );
                 let tenant = TenantId(row.id(5)?);
-                self.shared.counts().stop(lane, tenant);
+                self.stopped(lane, tenant);
                 ended.push(Ended {
                     no,
                     task: ending.claim.task,
@@ -203,7 +206,7 @@ impl Writer {
         self.insert_logs(&logs).await?;
         let done = calls.iter().filter(|call| call.answer == Some(Written::Done));
         let artifacts: Vec<_> =
-            done.flat_map(|call| call.input.artifacts.iter().map(|artifact| (call.input.claim.no, artifact))).collect();
+            done.flat_map(|call| call.input.artifacts.iter().map(|artifact| (&call.input.claim, artifact))).collect();
         self.insert_artifacts(&artifacts).await
     }
 
@@ -240,7 +243,7 @@ impl Writer {
         }
         match task.state {
             TaskState::Queued => self.shared.counts().unqueue(task.place, task.tenant),
-            _ => self.shared.counts().stop(task.place.lane, task.tenant),
+            _ => self.stopped(task.place.lane, task.tenant),
         }
         let ended = Ended {
             no: task.no,
@@ -274,8 +277,8 @@ impl Writer {
                     .bind(object.map(|object| i64::try_from(object.size_bytes).unwrap_or(i64::MAX)))
                     .bind(object.map(|object| object.sha256.0.as_slice()));
             }
-            for Ended { no, tenant, at_ms, record, .. } in piece {
-                query = query.bind(*no).bind(*tenant).bind(*at_ms);
+            for Ended { no, tenant, lane, at_ms, record, .. } in piece {
+                query = query.bind(*no).bind(*tenant).bind(lane.as_str()).bind(*at_ms);
                 query = bind_usage(query, record.error_kind, &record.usage);
             }
             for Ended { no, state, attempt, done_seq, at_ms, .. } in piece {
@@ -313,12 +316,13 @@ impl Writer {
         Ok(())
     }
 
-    async fn insert_artifacts(&mut self, artifacts: &[(i64, &StoredArtifact)]) -> Result<(), StoreError> {
+    async fn insert_artifacts(&mut self, artifacts: &[(&ClaimRef, &StoredArtifact)]) -> Result<(), StoreError> {
         for piece in pieces(artifacts) {
             let mut query = query(ARTIFACTS.sql(piece.len()));
-            for (no, artifact) in piece {
+            for (claim, artifact) in piece {
                 query = query
-                    .bind(*no)
+                    .bind(claim.no)
+                    .bind(claim.tenant)
                     .bind(artifact.name.as_str())
                     .bind(artifact.key.as_str())
                     .bind(i64::try_from(artifact.size_bytes).unwrap_or(i64::MAX))

@@ -168,10 +168,8 @@ impl Writer {
             .bind(state.as_str())
             .bind(requeue.attempt);
         self.run(event).await?;
-        let mut counts = self.shared.counts();
-        counts.stop(task.place.lane, task.tenant);
-        counts.queue(task.place, task.tenant, requeue.due_ms);
-        drop(counts);
+        self.stopped(task.place.lane, task.tenant);
+        self.shared.counts().queue(task.place, task.tenant, requeue.due_ms);
         self.changed(task.id, Change::Moved);
         self.wake(task.place.lane);
         Ok(())

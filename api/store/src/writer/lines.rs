@@ -2,8 +2,9 @@
 
 use super::state::Writer;
 use crate::clock::millis;
+use crate::quota::Quota;
 use crate::shared::{Group, Turn};
-use crate::sql::{Dialect, Rows, pieces, query};
+use crate::sql::{Dialect, Row, Rows, pieces, query};
 use crate::{ClaimRequest, Claimed, StoreError};
 use mecapy_model::{Lane, TenantId};
 use std::collections::{BTreeMap, HashMap};
@@ -12,11 +13,16 @@ use tokio::time::sleep;
 
 /// Claims of one lane take this advisory lock (and one more for each lane) one after the other.
 const LANE_LOCKS: i64 = 0x6d65_6361_7079_0000;
+/// And those that look at a tenant with a running quota take this one too, after their lanes', so that no two lanes give
+/// it the same room.
+const QUOTA_LOCK: i64 = 0x6d65_6361_7079_0800;
 /// How long a claim waits for another process's, which takes milliseconds unless that process stands still: then
 /// heartbeats, which wait behind it, must not be late.
-const LANE_LOCK_WAIT: Duration = Duration::from_millis(100);
+const CLAIM_LOCK_WAIT: Duration = Duration::from_millis(100);
 /// Before it is asked for again, doubled each time.
-const LANE_LOCK_LOOK: Duration = Duration::from_millis(1);
+const CLAIM_LOCK_LOOK: Duration = Duration::from_millis(1);
+/// More than one claim takes of a line.
+const STRAYS_LOOKED_AT: u32 = 512;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The groups with queued tasks, by a walk over the index that reads one entry of each.
@@ -28,7 +34,16 @@ const WAITING: &str = "WITH RECURSIVE line AS ( \
       AND (queue_rank, queue_group) > (line.queue_rank, line.queue_group) ORDER BY queue_rank, queue_group LIMIT 1) after) \
      SELECT line.queue_rank, line.queue_group, \
       (SELECT count(*) FROM tasks r WHERE r.state = 'running' AND r.lane = ?1 AND r.tenant = line.queue_group), \
-      coalesce((SELECT turn FROM lane_turns t WHERE t.lane = ?1 AND t.tenant = line.queue_group), 0) FROM line";
+      coalesce((SELECT turn FROM lane_turns t WHERE t.lane = ?1 AND t.tenant = line.queue_group), 0), \
+      (SELECT quota FROM tenants q WHERE q.id = line.queue_group), \
+      EXISTS (SELECT 1 FROM tenants WHERE quota IS NOT NULL) FROM line";
+
+/// A process that had not heard of a quota yet may have put a task back into the line of all tenants. Only those at its
+/// head matter now.
+const SET_STRAYS_APART: &str = "UPDATE tasks SET queue_group = tenant WHERE no IN (SELECT no FROM tasks \
+     WHERE state = 'queued' AND lane = ?1 AND queue_rank = 0 AND queue_group = ?2 AND due_ms <= ?3 \
+     ORDER BY due_ms, no LIMIT ?4) AND state = 'queued' AND queue_group = ?2 \
+     AND (?5 = 1 OR EXISTS (SELECT 1 FROM tenants q WHERE q.id = tasks.tenant AND q.quota IS NOT NULL))";
 const LAST_TURN: &str = "SELECT coalesce(max(turn), 0) FROM lane_turns WHERE lane = ?";
 
 const TURNS: Rows = Rows {
@@ -37,40 +52,131 @@ const TURNS: Rows = Rows {
     tail: " ON CONFLICT (lane, tenant) DO UPDATE SET turn = excluded.turn",
 };
 
-/// The lane's ranks, first to last, and the groups of each that may have something to start. In PostgreSQL no other
-/// process claims from the lane until this transaction ends; nothing is answered while another does for long.
-pub(super) async fn waiting(writer: &mut Writer, lane: Lane) -> Result<BTreeMap<i64, Vec<Turn>>, StoreError> {
-    if writer.dialect == Dialect::Sqlite {
-        let counts = writer.shared.counts();
-        let ranks = counts.ranks(lane).into_iter();
-        return Ok(ranks.map(|rank| (rank, counts.turns(lane, rank, writer.now_ms))).collect());
-    }
-    let mut ranks: BTreeMap<i64, Vec<Turn>> = BTreeMap::new();
-    if !lock_lane(writer, lane).await? {
-        return Ok(ranks);
-    }
-    for row in query(WAITING).bind(lane.as_str()).fetch_all(&mut writer.conn).await? {
-        let group = Group::of_id(row.try_get(1)?);
-        ranks.entry(row.try_get(0)?).or_default().push(Turn::new(group, row.count(2)?, row.count(3)?, i64::MIN));
-    }
-    Ok(ranks)
+/// What waits in a lane.
+pub(super) struct Waiting {
+    /// The ranks, first to last, and the groups of each that may have something to start.
+    pub(super) ranks: BTreeMap<i64, Vec<Turn>>,
+    /// Of tenants with a running quota: how many of their tasks may run in this lane, with what runs there now.
+    pub(super) running_max: HashMap<TenantId, u64>,
 }
 
-async fn lock_lane(writer: &mut Writer, lane: Lane) -> Result<bool, StoreError> {
-    let at = Lane::ALL.iter().position(|other| *other == lane).and_then(|at| i64::try_from(at).ok()).unwrap_or(0);
+/// In PostgreSQL, no other process claims from these lanes until this transaction ends. All that a transaction needs are
+/// locked at once and in one order, so that two never wait for each other.
+pub(super) async fn lock(writer: &mut Writer, lanes: &[Lane]) -> Result<(), StoreError> {
+    if writer.dialect == Dialect::Sqlite {
+        return Ok(());
+    }
+    for (key, _) in locks_of(lanes) {
+        query("SELECT pg_advisory_xact_lock(?)").bind(key).execute(&mut writer.conn).await?;
+    }
+    Ok(())
+}
+
+/// The same for claims, which leave a lane alone that another process holds for long. Answers those that are locked.
+pub(super) async fn try_lock(writer: &mut Writer, lanes: &[Lane]) -> Result<Vec<Lane>, StoreError> {
+    let mut locked = Vec::with_capacity(Lane::ALL.len());
+    for (key, lane) in locks_of(lanes) {
+        if writer.dialect == Dialect::Sqlite || lock_soon(writer, key).await? {
+            locked.push(lane);
+        }
+    }
+    Ok(locked)
+}
+
+/// The locks of lanes, in their order.
+fn locks_of(lanes: &[Lane]) -> impl Iterator<Item = (i64, Lane)> {
+    (LANE_LOCKS..).zip(Lane::ALL).filter(|(_, lane)| lanes.contains(lane))
+}
+
+/// Whether an advisory lock could be taken before another process had held it for long.
+async fn lock_soon(writer: &mut Writer, key: i64) -> Result<bool, StoreError> {
     let started = Instant::now();
-    let mut look = LANE_LOCK_LOOK;
+    let mut look = CLAIM_LOCK_LOOK;
     loop {
-        let lock = query("SELECT pg_try_advisory_xact_lock(?)").bind(LANE_LOCKS + at);
+        let lock = query("SELECT pg_try_advisory_xact_lock(?)").bind(key);
         if lock.fetch_one(&mut writer.conn).await?.try_get(0)? {
             return Ok(true);
         }
-        if started.elapsed() >= LANE_LOCK_WAIT {
+        if started.elapsed() >= CLAIM_LOCK_WAIT {
             return Ok(false);
         }
         sleep(look).await;
         look *= 2;
     }
+}
+
+/// What waits in a lane that is locked.
+pub(super) async fn waiting(writer: &mut Writer, lane: Lane) -> Result<Waiting, StoreError> {
+    if writer.dialect == Dialect::Postgres {
+        return waiting_rows(writer, lane).await;
+    }
+    let counts = writer.shared.counts();
+    let ranks: BTreeMap<i64, Vec<Turn>> =
+        counts.ranks(lane).into_iter().map(|rank| (rank, counts.turns(lane, rank, writer.now_ms))).collect();
+    let mut running_max = HashMap::new();
+    for turn in ranks.values().flatten() {
+        let Group::Tenant(tenant) = turn.group else { continue };
+        if let Some(max) = writer.quota(tenant).running_max {
+            let elsewhere = counts.running_of(tenant).saturating_sub(turn.running);
+            running_max.insert(tenant, u64::from(max).saturating_sub(elsewhere));
+        }
+    }
+    drop(counts);
+    Ok(Waiting { ranks, running_max })
+}
+
+async fn waiting_rows(writer: &mut Writer, lane: Lane) -> Result<Waiting, StoreError> {
+    let mut rows = query(WAITING).bind(lane.as_str()).fetch_all(&mut writer.conn).await?;
+    if may_hold_strays(&rows, writer.options.quota)? && set_strays_apart(writer, lane).await? > 0 {
+        rows = query(WAITING).bind(lane.as_str()).fetch_all(&mut writer.conn).await?;
+    }
+    let mut waiting = Waiting { ranks: BTreeMap::new(), running_max: HashMap::new() };
+    for row in rows {
+        let group = Group::of_id(row.try_get(1)?);
+        let turn = Turn::new(group, row.count(2)?, row.count(3)?, i64::MIN);
+        waiting.ranks.entry(row.try_get(0)?).or_default().push(turn);
+        if let Group::Tenant(tenant) = group
+            && let Some(max) = Quota::read(row.try_get(4)?)?.over(writer.options.quota).running_max
+        {
+            waiting.running_max.insert(tenant, u64::from(max));
+        }
+    }
+    if waiting.running_max.is_empty() {
+        return Ok(waiting);
+    }
+    if !lock_soon(writer, QUOTA_LOCK).await? {
+        // Another process is giving their room away: what they have waits for a later claim, and nobody else's does.
+        waiting.running_max.values_mut().for_each(|max| *max = 0);
+        return Ok(waiting);
+    }
+    let sql = "SELECT tenant, count(*) FROM tasks WHERE state = 'running' AND lane <> ? GROUP BY tenant";
+    for row in query(sql).bind(lane.as_str()).fetch_all(&mut writer.conn).await? {
+        if let Some(max) = waiting.running_max.get_mut(&TenantId(row.id(0)?)) {
+            *max = max.saturating_sub(row.count(1)?);
+        }
+    }
+    Ok(waiting)
+}
+
+/// Whether tasks wait in the line of all tenants, and some tenants have lines of their own.
+fn may_hold_strays(rows: &[Row], of_server: Quota) -> Result<bool, StoreError> {
+    for row in rows {
+        if Group::of_id(row.try_get(1)?) == Group::Shared {
+            return Ok(of_server.running_max.is_some() || row.try_get(5)?);
+        }
+    }
+    Ok(false)
+}
+
+async fn set_strays_apart(writer: &mut Writer, lane: Lane) -> Result<u64, StoreError> {
+    let all_have_lines = writer.options.quota.running_max.is_some();
+    let update = query(SET_STRAYS_APART)
+        .bind(lane.as_str())
+        .bind(Group::Shared.id())
+        .bind(writer.now_ms)
+        .bind(STRAYS_LOOKED_AT)
+        .bind(all_have_lines);
+    writer.run(update).await
 }
 
 /// How many more tasks may run in the lane, whosever they are.

@@ -14,10 +14,12 @@ mod give_back;
 mod lines;
 mod note;
 mod preview_usage;
+mod standing;
 mod state;
 mod submit;
 
 pub(crate) use batch::{Call, Op};
+pub(crate) use cancel::CancelRequest;
 pub(crate) use ending::Ending;
 pub(crate) use give_back::{GiveBack, LostAttempt};
 pub(crate) use note::Note;

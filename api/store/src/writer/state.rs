@@ -8,7 +8,8 @@ use crate::bus::Hint;
 use crate::clock::{millis, unix_ms};
 use crate::shared::{Change, Group, Place, Shared};
 use crate::sql::{Conn, Dialect, Query, query};
-use crate::{Clock, Recovered, StoreError, StoreOptions};
+use crate::tenants::{STANDINGS, Standing};
+use crate::{Access, Clock, Recovered, StoreError, StoreOptions};
 use mecapy_model::{Code, Lane, Task, TaskId, TenantId};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -68,14 +69,14 @@ pub(crate) struct Writer {
     pub(crate) dialect: Dialect,
     pub(super) shared: Arc<Shared>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) options: Arc<StoreOptions>,
+    pub(crate) options: Arc<StoreOptions>,
     /// The transaction's wall time, Unix milliseconds. Never falls within a process, so that a clock which is set back
     /// doesn't hide what is queued.
     pub(crate) now_ms: i64,
     /// Numbers for new tasks: embedded the next of a count, in PostgreSQL those that were taken from its sequence.
     pub(super) numbers: Numbers,
-    /// Tenant → whether it may submit and run.
-    tenants: HashMap<TenantId, bool>,
+    /// What each tenant may do.
+    tenants: HashMap<TenantId, Standing>,
     in_memory_is_stale: bool,
     /// When the counts are to be read again, on the monotonic clock: others change them too.
     counts_due: Duration,
@@ -132,10 +133,11 @@ impl Writer {
             writer.conn.roll_back().await;
             return Ok(writer);
         }
-        writer.reload().await?;
         // A clock that was set back while no server ran must not hide what waits without a time of its own.
         let sql = "UPDATE tasks SET due_ms = ?1 WHERE state = 'queued' AND due_ms > ?1 AND timed = 0";
         writer.run(query(sql).bind(now_ms)).await?;
+        writer.regroup_fifo().await?;
+        writer.reload().await?;
         Ok(writer)
     }
 
@@ -238,8 +240,17 @@ impl Writer {
         }
     }
 
+    pub(crate) fn standing(&self, tenant: TenantId) -> Option<Standing> {
+        self.tenants.get(&tenant).copied()
+    }
+
+    /// What a row said within the transaction: newer than what is remembered.
+    pub(super) fn learn(&mut self, tenant: TenantId, standing: Standing) {
+        self.tenants.insert(tenant, standing);
+    }
+
     pub(super) fn is_enabled(&self, tenant: TenantId) -> bool {
-        self.tenants.get(&tenant).copied().unwrap_or(false)
+        self.standing(tenant).is_some_and(|standing| standing.access == Access::Enabled)
     }
 
     /// After a write to the tenants: reads them and the counts again, within the transaction.
@@ -253,8 +264,25 @@ impl Writer {
             Lane::Default => i64::from(9 - priority.min(9)),
             Lane::HighPriority | Lane::LongRunning => 0,
         };
-        let group = if self.is_enabled(tenant) { Group::of_lane(lane, tenant) } else { Group::Held };
+        let group = match self.standing(tenant) {
+            Some(standing) if standing.access == Access::Enabled => {
+                standing.group(lane, tenant, self.options.quota.running_max)
+            }
+            _ => Group::Held,
+        };
         Place { lane, rank, group }
+    }
+
+    /// A task of the tenant runs no more. Where it was as many as its quota allows, something may start in any lane.
+    pub(super) fn stopped(&mut self, lane: Lane, tenant: TenantId) {
+        let max = self.quota(tenant).running_max;
+        let mut counts = self.shared.counts();
+        let was_full = max.is_some_and(|max| counts.running_of(tenant) >= u64::from(max));
+        counts.stop(lane, tenant);
+        drop(counts);
+        if was_full {
+            Lane::ALL.into_iter().for_each(|lane| self.wake(lane));
+        }
     }
 
     /// To be signalled after the commit.
@@ -318,6 +346,14 @@ impl Writer {
         self.shared.tell_others(hints);
     }
 
+    pub(super) async fn read_tenants(&mut self) -> Result<(), StoreError> {
+        self.tenants.clear();
+        for row in query(STANDINGS).fetch_all(&mut self.conn).await? {
+            self.tenants.insert(TenantId(row.id(0)?), Standing::read(&row)?);
+        }
+        Ok(())
+    }
+
     /// Reads tenants, the next number and the counts of live tasks from the rows. In PostgreSQL, where others write
     /// too, the counts are estimates that nothing but what is shown relies on.
     async fn reload(&mut self) -> Result<(), StoreError> {
@@ -329,10 +365,7 @@ impl Writer {
             let row = query(highest).fetch_one(&mut self.conn).await?;
             self.numbers.at_least(row.try_get::<Option<i64>>(0)?.unwrap_or(0) + 1);
         }
-        self.tenants.clear();
-        for row in query("SELECT id, disabled FROM tenants").fetch_all(&mut self.conn).await? {
-            self.tenants.insert(TenantId(row.id(0)?), !row.flag(1)?);
-        }
+        self.read_tenants().await?;
         let queued = "SELECT lane, queue_rank, queue_group, tenant, count(*) FROM tasks WHERE state = 'queued' \
                       GROUP BY lane, queue_rank, queue_group, tenant";
         let queued = query(queued).fetch_all(&mut self.conn).await?;

@@ -4,10 +4,10 @@ use super::admission::Admission;
 use super::batch::Call;
 use super::state::{Writer, weight};
 use crate::clock::unix_ms;
-use crate::reading::{Settings, bytes_of, read_task, task_columns, task_from};
+use crate::reading::{Settings, bytes_of, read_task, task_columns};
 use crate::shared::Change;
 use crate::sql::{Rows, pieces, query, script};
-use crate::{Idempotency, Replayed, StoreError, Submitted};
+use crate::{Idempotency, OverQuota, Replayed, StoreError, Submitted};
 use mecapy_model::{Lane, Task, TaskId, TaskState, TenantId, UploadId};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub(crate) struct NewRow {
     files: Vec<(String, UploadId)>,
     idempotency: Option<Idempotency>,
     queued_max: u32,
+    /// The day's fuel, where it is used up.
+    over_fuel: Option<OverQuota>,
     /// For the claim that is likely to follow soon.
     fresh: Option<Box<Task>>,
 }
@@ -47,6 +49,7 @@ pub(crate) enum SubmitAnswer {
 pub(crate) enum SubmitRefusal {
     IdempotencyMismatch,
     QueueFull { queued_max: u32 },
+    OverFuel(OverQuota),
     TenantDisabled,
     UnknownUpload { file: String },
 }
@@ -59,6 +62,7 @@ enum Used {
     Before {
         digest: [u8; 32],
         task_no: i64,
+        queue_position: Option<u64>,
     },
     /// By the accepted call with this index, in the same transaction.
     Now {
@@ -78,14 +82,14 @@ pub(super) const EVENTS: Rows =
     Rows { head: "INSERT INTO task_events (no, seq, at_ms, state, attempt)", width: 5, tail: "" };
 /// A key whose task was deleted serves again.
 const KEYS: Rows = Rows {
-    head: "INSERT INTO idempotency (tenant, key, body_digest, task_no, created_ms)",
-    width: 5,
+    head: "INSERT INTO idempotency (tenant, key, body_digest, task_no, created_ms, queue_position)",
+    width: 6,
     tail: " ON CONFLICT (tenant, key) DO UPDATE SET body_digest = excluded.body_digest, task_no = excluded.task_no, \
-           created_ms = excluded.created_ms",
+           created_ms = excluded.created_ms, queue_position = excluded.queue_position",
 };
 const FILES: Rows = Rows { head: "INSERT INTO task_files (no, upload)", width: 2, tail: "" };
 const KNOWN_KEYS: Rows = Rows {
-    head: "SELECT tenant, key, body_digest, task_no FROM idempotency WHERE (tenant, key) IN (",
+    head: "SELECT tenant, key, body_digest, task_no, queue_position FROM idempotency WHERE (tenant, key) IN (",
     width: 2,
     tail: ")",
 };
@@ -97,6 +101,11 @@ impl NewRow {
 
     pub(super) fn queued_max(&self) -> u32 {
         self.queued_max
+    }
+
+    /// Refused unless it repeats an earlier request.
+    pub(crate) fn over_fuel(self, over_fuel: Option<OverQuota>) -> Self {
+        Self { over_fuel, ..self }
     }
 
     pub(crate) fn new(task: &Task, idempotency: Option<Idempotency>, queued_max: u32) -> Result<Self, StoreError> {
@@ -123,6 +132,7 @@ impl NewRow {
             files,
             idempotency,
             queued_max,
+            over_fuel: None,
             fresh: (weight(task) <= FRESH_TASK_BYTES_MAX).then(|| Box::new(task.clone())),
         })
     }
@@ -132,6 +142,7 @@ impl NewRow {
 struct Accepted<'a> {
     no: i64,
     due_ms: i64,
+    queue_position: Option<u64>,
     row: &'a NewRow,
 }
 
@@ -150,9 +161,9 @@ impl Writer {
             let row = &*call.input;
             if let Some(key) = &row.idempotency {
                 match used.get(&(row.tenant, key.key.as_str())) {
-                    Some(Used::Before { digest, task_no }) => {
+                    Some(Used::Before { digest, task_no, queue_position }) => {
                         // Of a task that was deleted nothing is left to repeat: the key serves again.
-                        if let Some(earlier) = self.earlier(*task_no).await? {
+                        if let Some(earlier) = self.earlier(*task_no, *queue_position).await? {
                             let same = *digest == key.body_digest;
                             let mismatch = SubmitAnswer::Refused(SubmitRefusal::IdempotencyMismatch);
                             let answer = if same { SubmitAnswer::Earlier(Box::new(earlier)) } else { mismatch };
@@ -182,14 +193,15 @@ impl Writer {
             }
             admission.admit(row.tenant);
             let (no, due_ms, queue_position) = self.enqueue(row);
-            accepted.push(Accepted { no, due_ms, row });
+            accepted.push(Accepted { no, due_ms, queue_position, row });
             answers.push(Some(SubmitAnswer::Accepted { queue_position }));
         }
         self.insert_tasks(&accepted).await?;
         self.insert_attachments(&accepted).await?;
         for (index, first) in repeats {
-            let no = accepted.get(first).map_or(0, |task| task.no);
-            let earlier = self.earlier(no).await?.ok_or_else(|| StoreError::corrupt("a task just accepted is gone"))?;
+            let (no, position) = accepted.get(first).map_or((0, None), |task| (task.no, task.queue_position));
+            let earlier = self.earlier(no, position).await?;
+            let earlier = earlier.ok_or_else(|| StoreError::corrupt("a task just accepted is gone"))?;
             if let Some(answer) = answers.get_mut(index) {
                 *answer = Some(SubmitAnswer::Earlier(Box::new(earlier)));
             }
@@ -222,9 +234,13 @@ impl Writer {
     }
 
     async fn refusal(&mut self, row: &NewRow, admission: &Admission) -> Result<Option<SubmitRefusal>, StoreError> {
-        let Some(queued) = admission.queued_of(row.tenant) else { return Ok(Some(SubmitRefusal::TenantDisabled)) };
-        if queued >= u64::from(row.queued_max) {
-            return Ok(Some(SubmitRefusal::QueueFull { queued_max: row.queued_max }));
+        let Some(line) = admission.line_of(row.tenant) else { return Ok(Some(SubmitRefusal::TenantDisabled)) };
+        let queued_max = line.queued_max.unwrap_or(row.queued_max);
+        if line.queued >= u64::from(queued_max) {
+            return Ok(Some(SubmitRefusal::QueueFull { queued_max }));
+        }
+        if let Some(over) = row.over_fuel {
+            return Ok(Some(SubmitRefusal::OverFuel(over)));
         }
         for (file, upload) in &row.files {
             let sql = "SELECT 1 FROM uploads WHERE id = ? AND tenant = ? AND state = 'complete'";
@@ -253,7 +269,9 @@ impl Writer {
             for row in query.fetch_all(&mut self.conn).await? {
                 let tenant = TenantId(row.id(0)?);
                 let key: String = row.try_get(1)?;
-                let used = Used::Before { digest: bytes_of(row.try_get(2)?)?, task_no: row.try_get(3)? };
+                let queue_position = row.try_get::<Option<i64>>(4)?.and_then(|position| u64::try_from(position).ok());
+                let digest = bytes_of(row.try_get(2)?)?;
+                let used = Used::Before { digest, task_no: row.try_get(3)?, queue_position };
                 known.insert((tenant, key), used);
             }
         }
@@ -263,19 +281,25 @@ impl Writer {
         Ok(keys.into_iter().filter_map(find).collect())
     }
 
-    /// A task that an idempotency key made before, unless it was deleted.
-    async fn earlier(&mut self, task_no: i64) -> Result<Option<Submitted>, StoreError> {
-        let sql = concat!("SELECT ", task_columns!("s.inputs"), task_from!(), " WHERE t.no = ?");
-        let row = query(sql).bind(task_no).fetch_optional(&mut self.conn).await?;
+    /// A task that an idempotency key made before, as it was then, unless it was deleted.
+    async fn earlier(&mut self, task_no: i64, queue_position: Option<u64>) -> Result<Option<Submitted>, StoreError> {
+        // Nothing of what came out of it.
+        const SQL: &str = concat!(
+            "SELECT ",
+            task_columns!("s.inputs"),
+            " FROM tasks t JOIN task_specs s ON s.no = t.no LEFT JOIN results r ON r.no = -1 \
+             LEFT JOIN task_usage u ON u.no = -1 WHERE t.no = ?"
+        );
+        let row = query(SQL).bind(task_no).fetch_optional(&mut self.conn).await?;
         let Some(row) = row else { return Ok(None) };
-        let task = read_task(&row)?.task;
-        Ok(Some(Submitted { task, queue_position: None, replayed: Replayed::Yes }))
+        let task = as_accepted(read_task(&row)?.task);
+        Ok(Some(Submitted { task, queue_position, replayed: Replayed::Yes }))
     }
 
     async fn insert_tasks(&mut self, accepted: &[Accepted<'_>]) -> Result<(), StoreError> {
         for piece in pieces(accepted) {
             let mut query = script(&[&TASKS, &SPECS, &EVENTS], piece.len());
-            for Accepted { no, due_ms, row } in piece {
+            for Accepted { no, due_ms, row, .. } in piece {
                 let place = self.place(row.lane, row.priority, row.tenant);
                 query = query
                     .bind(*no)
@@ -316,7 +340,8 @@ impl Writer {
                     .bind(key.key.as_str())
                     .bind(key.body_digest.as_slice())
                     .bind(task.no)
-                    .bind(task.row.created_ms);
+                    .bind(task.row.created_ms)
+                    .bind(task.queue_position.and_then(|position| i64::try_from(position).ok()));
             }
             self.run(query).await?;
         }
@@ -335,5 +360,19 @@ impl Writer {
             }
         }
         Ok(())
+    }
+}
+
+/// A task as it was when it was accepted.
+fn as_accepted(task: Task) -> Task {
+    Task {
+        state: TaskState::Queued,
+        started_at: None,
+        completed_at: None,
+        attempt: 0,
+        fence: 0,
+        cancel_requested: false,
+        progress: None,
+        ..task
     }
 }

@@ -84,6 +84,20 @@ impl Fixture {
         Self { store, tenant, clock, folder, database }
     }
 
+    /// Writes past the store. What the database refuses changes nothing.
+    pub(crate) async fn tamper(&self, sql: &'static str) {
+        if let Some(url) = self.database.owner_url() {
+            let mut connection = sqlx::postgres::PgConnection::connect(url).await.unwrap();
+            sqlx::query("SET mecapy.tenant = '*'").execute(&mut connection).await.unwrap();
+            let _ = sqlx::query(sql).execute(&mut connection).await;
+            return;
+        }
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.data().join("mecapy.db"));
+        let options = options.foreign_keys(true).busy_timeout(Duration::from_secs(10));
+        let mut connection = options.connect().await.unwrap();
+        let _ = sqlx::query(sql).execute(&mut connection).await;
+    }
+
     /// A number that the database's rows give.
     pub(crate) async fn number(&self, sql: &'static str) -> i64 {
         if let Some(url) = self.database.owner_url() {

@@ -1,9 +1,12 @@
 //! Random histories, and what holds after every one of them: I1 (one terminal state), I2 (the fence only rises and an
-//! older one writes nothing), I3 (one result and one usage row), I4 (one event), I5 (nothing starts that was cancelled).
+//! older one writes nothing), I3 (one result and one usage row), I4 (one event), I5 (nothing starts that was cancelled), I6
+//! (no more of a tenant's tasks run than its quota allows).
 
 use crate::fixture::{Fixture, finish_with, new_task};
 use mecapy_model::{ErrorKind, Lane, TaskError, TaskId, TaskState, TenantId};
-use mecapy_store::{Beat, Cancelled, ClaimRef, Claimed, Clock, EventKind, Finish, NewTask, Submission, Written};
+use mecapy_store::{
+    Beat, Cancelled, ClaimRef, Claimed, Clock, EventKind, Finish, Found, NewTask, Quota, Submission, Written,
+};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,6 +24,7 @@ enum Step {
     Advance { seconds: u64 },
     Expire,
     Restart,
+    Quota { tenant: usize, running_max: Option<u32> },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -36,6 +40,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (1..40_u64).prop_map(|seconds| Step::Advance { seconds }),
         2 => Just(Step::Expire),
         1 => Just(Step::Restart),
+        1 => (0..2_usize, proptest::option::of(0..4_u32))
+            .prop_map(|(tenant, running_max)| Step::Quota { tenant, running_max }),
     ]
 }
 
@@ -48,6 +54,7 @@ struct History {
     fences: BTreeMap<TaskId, u64>,
     cancelled_while_queued: BTreeSet<TaskId>,
     finished: BTreeMap<TaskId, u64>,
+    running_max: BTreeMap<TenantId, u32>,
 }
 
 impl History {
@@ -75,7 +82,16 @@ async fn run(fixture: &mut Fixture, other: TenantId, history: &mut History, step
             let submitted = fixture.store.submit(Submission { task, ..fixture.submission() }).await.unwrap();
             history.tasks.push((tenant, submitted.task.id));
         }
-        Step::Claim { lane, max } => history.claimed(fixture.claim(Lane::ALL[lane], max).await),
+        Step::Claim { lane, max } => {
+            let claimed = fixture.claim(Lane::ALL[lane], max).await;
+            // What ran before a quota was lowered may go on.
+            for (tenant, max) in &history.running_max {
+                let running: u64 = fixture.store.tenant_counts(*tenant).iter().map(|count| count.running).sum();
+                let started = claimed.iter().any(|claimed| claimed.task.tenant == *tenant);
+                assert!(!started || running <= u64::from(*max), "{running} run where {max} may");
+            }
+            history.claimed(claimed);
+        }
         Step::Finish { claim, fails } => {
             let Some(claim) = History::pick(&history.claims, claim).cloned() else { return };
             let error = TaskError::new(ErrorKind::Exception, "no");
@@ -113,6 +129,15 @@ async fn run(fixture: &mut Fixture, other: TenantId, history: &mut History, step
                 history.cancelled_while_queued.insert(id);
             }
         }
+        Step::Quota { tenant, running_max } => {
+            let tenant = [fixture.tenant, other][tenant];
+            let quota = Quota { running_max, ..Quota::default() };
+            assert_eq!(fixture.store.set_quota(tenant, quota).await.unwrap(), Found::Yes);
+            match running_max {
+                Some(max) => history.running_max.insert(tenant, max),
+                None => history.running_max.remove(&tenant),
+            };
+        }
         Step::Advance { seconds } => fixture.clock.advance(Duration::from_secs(seconds)),
         Step::Expire => drop(fixture.store.requeue_expired().await.unwrap()),
         Step::Restart => {
@@ -125,6 +150,9 @@ async fn run(fixture: &mut Fixture, other: TenantId, history: &mut History, step
 
 /// Lets everything that is still alive come to its end.
 async fn settle(fixture: &mut Fixture, history: &mut History) {
+    for tenant in history.running_max.keys() {
+        fixture.store.set_quota(*tenant, Quota::default()).await.unwrap();
+    }
     for _ in 0..200 {
         fixture.clock.advance(Duration::from_secs(40));
         fixture.store.requeue_expired().await.unwrap();
@@ -175,6 +203,8 @@ async fn check(fixture: &Fixture, history: &History) {
     ] {
         assert_eq!(fixture.number(sql).await, tasks, "{sql}");
     }
+    let reconciled = fixture.store.reconcile_usage().await.unwrap();
+    assert!(reconciled.holds() && i64::try_from(reconciled.ended).unwrap() == tasks, "{reconciled:?}");
 }
 
 proptest! {

@@ -7,6 +7,7 @@
     reason = "a test's own helpers fail the test by panicking; only #[test] functions are exempt by themselves"
 )]
 
+mod auditing;
 mod claiming;
 mod database;
 mod events;
@@ -15,8 +16,10 @@ mod following;
 mod invariants;
 mod jumping;
 mod keeping;
+mod ledger;
 mod listing;
 mod processes;
+mod quotas;
 mod registering;
 mod reporting;
 mod submitting;

@@ -2,7 +2,7 @@
 
 use crate::fixture::{Fixture, finish_with, ids, new_task};
 use mecapy_model::{Lane, TaskState};
-use mecapy_store::{Beat, ClaimRequest, EventType, NewWebhook, Store, Submission, SubmitError};
+use mecapy_store::{Beat, ClaimRequest, EventType, NewWebhook, Quota, Store, Submission, SubmitError};
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Row};
 use std::time::Duration;
@@ -116,6 +116,61 @@ async fn security_37_the_queued_quota_is_never_passed_by_parallel_processes() {
 }
 
 #[tokio::test]
+async fn a_tenants_running_quota_holds_over_all_lanes_and_processes() {
+    let fixture = Fixture::shared().await;
+    let store = &fixture.store;
+    for lane in Lane::ALL {
+        for _ in 0..10 {
+            fixture.submit_for(fixture.tenant, lane).await;
+        }
+    }
+    store.set_quota(fixture.tenant, Quota { running_max: Some(4), ..Quota::default() }).await.unwrap();
+    let mut claimers = tokio::task::JoinSet::new();
+    for number in 0..4 {
+        let store = fixture.another_process(&format!("worker {number}")).await;
+        for lane in Lane::ALL {
+            let store = store.clone();
+            claimers.spawn(async move { store.claim(ClaimRequest::new(lane, 3)).await.unwrap().len() });
+        }
+    }
+    assert_eq!(claimers.join_all().await.iter().sum::<usize>(), 4);
+    assert_eq!(fixture.number("SELECT count(*) FROM tasks WHERE state = 'running'").await, 4);
+}
+
+#[tokio::test]
+async fn a_task_in_the_line_of_all_tenants_counts_for_its_quota_too() {
+    let fixture = Fixture::shared().await;
+    let other = fixture.store.create_tenant("theirs").await.unwrap();
+    fixture.store.set_quota(fixture.tenant, Quota { running_max: Some(1), ..Quota::default() }).await.unwrap();
+    for tenant in [fixture.tenant, fixture.tenant, other] {
+        fixture.submit_for(tenant, Lane::HighPriority).await;
+    }
+    // As a process does that has not heard of the quota.
+    let mut connection = PgConnection::connect(fixture.database.owner_url().unwrap()).await.unwrap();
+    sqlx::query("SET mecapy.tenant = '*'").execute(&mut connection).await.unwrap();
+    let nobody = "UPDATE tasks SET queue_group = '00000000-0000-0000-0000-000000000000'";
+    assert_eq!(sqlx::query(nobody).execute(&mut connection).await.unwrap().rows_affected(), 3);
+    let claimed = fixture.claim(Lane::HighPriority, 10).await;
+    let tenants: Vec<_> = claimed.iter().map(|claimed| claimed.task.tenant).collect();
+    assert_eq!(tenants, [fixture.tenant, other]);
+}
+
+#[tokio::test]
+async fn a_quota_that_is_set_here_holds_there_within_a_second_or_two() {
+    let fixture = Fixture::shared().await;
+    let other = fixture.another_process("other").await;
+    let quota = Quota { requests_per_second_max: Some(7), ..Quota::default() };
+    fixture.store.set_quota(fixture.tenant, quota).await.unwrap();
+    for _ in 0..500 {
+        if other.quota(fixture.tenant) == quota {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("after 5 s the other process still says {:?}", other.quota(fixture.tenant));
+}
+
+#[tokio::test]
 async fn what_one_process_commits_another_hears_or_sees() {
     let fixture = Fixture::shared().await;
     let other = fixture.another_process("other").await;
@@ -137,6 +192,7 @@ async fn keys_that_are_made_and_revoked_here_count_there_within_a_second_or_two(
         tenant: fixture.tenant,
         name: "k".to_owned(),
         role: mecapy_store::Role::Engineer,
+        scopes: None,
         expires_at: None,
     };
     let made = fixture.store.create_api_key(new).await.unwrap();

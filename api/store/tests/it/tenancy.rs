@@ -4,7 +4,7 @@ use crate::fixture::{Fixture, finish_with};
 use mecapy_model::{Digest, Lane, TenantId};
 use mecapy_store::{
     API_KEYS_PER_TENANT_MAX, Access, ApiKeyError, Cancelled, Clock, Deleted, Found, NewApiKey, NewModule, NewUpload,
-    Role, SubmitError, TenantError, UploadDeleted, UploadError,
+    Role, Scope, Scopes, SubmitError, TenantError, UploadDeleted, UploadError,
 };
 use std::os::unix::fs::PermissionsExt;
 use std::task::Poll;
@@ -35,8 +35,13 @@ async fn the_first_start_makes_an_admin_key_and_no_later_one() {
 #[tokio::test]
 async fn keys_end_by_revocation_expiry_and_with_their_tenant() {
     let fixture = Fixture::new().await;
-    let new =
-        |expires_at| NewApiKey { tenant: fixture.tenant, name: "ci".to_owned(), role: Role::Engineer, expires_at };
+    let new = |expires_at| NewApiKey {
+        tenant: fixture.tenant,
+        name: "ci".to_owned(),
+        role: Role::Engineer,
+        scopes: None,
+        expires_at,
+    };
     let lasting = fixture.store.create_api_key(new(None)).await.unwrap();
     let short = fixture.store.create_api_key(new(Some(fixture.clock.now() + Duration::from_secs(60)))).await.unwrap();
     assert!(lasting.secret.expose().starts_with(&lasting.key.prefix));
@@ -63,6 +68,53 @@ async fn keys_end_by_revocation_expiry_and_with_their_tenant() {
     assert!(fixture.store.authenticate(lasting.secret.expose()).is_none());
 }
 
+#[tokio::test]
+async fn a_key_is_as_narrow_as_its_scopes_and_remembers_when_it_was_used() {
+    let fixture = Fixture::new().await;
+    let scopes: Scopes = [Scope::Read, Scope::Publish].into_iter().collect();
+    let new = NewApiKey {
+        tenant: fixture.tenant,
+        name: "ci".to_owned(),
+        role: Role::Engineer,
+        scopes: Some(scopes),
+        expires_at: None,
+    };
+    let made = fixture.store.create_api_key(new).await.unwrap();
+    let allowed = |key: &mecapy_store::ApiKey| key.scopes().iter().map(Scope::as_str).collect::<Vec<_>>();
+    assert_eq!(allowed(&made.key), ["read"]);
+    let fixture = fixture.reopen().await;
+    let store = &fixture.store;
+    assert_eq!(allowed(&store.authenticate(made.secret.expose()).unwrap()), ["read"]);
+    // Written behind, in the order of the calls.
+    store.ping().await.unwrap();
+    let used = async || store.api_key(fixture.tenant, made.key.id).await.unwrap().unwrap().last_used_at;
+    let first = used().await.unwrap();
+    assert_eq!(first, fixture.clock.now());
+    fixture.clock.advance(Duration::from_secs(59));
+    store.authenticate(made.secret.expose()).unwrap();
+    store.ping().await.unwrap();
+    assert_eq!(used().await, Some(first));
+    fixture.clock.advance(Duration::from_secs(1));
+    store.authenticate(made.secret.expose()).unwrap();
+    store.ping().await.unwrap();
+    assert_eq!(used().await, Some(fixture.clock.now()));
+}
+
+#[tokio::test]
+async fn an_admin_key_of_another_tenant_or_a_narrow_one_operates_nothing() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let first = store.ensure_admin().await.unwrap().unwrap();
+    assert!(store.is_operator(first.tenant) && !store.is_operator(fixture.tenant));
+    let new = |tenant, scopes| NewApiKey { tenant, name: String::new(), role: Role::Admin, scopes, expires_at: None };
+    store.create_api_key(new(fixture.tenant, None)).await.unwrap();
+    let narrow = [Scope::Read].into_iter().collect();
+    store.create_api_key(new(first.tenant, Some(narrow))).await.unwrap();
+    let key = store.authenticate(first.secret.expose()).unwrap();
+    store.revoke_api_key(first.tenant, key.id).await.unwrap();
+    assert!(store.ensure_admin().await.unwrap().is_some(), "nobody could operate the platform");
+}
+
 /// Makes a call and goes away before its answer.
 async fn abandon<T>(call: impl Future<Output = T>) {
     let mut call = Box::pin(call);
@@ -78,7 +130,7 @@ async fn access_ends_although_nobody_waits_for_the_answer() {
     let fixture = Fixture::new().await;
     let store = &fixture.store;
     let other = store.create_tenant("other").await.unwrap();
-    let new = |tenant| NewApiKey { tenant, name: String::new(), role: Role::Admin, expires_at: None };
+    let new = |tenant| NewApiKey { tenant, name: String::new(), role: Role::Admin, scopes: None, expires_at: None };
     let revoked = store.create_api_key(new(fixture.tenant)).await.unwrap();
     let disabled = store.create_api_key(new(other)).await.unwrap();
     abandon(store.revoke_api_key(fixture.tenant, revoked.key.id)).await;
@@ -95,7 +147,13 @@ async fn access_ends_although_nobody_waits_for_the_answer() {
 #[tokio::test]
 async fn only_keys_that_are_good_count_towards_the_limit() {
     let fixture = Fixture::new().await;
-    let new = |expires_at| NewApiKey { tenant: fixture.tenant, name: String::new(), role: Role::Viewer, expires_at };
+    let new = |expires_at| NewApiKey {
+        tenant: fixture.tenant,
+        name: String::new(),
+        role: Role::Viewer,
+        scopes: None,
+        expires_at,
+    };
     let soon = Some(fixture.clock.now() + Duration::from_secs(60));
     let mut making = tokio::task::JoinSet::new();
     for number in 0..API_KEYS_PER_TENANT_MAX {
@@ -128,6 +186,7 @@ async fn what_is_no_secret_authenticates_nobody() {
         tenant: TenantId::from_parts(1, &[1; 10]),
         name: String::new(),
         role: Role::Admin,
+        scopes: None,
         expires_at: None,
     };
     assert!(matches!(fixture.store.create_api_key(stranger).await, Err(ApiKeyError::UnknownTenant)));

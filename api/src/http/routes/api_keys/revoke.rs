@@ -20,7 +20,7 @@ pub(in crate::http) async fn revoke(
     _: NoQuery,
 ) -> Result<StatusCode, Problem> {
     caller.must_administer()?;
-    match api.app.store.revoke_api_key(caller.tenant(), id(&text, API_KEY)?).await? {
+    match api.store_for(&caller).revoke_api_key(caller.tenant(), id(&text, API_KEY)?).await? {
         Found::Yes => Ok(StatusCode::NO_CONTENT),
         Found::No => Err(Problem::not_found(API_KEY)),
     }

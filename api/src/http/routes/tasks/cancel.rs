@@ -26,7 +26,7 @@ pub(in crate::http) async fn cancel(
 ) -> Result<Response, Problem> {
     let id = task_id(&id)?;
     no_body(request).await?;
-    match api.app.store.cancel(caller.tenant(), id).await? {
+    match api.store_for(&caller).cancel(caller.tenant(), id).await? {
         Cancelled::Now | Cancelled::AlreadyEnded(TaskState::Cancelled) => (),
         Cancelled::Requested => api.app.stop_running(id),
         Cancelled::AlreadyEnded(state) => return Err(Problem::conflict(format!("the task is {state} already"))),

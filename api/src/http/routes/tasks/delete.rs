@@ -20,7 +20,7 @@ pub(in crate::http) async fn delete(
     Path(id): Path<String>,
     _: NoQuery,
 ) -> Result<StatusCode, Problem> {
-    match api.app.store.delete_task(caller.tenant(), task_id(&id)?).await? {
+    match api.store_for(&caller).delete_task(caller.tenant(), task_id(&id)?).await? {
         Deleted::Yes => Ok(StatusCode::NO_CONTENT),
         Deleted::NotEnded(state) => Err(Problem::conflict(format!("the task is {state}: cancel it first"))),
         Deleted::Missing => Err(Problem::not_found(TASK)),

@@ -1,6 +1,6 @@
 //! `POST /v1/tasks/{id}/retry`
 
-use super::{TASK, idempotency_key, no_body, submit_new, task_id};
+use super::{TASK, idempotency, no_body, submit_new, task_id};
 use crate::http::{Problem, auth::Caller, problem::ProblemBody, router::Api, shown::TaskShown};
 use axum::{
     extract::{Path, Request, State},
@@ -12,10 +12,13 @@ use std::sync::Arc;
 #[utoipa::path(post, path = "/v1/tasks/{id}/retry", tag = "Tasks",
     params(
         ("id" = uuid::Uuid, Path),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes sending it twice harmless; kept for 24 h")
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes sending it twice harmless: `\"…\"`, or the same without quotes; kept for 24 h")
     ),
     responses(
-        (status = 202, body = TaskShown, headers(("Location" = String, description = "The new task's path"))),
+        (status = 202, body = TaskShown, headers(
+            ("Location" = String, description = "The new task's path"),
+            ("Idempotency-Replayed" = Option<String>, description = "`true` where an earlier request made the task: the body is its answer")
+        )),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "It has not ended")
     )
 )]
@@ -26,7 +29,7 @@ pub(in crate::http) async fn retry(
     request: Request,
 ) -> Result<Response, Problem> {
     let id = task_id(&id)?;
-    let key = idempotency_key(request.headers())?;
+    let key = idempotency::key(request.headers())?;
     no_body(request).await?;
     let task = api.app.store.task(caller.tenant(), id).await?.ok_or_else(|| Problem::not_found(TASK))?;
     if !task.state.is_terminal() {

@@ -1,6 +1,6 @@
 //! `POST /v1/tasks`
 
-use super::{idempotency_key, submit_new};
+use super::{idempotency, submit_new};
 use crate::{
     http::{
         Problem, auth::Caller, body, problem::ProblemBody, query::NoQuery, router::Api, schema::TaskRequest,
@@ -16,13 +16,17 @@ use std::sync::Arc;
 
 /// Queues a computation.
 ///
-/// 202 after a commit that survives a power loss. The same `Idempotency-Key` with the same body answers the same task
-/// again.
+/// 202 after a commit that survives a power loss. The same `Idempotency-Key` with the same body gets the same answer
+/// again, also while the first request is under way; with another body it is 422.
 #[utoipa::path(post, path = "/v1/tasks", tag = "Tasks", request_body = TaskRequest,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes sending it twice harmless; kept for 24 h")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes sending it twice harmless: `\"…\"`, or the same without quotes; kept for 24 h")),
     responses(
-        (status = 202, body = TaskShown, headers(("Location" = String, description = "The task's path"))),
-        (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "Invalid, each fault with its pointer")
+        (status = 202, body = TaskShown, headers(
+            ("Location" = String, description = "The task's path"),
+            ("Idempotency-Replayed" = Option<String>, description = "`true` where an earlier request made the task: the body is its answer")
+        )),
+        (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "Invalid, each fault with its pointer"),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "Malformed, the Idempotency-Key too")
     )
 )]
 pub(in crate::http) async fn submit(
@@ -31,7 +35,7 @@ pub(in crate::http) async fn submit(
     _: NoQuery,
     request: Request,
 ) -> Result<Response, Problem> {
-    let key = idempotency_key(request.headers())?;
+    let key = idempotency::key(request.headers())?;
     let body = body::json(request, api.app.limits.json_bytes_max).await?;
     let task = api.app.intake(caller.tenant()).task(json::check(&body)?).await?;
     submit_new(&api.app, task, key, &body).await

@@ -64,6 +64,7 @@ pub(in crate::http) async fn create(
         Some("application/json") => {
             let body = body::json(request, api.app.limits.json_bytes_max).await?;
             let Asked { new, size_bytes } = read(check(&body)?, api.app.limits.upload_bytes_max)?;
+            api.app.store.must_have_storage_room(caller.tenant(), size_bytes.unwrap_or(0)).await?;
             let upload = api.app.store.reserve_upload(caller.tenant(), new).await?;
             let link = api.app.store.objects().link_put(&upload, size_bytes, URL_LIFETIME).await?;
             let shown = UploadShown::new(&upload).with_url(url_of(&api.app, &origin, link), upload.bytes_max);

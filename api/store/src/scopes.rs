@@ -1,6 +1,6 @@
 //! What a caller may do: scopes, which a role implies and a credential may narrow. Pure; knows no request.
 
-use mecapy_store::Role;
+use crate::Role;
 
 /// One kind of thing that a caller may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

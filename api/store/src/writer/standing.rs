@@ -1,0 +1,34 @@
+//! What follows from a change of a tenant's row: where its queued tasks stand, and who claims from there.
+
+use super::lines;
+use super::state::Writer;
+use crate::StoreError;
+use crate::shared::Group;
+use crate::sql::query;
+use mecapy_model::{Lane, TenantId};
+
+impl Writer {
+    /// After a change of a tenant's row: its queued tasks go to the lines that are theirs now. In PostgreSQL no claim of
+    /// another process goes by the row before the change once this one is committed.
+    pub(crate) async fn standing_changed(&mut self, tenant: TenantId) -> Result<(), StoreError> {
+        lines::lock(self, &Lane::ALL).await?;
+        self.read_tenants().await?;
+        let [fifo, fair] = [Lane::HighPriority, Lane::Default].map(|lane| self.place(lane, 0, tenant).group.id());
+        let sql = "UPDATE tasks SET queue_group = CASE WHEN lane = 'high_priority' THEN ?1 ELSE ?2 END \
+                   WHERE tenant = ?3 AND state = 'queued'";
+        self.run(query(sql).bind(fifo).bind(fair).bind(tenant)).await?;
+        self.tenants_changed().await?;
+        self.access_changed().await?;
+        Lane::ALL.into_iter().for_each(|lane| self.wake(lane));
+        Ok(())
+    }
+
+    /// At the start of an embedded server: the one before may have gone by other settings.
+    pub(super) async fn regroup_fifo(&mut self) -> Result<(), StoreError> {
+        let sql = "UPDATE tasks SET queue_group = CASE WHEN ?1 = 1 OR EXISTS (SELECT 1 FROM tenants q \
+                   WHERE q.id = tasks.tenant AND q.quota IS NOT NULL) THEN tenant ELSE ?2 END \
+                   WHERE state = 'queued' AND lane = 'high_priority' AND queue_group IS NOT NULL";
+        let all = self.options.quota.running_max.is_some();
+        self.run(query(sql).bind(all).bind(Group::Shared.id())).await.map(drop)
+    }
+}
