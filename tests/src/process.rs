@@ -1,6 +1,6 @@
 //! A server process under test: started, looked at through /proc, killed and started again.
 
-use crate::mecapy_binary;
+use crate::{mecapy_binary, until};
 use anyhow::{Context, Result, bail, ensure};
 use std::{
     ffi::OsString,
@@ -13,6 +13,8 @@ use std::{
 /// How much of the server's log is shown with a failing test, in bytes.
 const LOG_TAIL_BYTES_MAX: usize = 8 << 10;
 const EXIT_DEADLINE: Duration = Duration::from_secs(20);
+/// On a busy machine with a cold disk.
+const IMAGES_DEADLINE: Duration = Duration::from_secs(60);
 const GIVE_BACK_DEADLINE: Duration = Duration::from_secs(10);
 const GIVE_BACK_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -99,6 +101,15 @@ impl Process {
             line.trim().trim_end_matches("kB").trim().parse::<u64>()
         };
         Ok((kib("Private_Clean:")? + kib("Private_Dirty:")?) << 10)
+    }
+
+    /// The private bytes of a server that has just started, once it has loaded what it loads in the background.
+    pub async fn resting_bytes(&self) -> Result<u64> {
+        until("every interpreter image is loaded", IMAGES_DEADLINE, || async {
+            Ok(self.log()?.contains("every image is loaded").then_some(()))
+        })
+        .await?;
+        self.private_bytes()
     }
 
     /// Waits until all but `growth_max` of what the process took since it had `before` bytes is given back: an answer

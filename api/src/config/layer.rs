@@ -114,7 +114,7 @@ layer! {
     "MECAPY_LONG_RUNNING_PER_TENANT_MAX" "Claims" "N" long_running_per_tenant_max: u32,
     /// Tasks of the long_running lane that one tenant may start within a minute [default: any number]
     "MECAPY_LONG_RUNNING_STARTS_PER_MINUTE_MAX" "Claims" "N" long_running_starts_per_minute_max: u32,
-    /// Seconds until a worker that says nothing has lost its tasks to others, the same for all processes [default: 30]
+    /// Seconds until a worker that says nothing has lost its tasks to others [default: 30]
     "MECAPY_LEASE_SECONDS" "Claims" "N" lease_seconds: u64,
     /// A task whose worker was lost so many times while it ran ends with worker_lost [default: 10]
     "MECAPY_LOST_ATTEMPTS_MAX" "Claims" "N" lost_attempts_max: u32,

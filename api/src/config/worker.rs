@@ -15,7 +15,7 @@ const DRAIN_SECONDS_MAX: u64 = 24 * 3600;
 /// How claims hold, and how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClaimSettings {
-    /// How long a claim holds without a heartbeat. The same for all processes.
+    /// How long a claim holds without a heartbeat.
     pub lease: Duration,
     /// A task that the platform lost or failed so many times ends.
     pub lost_attempts_max: u32,

@@ -55,7 +55,7 @@ pub(super) fn serve(
 }
 
 fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut path.get, &mut path.post, &mut path.put, &mut path.delete].into_iter().flatten()
+    [&mut path.get, &mut path.post, &mut path.put, &mut path.patch, &mut path.delete].into_iter().flatten()
 }
 
 fn problem(description: &str) -> Response {
@@ -78,6 +78,7 @@ fn problem(description: &str) -> Response {
     tags(
         (name = "Previews", description = "Run now, answer in the response; nothing is kept but the usage."),
         (name = "Tasks", description = "Queue, watch, fetch."),
+        (name = "Events", description = "Hear of what ended: a stream, and webhooks."),
         (name = "Files", description = "Input files and WASI modules."),
         (name = "Operations", description = "The state of the platform, and keys."),
         (name = "Not available yet", description = "Named in the contract; answers 422 `not_available`.")

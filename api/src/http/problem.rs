@@ -13,7 +13,7 @@ use mecapy_runtime::{
     Refused,
     module::{self, ModuleError},
 };
-use mecapy_store::{ApiKeyError, ListError, SignatureError, StoreError, SubmitError, UploadError};
+use mecapy_store::{ApiKeyError, ListError, SignatureError, StoreError, SubmitError, UploadError, WebhookError};
 use serde::Serialize;
 use std::{borrow::Cow, time::Duration};
 use utoipa::ToSchema;
@@ -322,6 +322,17 @@ impl From<ApiKeyError> for Problem {
             )),
             ApiKeyError::UnknownTenant => Problem::not_found("tenant"),
             ApiKeyError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<WebhookError> for Problem {
+    fn from(error: WebhookError) -> Self {
+        match error {
+            WebhookError::TooMany { max } => {
+                Problem::conflict(format!("the tenant has {max} webhooks, and may have no more: delete one"))
+            }
+            WebhookError::Store(error) => error.into(),
         }
     }
 }

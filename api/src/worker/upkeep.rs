@@ -55,9 +55,13 @@ pub(super) async fn fence(shared: Arc<Shared>) {
     let mut ticks = every(trusted_for / LOOKS_PER_HOLD);
     loop {
         ticks.tick().await;
-        let lost =
-            shared.claims.all().into_iter().filter(|live| !live.hold.is_trusted() && !live.cancel.is_cancelled());
-        let stopped = lost.inspect(|live| live.cancel.cancel()).count();
+        let mut stopped = 0_u32;
+        for live in shared.claims.all() {
+            if !live.hold.is_trusted() && !live.cancel.is_cancelled() {
+                live.cancel.cancel();
+                stopped += 1;
+            }
+        }
         if stopped > 0 {
             tracing::error!(
                 tasks.stopped = stopped,

@@ -135,6 +135,10 @@ impl std::str::FromStr for Role {
 }
 
 impl Secret {
+    pub(crate) fn new(text: String) -> Self {
+        Self(text)
+    }
+
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -194,10 +198,21 @@ impl Store {
         if secret.len() > SECRET_BYTES_MAX {
             return None;
         }
-        let key = self.keys().find(&digest_of(secret))?;
-        let now = self.clock().now();
-        let expired = key.expires_at.is_some_and(|expires_at| now >= expires_at);
-        if expired { None } else { Some(key) }
+        self.keys().find(&digest_of(secret)).filter(|key| !self.has_expired(key))
+    }
+
+    /// A key of the tenant that is good at this moment, by its id.
+    pub fn key_in_force(&self, tenant: TenantId, id: ApiKeyId) -> Option<Arc<ApiKey>> {
+        self.keys().of_id(id).filter(|key| key.tenant == tenant && !self.has_expired(key))
+    }
+
+    /// Whether the tenant is disabled, as far as this process knows.
+    pub fn is_disabled(&self, tenant: TenantId) -> bool {
+        self.keys().is_disabled(tenant)
+    }
+
+    fn has_expired(&self, key: &ApiKey) -> bool {
+        key.expires_at.is_some_and(|expires_at| self.clock().now() >= expires_at)
     }
 
     /// A tenant's keys, oldest first.
@@ -383,6 +398,16 @@ impl Keys {
     fn find(&self, digest: &[u8; 32]) -> Option<Arc<ApiKey>> {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         let key = held.by_digest.get(digest)?;
+        if held.disabled.contains(&key.tenant) { None } else { Some(key.clone()) }
+    }
+
+    fn is_disabled(&self, tenant: TenantId) -> bool {
+        self.held.read().unwrap_or_else(PoisonError::into_inner).disabled.contains(&tenant)
+    }
+
+    fn of_id(&self, id: ApiKeyId) -> Option<Arc<ApiKey>> {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let key = held.by_digest.values().find(|key| key.id == id)?;
         if held.disabled.contains(&key.tenant) { None } else { Some(key.clone()) }
     }
 

@@ -3,6 +3,7 @@
 //! Nothing here has authority: rows do.
 
 use crate::bus::{Bus, Hint};
+use crate::events::TenantFollowers;
 use crate::recent::{EndedTask, Known, Recent};
 use mecapy_model::{Lane, TaskId, TenantId};
 use std::collections::{BTreeMap, HashMap};
@@ -299,6 +300,9 @@ pub(crate) struct Shared {
     bus: Option<Bus>,
     /// Tasks of this process that another one was asked to cancel.
     cancels: broadcast::Sender<TaskId>,
+    tenants: TenantFollowers,
+    /// Deliveries of webhooks wait.
+    deliveries: Arc<Notify>,
 }
 
 impl Shared {
@@ -308,6 +312,8 @@ impl Shared {
             ahead_ms: AtomicI64::new(UNKNOWN),
             bus,
             cancels: broadcast::channel(CANCELS_BEHIND_MAX).0,
+            tenants: TenantFollowers::default(),
+            deliveries: Arc::default(),
             counts: Mutex::default(),
             recent: Mutex::default(),
             followers: Arc::default(),
@@ -346,6 +352,16 @@ impl Shared {
     pub(crate) fn cancel_asked(&self, task: TaskId) {
         // Nobody listens where no worker runs.
         let _ = self.cancels.send(task);
+    }
+
+    /// Who follows a tenant's events here.
+    pub(crate) fn tenants(&self) -> &TenantFollowers {
+        &self.tenants
+    }
+
+    /// Signalled when deliveries of webhooks wait.
+    pub(crate) fn deliveries(&self) -> &Arc<Notify> {
+        &self.deliveries
     }
 
     /// The tasks that somebody follows here.

@@ -34,6 +34,8 @@ pub struct NewTask {
     pub labels: BTreeMap<String, String>,
     pub run_at: Option<OffsetDateTime>,
     pub retry_of: Option<TaskId>,
+    /// Where the task's end is told, beside the tenant's webhooks.
+    pub webhook_url: Option<String>,
     /// What the analysis of the source has to say.
     pub warnings: Vec<Warning>,
 }
@@ -330,6 +332,7 @@ impl NewTask {
             error: None,
             warnings: self.warnings,
             retry_of: self.retry_of,
+            webhook_url: self.webhook_url,
             usage: None,
         }
     }

@@ -1,6 +1,7 @@
 //! The endpoints, one a file.
 
 pub(super) mod api_keys;
+pub(super) mod events;
 pub(super) mod health;
 pub(super) mod lanes;
 pub(super) mod later;
@@ -12,7 +13,9 @@ pub(super) mod preview;
 pub(super) mod ready;
 pub(super) mod root;
 pub(super) mod tasks;
+pub(super) mod tickets;
 pub(super) mod uploads;
+pub(super) mod webhooks;
 pub(super) mod workers;
 
 use super::{Problem, body::LimitedBody, query::NoQuery};

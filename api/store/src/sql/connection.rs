@@ -1,13 +1,12 @@
 //! Connections to SQLite and PostgreSQL, one that writes and a pool that reads.
 
-use super::query::query;
 use super::schema::{SchemaState, postgres_state};
 use crate::StoreError;
 use mecapy_model::TenantId;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, Executor as _, PgPool, Postgres, SqlitePool};
+use sqlx::{ConnectOptions, Connection, Executor as _, PgPool, Postgres, Row as _, SqlitePool};
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -180,11 +179,14 @@ impl Conn {
                 Ok(None)
             }
             Conn::Postgres { conn, options } => {
-                if !matches!(timeout(BEGIN_TIMEOUT, conn.execute("BEGIN")).await, Ok(Ok(_))) {
-                    **conn = connect_for_all(options).await?;
-                    conn.execute("BEGIN").await?;
-                }
-                let row = query(POSTGRES_NOW).fetch_one(self).await?;
+                let begun = timeout(BEGIN_TIMEOUT, sqlx::raw_sql(POSTGRES_BEGIN).fetch_one(&mut **conn)).await;
+                let row = match begun {
+                    Ok(Ok(row)) => row,
+                    _ => {
+                        **conn = connect_for_all(options).await?;
+                        sqlx::raw_sql(POSTGRES_BEGIN).fetch_one(&mut **conn).await?
+                    }
+                };
                 Ok(Some(row.try_get(0)?))
             }
         }
@@ -276,8 +278,8 @@ impl Readers {
     }
 }
 
-/// Unix milliseconds on the server's clock.
-const POSTGRES_NOW: &str = "SELECT CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT)";
+/// Begins a transaction and tells Unix milliseconds on the server's clock, in one trip.
+const POSTGRES_BEGIN: &str = "BEGIN; SELECT CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT)";
 
 /// Sets whose rows the policies show.
 async fn for_tenant(conn: &mut PgConnection, tenant: &str) -> Result<(), sqlx::Error> {

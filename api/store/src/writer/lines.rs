@@ -15,7 +15,8 @@ const LANE_LOCKS: i64 = 0x6d65_6361_7079_0000;
 /// How long a claim waits for another process's, which takes milliseconds unless that process stands still: then
 /// heartbeats, which wait behind it, must not be late.
 const LANE_LOCK_WAIT: Duration = Duration::from_millis(100);
-const LANE_LOCK_LOOK: Duration = Duration::from_millis(2);
+/// Before it is asked for again, doubled each time.
+const LANE_LOCK_LOOK: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The groups with queued tasks, by a walk over the index that reads one entry of each.
@@ -58,6 +59,7 @@ pub(super) async fn waiting(writer: &mut Writer, lane: Lane) -> Result<BTreeMap<
 async fn lock_lane(writer: &mut Writer, lane: Lane) -> Result<bool, StoreError> {
     let at = Lane::ALL.iter().position(|other| *other == lane).and_then(|at| i64::try_from(at).ok()).unwrap_or(0);
     let started = Instant::now();
+    let mut look = LANE_LOCK_LOOK;
     loop {
         let lock = query("SELECT pg_try_advisory_xact_lock(?)").bind(LANE_LOCKS + at);
         if lock.fetch_one(&mut writer.conn).await?.try_get(0)? {
@@ -66,7 +68,8 @@ async fn lock_lane(writer: &mut Writer, lane: Lane) -> Result<bool, StoreError> 
         if started.elapsed() >= LANE_LOCK_WAIT {
             return Ok(false);
         }
-        sleep(LANE_LOCK_LOOK).await;
+        sleep(look).await;
+        look *= 2;
     }
 }
 

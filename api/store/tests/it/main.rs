@@ -9,6 +9,7 @@
 
 mod claiming;
 mod database;
+mod events;
 mod fixture;
 mod following;
 mod invariants;
@@ -22,3 +23,4 @@ mod submitting;
 mod surviving;
 mod sweeping;
 mod tenancy;
+mod webhooks;

@@ -2,14 +2,14 @@
 
 use crate::fixture::{Fixture, finish_with, ids, new_task};
 use mecapy_model::{Lane, TaskState};
-use mecapy_store::{Beat, ClaimRequest, Store, Submission, SubmitError};
+use mecapy_store::{Beat, ClaimRequest, EventType, NewWebhook, Store, Submission, SubmitError};
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Row};
 use std::time::Duration;
 
 impl Fixture {
     /// A store of another process on the same rows.
-    async fn another_process(&self, name: &str) -> Store {
+    pub(crate) async fn another_process(&self, name: &str) -> Store {
         let options = self.database.options(&self.folder.path().join(name));
         Store::open(options, self.clock.clone()).await.unwrap()
     }
@@ -161,7 +161,13 @@ async fn security_27_row_security_hides_other_tenants_even_from_a_query_that_for
     fixture.submit().await;
     fixture.submit_for(theirs, Lane::Default).await;
     let mut connection = PgConnection::connect(fixture.database.app_url()).await.unwrap();
-    let tables = ["tasks", "task_specs", "task_events"];
+    for tenant in [fixture.tenant, theirs] {
+        let new = NewWebhook { tenant, url: "https://a.example/".to_owned(), events: EventType::ALL.to_vec() };
+        let (webhook, _) = fixture.store.create_webhook(new).await.unwrap();
+        fixture.store.ping_webhook(tenant, webhook.id).await.unwrap();
+        fixture.store.rotate_task_secret(tenant).await.unwrap();
+    }
+    let tables = ["tasks", "task_specs", "task_events", "webhooks", "webhook_deliveries", "task_webhook_secrets"];
     for (setting, expected) in [(String::new(), 0), (fixture.tenant.to_string(), 1), ("*".to_owned(), 2)] {
         sqlx::query("SELECT set_config('mecapy.tenant', $1, false)")
             .bind(&setting)
