@@ -16,7 +16,7 @@ const TOLD_MAX: usize = 5;
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// What holds, and a query for whatever breaks it.
-const RULES: [(&str, &str); 9] = [
+const RULES: [(&str, &str); 11] = [
     (
         "I1: every accepted task is terminal, and nothing runs",
         "SELECT id, state FROM tasks WHERE state NOT IN ('completed', 'failed', 'cancelled') OR lease_token IS NOT NULL",
@@ -58,6 +58,16 @@ const RULES: [(&str, &str); 9] = [
         "SELECT t.id, t.state, u.error_kind FROM tasks t JOIN results r ON r.no = t.no JOIN task_usage u ON u.no = t.no \
          WHERE (t.state = 'completed') <> (r.error IS NULL) OR (t.state = 'completed') <> (u.error_kind IS NULL) \
          OR (t.state = 'cancelled') <> (u.error_kind IS NOT DISTINCT FROM 'cancelled')",
+    ),
+    (
+        "I4: every end is told as one event",
+        "SELECT t.id, count(e.id) FROM tasks t LEFT JOIN tenant_events e ON e.tenant = t.tenant AND e.task = t.id \
+         GROUP BY t.id HAVING count(e.id) <> 1",
+    ),
+    (
+        "I4: a tenant's events are numbered without a gap",
+        "SELECT tenant, min(seq), max(seq), count(*) FROM tenant_events GROUP BY tenant \
+         HAVING min(seq) <> 1 OR max(seq) <> count(*)",
     ),
     (
         "a key made one task",
