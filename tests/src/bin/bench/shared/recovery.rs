@@ -3,7 +3,7 @@
 use super::{Backends, Deployment};
 use crate::{
     http::{Call, Connection},
-    report::{Report, Row, figure},
+    report::{Report, Row},
     tasks,
     workload::module_body,
 };
@@ -39,15 +39,16 @@ pub(super) async fn measure(report: &mut Report, backends: &Backends) -> Result<
     deployment.kill_worker(killed)?;
     until_attempt(&mut connection, &busy, 2, RECOVERY_DEADLINE).await?;
     let recovered = killed_at.elapsed().as_secs_f64();
+    let [completed] = deployment.numbers("SELECT count(*) FROM tasks WHERE state = 'completed'").await?;
     for task in &short {
         let path = format!("/v1/tasks/{}/result?wait=30", task.task_id()?);
         let answer = connection.exchange(&Call::get(path)).await?;
         ensure!(answer.completed(), "a short task did not complete: {} {}", answer.status, answer.text());
     }
-    let all = killed_at.elapsed().as_secs_f64();
     connection.json(&Call::post(format!("/v1/tasks/{busy}/cancel"), &json!({}))).await?;
     let row = Row::new("shared.recovery", SECTION, "kill -9 of a worker until another runs its task").unit("s");
-    let note = format!("the {SHORT_TASKS} short tasks behind it had all completed after {} s", figure(all));
+    let note =
+        format!("{completed} of {SHORT_TASKS} short tasks behind it had completed by then, and all did in the end");
     report.add(row.values(vec![recovered]).note(note));
     Ok(())
 }
