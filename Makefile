@@ -28,9 +28,9 @@ serve: build image ## Start an embedded server on http://127.0.0.1:8000 (Ctrl-C 
 	$(call announce,server: data in ./mecapy-data and its admin key in ./mecapy-data/admin.key)
 	@exec $(MECAPY) serve
 
-bench: build guests image ## Measure against native Python, Celery and docker run, and print the table
+bench: build guests image ## Measure against native Python, Celery and docker run (ONLY=shared,celery: a part of it)
 	$(call announce,bench)
-	@tests/bench/run.sh
+	@tests/bench/run.sh $(if $(ONLY),--only $(ONLY))
 
 soak: build image ## Run 10 000 tasks while workers, Redis and PostgreSQL die, and count what is lost (ARGS="--tasks N …")
 	$(call announce,soak)
