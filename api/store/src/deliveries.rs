@@ -70,7 +70,7 @@ pub enum DeliveryState {
 /// What a request to send something met.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Replay {
-    Made(Delivery),
+    Made(Box<Delivery>),
     /// The webhook is disabled: nothing is sent.
     Disabled,
     Missing,
@@ -283,7 +283,7 @@ impl Writer {
             payload: payload.into(),
         };
         self.insert_deliveries(std::slice::from_ref(&new)).await?;
-        Ok(Replay::Made(Delivery {
+        Ok(Replay::Made(Box::new(Delivery {
             id: new.id,
             event,
             kind: kind.to_owned(),
@@ -294,7 +294,7 @@ impl Writer {
             created_at: now,
             delivered_at: None,
             last: None,
-        }))
+        })))
     }
 }
 

@@ -228,7 +228,7 @@ impl Writer {
                 .bind(count(logs) + 2)
                 .bind(bytes(logs));
         }
-        Ok(query.fetch_all(&mut self.conn).await?)
+        query.fetch_all(&mut self.conn).await
     }
 
     /// Ends one task that is queued, or running without a worker that could still report; a compare-and-set.

@@ -1,6 +1,8 @@
 //! Where a test's rows are: a SQLite file in its own folder, or a database of its own on a PostgreSQL server, used by a
 //! role that is neither superuser nor owner, as row security asks.
 
+#![expect(clippy::disallowed_methods, reason = "tests are told by their environment where the servers are")]
+
 use mecapy_store::{Database, StoreOptions, migrate};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};

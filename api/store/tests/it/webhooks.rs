@@ -269,7 +269,7 @@ async fn a_replay_is_a_new_delivery_of_the_same_event() {
     deliver(store, &first).await;
     fixture.clock.advance(Duration::from_secs(60));
     let Replay::Made(made) = store.replay_delivery(tenant, webhook, first.id).await.unwrap() else { panic!() };
-    assert_eq!(fixture.log(webhook).await[0], made);
+    assert_eq!(fixture.log(webhook).await[0], *made);
     let again = fixture.due().await.remove(0);
     assert_eq!((again.id, again.attempt), (made.id, 1));
     assert_eq!((again.event, again.payload.as_str()), (first.event, first.payload.as_str()));

@@ -15,38 +15,38 @@ enum Figure {
 }
 
 enum Bound {
-    AtMost(f64),
-    AtLeast(f64),
+    Most(f64),
+    Least(f64),
     /// So much, and so many times the median of another row.
-    AtMostPlus(f64, f64, &'static str),
+    MostBeside(f64, f64, &'static str),
 }
 
-use Bound::{AtLeast, AtMost, AtMostPlus};
+use Bound::{Least, Most, MostBeside};
 use Figure::{P50, P99, TailOver, TimesAsManyAs, TimesFasterThan};
 
 const TARGETS: [(&str, Figure, Bound); 22] = [
-    ("preview.expression", P50, AtMost(0.8)),
-    ("preview.expression", P99, AtMost(3.0)),
-    ("preview.expression", TimesFasterThan("native.expression"), AtLeast(300.0)),
-    ("preview.expression", TimesFasterThan("celery.expression"), AtLeast(4.0)),
-    ("preview.solve", P50, AtMost(1.8)),
-    ("preview.module", P50, AtMost(0.4)),
-    ("throughput.64", P50, AtLeast(2000.0)),
-    ("errors.1", P50, AtMost(0.0)),
-    ("errors.8", P50, AtMost(0.0)),
-    ("errors.64", P50, AtMost(0.0)),
-    ("busy.expression", TailOver("preview.expression"), AtMost(2.5)),
-    ("busy.expression", P99, AtMost(15.0)),
-    ("durable", P50, AtLeast(1200.0)),
-    ("memory", P50, AtMost(3.0)),
-    ("start", P50, AtMost(500.0)),
-    ("shared.accept", P50, AtLeast(2000.0)),
-    ("shared.wasi", P50, AtLeast(1500.0)),
-    ("shared.wasi", TimesAsManyAs("celery.throughput"), AtLeast(3.0)),
-    ("shared.python", P50, AtLeast(1000.0)),
-    ("shared.python", TimesAsManyAs("celery.throughput"), AtLeast(2.0)),
-    ("shared.running", P50, AtMostPlus(3.0, 2.0, "disk.flush")),
-    ("shared.recovery", P50, AtMost(45.0)),
+    ("preview.expression", P50, Most(0.8)),
+    ("preview.expression", P99, Most(3.0)),
+    ("preview.expression", TimesFasterThan("native.expression"), Least(300.0)),
+    ("preview.expression", TimesFasterThan("celery.expression"), Least(4.0)),
+    ("preview.solve", P50, Most(1.8)),
+    ("preview.module", P50, Most(0.4)),
+    ("throughput.64", P50, Least(2000.0)),
+    ("errors.1", P50, Most(0.0)),
+    ("errors.8", P50, Most(0.0)),
+    ("errors.64", P50, Most(0.0)),
+    ("busy.expression", TailOver("preview.expression"), Most(2.5)),
+    ("busy.expression", P99, Most(15.0)),
+    ("durable", P50, Least(1200.0)),
+    ("memory", P50, Most(3.0)),
+    ("start", P50, Most(500.0)),
+    ("shared.accept", P50, Least(2000.0)),
+    ("shared.wasi", P50, Least(1500.0)),
+    ("shared.wasi", TimesAsManyAs("celery.throughput"), Least(3.0)),
+    ("shared.python", P50, Least(1000.0)),
+    ("shared.python", TimesAsManyAs("celery.throughput"), Least(2.0)),
+    ("shared.running", P50, MostBeside(3.0, 2.0, "disk.flush")),
+    ("shared.recovery", P50, Most(45.0)),
 ];
 
 /// Row, the row it is compared with, and that row's name in a sentence.
@@ -84,12 +84,12 @@ pub(crate) fn judge(report: &mut Report) {
         let (measured, limit) = (what.of(report, key), bound.limit(report));
         if let (Some(measured), Some(limit), Some(row)) = (measured, limit, report.row_mut(key)) {
             let (sign, met) = match bound {
-                AtMost(_) | AtMostPlus(..) => ("at most", measured <= limit),
-                AtLeast(_) => ("at least", measured >= limit),
+                Most(_) | MostBeside(..) => ("at most", measured <= limit),
+                Least(_) => ("at least", measured >= limit),
             };
             let limit = match bound {
-                AtMost(limit) | AtLeast(limit) => limit.to_string(),
-                AtMostPlus(base, times, other) => format!("{base} + {times} times {other}, {},", figure(limit)),
+                Most(limit) | Least(limit) => limit.to_string(),
+                MostBeside(base, times, other) => format!("{base} + {times} times {other}, {},", figure(limit)),
             };
             let target = match what {
                 P50 => format!("p50 {sign} {limit} {}", row.unit),
@@ -107,8 +107,8 @@ impl Bound {
     /// `None` where it is relative to what was not measured.
     fn limit(&self, report: &Report) -> Option<f64> {
         Some(match self {
-            AtMost(limit) | AtLeast(limit) => *limit,
-            AtMostPlus(base, times, other) => base + times * report.samples(other)?.median(),
+            Most(limit) | Least(limit) => *limit,
+            MostBeside(base, times, other) => base + times * report.samples(other)?.median(),
         })
     }
 }
