@@ -5,6 +5,7 @@
 mod answer;
 mod binary;
 mod calendar;
+mod company;
 mod fixture;
 pub mod guest;
 mod process;
@@ -19,6 +20,7 @@ mod webhook_sink;
 pub use answer::Answer;
 pub use binary::{fixture_path, guest_wasm, mecapy_binary, repository_root};
 pub use calendar::in_days;
+pub use company::Company;
 pub use fixture::{Case, Fixture};
 pub use process::Process;
 pub use raw::{RawResponse, raw_exchange, raw_exchange_lines};
