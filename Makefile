@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test serve bench guests image lint fmt build toolchain
+.PHONY: help demo test serve bench soak guests image lint fmt build toolchain
 
 CARGO ?= cargo
 MECAPY := target/release/mecapy
@@ -28,9 +28,14 @@ serve: build image ## Start an embedded server on http://127.0.0.1:8000 (Ctrl-C 
 	$(call announce,server: data in ./mecapy-data and its admin key in ./mecapy-data/admin.key)
 	@exec $(MECAPY) serve
 
-bench: build guests image ## Measure against native Python, Celery and docker run, and print the table
+bench: build guests image ## Measure against native Python, Celery and docker run (ONLY=shared,celery: a part of it)
 	$(call announce,bench)
-	@tests/bench/run.sh
+	@tests/bench/run.sh $(if $(ONLY),--only $(ONLY))
+
+soak: build image ## Run 10 000 tasks while workers, Redis and PostgreSQL die, and count what is lost (ARGS="--tasks N …")
+	$(call announce,soak)
+	@tests/toolchain/services.sh
+	@target/release/soak $(ARGS)
 
 guests: toolchain ## Build the WebAssembly test programs and fixtures into target/guests
 	$(call announce,guests: WebAssembly programs from their sources)

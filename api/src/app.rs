@@ -6,6 +6,7 @@ use crate::{
     intake::Intake,
     programs::{Programs, Room},
     telemetry::Metrics,
+    webhooks::Guard,
     worker::Worker,
 };
 use mecapy_model::{TaskId, TenantId};
@@ -43,6 +44,8 @@ pub struct App {
     pub module_bodies: Room,
     /// What the names of tenants in access tokens mean.
     pub tenant_names: TenantNames,
+    /// Which URLs webhooks may be sent to.
+    pub guard: Guard,
     identity: OnceLock<Verifier>,
     file_places: Room,
     engine: OnceLock<Arc<Programs>>,
@@ -50,7 +53,13 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(store: Store, sandboxes: Sandboxes, limits: RequestLimits, public_url: Option<String>) -> Arc<Self> {
+    pub fn new(
+        store: Store,
+        sandboxes: Sandboxes,
+        limits: RequestLimits,
+        public_url: Option<String>,
+        guard: Guard,
+    ) -> Arc<Self> {
         Arc::new(Self {
             store,
             sandboxes,
@@ -61,6 +70,7 @@ impl App {
             module_room: Room::new(MODULES_AT_ONCE_MAX, MODULES_AT_ONCE_PER_TENANT_MAX),
             module_bodies: Room::new(MODULE_BODIES_MAX, MODULE_BODIES_PER_TENANT_MAX),
             tenant_names: TenantNames::default(),
+            guard,
             identity: OnceLock::new(),
             file_places: Room::new(INPUT_FILES_MAX, INPUT_FILES_PER_TENANT_MAX),
             engine: OnceLock::new(),
@@ -120,6 +130,7 @@ impl App {
     }
 
     pub fn intake(&self, tenant: TenantId) -> Intake<'_> {
-        Intake { store: &self.store, programs: self.programs(), tenant, file_places: &self.file_places }
+        let (store, file_places, guard) = (&self.store, &self.file_places, &self.guard);
+        Intake { store, programs: self.programs(), tenant, file_places, guard }
     }
 }

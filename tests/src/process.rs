@@ -1,5 +1,6 @@
 //! A server process under test: started, looked at through /proc, killed and started again.
 
+use crate::{mecapy_binary, until};
 use anyhow::{Context, Result, bail, ensure};
 use std::{
     ffi::OsString,
@@ -12,6 +13,8 @@ use std::{
 /// How much of the server's log is shown with a failing test, in bytes.
 const LOG_TAIL_BYTES_MAX: usize = 8 << 10;
 const EXIT_DEADLINE: Duration = Duration::from_secs(20);
+/// On a busy machine with a cold disk.
+const IMAGES_DEADLINE: Duration = Duration::from_secs(60);
 const GIVE_BACK_DEADLINE: Duration = Duration::from_secs(10);
 const GIVE_BACK_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -25,14 +28,8 @@ impl Process {
     /// Starts `binary` with exactly `variables` beside what any program needs (PATH, HOME, temporary folder).
     pub fn start(binary: &Path, arguments: &[OsString], variables: &[(String, OsString)], log: &Path) -> Result<Self> {
         let output = File::options().create(true).append(true).open(log)?;
-        let mut command = Command::new(binary);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MECAPY_")) {
-            if name != "MECAPY_CACHE_DIR" {
-                command.env_remove(name);
-            }
-        }
-        command.args(arguments).envs(variables.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let mut command = told_only(binary, arguments, variables);
+        command.stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().with_context(|| format!("{} can't be started", binary.display()))?;
         Ok(Self { child, log: log.to_owned() })
     }
@@ -53,12 +50,30 @@ impl Process {
         Ok(())
     }
 
+    /// SIGSTOP: it stands still until [`resume`](Self::resume).
+    pub fn pause(&self) -> Result<()> {
+        self.signal(libc::SIGSTOP)
+    }
+
+    pub fn resume(&self) -> Result<()> {
+        self.signal(libc::SIGCONT)
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn ended(&mut self) -> Result<ExitStatus> {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.exited()? {
+                return Ok(status);
+            }
+            ensure!(started.elapsed() < EXIT_DEADLINE, "it did not end:\n{}", self.log_tail());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// SIGTERM, then waits for a clean exit.
     pub fn terminate(&mut self) -> Result<ExitStatus> {
-        let pid = libc::pid_t::try_from(self.child.id())?;
-        // SAFETY: `kill` touches no memory of ours, and the pid is that of a child which is not yet reaped.
-        let sent = unsafe { libc::kill(pid, libc::SIGTERM) };
-        ensure!(sent == 0, "SIGTERM failed: {}", std::io::Error::last_os_error());
+        self.signal(libc::SIGTERM)?;
         let started = Instant::now();
         while started.elapsed() < EXIT_DEADLINE {
             if let Some(status) = self.exited()? {
@@ -69,6 +84,15 @@ impl Process {
         bail!("the server did not end within {EXIT_DEADLINE:?} of SIGTERM")
     }
 
+    /// Sends a signal and waits for nothing.
+    pub fn signal(&self, signal: libc::c_int) -> Result<()> {
+        let pid = libc::pid_t::try_from(self.child.id())?;
+        // SAFETY: `kill` touches no memory of ours, and the pid is that of a child which is not yet reaped.
+        let sent = unsafe { libc::kill(pid, signal) };
+        ensure!(sent == 0, "signal {signal} failed: {}", std::io::Error::last_os_error());
+        Ok(())
+    }
+
     /// Resident memory that belongs to this process alone, in bytes.
     pub fn private_bytes(&self) -> Result<u64> {
         let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.id()))?;
@@ -77,6 +101,15 @@ impl Process {
             line.trim().trim_end_matches("kB").trim().parse::<u64>()
         };
         Ok((kib("Private_Clean:")? + kib("Private_Dirty:")?) << 10)
+    }
+
+    /// The private bytes of a server that has just started, once it has loaded what it loads in the background.
+    pub async fn resting_bytes(&self) -> Result<u64> {
+        until("every interpreter image is loaded", IMAGES_DEADLINE, || async {
+            Ok(self.log()?.contains("every image is loaded").then_some(()))
+        })
+        .await?;
+        self.private_bytes()
     }
 
     /// Waits until all but `growth_max` of what the process took since it had `before` bytes is given back: an answer
@@ -119,6 +152,31 @@ impl Process {
         let start = (log.len().saturating_sub(LOG_TAIL_BYTES_MAX)..log.len()).find(|at| log.is_char_boundary(*at));
         log.get(start.unwrap_or(log.len())..).unwrap_or_default().to_owned()
     }
+}
+
+/// Runs the binary to its end, with exactly `variables` beside what any program needs; answers its exit code, and what
+/// it printed: on stdout, and on stderr.
+pub async fn run_binary(arguments: &[&str], variables: &[(String, String)]) -> Result<(i32, String, String)> {
+    let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+    let variables: Vec<(String, OsString)> =
+        variables.iter().map(|(name, value)| (name.clone(), value.into())).collect();
+    let mut command = tokio::process::Command::from(told_only(mecapy_binary()?, &arguments, &variables));
+    let output = tokio::time::timeout(EXIT_DEADLINE, command.kill_on_drop(true).output()).await??;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let code = output.status.code().with_context(|| format!("it ended with {}", output.status))?;
+    Ok((code, text(&output.stdout), text(&output.stderr)))
+}
+
+/// A command that hears nothing of the settings around the tests, but where the interpreter is.
+fn told_only(binary: &Path, arguments: &[OsString], variables: &[(String, OsString)]) -> Command {
+    let mut command = Command::new(binary);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MECAPY_")) {
+        if name != "MECAPY_CACHE_DIR" {
+            command.env_remove(name);
+        }
+    }
+    command.args(arguments).envs(variables.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
+    command
 }
 
 impl Drop for Process {

@@ -1,11 +1,14 @@
 //! A live server for one test: its own data folder and port, typed calls, restarts.
 
-use crate::{Answer, EventStream, Process, mecapy_binary, until};
-use anyhow::{Context, Result, bail};
+use crate::{
+    Answer, EventStream, Process,
+    place::{MIGRATED, Place},
+    until,
+};
+use anyhow::{Result, bail};
 use reqwest::{Client, Method, RequestBuilder, multipart};
 use serde_json::{Value, json};
-use std::{ffi::OsString, fs, net::SocketAddr, net::TcpListener, path::Path, sync::Arc, time::Duration};
-use tempfile::TempDir;
+use std::{net::SocketAddr, net::TcpListener, sync::Arc, time::Duration};
 
 /// A start loads an interpreter image from disk; the first one of a cold machine reads 300 MB.
 const READY_DEADLINE: Duration = Duration::from_secs(60);
@@ -26,8 +29,10 @@ pub struct ServerOptions {
 
 /// A running server and an authenticated client of it.
 pub struct Server {
+    // Before its folder and its backends go.
     process: Process,
-    data: Arc<TempDir>,
+    place: Arc<Place>,
+    name: String,
     address: SocketAddr,
     key: String,
     client: Client,
@@ -35,31 +40,37 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server with an empty data folder, ready to answer.
+    /// A server with an empty data folder (and empty backends, where the environment asks for shared ones), ready to
+    /// answer.
     pub async fn start() -> Result<Self> {
         Self::with(ServerOptions::default()).await
     }
 
     /// The same with options.
     pub async fn with(options: ServerOptions) -> Result<Self> {
-        let data = Arc::new(tempfile::Builder::new().prefix("mecapy-test-").tempdir()?);
+        Self::at(Arc::new(Place::new().await?), MIGRATED, options).await
+    }
+
+    /// A server of this name on existing backends.
+    pub(crate) async fn at(place: Arc<Place>, name: &str, options: ServerOptions) -> Result<Self> {
         for _ in 1..START_TRIES_MAX {
-            if let Ok(server) = Self::start_at(free_address()?, data.clone(), options.clone()).await {
+            if let Ok(server) = Self::start_at(free_address()?, place.clone(), name, options.clone()).await {
                 return Ok(server);
             }
         }
-        Self::start_at(free_address()?, data, options).await
+        Self::start_at(free_address()?, place, name, options).await
     }
 
-    async fn start_at(address: SocketAddr, data: Arc<TempDir>, options: ServerOptions) -> Result<Self> {
-        let mut process = spawn(address, &data, &options)?;
+    async fn start_at(address: SocketAddr, place: Arc<Place>, name: &str, options: ServerOptions) -> Result<Self> {
+        let mut process = spawn(address, &place, name, &options)?;
         let client = client()?;
         wait_until_ready(&mut process, &client, address).await?;
-        let key = fs::read_to_string(data.path().join("data").join("admin.key")).context("no admin.key was written")?;
-        Ok(Self { process, data, address, key: key.trim().to_owned(), client, options })
+        let key = place.admin_key(name)?;
+        Ok(Self { process, place, name: name.to_owned(), address, key, client, options })
     }
 
-    /// SIGKILL now, then a new process on the same data folder and port, ready to answer.
+    /// SIGKILL now, then a new process on the same data folder and port, ready to answer. On shared backends the tasks
+    /// that ran go on when their lease has ended.
     pub async fn kill_and_restart(&mut self) -> Result<()> {
         self.process.kill()?;
         self.start_again().await
@@ -73,7 +84,7 @@ impl Server {
     }
 
     async fn start_again(&mut self) -> Result<()> {
-        self.process = spawn(self.address, &self.data, &self.options)?;
+        self.process = spawn(self.address, &self.place, &self.name, &self.options)?;
         // Connections of the old process are dead, and a pool would offer them once more.
         self.client = client()?;
         wait_until_ready(&mut self.process, &self.client, self.address).await
@@ -87,14 +98,14 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// The admin key of the embedded mode.
+    /// The first admin key.
     pub fn key(&self) -> &str {
         &self.key
     }
 
     /// The data folder (`MECAPY_DATA_DIR`).
     pub fn data_directory(&self) -> std::path::PathBuf {
-        self.data.path().join("data")
+        self.place.data_directory(&self.name)
     }
 
     pub fn process(&mut self) -> &mut Process {
@@ -106,9 +117,11 @@ impl Server {
         self.anonymous(method, path).bearer_auth(&self.key)
     }
 
-    /// A request without credentials.
+    /// A request without credentials, to a path or a whole URL.
     pub fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("{}{path}", self.base_url()))
+        // A signed URL may lead to the object store itself.
+        let url = if path.starts_with("http://") { path.to_owned() } else { format!("{}{path}", self.base_url()) };
+        self.client.request(method, url)
     }
 
     /// Sends and reads the whole answer.
@@ -242,38 +255,36 @@ pub fn merge(body: &mut Value, more: Value) {
     }
 }
 
-fn spawn(address: SocketAddr, data: &TempDir, options: &ServerOptions) -> Result<Process> {
-    let mut arguments = vec![OsString::from("serve")];
-    arguments.extend(options.arguments.iter().map(OsString::from));
-    let mut variables: Vec<(String, OsString)> =
-        options.variables.iter().map(|(name, value)| (name.clone(), value.into())).collect();
-    variables.push(("MECAPY_DATA_DIR".into(), data.path().join("data").into()));
-    variables.push(("MECAPY_LISTEN".into(), address.to_string().into()));
-    let binary: &Path = mecapy_binary()?;
-    Process::start(binary, &arguments, &variables, &data.path().join("server.log"))
+fn spawn(address: SocketAddr, place: &Place, name: &str, options: &ServerOptions) -> Result<Process> {
+    let mut arguments = vec!["serve".to_owned()];
+    arguments.extend(options.arguments.iter().cloned());
+    let mut variables = options.variables.clone();
+    variables.push(("MECAPY_LISTEN".to_owned(), address.to_string()));
+    place.start(name, &arguments, &variables)
 }
 
-async fn wait_until_ready(process: &mut Process, client: &Client, address: SocketAddr) -> Result<()> {
+/// Waits until the process answers that it can work.
+pub(crate) async fn wait_until_ready(process: &mut Process, client: &Client, address: SocketAddr) -> Result<()> {
     let url = format!("http://{address}/ready");
     let started = std::time::Instant::now();
     loop {
         if let Some(status) = process.exited()? {
-            bail!("the server ended at its start with {status}:\n{}", process.log_tail());
+            bail!("it ended at its start with {status}:\n{}", process.log_tail());
         }
         if client.get(&url).send().await.is_ok_and(|response| response.status().is_success()) {
             return Ok(());
         }
         if started.elapsed() > READY_DEADLINE {
-            bail!("the server was not ready within {READY_DEADLINE:?}:\n{}", process.log_tail());
+            bail!("it was not ready within {READY_DEADLINE:?}:\n{}", process.log_tail());
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
-fn client() -> Result<Client> {
+pub(crate) fn client() -> Result<Client> {
     Ok(Client::builder().no_proxy().timeout(REQUEST_DEADLINE).build()?)
 }
 
-fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
 }

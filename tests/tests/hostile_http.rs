@@ -76,7 +76,7 @@ async fn security_32_json_that_is_malformed_deep_or_doubled_is_400() -> Result<(
 async fn security_33_bodies_without_end_are_refused_with_memory_flat() -> Result<()> {
     let mut server = Server::start().await?;
     server.probe().await?;
-    let before = server.process().private_bytes()?;
+    let before = server.process().resting_bytes().await?;
     for (path, kind) in
         [("/v1/preview", "application/json"), ("/v1/modules", "application/wasm"), ("/v1/tasks", "application/json")]
     {
@@ -137,7 +137,7 @@ async fn security_33_lengths_that_lie_are_refused() -> Result<()> {
 async fn security_33_headers_by_the_thousand_are_refused() -> Result<()> {
     let mut server = Server::start().await?;
     server.probe().await?;
-    let before = server.process().private_bytes()?;
+    let before = server.process().resting_bytes().await?;
     let many: String = (0..10_000).map(|index| format!("x-{index}: y\r\n")).collect();
     let long = format!("x-long: {}\r\n", "y".repeat(8 << 20));
     for headers in [many, long, "no colon at all\r\n".into(), "x: \0\r\n".into(), " folded: x\r\n".into()] {
@@ -158,7 +158,7 @@ async fn security_33_headers_by_the_thousand_are_refused() -> Result<()> {
 async fn security_33_http2_streams_that_are_reset_at_once_end_the_connection() -> Result<()> {
     let mut server = Server::start().await?;
     server.probe().await?;
-    let before = server.process().private_bytes()?;
+    let before = server.process().resting_bytes().await?;
     let mut socket = TcpStream::connect(server.address()).await?;
     let mut attack = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     attack.extend(frame(4, 0, 0, &[]));
@@ -188,7 +188,7 @@ async fn security_33_http2_streams_that_are_reset_at_once_end_the_connection() -
 async fn security_33_compressed_bombs_are_not_unpacked() -> Result<()> {
     let mut server = Server::start().await?;
     server.probe().await?;
-    let before = server.process().private_bytes()?;
+    let before = server.process().resting_bytes().await?;
     for (path, kind) in
         [("/v1/preview", "application/json"), ("/v1/tasks", "application/json"), ("/v1/modules", "application/wasm")]
     {
@@ -239,7 +239,7 @@ async fn security_35_event_streams_are_capped_and_readers_that_never_read_are_ha
     let files = server.process().open_files()?;
     let id = server.submit(&python("import time\nwhile True:\n    print('x' * 10000)\n    time.sleep(0.001)")).await?;
     server.until_state(&id, "running").await?;
-    let before = server.process().private_bytes()?;
+    let before = server.process().resting_bytes().await?;
     let (mut open, mut refused) = (Vec::new(), 0);
     for _ in 0..EVENT_STREAMS {
         let socket = TcpSocket::new_v4()?;

@@ -120,7 +120,7 @@ async fn security_05_recursion_is_a_stack_overflow() -> Result<()> {
 async fn security_06_floods_of_output_are_cut() -> Result<()> {
     let mut server = Server::start().await?;
     server.probe().await?;
-    let before = server.process().private_bytes()?;
+    let before = server.process().resting_bytes().await?;
     for (fd, length) in [(1, 65_000), (2, 65_000), (1, 1), (2, 1), (1, 0), (2, 0)] {
         let body =
             format!("(loop $l (drop (call $write (i32.const {fd}) (i32.const 1024) (i32.const {length}))) (br $l))");

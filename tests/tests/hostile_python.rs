@@ -58,7 +58,7 @@ async fn security_02_sleeping_ends_at_the_deadline_and_holds_no_thread() -> Resu
 async fn security_03_memory_bombs_are_named_and_python_sees_a_memory_error() -> Result<()> {
     let mut server = Server::start().await?;
     server.probe().await?;
-    let before = server.process().private_bytes()?;
+    let before = server.process().resting_bytes().await?;
     for source in [
         "x = 'a' * 10**10",
         "x = bytearray(1 << 31)",
@@ -99,7 +99,7 @@ async fn security_05_recursion_ends_in_an_error_of_the_guest() -> Result<()> {
 async fn security_06_output_is_cut_marked_and_harmless() -> Result<()> {
     let mut server = Server::start().await?;
     server.probe().await?;
-    let before = server.process().private_bytes()?;
+    let before = server.process().resting_bytes().await?;
     for source in [
         "while True:\n    print('x' * 1000000)",
         "import sys\nwhile True:\n    sys.stdout.write('x')\n    sys.stdout.flush()",
@@ -216,7 +216,7 @@ async fn security_10_no_path_leads_to_a_file_of_the_host() -> Result<()> {
 async fn security_11_files_end_at_the_quota_and_are_gone_at_once() -> Result<()> {
     let mut server = Server::start().await?;
     server.probe().await?;
-    let before = server.process().private_bytes()?;
+    let before = server.process().resting_bytes().await?;
     let started = Instant::now();
     for source in [
         "f = open('/work/out/sparse', 'wb')\nf.truncate(1 << 40)",

@@ -29,6 +29,10 @@ macro_rules! layer {
                 num_args = 0..=1, require_equals = true, default_missing_value = "true",
                 value_parser = clap::builder::BoolishValueParser::new())]
             pub canonical_nans: Option<bool>,
+            /// Where tests let this process fail, as in store.after_commit=1*return: never in a file
+            #[arg(long, env = "MECAPY_FAIL_POINTS", value_name = "POINTS", hide = true)]
+            #[serde(skip)]
+            pub fail_points: Option<String>,
             $(
                 $(#[doc = $doc])*
                 // A value may hold a password.
@@ -43,6 +47,7 @@ macro_rules! layer {
                 Layer {
                     config: self.config,
                     canonical_nans: self.canonical_nans.or(below.canonical_nans),
+                    fail_points: self.fail_points,
                     $($name: self.$name.or(below.$name),)*
                 }
             }
@@ -109,8 +114,10 @@ layer! {
     "MECAPY_LONG_RUNNING_PER_TENANT_MAX" "Claims" "N" long_running_per_tenant_max: u32,
     /// Tasks of the long_running lane that one tenant may start within a minute [default: any number]
     "MECAPY_LONG_RUNNING_STARTS_PER_MINUTE_MAX" "Claims" "N" long_running_starts_per_minute_max: u32,
-    /// Seconds until a worker that says nothing has lost its tasks to others, the same for all processes [default: 30]
+    /// Seconds until a worker that says nothing has lost its tasks to others [default: 30]
     "MECAPY_LEASE_SECONDS" "Claims" "N" lease_seconds: u64,
+    /// A task whose worker was lost so many times while it ran ends with worker_lost [default: 10]
+    "MECAPY_LOST_ATTEMPTS_MAX" "Claims" "N" lost_attempts_max: u32,
 
     /// Tasks of one tenant that may be queued at once [default: 100000]
     "MECAPY_QUEUED_PER_TENANT_MAX" "Limits" "N" queued_per_tenant_max: u32,

@@ -36,6 +36,8 @@ pub struct Settings {
     pub webhooks: WebhookSettings,
     pub log: String,
     pub log_format: LogFormat,
+    /// Where tests let this process fail.
+    pub fail_points: Option<String>,
 }
 
 /// Threads and memory for sandboxed work; `None` is the runtime's own default for this machine.
@@ -166,6 +168,7 @@ impl Settings {
                 allow: webhook_allow(layer.webhook_allow.as_deref().unwrap_or_default())?,
                 allow_http: layer.webhook_allow_http.unwrap_or(false),
             },
+            fail_points: layer.fail_points,
             log: layer.log.unwrap_or_else(|| "info".to_owned()),
             log_format: layer.log_format.map_or(Ok(LogFormat::Text), |text| log_format(&text))?,
         })

@@ -8,14 +8,17 @@ const LEASE_SECONDS: u64 = 30;
 /// Below this a slow commit looks like a lost worker.
 const LEASE_SECONDS_MIN: u64 = 3;
 const LEASE_SECONDS_MAX: u64 = 3600;
+const LOST_ATTEMPTS_MAX: u32 = 10;
 const DRAIN_SECONDS: u64 = 30;
 const DRAIN_SECONDS_MAX: u64 = 24 * 3600;
 
 /// How claims hold, and how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClaimSettings {
-    /// How long a claim holds without a heartbeat. The same for all processes.
+    /// How long a claim holds without a heartbeat.
     pub lease: Duration,
+    /// A task that the platform lost or failed so many times ends.
+    pub lost_attempts_max: u32,
     pub long_running: LongRunningSettings,
 }
 
@@ -69,7 +72,8 @@ impl ClaimSettings {
                 layer.long_running_starts_per_minute_max,
             )?,
         };
-        Ok(Self { lease: Duration::from_secs(lease), long_running })
+        let lost_attempts_max = positive("lost-attempts-max", layer.lost_attempts_max)?.unwrap_or(LOST_ATTEMPTS_MAX);
+        Ok(Self { lease: Duration::from_secs(lease), lost_attempts_max, long_running })
     }
 }
 
@@ -153,6 +157,8 @@ mod tests {
             let layer = Layer { lease_seconds: Some(lease), ..Layer::default() };
             assert!(ClaimSettings::of(&layer).unwrap_err().to_string().starts_with("lease-seconds"));
         }
+        let layer = Layer { lost_attempts_max: Some(0), ..Layer::default() };
+        assert!(ClaimSettings::of(&layer).unwrap_err().to_string().starts_with("lost-attempts-max"));
         let layer = Layer { long_running_max: Some(0), ..Layer::default() };
         assert!(ClaimSettings::of(&layer).unwrap_err().to_string().starts_with("long-running-max"));
     }

@@ -1,5 +1,5 @@
-//! Who is asking: an API key or an access token. Runs before a route under `/v1` sees anything of the request; deny by
-//! default.
+//! Who is asking: an API key, an access token, or for event streams a ticket. Runs before a route under `/v1` sees
+//! anything of the request; deny by default.
 
 use super::{Problem, router::Api};
 use crate::{
@@ -8,13 +8,13 @@ use crate::{
 };
 use axum::{
     extract::{FromRequestParts, MatchedPath, Request, State},
-    http::{HeaderMap, Method, header, request::Parts},
+    http::{HeaderMap, Method, Uri, header, request::Parts},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
 use mecapy_model::TenantId;
-use mecapy_store::{Access, Actor, ApiKey, Role, Store};
-use std::sync::Arc;
+use mecapy_store::{Access, Actor, ApiKey, Role, Store, Ticket, TicketHolder};
+use std::{sync::Arc, time::Duration};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -24,6 +24,10 @@ const ACTOR_CHARS_MAX: usize = 200;
 const REQUEST_ID_BYTES_MAX: usize = 128;
 /// What the secrets of API keys start with.
 const API_KEY_START: &str = "mecapy_";
+/// Where a ticket in the URL stands for the header that browsers can't send.
+const STREAMS: [&str; 2] = ["/v1/events", "/v1/tasks/{id}/events"];
+/// How long a ticket is good.
+const TICKET_FOR: Duration = Duration::from_secs(60);
 
 /// An authenticated caller.
 #[derive(Debug, Clone)]
@@ -40,6 +44,7 @@ pub(super) struct Caller {
 pub(super) enum Principal {
     ApiKey(Arc<ApiKey>),
     AccessToken(Arc<Identity>),
+    Ticket(Ticket),
 }
 
 impl Caller {
@@ -50,6 +55,27 @@ impl Caller {
     fn of_token(identity: Arc<Identity>, tenant: TenantId) -> Self {
         let scopes = Scopes::of(identity.role);
         Self { tenant, scopes, principal: Principal::AccessToken(identity), request_id: None }
+    }
+
+    /// Who may read what the ticket's holder may read.
+    fn of_ticket(ticket: Ticket) -> Self {
+        let scopes = [Scope::Read].into_iter().collect();
+        Self { tenant: ticket.tenant, scopes, principal: Principal::Ticket(ticket), request_id: None }
+    }
+
+    /// What lets a browser open an event stream as this caller.
+    pub(super) fn ticket(&self, now: OffsetDateTime) -> Ticket {
+        let holder = match &self.principal {
+            Principal::ApiKey(key) => TicketHolder::ApiKey(key.id),
+            Principal::AccessToken(identity) => TicketHolder::Identity(identity.id),
+            Principal::Ticket(ticket) => ticket.holder,
+        };
+        let expires_at = now + TICKET_FOR;
+        Ticket {
+            tenant: self.tenant,
+            holder,
+            expires_at: self.expires_at().map_or(expires_at, |at| at.min(expires_at)),
+        }
     }
 
     pub(super) fn principal(&self) -> &Principal {
@@ -64,6 +90,7 @@ impl Caller {
         match &self.principal {
             Principal::ApiKey(key) => key.role,
             Principal::AccessToken(identity) => identity.role,
+            Principal::Ticket(_) => Role::Viewer,
         }
     }
 
@@ -72,6 +99,7 @@ impl Caller {
         match &self.principal {
             Principal::ApiKey(key) => key.id.0,
             Principal::AccessToken(identity) => identity.id,
+            Principal::Ticket(ticket) => ticket.holder.id(),
         }
     }
 
@@ -80,6 +108,7 @@ impl Caller {
         match &self.principal {
             Principal::ApiKey(key) => &key.name,
             Principal::AccessToken(identity) => &identity.name,
+            Principal::Ticket(_) => "ticket",
         }
     }
 
@@ -87,6 +116,7 @@ impl Caller {
         match &self.principal {
             Principal::ApiKey(key) => key.expires_at,
             Principal::AccessToken(identity) => Some(identity.expires_at),
+            Principal::Ticket(ticket) => Some(ticket.expires_at),
         }
     }
 
@@ -100,6 +130,8 @@ impl Caller {
         let principal = match &self.principal {
             Principal::ApiKey(key) => format!("api_key:{}", key.id),
             Principal::AccessToken(identity) => format!("access_token:{}", short(&identity.subject)),
+            // It only reads, and is whoever holds it.
+            Principal::Ticket(ticket) => format!("ticket:{}", ticket.holder.id()),
         };
         Actor { principal, name: short(self.name()), request_id: self.request_id.as_deref().map(str::to_owned) }
     }
@@ -142,8 +174,14 @@ impl Api {
 /// Lets a request with good credentials through, as often as its rate allows and to what its scopes allow.
 pub(super) async fn authenticate(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let needed = needed(request.method(), route.as_ref().map_or("", MatchedPath::as_str));
-    match admit(&api, request.headers(), needed).await {
+    let route = route.as_ref().map_or("", MatchedPath::as_str);
+    let needed = needed(request.method(), route);
+    let ticket = ticket(request.uri()).filter(|_| request.method() == Method::GET && STREAMS.contains(&route));
+    let identified = match ticket.filter(|_| !request.headers().contains_key(header::AUTHORIZATION)) {
+        Some(ticket) => of_ticket(&api.app, ticket),
+        None => identify(&api.app, request.headers()).await,
+    };
+    match identified.and_then(|caller| admit(&api, request.headers(), caller, needed)) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
@@ -152,8 +190,7 @@ pub(super) async fn authenticate(State(api): State<Arc<Api>>, mut request: Reque
     }
 }
 
-async fn admit(api: &Api, headers: &HeaderMap, needed: Scope) -> Result<Caller, Problem> {
-    let caller = identify(&api.app, headers).await?;
+fn admit(api: &Api, headers: &HeaderMap, caller: Caller, needed: Scope) -> Result<Caller, Problem> {
     let now = api.app.store.clock().monotonic();
     if let Err(wait) = api.rates.count(caller.id(), api.app.limits.requests_per_second_max, now) {
         return Err(Problem::too_many("you ask more often than you may", wait));
@@ -178,11 +215,30 @@ fn request_id(headers: &HeaderMap) -> Option<Arc<str>> {
 fn needed(method: &Method, route: &str) -> Scope {
     let noun = route.strip_prefix("/v1/").and_then(|rest| rest.split('/').next());
     match noun {
-        Some("api-keys" | "tenants" | "audit") => Scope::Admin,
+        Some("api-keys" | "tenants" | "audit" | "webhooks") => Scope::Admin,
+        // It lets nobody do more than read.
+        Some("tickets") => Scope::Read,
         _ if method.is_safe() => Scope::Read,
         Some("packages") => Scope::Publish,
         _ => Scope::Compute,
     }
+}
+
+/// A ticket is as good as the key of its holder is at this moment. Of other holders nothing can be asked: for the minute
+/// that it lasts it stands for itself, unless its tenant was disabled.
+fn of_ticket(app: &App, text: &str) -> Result<Caller, Problem> {
+    let unauthorized = |_| Problem::unauthorized();
+    let ticket = app.store.signer().read_ticket(text, app.store.clock().now()).map_err(unauthorized)?;
+    let good = match ticket.holder {
+        TicketHolder::ApiKey(key) => app.store.key_in_force(ticket.tenant, key).is_some(),
+        TicketHolder::Identity(_) => !app.store.is_disabled(ticket.tenant),
+    };
+    if good { Ok(Caller::of_ticket(ticket)) } else { Err(Problem::unauthorized()) }
+}
+
+/// The ticket in a URL; it is made of letters that nobody has to encode.
+fn ticket(uri: &Uri) -> Option<&str> {
+    uri.query()?.split('&').find_map(|field| field.strip_prefix("ticket="))
 }
 
 async fn identify(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
@@ -270,6 +326,10 @@ mod tests {
             (Method::POST, "/v1/packages/{*rest}", Scope::Publish),
             (Method::GET, "/v1/api-keys/{id}", Scope::Admin),
             (Method::GET, "/v1/audit", Scope::Admin),
+            (Method::GET, "/v1/webhooks", Scope::Admin),
+            (Method::POST, "/v1/webhooks/{id}/test", Scope::Admin),
+            (Method::POST, "/v1/tickets", Scope::Read),
+            (Method::GET, "/v1/events", Scope::Read),
             (Method::PUT, "/v1/tenants/{id}/quota", Scope::Admin),
             (Method::GET, "/v1/api-keys-of-mine", Scope::Read),
             (Method::PATCH, "/v1/nobody-thought-of", Scope::Compute),

@@ -13,6 +13,7 @@ mod router;
 mod routes;
 pub mod schema;
 mod shown;
+mod sse;
 mod streams;
 
 pub use problem::Problem;

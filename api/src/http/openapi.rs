@@ -78,6 +78,7 @@ fn problem(description: &str) -> Response {
     tags(
         (name = "Previews", description = "Run now, answer in the response; nothing is kept but the usage."),
         (name = "Tasks", description = "Queue, watch, fetch."),
+        (name = "Events", description = "Hear of what ended: a stream, and webhooks."),
         (name = "Files", description = "Input files and WASI modules."),
         (name = "Operations", description = "The state of the platform, keys, tenants, usage and the audit log."),
         (name = "Not available yet", description = "Named in the contract; answers 422 `not_available`.")

@@ -14,7 +14,7 @@ use mecapy_runtime::{
     module::{self, ModuleError},
 };
 use mecapy_store::{
-    ApiKeyError, ListError, OverQuota, SignatureError, StoreError, SubmitError, TenantError, UploadError,
+    ApiKeyError, ListError, OverQuota, SignatureError, StoreError, SubmitError, TenantError, UploadError, WebhookError,
 };
 use serde::Serialize;
 use std::{borrow::Cow, time::Duration};
@@ -345,6 +345,17 @@ impl From<ApiKeyError> for Problem {
             )),
             ApiKeyError::UnknownTenant => Problem::not_found("tenant"),
             ApiKeyError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<WebhookError> for Problem {
+    fn from(error: WebhookError) -> Self {
+        match error {
+            WebhookError::TooMany { max } => {
+                Problem::conflict(format!("the tenant has {max} webhooks, and may have no more: delete one"))
+            }
+            WebhookError::Store(error) => error.into(),
         }
     }
 }

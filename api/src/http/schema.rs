@@ -75,6 +75,37 @@ pub struct TaskRequest {
     /// Not before this time, at most a year ahead.
     #[schema(format = DateTime)]
     pub run_at: Option<String>,
+    /// Told when the task has ended, beside the tenant's webhooks; signed with the tenant's secret for tasks.
+    pub webhook: Option<TaskWebhook>,
+}
+
+/// Where a task's end is told.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TaskWebhook {
+    /// https, and a public address; at most 2048 bytes.
+    pub url: String,
+}
+
+/// Asks for a webhook.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"url": "https://hooks.example.com/mecapy", "events": ["task.completed", "task.failed"]}))]
+pub struct WebhookRequest {
+    /// https, and a public address; at most 2048 bytes.
+    pub url: String,
+    /// Of `task.completed`, `task.failed` and `task.cancelled`.
+    pub events: Vec<String>,
+}
+
+/// What to change of a webhook.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"state": "enabled"}))]
+pub struct WebhookChangeRequest {
+    /// https, and a public address; at most 2048 bytes.
+    pub url: Option<String>,
+    /// Of `task.completed`, `task.failed` and `task.cancelled`.
+    pub events: Option<Vec<String>>,
+    /// `enabled` or `disabled`
+    pub state: Option<String>,
 }
 
 /// Asks where to PUT a file.

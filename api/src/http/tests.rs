@@ -1,7 +1,13 @@
 //! The router with a real store and sandboxes, without an interpreter: what needs none.
 
+mod events;
+
 use super::{router, schema};
-use crate::{app::App, config::RequestLimits};
+use crate::{
+    app::App,
+    config::RequestLimits,
+    webhooks::{AllowList, Guard},
+};
 use axum::{Router, body::Body, http::Request};
 use mecapy_runtime::{Engine, NanPayloads, Sandboxes, SandboxesConfig};
 use mecapy_store::{Clock, NewApiKey, Role, Store, StoreOptions, SystemClock};
@@ -52,7 +58,8 @@ impl Api {
             ..SandboxesConfig::for_machine(1, 1 << 30)
         };
         let sandboxes = Sandboxes::new(&engine, &config).unwrap();
-        let app = App::new(store, sandboxes, limits, None);
+        let guard = Guard::new(AllowList::default(), false);
+        let app = App::new(store, sandboxes, limits, None, guard);
         Self { router: router(Arc::clone(&app)), app, key, _data: data }
     }
 
@@ -97,7 +104,12 @@ async fn every_failure_has_the_one_envelope() {
         ("GET", "/v1/tasks?limit=1000000000", 422),
         ("GET", "/v1/tasks?study=x", 422),
         ("GET", "/v1/batches", 422),
-        ("POST", "/v1/webhooks", 422),
+        ("POST", "/v1/studies", 422),
+        ("POST", "/v1/webhooks", 400),
+        ("GET", &format!("/v1/webhooks/{NOBODYS_ID}"), 404),
+        ("GET", &format!("/v1/webhooks/{NOBODYS_ID}/deliveries"), 404),
+        ("POST", &format!("/v1/webhooks/{NOBODYS_ID}/deliveries/{NOBODYS_ID}/replay"), 404),
+        ("GET", "/v1/events?after=5", 422),
         ("GET", "/v1/usage?from=x", 422),
         ("GET", &format!("/v1/api-keys/{NOBODYS_ID}"), 404),
         ("DELETE", &format!("/v1/modules/{}", "0".repeat(64)), 404),
@@ -127,7 +139,11 @@ async fn nothing_under_v1_answers_without_a_key_but_signed_urls() {
         for method in
             ["get", "post", "put", "patch", "delete"].into_iter().filter(|method| methods.get(method).is_some())
         {
-            let path = path.replace("{id}", NOBODYS_ID).replace("{module}", "0").replace("{*key}", "uploads/a/b");
+            let path = path
+                .replace("{id}", NOBODYS_ID)
+                .replace("{delivery}", NOBODYS_ID)
+                .replace("{module}", "0")
+                .replace("{*key}", "uploads/a/b");
             let answer = api.bare(&method.to_uppercase(), &path, "").await;
             let expected = match path.as_str() {
                 "/" | "/health" | "/metrics" => 200,
@@ -202,7 +218,7 @@ async fn malformed_bodies_never_reach_a_handler() {
         ("[]", 422),
     ];
     for (body, status) in rows {
-        for path in ["/v1/preview", "/v1/tasks", "/v1/uploads", "/v1/api-keys"] {
+        for path in ["/v1/preview", "/v1/tasks", "/v1/uploads", "/v1/api-keys", "/v1/webhooks"] {
             let request = Request::builder().method("POST").uri(path).header("content-type", "application/json");
             let request = request.header("authorization", format!("Bearer {}", api.key));
             let answer = api.send(request.body(Body::from(body.to_owned())).unwrap()).await;
@@ -356,6 +372,7 @@ async fn documented_fields_are_understood() {
         ("/v1/preview", "PreviewRequest"),
         ("/v1/tasks", "TaskRequest"),
         ("/v1/api-keys", "ApiKeyRequest"),
+        ("/v1/webhooks", "WebhookRequest"),
         ("/v1/uploads", "UploadRequest"),
     ] {
         let fields = document["components"]["schemas"][name]["properties"].as_object().unwrap();
@@ -366,8 +383,12 @@ async fn documented_fields_are_understood() {
         let faults = answer.json()["errors"].as_array().cloned().unwrap_or_default();
         for field in fields.keys() {
             let pointer = format!("/{field}");
-            let code =
-                faults.iter().find(|fault| fault["pointer"] == pointer.as_str()).map(|fault| fault["code"].clone());
+            let inside = format!("{pointer}/");
+            let is_at = |fault: &&Value| {
+                let at = fault["pointer"].as_str().unwrap_or_default();
+                at == pointer || at.starts_with(&inside)
+            };
+            let code = faults.iter().find(is_at).map(|fault| fault["code"].clone());
             assert!(code.as_ref().is_some_and(|code| code != "unknown_field"), "{name}.{field}: {}", answer.text);
         }
     }

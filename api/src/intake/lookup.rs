@@ -3,8 +3,9 @@
 use super::Rejected;
 use crate::{
     analysis::Analysis,
-    json::Faults,
+    json::{Faults, Path},
     programs::{Place, Programs, Room},
+    webhooks::{Guard, URL_REFUSED},
 };
 use mecapy_model::{ArtifactName, Code, Fault, TenantId, UploadId};
 use mecapy_runtime::{FileContent, InputFile};
@@ -33,6 +34,8 @@ pub struct Intake<'a> {
     pub tenant: TenantId,
     /// One place for each input file that previews hold open.
     pub file_places: &'a Room,
+    /// Which URLs may be called when a task has ended.
+    pub guard: &'a Guard,
 }
 
 /// Input files, open, with their places among all that may be.
@@ -51,7 +54,7 @@ pub struct FilePlaces {
 
 /// The fault of naming an upload that is not there, for input file `name`.
 pub fn unknown_upload(name: &str) -> Fault {
-    let root = crate::json::Path::Root;
+    let root = Path::Root;
     let files = root.key("files");
     let message = "there is no such upload, or it is not complete: send the file with POST /v1/uploads first";
     Fault::new(files.key(name).to_string(), "unknown_upload", message)
@@ -67,6 +70,20 @@ impl Intake<'_> {
         let mut bytes = [0; 8];
         self.store.clock().fill_random(&mut bytes);
         u64::from_le_bytes(bytes) & super::SEED_MAX
+    }
+
+    /// The URL as it is called; a fault where it may not be. Where its host leads is looked up only while the request is
+    /// one that may be accepted.
+    pub(super) async fn check_webhook(&self, url: &str, look_up: bool, faults: &mut Faults) -> Option<String> {
+        let judged = if look_up { self.guard.admit(url).await } else { self.guard.check_url(url) };
+        match judged {
+            Ok(checked) => Some(checked.as_str().to_owned()),
+            Err(refused) => {
+                let root = Path::Root;
+                faults.at(root.key("webhook").key("url"), URL_REFUSED, refused.to_string());
+                None
+            }
+        }
     }
 
     /// Adds the faults of `code`; answers what the analysis found, where there was one. A module is looked up only while

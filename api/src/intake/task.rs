@@ -10,11 +10,11 @@ use crate::json::{Faults, Fields, Path, Value};
 use mecapy_model::{Lane, Limits, Retry, Task, Warning};
 use mecapy_store::NewTask;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 /// Fields of the contract that belong to what is not built yet.
-const LATER: [&str; 3] = ["study", "cache", "webhook"];
+const LATER: [&str; 2] = ["study", "cache"];
 const LANES: [(&str, Lane); 3] = [
     (Lane::HighPriority.as_str(), Lane::HighPriority),
     (Lane::Default.as_str(), Lane::Default),
@@ -34,6 +34,7 @@ struct Asked<'a> {
     retry: Retry,
     labels: BTreeMap<String, String>,
     run_at: Option<OffsetDateTime>,
+    webhook_url: Option<String>,
 }
 
 impl Intake<'_> {
@@ -57,6 +58,10 @@ impl Intake<'_> {
         if readable && !faults.is_empty() {
             self.check_files(&asked.computation.files, &mut faults).await?;
         }
+        let webhook_url = match &asked.webhook_url {
+            Some(url) => self.check_webhook(url, readable, &mut faults).await,
+            None => None,
+        };
         let mut warnings = asked.warnings;
         warnings.extend(analysis.iter().flat_map(|analysis| analysis.warnings.iter().cloned()));
         let inputs = RawValue::from_string(asked.computation.inputs.to_owned());
@@ -76,6 +81,7 @@ impl Intake<'_> {
                 labels: asked.labels,
                 run_at: asked.run_at,
                 retry_of: None,
+                webhook_url,
                 warnings,
             }),
             _ => Err(Rejected::Invalid(faults.into_vec())),
@@ -110,6 +116,7 @@ impl Intake<'_> {
             labels: task.labels,
             run_at: None,
             retry_of: Some(task.id),
+            webhook_url: task.webhook_url,
             warnings,
         })
     }
@@ -139,6 +146,7 @@ fn read<'a>(text: &'a str, now: OffsetDateTime, faults: &mut Faults) -> Option<A
         retry: retry(&mut fields, faults),
         labels: labels::labels(&mut fields, faults),
         run_at: run_at(&mut fields, now, faults),
+        webhook_url: webhook_url(&mut fields, faults),
     };
     fields.finish(faults);
     Some(asked)
@@ -157,6 +165,18 @@ fn retry(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> Retry {
         }
     });
     retry.unwrap_or(default)
+}
+
+fn webhook_url(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> Option<String> {
+    let url = fields.object("webhook", faults, |fields, faults| {
+        let value = fields.require("url", faults)?;
+        let text = value.string();
+        if text.is_none() {
+            faults.wrong_kind(fields.path().key("url"), "a string", value);
+        }
+        text.map(Cow::into_owned)
+    });
+    url.flatten()
 }
 
 fn run_at(fields: &mut Fields<'_, '_>, now: OffsetDateTime, faults: &mut Faults) -> Option<OffsetDateTime> {
@@ -205,13 +225,14 @@ mod tests {
             r#""name": "M12 joint", "inputs": {"d": 12}, "files": {"mesh.med": "01890a5d-ac96-774b-bcce-b302099a8057"},
                "lane": "default", "priority": 7, "limits": {"timeout_ms": 60000, "memory_bytes": 536870912, "fuel": 60000000000, "cpus": 2},
                "retry": {"max_attempts": 3, "backoff_ms": 1000, "backoff_factor": 2.0}, "labels": {"project": "A320"},
-               "seed": 42, "non_finite": "null", "run_at": "2026-12-01T07:00:00+01:00""#,
+               "webhook": {"url": "https://hooks.example/a"}, "seed": 42, "non_finite": "null", "run_at": "2026-12-01T07:00:00+01:00""#,
         );
         let task = asked(&text).unwrap();
         assert_eq!((task.name.as_deref(), task.priority, task.retry.max_attempts), (Some("M12 joint"), 7, 3));
         assert_eq!(task.run_at, Some(datetime!(2026-12-01 06:00 UTC)));
         assert_eq!((task.computation.inputs, task.computation.seed), (r#"{"d": 12}"#, Some(42)));
         assert_eq!(task.labels.get("project").map(String::as_str), Some("A320"));
+        assert_eq!(task.webhook_url.as_deref(), Some("https://hooks.example/a"));
         assert_eq!(task.limits.map(|limits| limits.fuel), Some(60_000_000_000));
         assert_eq!(task.warnings.iter().map(|warning| warning.code.as_str()).collect::<Vec<_>>(), ["cpus"]);
     }
@@ -237,7 +258,10 @@ mod tests {
         let rows = [
             (r#""study":"x""#, "/study", "not_available"),
             (r#""cache":"use""#, "/cache", "not_available"),
-            (r#""webhook":{"url":"https://x"}"#, "/webhook", "not_available"),
+            (r#""webhook":{"url":1}"#, "/webhook/url", "wrong_type"),
+            (r#""webhook":{}"#, "/webhook/url", "required"),
+            (r#""webhook":{"url":"https://x/","events":[]}"#, "/webhook/events", "unknown_field"),
+            (r#""webhook":"https://x/""#, "/webhook", "wrong_type"),
             (r#""tenant_id":"x""#, "/tenant_id", "unknown_field"),
             (r#""state":"completed""#, "/state", "unknown_field"),
             (r#""fence":1"#, "/fence", "unknown_field"),

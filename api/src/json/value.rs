@@ -71,6 +71,27 @@ impl<'a> Value<'a> {
     }
 }
 
+impl<'a> Value<'a> {
+    /// The items of an array in their order; `None` for other kinds.
+    pub fn items(self) -> Option<Vec<Value<'a>>> {
+        if self.kind() != Kind::Array {
+            return None;
+        }
+        let mut scanner = Scanner::new(self.text);
+        let mut items = Vec::new();
+        scanner.take(b'[');
+        loop {
+            scanner.skip_space();
+            if matches!(scanner.peek(), None | Some(b']')) {
+                return Some(items);
+            }
+            items.push(Value { text: scanner.skip_value() });
+            scanner.skip_space();
+            scanner.take(b',');
+        }
+    }
+}
+
 impl Kind {
     /// The kind in a sentence: "a string", "null", …
     pub fn described(self) -> &'static str {
@@ -100,6 +121,15 @@ mod tests {
         assert_eq!(shown, [("a", "1e400"), ("b\n", items), ("c", "null"), ("d", "{ }")]);
         assert_eq!(Value::of("{}").members(), Some(vec![]));
         assert_eq!(Value::of("[]").members(), None);
+    }
+
+    #[test]
+    fn items_keep_their_text() {
+        let text = super::super::check(b"[ 1 , \"a,]\" ,[2,[]],{\"x\":[]} ]").unwrap();
+        let items: Vec<_> = Value::of(text).items().unwrap().into_iter().map(Value::text).collect();
+        assert_eq!(items, ["1", "\"a,]\"", "[2,[]]", "{\"x\":[]}"]);
+        assert_eq!(Value::of("[ ]").items(), Some(vec![]));
+        assert_eq!(Value::of("{}").items(), None);
     }
 
     #[test]

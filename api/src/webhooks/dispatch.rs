@@ -8,7 +8,7 @@ use super::{
     schedule,
     send::Sender,
 };
-use mecapy_store::Clock;
+use mecapy_store::{Clock, fail_point};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     task::{JoinHandle, JoinSet},
@@ -131,6 +131,7 @@ fn note(ended: Result<(), tokio::task::JoinError>) {
 
 async fn carry_out<O: Outbox>(shared: Arc<Shared<O>>, due: Due) {
     let outcome = shared.sender.send(&due, shared.clock.now()).await;
+    fail_point("webhook.after_post");
     tracing::debug!(
         webhook.tenant = %due.tenant,
         webhook.delivery = %due.delivery,

@@ -11,6 +11,7 @@ mod outbox;
 mod schedule;
 mod send;
 mod signature;
+mod stored;
 #[cfg(test)]
 mod tests;
 
@@ -21,3 +22,7 @@ pub use outbox::{Due, Effect, Health, Next, Outbox, Report, Room, WhyDisabled};
 pub use schedule::{ATTEMPTS_MAX, FAILING_MAX};
 pub use send::{Outcome, SNIPPET_BYTES_MAX, Sender, Verdict};
 pub use signature::{Secret, SecretError, sign};
+pub use stored::StoredOutbox;
+
+/// The code of the fault in a request that names a URL which may not be called.
+pub const URL_REFUSED: &str = "url_refused";

@@ -16,7 +16,8 @@ pub trait Outbox: Send + Sync + 'static {
     ///
     /// An endpoint has at most `room.per_endpoint_max` under way and a tenant `room.per_tenant_max`, those counted that
     /// were claimed before and are neither reported nor expired; what is over is left for later, and what is due after
-    /// it is taken. So a bad endpoint delays no other. URLs of single tasks count as one endpoint by their URL.
+    /// it is taken. So a bad endpoint delays no other. URLs of single tasks count as one endpoint for each
+    /// tenant and origin.
     fn claim(&self, room: Room) -> impl Future<Output = Result<Vec<Due>, Self::Error>> + Send;
 
     /// Writes down how an attempt ended: its row in the log, what becomes of the delivery, and what it says of the

@@ -8,7 +8,7 @@ use super::{
 };
 use mecapy_model::{ArtifactName, ErrorKind, LogStream, Outcome, Task, TaskError, Warning};
 use mecapy_runtime::{Attempt, Cancel, FileContent, InputFile, Job, Observer, Refused};
-use mecapy_store::{Claimed, Finish, NewLog, OverQuota, SpoolRoom, StoreError, Written};
+use mecapy_store::{Claimed, Finish, NewLog, OverQuota, SpoolRoom, StoreError, Written, fail_point, fail_point_of};
 use std::{
     pin::pin,
     sync::{Arc, atomic::Ordering},
@@ -78,6 +78,7 @@ fn bytes_of(outcome: &Outcome) -> usize {
 }
 
 async fn run(shared: &Shared, task: &Task, live: &Live) -> Result<Outcome, TaskError> {
+    fail_point_of("worker.run", task.name.as_deref());
     let made_ready = async {
         let program = shared.programs.load(task.tenant, &task.code).await?;
         Ok::<_, TaskError>((program, input_files(shared, task).await?))
@@ -184,7 +185,7 @@ async fn write_down(
 ) -> Result<Written, StoreError> {
     let (store, claim) = (&shared.store, &live.claim);
     if !live.hold.is_trusted() {
-        // The task may be another worker's by now.
+        tracing::warn!(task.id = %claim.task, "worker.fence: the task may be another worker's by now, nothing is written");
         return Ok(Written::Stale);
     }
     let tries_max = if store.is_shared() { WRITES_SHARED_MAX } else { WRITES_MAX };
@@ -197,9 +198,8 @@ async fn write_down(
         return persist.write(|| store.retry_later(claim.clone(), not_before)).await;
     }
     let artifacts = std::mem::take(&mut outcome.artifacts);
-    // Not the database, whose patience is another.
-    let object_writes = Persist { tries_max: WRITES_MAX, ..persist };
-    let stored = match object_writes.write(|| store.store_artifacts(claim, &artifacts)).await {
+    // For as long as the end itself may wait: what was computed is kept meanwhile, and not computed again.
+    let stored = match persist.write(|| store.store_artifacts(claim, &artifacts)).await {
         Ok(stored) => stored,
         Err(StoreError::OverQuota(over)) => {
             no_room_for_files(&mut outcome, over);
@@ -210,6 +210,9 @@ async fn write_down(
             Vec::new()
         }
     };
+    if !stored.is_empty() {
+        fail_point("worker.after_objects");
+    }
     if let Some(kind) = outcome.error_kind().filter(|kind| kind.is_platform_fault())
         && let Some(backoff) = store.fault_backoff(claimed)
     {

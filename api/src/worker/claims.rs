@@ -137,6 +137,7 @@ mod tests {
             labels: BTreeMap::new(),
             run_at: None,
             retry_of: None,
+            webhook_url: None,
             warnings: Vec::new(),
         };
         store.submit(Submission { task, idempotency: None, queued_max: 1 }).await.unwrap();

@@ -17,12 +17,12 @@ use held::{Place, Registered};
 use mecapy_model::{Lane, TaskId};
 use mecapy_runtime::Sandboxes;
 pub use mecapy_store::WorkerKind;
-use mecapy_store::{ClaimRequest, Claimed, Store, StoreError, WorkerRow};
+use mecapy_store::{ClaimRequest, Claimed, Store, StoreError, WorkerRow, fail_point};
 use pace::Pace;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -75,6 +75,8 @@ pub(crate) struct Shared {
     programs: Arc<Programs>,
     claims: Claims,
     draining: AtomicBool,
+    /// Claims that were asked for, and are not registered yet.
+    asking: AtomicUsize,
     /// Told when a claim ends and when a drain begins.
     changed: Notify,
 }
@@ -93,6 +95,7 @@ impl Worker {
             programs,
             claims: Claims::default(),
             draining: AtomicBool::new(false),
+            asking: AtomicUsize::new(0),
             changed: Notify::new(),
         });
         let mut loops = JoinSet::new();
@@ -123,7 +126,7 @@ impl Worker {
     /// Claims nothing more and waits for what runs. What isn't done in time is stopped and given back to the queue,
     /// without losing an attempt.
     pub async fn drain(&self, at_most: Duration) {
-        self.shared.draining.store(true, Ordering::Release);
+        self.shared.draining.store(true, Ordering::SeqCst);
         self.shared.changed.notify_waiters();
         let announced = timeout(WITHDRAW_MAX, self.shared.store.announce_worker(self.row()));
         let (ended, _) = tokio::join!(timeout(at_most, self.idle()), announced);
@@ -140,7 +143,8 @@ impl Worker {
     async fn idle(&self) {
         loop {
             let changed = self.shared.changed.notified();
-            if self.shared.claims.len() == 0 {
+            // In this order: what was asked for is registered before it counts as asked no more.
+            if self.shared.asking.load(Ordering::SeqCst) == 0 && self.shared.claims.len() == 0 {
                 return;
             }
             changed.await;
@@ -176,16 +180,9 @@ async fn serve_lane(shared: Arc<Shared>, lane: Lane, pace: Arc<Pace>) {
             ended.await;
             continue;
         }
-        let asked_at = shared.store.clock().monotonic();
-        match shared.claim(lane, room).await {
-            Ok(claimed) if !claimed.is_empty() => {
-                for claimed in claimed {
-                    let place = Place::take(&shared, &pace);
-                    let registered = Registered::new(&shared, &claimed, asked_at);
-                    tokio::spawn(attempt::carry_out(claimed, registered, place));
-                }
-            }
-            Ok(_) => {
+        match claim_some(&shared, lane, &pace, room).await {
+            Ok(1..) => {}
+            Ok(0) => {
                 let until = shared.next_look(lane).await;
                 tokio::select! {
                     () = wakeup.notified() => {}
@@ -197,6 +194,46 @@ async fn serve_lane(shared: Arc<Shared>, lane: Lane, pace: Arc<Pace>) {
                 tracing::error!(%lane, %error, "worker.claim: the store failed");
                 sleep_until(Instant::now() + AFTER_FAULT).await;
             }
+        }
+    }
+}
+
+/// Claims and starts what may start; answers how many.
+async fn claim_some(shared: &Arc<Shared>, lane: Lane, pace: &Arc<Pace>, room: usize) -> Result<usize, StoreError> {
+    let _asking = Asking::begin(shared);
+    // A drain that began before doesn't wait for this; one that begins now does, so that no claim is dropped unseen.
+    if shared.draining.load(Ordering::SeqCst) {
+        return Ok(0);
+    }
+    let asked_at = shared.store.clock().monotonic();
+    let claimed = shared.claim(lane, room).await?;
+    if !claimed.is_empty() {
+        fail_point("worker.after_claim");
+    }
+    let count = claimed.len();
+    for claimed in claimed {
+        let place = Place::take(shared, pace);
+        let registered = Registered::new(shared, &claimed, asked_at);
+        tokio::spawn(attempt::carry_out(claimed, registered, place));
+    }
+    Ok(count)
+}
+
+/// A claim that is being asked for, until it is registered.
+struct Asking<'a>(&'a Shared);
+
+impl<'a> Asking<'a> {
+    fn begin(shared: &'a Shared) -> Self {
+        shared.asking.fetch_add(1, Ordering::SeqCst);
+        Self(shared)
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.asking.fetch_sub(1, Ordering::SeqCst);
+        if self.0.draining.load(Ordering::SeqCst) {
+            self.0.changed.notify_waiters();
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::broadcast::error::RecvError,
     task::JoinSet,
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval},
 };
 
 /// Heartbeats in one lease.
@@ -18,9 +18,10 @@ const LOOKS_PER_HOLD: u32 = 100;
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(5);
 /// How often live logs and progress are written.
 const FOLLOW_EVERY: Duration = Duration::from_millis(100);
-const SWEEP_EVERY: Duration = Duration::from_secs(15);
-/// Sweeps between two collections of what nobody refers to any more: an hour.
-const SWEEPS_PER_COLLECTION: u32 = 240;
+/// Sweeps in one lease, for tasks whose lease has ended.
+const SWEEPS_PER_LEASE: u32 = 2;
+/// Between two collections of what nobody refers to any more.
+const COLLECT_EVERY: Duration = Duration::from_secs(3_600);
 
 /// Extends the leases of what runs; stops what was cancelled or lost.
 pub(super) async fn heartbeats(shared: Arc<Shared>) {
@@ -54,9 +55,13 @@ pub(super) async fn fence(shared: Arc<Shared>) {
     let mut ticks = every(trusted_for / LOOKS_PER_HOLD);
     loop {
         ticks.tick().await;
-        let lost =
-            shared.claims.all().into_iter().filter(|live| !live.hold.is_trusted() && !live.cancel.is_cancelled());
-        let stopped = lost.inspect(|live| live.cancel.cancel()).count();
+        let mut stopped = 0_u32;
+        for live in shared.claims.all() {
+            if !live.hold.is_trusted() && !live.cancel.is_cancelled() {
+                live.cancel.cancel();
+                stopped += 1;
+            }
+        }
         if stopped > 0 {
             tracing::error!(
                 tasks.stopped = stopped,
@@ -135,8 +140,8 @@ async fn write_news(shared: Arc<Shared>, live: Live) {
 
 /// Puts back what has lost its lease, and now and then removes what nobody refers to.
 pub(super) async fn sweep(shared: Arc<Shared>) {
-    let mut ticks = every(SWEEP_EVERY);
-    let mut sweeps: u32 = 0;
+    let mut ticks = every(shared.store.lease() / SWEEPS_PER_LEASE);
+    let mut collected: Option<Instant> = None;
     loop {
         ticks.tick().await;
         // Leases may have run out while this process stood still: what it still runs is not lost.
@@ -144,12 +149,12 @@ pub(super) async fn sweep(shared: Arc<Shared>) {
         if let Err(error) = shared.store.requeue_expired().await {
             tracing::warn!(%error, "worker.sweep: the store failed");
         }
-        if sweeps.is_multiple_of(SWEEPS_PER_COLLECTION)
-            && let Err(error) = shared.store.collect_garbage().await
-        {
-            tracing::warn!(%error, "worker.collect: the store failed");
+        if collected.is_none_or(|at| at.elapsed() >= COLLECT_EVERY) {
+            collected = Some(Instant::now());
+            if let Err(error) = shared.store.collect_garbage().await {
+                tracing::warn!(%error, "worker.collect: the store failed");
+            }
         }
-        sweeps = sweeps.wrapping_add(1);
     }
 }
 

@@ -1,9 +1,10 @@
 //! How many tasks a second go through submit, claim and finish, each step durable: `life_cycles [seconds] [clients]
-//! [postgres-url]`. PostgreSQL's database must be migrated; the worker has a store of its own then, as a process would.
+//! [postgres-url] [redis-url]`. PostgreSQL's database must be migrated; the worker has a store of its own then, as a
+//! process would, and without Redis hears of work late.
 
 use anyhow::{Context, Result};
 use mecapy_model::{Code, Lane, LimitsRequest, NonFinite, Retry, TaskState, TenantId, Usage};
-use mecapy_store::{ClaimRequest, Database, Finish, NewTask, Store, StoreOptions, Submission, SystemClock};
+use mecapy_store::{BusAddress, ClaimRequest, Database, Finish, NewTask, Store, StoreOptions, Submission, SystemClock};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,9 +21,14 @@ async fn main() -> Result<()> {
     let seconds: u64 = arguments.next().map_or(Ok(5), |text| text.parse())?;
     let clients: usize = arguments.next().map_or(Ok(64), |text| text.parse())?;
     let database = arguments.next().map_or(Database::Embedded, Database::Postgres);
+    let bus = arguments.next().map(|url| BusAddress::parse(&url)).transpose()?;
     let folder = tempfile::tempdir_in(".")?;
     let open = async |name: &str| {
-        let options = StoreOptions { database: database.clone(), ..StoreOptions::new(folder.path().join(name)) };
+        let options = StoreOptions {
+            database: database.clone(),
+            bus: bus.clone(),
+            ..StoreOptions::new(folder.path().join(name))
+        };
         Ok::<_, anyhow::Error>(Store::open(options, Arc::new(SystemClock::new()?)).await?)
     };
     let store = open("data").await?;
@@ -108,6 +114,7 @@ fn submission(tenant: TenantId) -> Result<Submission> {
         labels: BTreeMap::new(),
         run_at: None,
         retry_of: None,
+        webhook_url: None,
         warnings: Vec::new(),
     };
     Ok(Submission { task, idempotency: None, queued_max: 100_000 })

@@ -75,6 +75,14 @@ impl Held {
         }
         Ok(held)
     }
+
+    fn is_disabled(&self, tenant: TenantId) -> bool {
+        self.tenants.get(&tenant).is_some_and(|tenant| tenant.access == Access::Disabled)
+    }
+
+    fn is_good(&self, found: &HeldKey, now: OffsetDateTime) -> bool {
+        found.is_good_at(now) && !self.is_disabled(found.key.tenant)
+    }
 }
 
 async fn access_version(on: Executor<'_>) -> Result<i64, StoreError> {
@@ -137,10 +145,20 @@ impl Keys {
     /// The key with this digest, unless it has expired or its tenant is disabled.
     pub(crate) fn find(&self, digest: &[u8; 32], now: OffsetDateTime) -> Option<GoodKey> {
         let held = self.held();
-        let found = held.by_digest.get(digest).filter(|found| found.is_good_at(now))?;
-        let disabled = held.tenants.get(&found.key.tenant).is_some_and(|tenant| tenant.access == Access::Disabled);
-        let good = || GoodKey { key: found.key.clone(), use_is_news: found.is_used(unix_ms(now)) };
-        (!disabled).then(good)
+        let found = held.by_digest.get(digest).filter(|found| held.is_good(found, now))?;
+        Some(GoodKey { key: found.key.clone(), use_is_news: found.is_used(unix_ms(now)) })
+    }
+
+    /// The key with this id, unless it has expired or its tenant is disabled.
+    pub(crate) fn of_id(&self, id: ApiKeyId, now: OffsetDateTime) -> Option<Arc<ApiKey>> {
+        let held = self.held();
+        let found =
+            held.by_digest.values().find(|found| found.key.id == id).filter(|found| held.is_good(found, now))?;
+        Some(found.key.clone())
+    }
+
+    pub(crate) fn is_disabled(&self, tenant: TenantId) -> bool {
+        self.held().is_disabled(tenant)
     }
 
     /// Whether somebody can always administer the platform.

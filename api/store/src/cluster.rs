@@ -4,7 +4,7 @@
 use crate::bus::{BusState, Hint};
 use crate::sql::{Conn, SchemaState, grant_to, migrate as apply, query, with_list};
 use crate::{Clock, Store, StoreError};
-use mecapy_model::{Lane, TaskId, TaskState};
+use mecapy_model::{Lane, TaskId, TaskState, TenantId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,9 +104,12 @@ impl Store {
             Hint::Access => self.reload_access().await,
             Hint::Everything => {
                 Lane::ALL.into_iter().for_each(|lane| self.shared().wake(lane));
+                self.shared().deliveries().notify_one();
                 self.reload_access().await;
             }
-            Hint::Tenant { .. } | Hint::Workers => {}
+            Hint::Tenant { tenant, seq } => self.shared().tenants().tell(*tenant, *seq),
+            Hint::Deliveries => self.shared().deliveries().notify_one(),
+            Hint::Workers => {}
         }
     }
 
@@ -135,6 +138,14 @@ impl Store {
                 }
             }
             self.shared().others_changed(changed);
+        }
+        let tenants = self.shared().tenants().followed();
+        for tenants in tenants.chunks(FOLLOWED_AT_ONCE) {
+            let list = with_list("SELECT tenant, last FROM tenant_event_numbers WHERE tenant IN (", tenants.len(), ")");
+            let asked = tenants.iter().fold(query(list), |query, tenant| query.bind(*tenant));
+            for row in asked.fetch_all(self.readers()).await? {
+                self.shared().tenants().tell(TenantId(row.id(0)?), row.count(1)?);
+            }
         }
         if self.bus_is_up() != Some(true) {
             Lane::ALL.into_iter().for_each(|lane| self.shared().wake(lane));

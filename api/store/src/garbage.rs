@@ -3,8 +3,8 @@
 use crate::clock::millis;
 use crate::sql::query;
 use crate::writer::Writer;
-use crate::{ObjectKey, Store, StoreError, UploadDeleted};
-use mecapy_model::{TenantId, UploadId};
+use crate::{DELIVERIES_KEPT_FOR, ObjectKey, Store, StoreError, TENANT_EVENTS_KEPT_FOR, UploadDeleted};
+use mecapy_model::{DeliveryId, TenantId, UploadId};
 use std::time::Duration;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -13,6 +13,8 @@ use uuid::Uuid;
 const IDEMPOTENCY_KEPT_FOR: Duration = Duration::from_secs(24 * 3_600);
 /// How many rows one transaction deletes, so that others wait only briefly.
 const ROWS_AT_ONCE: u32 = 500;
+/// The same of small rows that nothing refers to and that lie side by side.
+const SMALL_ROWS_AT_ONCE: u32 = 4_000;
 /// How long the deletion of some hundred objects may take: a request may wait for it, and what is left is for the next.
 const SWEEP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -21,6 +23,10 @@ const SWEEP_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Collected {
     pub uploads: u64,
     pub idempotency_keys: u64,
+    /// Of tenants.
+    pub events: u64,
+    /// Of webhooks.
+    pub deliveries: u64,
 }
 
 impl Store {
@@ -40,6 +46,23 @@ impl Store {
             let deleted = self.write_rarely(async |writer| writer.expire_idempotency().await).await?;
             collected.idempotency_keys += deleted;
             if deleted < u64::from(ROWS_AT_ONCE) {
+                break;
+            }
+        }
+        for row in query("SELECT tenant FROM tenant_event_numbers").fetch_all(self.readers()).await? {
+            let tenant = TenantId(row.id(0)?);
+            loop {
+                let deleted = self.write_rarely(async move |writer| writer.expire_events(tenant).await).await?;
+                collected.events += deleted;
+                if deleted < u64::from(SMALL_ROWS_AT_ONCE) {
+                    break;
+                }
+            }
+        }
+        loop {
+            let deleted = self.write_rarely(async |writer| writer.expire_deliveries().await).await?;
+            collected.deliveries += deleted;
+            if deleted < u64::from(SMALL_ROWS_AT_ONCE) {
                 return Ok(collected);
             }
         }
@@ -106,5 +129,22 @@ impl Writer {
         let sql = "DELETE FROM idempotency WHERE (tenant, key) IN \
                    (SELECT tenant, key FROM idempotency WHERE created_ms < ? ORDER BY created_ms LIMIT ?)";
         self.run(query(sql).bind(before).bind(ROWS_AT_ONCE)).await
+    }
+
+    /// Deletes some of a tenant's oldest events. They are numbered in the order of their times, or nearly.
+    async fn expire_events(&mut self, tenant: TenantId) -> Result<u64, StoreError> {
+        let before = self.now_ms.saturating_sub(millis(TENANT_EVENTS_KEPT_FOR));
+        let sql = "DELETE FROM tenant_events WHERE tenant = ?1 AND at_ms < ?2 AND seq IN \
+                   (SELECT seq FROM tenant_events WHERE tenant = ?1 ORDER BY seq LIMIT ?3)";
+        self.run(query(sql).bind(tenant).bind(before).bind(SMALL_ROWS_AT_ONCE)).await
+    }
+
+    /// Deletes some old deliveries, those that are still tried too. Their ids begin with the time when they were made.
+    async fn expire_deliveries(&mut self) -> Result<u64, StoreError> {
+        let before = self.now_ms.saturating_sub(millis(DELIVERIES_KEPT_FOR));
+        let before = DeliveryId::from_parts(u64::try_from(before).unwrap_or(0), &[0; 10]);
+        let sql = "DELETE FROM webhook_deliveries WHERE id IN \
+                   (SELECT id FROM webhook_deliveries WHERE id < ? ORDER BY id LIMIT ?)";
+        self.run(query(sql).bind(before).bind(SMALL_ROWS_AT_ONCE)).await
     }
 }

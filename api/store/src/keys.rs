@@ -112,6 +112,10 @@ impl ApiKey {
 }
 
 impl Secret {
+    pub(crate) fn new(text: String) -> Self {
+        Self(text)
+    }
+
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -178,6 +182,16 @@ impl Store {
             self.note_key_use(found.key.id, unix_ms(now));
         }
         Some(found.key)
+    }
+
+    /// A key of the tenant that is good at this moment, by its id.
+    pub fn key_in_force(&self, tenant: TenantId, id: ApiKeyId) -> Option<Arc<ApiKey>> {
+        self.keys().of_id(id, self.clock().now()).filter(|key| key.tenant == tenant)
+    }
+
+    /// Whether the tenant is disabled, as far as this process knows.
+    pub fn is_disabled(&self, tenant: TenantId) -> bool {
+        self.keys().is_disabled(tenant)
     }
 
     /// Written behind: a request never waits for it. Where the writer can't keep up it is left out.

@@ -9,7 +9,11 @@ mod audit;
 mod bus;
 mod clock;
 mod cluster;
+mod deliveries;
+mod due;
 mod error;
+mod events;
+mod fail_points;
 mod folder;
 mod follow;
 mod garbage;
@@ -35,8 +39,10 @@ mod storage;
 mod store;
 mod tasks;
 mod tenants;
+mod tickets;
 mod uploads;
 mod usage;
+mod webhooks;
 mod workers;
 mod writer;
 
@@ -45,7 +51,11 @@ pub use audit::{Actor, AuditAction, AuditEntry, AuditPage};
 pub use bus::{Bus, BusAddress, BusAddressError, BusCounts, BusState, Hint, probe_bus};
 pub use clock::{Clock, ManualClock, RandomError, SystemClock};
 pub use cluster::{Migrated, migrate};
+pub use deliveries::{DELIVERIES_KEPT_FOR, Delivery, DeliveryState, LastAttempt, Replay};
+pub use due::{DeliveryReport, DeliveryRoom, DueDelivery, EndpointEffect, NextAttempt};
 pub use error::StoreError;
+pub use events::{EventType, TENANT_EVENTS_KEPT_FOR, TENANT_EVENTS_PAGE_MAX, TenantEvent, TenantWatch};
+pub use fail_points::{arm_fail_points, fail_point, fail_point_of};
 pub use follow::{EVENTS_PAGE_MAX, EventKind, EventPage, LogEntry, LogPage, TaskEvent};
 pub use garbage::Collected;
 pub use keys::{API_KEYS_PER_TENANT_MAX, AdminKey, ApiKey, ApiKeyError, CreatedApiKey, NewApiKey, Secret};
@@ -70,6 +80,11 @@ pub use sql::SchemaState;
 pub use store::{Database, Store, StoreOptions};
 pub use tasks::{Cancelled, Deleted, Idempotency, NewTask, Replayed, Submission, SubmitError, Submitted, TaskResult};
 pub use tenants::{Access, Found, OPERATOR_TENANT, Tenant, TenantError};
+pub use tickets::{Ticket, TicketHolder};
 pub use uploads::{NewUpload, OpenUploads, PendingUpload, Upload, UploadDeleted, UploadError, UploadState};
 pub use usage::PreviewUsage;
+pub use webhooks::{
+    DisabledReason, NewSecret, NewWebhook, SECRET_KEPT_FOR, WEBHOOKS_PER_TENANT_MAX, Webhook, WebhookChange,
+    WebhookError, WebhookHealth, WebhookState,
+};
 pub use workers::{SeenWorker, WorkerKind, WorkerRow};

@@ -14,7 +14,7 @@ macro_rules! task_columns {
     ($inputs:literal) => {
         concat!(
             "t.no, t.lost_attempts, t.event_seq, t.id, t.tenant, t.state, t.lane, t.priority, t.name, t.labels, \
-             t.created_ms, t.started_ms, t.completed_ms, t.attempt, t.fence, t.cancel_requested, t.progress_fraction, \
+             t.webhook_url, t.created_ms, t.started_ms, t.completed_ms, t.attempt, t.fence, t.cancel_requested, t.progress_fraction, \
              t.progress_message, s.code, ",
             $inputs,
             ", s.settings, r.error, r.warnings, u.fuel, u.memory_peak_bytes, u.cpu_ms, u.queued_ms, u.startup_ms, \
@@ -25,7 +25,7 @@ macro_rules! task_columns {
 pub(crate) use task_columns;
 
 /// How many they are.
-pub(crate) const TASK_COLUMNS: usize = 29;
+pub(crate) const TASK_COLUMNS: usize = 30;
 
 /// Where [`task_columns`] come from.
 macro_rules! task_from {
@@ -87,6 +87,7 @@ pub(crate) fn read_task(row: &Row) -> Result<ReadTask, StoreError> {
     let lane = columns.take::<&str>()?.parse().map_err(StoreError::corrupt)?;
     let (priority, name) = (columns.number()?, columns.take()?);
     let labels = columns.json()?.unwrap_or_default();
+    let webhook_url = columns.take()?;
     let created_at = from_unix_ms(columns.take()?);
     let started_at = columns.take::<Option<i64>>()?.map(from_unix_ms);
     let completed_at = columns.take::<Option<i64>>()?.map(from_unix_ms);
@@ -124,6 +125,7 @@ pub(crate) fn read_task(row: &Row) -> Result<ReadTask, StoreError> {
         error,
         warnings: [settings.warnings, of_the_run].concat(),
         retry_of: settings.retry_of,
+        webhook_url,
         usage,
     };
     Ok(ReadTask { no, lost_attempts, event_seq, task })

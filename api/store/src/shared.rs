@@ -3,6 +3,7 @@
 //! Nothing here has authority: rows do.
 
 use crate::bus::{Bus, Hint};
+use crate::events::TenantFollowers;
 use crate::recent::{EndedTask, Known, Recent};
 use mecapy_model::{Lane, TaskId, TenantId};
 use std::collections::{BTreeMap, HashMap};
@@ -286,6 +287,8 @@ pub(crate) enum Change {
 
 type Followers = Mutex<HashMap<TaskId, watch::Sender<News>>>;
 
+const UNKNOWN: i64 = i64::MIN;
+
 /// Everything that is signalled.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -295,21 +298,27 @@ pub(crate) struct Shared {
     wakeups: BTreeMap<Lane, Arc<Notify>>,
     /// No other process changes rows: what was written last is still true.
     alone: bool,
-    /// What the database's clock is ahead of this process's, milliseconds.
+    /// What the database's clock is ahead of this process's monotonic one, milliseconds: the process's own wall clock may
+    /// be wrong, and jump. [`UNKNOWN`] where no database has a clock of its own.
     ahead_ms: AtomicI64,
     /// Where other processes are told.
     bus: Option<Bus>,
     /// Tasks of this process that another one was asked to cancel.
     cancels: broadcast::Sender<TaskId>,
+    tenants: TenantFollowers,
+    /// Deliveries of webhooks wait.
+    deliveries: Arc<Notify>,
 }
 
 impl Shared {
     pub(crate) fn new(alone: bool, bus: Option<Bus>) -> Self {
         Self {
             alone,
-            ahead_ms: AtomicI64::new(0),
+            ahead_ms: AtomicI64::new(UNKNOWN),
             bus,
             cancels: broadcast::channel(CANCELS_BEHIND_MAX).0,
+            tenants: TenantFollowers::default(),
+            deliveries: Arc::default(),
             counts: Mutex::default(),
             recent: Mutex::default(),
             followers: Arc::default(),
@@ -321,8 +330,9 @@ impl Shared {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn ahead_ms(&self) -> i64 {
-        self.ahead_ms.load(Ordering::Relaxed)
+    /// `None` where the process's own wall clock rules.
+    pub(crate) fn ahead_ms(&self) -> Option<i64> {
+        Some(self.ahead_ms.load(Ordering::Relaxed)).filter(|ahead_ms| *ahead_ms != UNKNOWN)
     }
 
     pub(crate) fn set_ahead_ms(&self, ahead_ms: i64) {
@@ -347,6 +357,16 @@ impl Shared {
     pub(crate) fn cancel_asked(&self, task: TaskId) {
         // Nobody listens where no worker runs.
         let _ = self.cancels.send(task);
+    }
+
+    /// Who follows a tenant's events here.
+    pub(crate) fn tenants(&self) -> &TenantFollowers {
+        &self.tenants
+    }
+
+    /// Signalled when deliveries of webhooks wait.
+    pub(crate) fn deliveries(&self) -> &Arc<Notify> {
+        &self.deliveries
     }
 
     /// The tasks that somebody follows here.

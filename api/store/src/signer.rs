@@ -1,4 +1,5 @@
-//! Tokens that only this data folder can make: signed URLs for objects, and list cursors. Knows no row and no file.
+//! Tokens that only this installation can make: signed URLs for objects, list cursors, and what others add. Knows no
+//! row and no file.
 
 use crate::objects::ObjectKey;
 use base64::Engine;
@@ -44,7 +45,7 @@ pub enum SignatureError {
 /// Makes and checks tokens with one secret key.
 #[derive(Clone)]
 pub struct Signer {
-    mac: Hmac<Sha256>,
+    keyed: Hmac<Sha256>,
 }
 
 impl std::fmt::Debug for Signer {
@@ -58,7 +59,15 @@ impl Signer {
         // A key as long as the block or shorter is padded, as HMAC says; 32 bytes always are.
         let mut block = [0; 64];
         block[..32].copy_from_slice(key);
-        Self { mac: Hmac::new(&block.into()) }
+        Self { keyed: Hmac::new(&block.into()) }
+    }
+
+    /// Begins a tag of one kind; no tag of one kind is one of another, as long as no kind's name holds a line feed.
+    pub(crate) fn mac(&self, kind: &'static str) -> Hmac<Sha256> {
+        let mut mac = self.keyed.clone();
+        mac.update(kind.as_bytes());
+        mac.update(b"\n");
+        mac
     }
 
     /// The query (`expires=…&signature=…`, with `bytes_max=…` for a PUT) that makes a URL of the grant's object valid.
@@ -100,9 +109,9 @@ impl Signer {
             Method::Put => "PUT",
         };
         let bytes_max = bytes_max.map_or_else(String::new, |bytes| bytes.to_string());
-        let mut mac = self.mac.clone();
+        let mut mac = self.mac("object");
         // No part can hold a line feed, so the parts can't run into each other.
-        mac.update(format!("object\n{method}\n{}\n{expires}\n{bytes_max}", key.as_str()).as_bytes());
+        mac.update(format!("{method}\n{}\n{expires}\n{bytes_max}", key.as_str()).as_bytes());
         mac
     }
 
@@ -129,8 +138,7 @@ impl Signer {
     }
 
     fn cursor_mac(&self, position: &[u8; 16], scope: &[u8]) -> Hmac<Sha256> {
-        let mut mac = self.mac.clone();
-        mac.update(b"cursor\n");
+        let mut mac = self.mac("cursor");
         mac.update(position);
         mac.update(scope);
         mac

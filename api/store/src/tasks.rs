@@ -1,7 +1,7 @@
 //! Accepting a task, looking at it, waiting for it, cancelling and deleting it.
 
 use crate::audit::{AuditAction, AuditRecord};
-use crate::clock::{from_unix_ms, unix_ms};
+use crate::clock::{from_unix_ms, millis, unix_ms};
 use crate::reading::{bytes_of, read_task, task_columns, task_from};
 use crate::recent::{EndedTask, Known};
 use crate::shared::Change;
@@ -35,6 +35,8 @@ pub struct NewTask {
     pub labels: BTreeMap<String, String>,
     pub run_at: Option<OffsetDateTime>,
     pub retry_of: Option<TaskId>,
+    /// Where the task's end is told, beside the tenant's webhooks.
+    pub webhook_url: Option<String>,
     /// What the analysis of the source has to say.
     pub warnings: Vec<Warning>,
 }
@@ -269,7 +271,10 @@ impl Store {
 
     /// Unix milliseconds now, on the clock that all who use the database share.
     pub(crate) fn now_ms(&self) -> i64 {
-        unix_ms(self.clock().now()).saturating_add(self.shared().ahead_ms())
+        match self.shared().ahead_ms() {
+            Some(ahead_ms) => millis(self.clock().monotonic()).saturating_add(ahead_ms),
+            None => unix_ms(self.clock().now()),
+        }
     }
 }
 
@@ -335,6 +340,7 @@ impl NewTask {
             error: None,
             warnings: self.warnings,
             retry_of: self.retry_of,
+            webhook_url: self.webhook_url,
             usage: None,
         }
     }

@@ -41,3 +41,9 @@ id!(/// A file that a user sent.
     UploadId);
 id!(/// A local API key (not its secret).
     ApiKeyId);
+id!(/// A URL that a tenant's events are sent to.
+    WebhookId);
+id!(/// One event on its way to one URL.
+    DeliveryId);
+id!(/// Something that a tenant is told of.
+    EventId);

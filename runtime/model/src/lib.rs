@@ -15,7 +15,7 @@ mod task;
 pub use artifact::{Artifact, ArtifactName, InvalidArtifactName};
 pub use code::{Code, Digest, InvalidDigest, NonFinite};
 pub use error::{ErrorKind, Fault, TaskError, Warning};
-pub use ids::{ApiKeyId, TaskId, TenantId, UploadId};
+pub use ids::{ApiKeyId, DeliveryId, EventId, TaskId, TenantId, UploadId, WebhookId};
 pub use lane::Lane;
 pub use limits::{CPUS_MAX, FUEL_PER_SECOND, Limits, LimitsError, LimitsRequest, MEMORY_BYTES_MIN, TIMEOUT_MS_MIN};
 pub use outcome::{LogStream, Outcome, Progress, Usage};

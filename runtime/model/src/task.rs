@@ -81,5 +81,7 @@ pub struct Task {
     pub error: Option<TaskError>,
     pub warnings: Vec<Warning>,
     pub retry_of: Option<TaskId>,
+    /// Told when the task has ended, beside the tenant's webhooks.
+    pub webhook_url: Option<String>,
     pub usage: Option<Usage>,
 }

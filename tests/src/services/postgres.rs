@@ -46,6 +46,7 @@ pub struct Postgres {
     databases: Databases,
     port: u16,
     account: Option<Account>,
+    settings: Vec<String>,
     home: TempDir,
 }
 
@@ -64,13 +65,19 @@ impl Postgres {
 
     /// The same with its folder in `parent`.
     pub async fn start_in(parent: &Path) -> Result<Self> {
+        Self::start_with(parent, &[]).await
+    }
+
+    /// The same with settings (`name=value`) of which each counts over one of the tests.
+    pub async fn start_with(parent: &Path, settings: &[&str]) -> Result<Self> {
+        let settings: Vec<String> = SETTINGS.iter().chain(settings).map(|setting| (*setting).to_owned()).collect();
         let account = account()?;
         let home = tempfile::Builder::new().prefix("mecapy-postgres-").tempdir_in(parent)?;
         let password = random_hex(16)?;
         create_cluster(home.path(), account, &password).await?;
-        let (port, daemon) = on_free_port(async |port| serve(home.path(), account, port).await).await?;
+        let (port, daemon) = on_free_port(async |port| serve(home.path(), account, port, &settings).await).await?;
         let url = Url::parse(&format!("postgres://{ADMIN}:{password}@127.0.0.1:{port}/postgres"))?;
-        Ok(Self { daemon: Some(daemon), databases: Databases::new(url), port, account, home })
+        Ok(Self { daemon: Some(daemon), databases: Databases::new(url), port, account, settings, home })
     }
 
     /// The superuser's URL.
@@ -106,7 +113,7 @@ impl Postgres {
 
     pub async fn start_again(&mut self) -> Result<()> {
         ensure!(self.daemon.is_none(), "the server is running");
-        self.daemon = Some(serve(self.home.path(), self.account, self.port).await?);
+        self.daemon = Some(serve(self.home.path(), self.account, self.port, &self.settings).await?);
         Ok(())
     }
 }
@@ -128,11 +135,11 @@ async fn create_cluster(home: &Path, account: Option<Account>, password: &str) -
     Ok(())
 }
 
-async fn serve(home: &Path, account: Option<Account>, port: u16) -> Result<Daemon> {
+async fn serve(home: &Path, account: Option<Account>, port: u16, settings: &[String]) -> Result<Daemon> {
     let mut command = program("postgres", home, account)?;
     command.arg("-D").arg(data_folder(home)).arg("-p").arg(port.to_string());
-    for setting in SETTINGS {
-        command.args(["-c", setting]);
+    for setting in settings {
+        command.args(["-c", setting.as_str()]);
     }
     let mut daemon = Daemon::start(command, &[], &home.join("postgres.log"), libc::SIGQUIT)?;
     let state_file = data_folder(home).join("postmaster.pid");

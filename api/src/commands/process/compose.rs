@@ -7,11 +7,12 @@ use crate::{
     config::Settings,
     identity::Verifier,
     programs::Programs,
-    worker::{Worker, WorkerConfig},
+    webhooks::{Dispatcher, Guard, Sender, StoredOutbox},
+    worker::{Worker, WorkerConfig, WorkerKind},
 };
 use anyhow::{Context as _, Result};
 use mecapy_runtime::Engine;
-use mecapy_store::{Clock, SystemClock};
+use mecapy_store::{Clock, Store, SystemClock};
 use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
@@ -23,6 +24,8 @@ pub(in crate::commands) struct Composed {
     pub(in crate::commands) app: Arc<App>,
     /// Set once the interpreter is there.
     worker: Arc<OnceLock<Arc<Worker>>>,
+    /// Absent where tasks are all that is done here.
+    dispatcher: Option<Arc<Dispatcher>>,
     /// Where the interpreter has to be built first.
     building: Option<JoinHandle<()>>,
     /// Why the process can't go on.
@@ -51,7 +54,10 @@ pub(in crate::commands) async fn compose(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new()?);
     let store = store::open(settings, clock, terminal).await?;
     let (engine, sandboxes) = sandboxes::start(settings)?;
-    let app = App::new(store, sandboxes, settings.requests, settings.public_url.clone());
+    let guard = Guard::new(settings.webhooks.allow.clone(), settings.webhooks.allow_http);
+    let answers = serves.as_ref().is_none_or(|config| config.kind != WorkerKind::Alone);
+    let dispatcher = answers.then(|| start_dispatcher(&store, &guard)).transpose()?;
+    let app = App::new(store, sandboxes, settings.requests, settings.public_url.clone(), guard);
     if let Some(oidc) = settings.oidc.clone() {
         app.set_identity(Verifier::start(oidc, Arc::clone(app.store.clock())).context("can't check access tokens")?);
     }
@@ -75,7 +81,13 @@ pub(in crate::commands) async fn compose(
             Some(tokio::spawn(rest.build_and_start()))
         }
     };
-    Ok(Composed { app, worker, building, failure })
+    Ok(Composed { app, worker, dispatcher, building, failure })
+}
+
+/// Webhooks go out from every server; those that share a store share what is due. A worker needs no way out.
+fn start_dispatcher(store: &Store, guard: &Guard) -> Result<Arc<Dispatcher>> {
+    let sender = Sender::new(guard.clone()).context("can't send webhooks")?;
+    Ok(Arc::new(Dispatcher::start(StoredOutbox::new(store.clone()), sender, Arc::clone(store.clock()))))
 }
 
 impl Rest {
@@ -100,8 +112,9 @@ impl Rest {
         let store = self.app.store.clone();
         let interpreter = Arc::new(interpreter);
         let programs = Programs::new(Arc::clone(&interpreter), &self.engine, store, &self.settings.cache_dir)?;
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = interpreter.load_all() {
+        tokio::task::spawn_blocking(move || match interpreter.load_all() {
+            Ok(()) => tracing::info!("process.python: every image is loaded"),
+            Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "process.python: an image can't be used");
             }
         });
@@ -136,15 +149,24 @@ impl Composed {
     /// Waits until the process stops, then for what runs.
     pub(super) fn drain_when_stopping(&self, at_most: Duration) -> impl Future<Output = ()> + use<> {
         let (stopping, worker) = (self.app.stopping.clone(), Arc::clone(&self.worker));
+        let dispatcher = self.dispatcher.clone();
         let building = self.building.as_ref().map(JoinHandle::abort_handle);
         async move {
             stopping.cancelled().await;
             if let Some(building) = building {
                 building.abort();
             }
-            if let Some(worker) = worker.get() {
-                worker.drain(at_most).await;
-            }
+            let worker = async {
+                if let Some(worker) = worker.get() {
+                    worker.drain(at_most).await;
+                }
+            };
+            let dispatcher = async {
+                if let Some(dispatcher) = dispatcher {
+                    dispatcher.drain(at_most).await;
+                }
+            };
+            tokio::join!(worker, dispatcher);
         }
     }
 }

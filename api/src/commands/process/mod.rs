@@ -34,6 +34,10 @@ pub(super) fn prepare(layer: Layer) -> Result<Settings> {
     let mut settings = Settings::load(layer)?;
     settings.fit_descriptors(descriptors::raise());
     start_log(&settings.log, settings.log_format).map_err(|error| Misuse::new(format!("log: {error}")))?;
+    if let Some(points) = &settings.fail_points {
+        mecapy_store::arm_fail_points(points).map_err(|error| Misuse::new(format!("fail-points: {error}")))?;
+        tracing::warn!(process.fail_points = %points, "process.fail_points: this process fails where it was told to");
+    }
     Ok(settings)
 }
 

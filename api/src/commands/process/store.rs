@@ -12,6 +12,7 @@ pub(in crate::commands) fn options(settings: &Settings) -> StoreOptions {
     options.database = backends.database.clone();
     options.bus = backends.queue.clone();
     options.lease = settings.claims.lease;
+    options.lost_attempts_max = settings.claims.lost_attempts_max;
     options.quota = settings.quota;
     options.read_connections = backends.database_connections.unwrap_or(options.read_connections);
     if let Some(address) = &backends.objects {

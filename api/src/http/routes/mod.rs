@@ -2,6 +2,7 @@
 
 pub(super) mod api_keys;
 pub(super) mod audit;
+pub(super) mod events;
 pub(super) mod health;
 pub(super) mod lanes;
 pub(super) mod later;
@@ -14,8 +15,10 @@ pub(super) mod ready;
 pub(super) mod root;
 pub(super) mod tasks;
 pub(super) mod tenants;
+pub(super) mod tickets;
 pub(super) mod uploads;
 pub(super) mod usage;
+pub(super) mod webhooks;
 pub(super) mod workers;
 
 use super::{Problem, body::LimitedBody, query::NoQuery};

@@ -23,6 +23,8 @@ pub enum Hint {
     Access,
     /// A tenant has events up to this number.
     Tenant { tenant: TenantId, seq: u64 },
+    /// Deliveries of webhooks wait.
+    Deliveries,
     /// Workers came, went or changed.
     Workers,
     /// Hints may have been lost: look at everything once.
@@ -67,6 +69,7 @@ mod tests {
             Hint::Cancel { task },
             Hint::Access,
             Hint::Tenant { tenant, seq: 7 },
+            Hint::Deliveries,
             Hint::Workers,
             Hint::Everything,
         ];
@@ -76,7 +79,7 @@ mod tests {
             "{\"v\":1,\"from\":\"00000000-0000-0000-0000-000000000000\",\"hints\":[{\"lane\":\"high_priority\"},\
              {\"tasks\":[[\"00000000-0000-0000-0000-000000000001\",true]]},\
              {\"cancel\":{\"task\":\"00000000-0000-0000-0000-000000000001\"}},\"access\",\
-             {\"tenant\":{\"tenant\":\"00000000-0000-0000-0000-000000000002\",\"seq\":7}},\"workers\",\"everything\"]}"
+             {\"tenant\":{\"tenant\":\"00000000-0000-0000-0000-000000000002\",\"seq\":7}},\"deliveries\",\"workers\",\"everything\"]}"
         );
         assert_eq!(Message::decode(&encoded).unwrap().hints, hints);
     }

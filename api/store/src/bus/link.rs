@@ -2,6 +2,7 @@
 
 use super::hint::{Hint, Message};
 use super::{BusAddress, BusState, Shared, lock};
+use crate::fail_point;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ErrorKind, PushInfo, PushKind, RedisResult, Value};
 use std::convert::Infallible;
@@ -133,6 +134,7 @@ impl Link {
                 return Err(error);
             }
             self.shared.counters.published.fetch_add(1, Ordering::Relaxed);
+            fail_point("store.after_hint");
         }
     }
 

@@ -26,6 +26,7 @@ enum Thing {
     Cancel(TaskId),
     Access,
     Tenant(TenantId),
+    Deliveries,
     Workers,
     Everything,
 }
@@ -41,6 +42,7 @@ impl Outbox {
             Hint::Cancel { task } => self.put(Thing::Cancel(task), 0),
             Hint::Access => self.put(Thing::Access, 0),
             Hint::Tenant { tenant, seq } => self.put(Thing::Tenant(tenant), seq),
+            Hint::Deliveries => self.put(Thing::Deliveries, 0),
             Hint::Workers => self.put(Thing::Workers, 0),
             Hint::Everything => self.put(Thing::Everything, 0),
         }
@@ -62,6 +64,7 @@ impl Outbox {
                 Thing::Cancel(task) => hints.push(Hint::Cancel { task }),
                 Thing::Access => hints.push(Hint::Access),
                 Thing::Tenant(tenant) => hints.push(Hint::Tenant { tenant, seq: value }),
+                Thing::Deliveries => hints.push(Hint::Deliveries),
                 Thing::Workers => hints.push(Hint::Workers),
                 Thing::Everything => hints.push(Hint::Everything),
             }

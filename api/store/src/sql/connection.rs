@@ -1,16 +1,16 @@
 //! Connections to SQLite and PostgreSQL, one that writes and a pool that reads.
 
-use super::query::query;
 use super::schema::{SchemaState, postgres_state};
 use crate::StoreError;
 use mecapy_model::TenantId;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, Executor as _, PgPool, Postgres, SqlitePool};
+use sqlx::{ConnectOptions, Connection, Executor as _, PgPool, Postgres, Row as _, SqlitePool};
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// How long a statement waits for another connection's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,8 +23,11 @@ const STATEMENTS_MAX: usize = 256;
 /// How long one statement may take in PostgreSQL, and how long it may wait for a row that another transaction holds.
 const STATEMENT_TIMEOUT: &str = "20s";
 const LOCK_TIMEOUT: &str = "10s";
-/// A transaction of ours that stands still for so long has lost its process.
-const IDLE_TRANSACTION_TIMEOUT: &str = "30s";
+/// A transaction of ours that stands still for so long has lost its process, or its process stands still: what it holds
+/// must be free long before the leases of others end.
+const IDLE_TRANSACTION_TIMEOUT: &str = "5s";
+/// Beginning a transaction waits for nobody: a connection that takes longer leads nowhere any more.
+const BEGIN_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a read waits for a connection, and how long one may take to be made.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_CONNECTION: Duration = Duration::from_secs(10 * 60);
@@ -172,8 +175,8 @@ impl Conn {
         }
     }
 
-    /// Begins a transaction that may write; a connection to PostgreSQL that broke is made anew. Answers the time on
-    /// PostgreSQL's clock, Unix milliseconds.
+    /// Begins a transaction that may write; a connection to PostgreSQL that broke or does not answer is made anew. Answers
+    /// the time on PostgreSQL's clock, Unix milliseconds.
     pub(crate) async fn begin(&mut self) -> Result<Option<i64>, StoreError> {
         match self {
             Conn::Sqlite(conn) => {
@@ -181,11 +184,14 @@ impl Conn {
                 Ok(None)
             }
             Conn::Postgres { conn, options } => {
-                if conn.execute("BEGIN").await.is_err() {
-                    **conn = connect_for_all(options).await?;
-                    conn.execute("BEGIN").await?;
-                }
-                let row = query(POSTGRES_NOW).fetch_one(self).await?;
+                let begun = timeout(BEGIN_TIMEOUT, sqlx::raw_sql(POSTGRES_BEGIN).fetch_one(&mut **conn)).await;
+                let row = match begun {
+                    Ok(Ok(row)) => row,
+                    _ => {
+                        **conn = connect_for_all(options).await?;
+                        sqlx::raw_sql(POSTGRES_BEGIN).fetch_one(&mut **conn).await?
+                    }
+                };
                 Ok(Some(row.try_get(0)?))
             }
         }
@@ -196,8 +202,9 @@ impl Conn {
     }
 
     pub(crate) async fn roll_back(&mut self) {
-        // An error may have ended the transaction already; then there is nothing to roll back.
-        let _ = self.command("ROLLBACK").await;
+        // An error may have ended the transaction already; then there is nothing to roll back. What does not answer is
+        // replaced when the next transaction begins.
+        let _ = timeout(BEGIN_TIMEOUT, self.command("ROLLBACK")).await;
     }
 
     /// Executes texts without values, several at a time.
@@ -276,8 +283,8 @@ impl Readers {
     }
 }
 
-/// Unix milliseconds on the server's clock.
-const POSTGRES_NOW: &str = "SELECT CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT)";
+/// Begins a transaction and tells Unix milliseconds on the server's clock, in one trip.
+const POSTGRES_BEGIN: &str = "BEGIN; SELECT CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT)";
 
 /// Sets whose rows the policies show.
 async fn for_tenant(conn: &mut PgConnection, tenant: &str) -> Result<(), sqlx::Error> {
@@ -290,7 +297,7 @@ async fn connect_for_all(options: &PgConnectOptions) -> Result<PgConnection, sql
         for_tenant(&mut conn, EVERY_TENANT).await?;
         Ok(conn)
     };
-    tokio::time::timeout(ACQUIRE_TIMEOUT, connecting).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    timeout(ACQUIRE_TIMEOUT, connecting).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 fn sqlite_options(file: &Path) -> SqliteConnectOptions {

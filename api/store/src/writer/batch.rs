@@ -3,7 +3,7 @@
 use super::claim;
 use super::lines;
 use super::{CancelRequest, Ending, GiveBack, NewRow, Note, SubmitAnswer, Writer};
-use crate::{Beat, Cancelled, ClaimRef, ClaimRequest, Claimed, PreviewUsage, StoreError, Written};
+use crate::{Beat, Cancelled, ClaimRef, ClaimRequest, Claimed, PreviewUsage, StoreError, Written, fail_point};
 use mecapy_model::{Lane, TaskId};
 use std::future::Future;
 use std::pin::Pin;
@@ -158,11 +158,29 @@ impl Batch {
             call.run(writer).await?;
         }
         let lanes: Vec<Lane> = self.claims.iter().map(|call| call.input.lane).collect();
-        lines::lock(writer, &lanes).await?;
+        let locked = lines::try_lock(writer, &lanes).await?;
         for call in &mut self.claims {
-            call.answer = Some(claim::claim(writer, call.input).await?);
+            let ours = locked.contains(&call.input.lane);
+            call.answer = Some(if ours { claim::claim(writer, call.input).await? } else { Vec::new() });
         }
         writer.record_preview_usage(&self.preview_usage).await
+    }
+
+    /// A place for tests to crash: everything is written, and nothing committed.
+    pub(super) fn is_written(&self) {
+        if !self.submits.is_empty() {
+            fail_point("store.after_insert");
+        }
+    }
+
+    /// A place for tests to crash: everything is committed, and nobody told.
+    pub(super) fn is_committed(&self) {
+        if !self.submits.is_empty() {
+            fail_point("store.after_commit");
+        }
+        if !self.finishes.is_empty() {
+            fail_point("store.after_finish");
+        }
     }
 
     /// Sends all answers, after the commit. What was claimed for somebody who is gone is given back in a further batch.

@@ -42,6 +42,9 @@ pub(super) async fn claim(writer: &mut Writer, request: ClaimRequest) -> Result<
     let mut chosen = Vec::new();
     let count = usize::try_from(request.max.min(CLAIM_MAX)).unwrap_or(0);
     let Waiting { ranks, running_max } = lines::waiting(writer, request.lane).await?;
+    if ranks.is_empty() {
+        return Ok(Vec::new());
+    }
     let count = count.min(lines::room_in_lane(writer, &request).await?);
     let started = lines::lately_started(writer, &request).await?;
     let mut wanted = Wanted { request, count, chosen: HashMap::new(), running_max, started };

@@ -39,7 +39,7 @@ pub(super) struct Record {
     /// Where a result is that is too large for its row.
     result_object: Option<ResultObject>,
     error: Option<Arc<str>>,
-    error_kind: Option<ErrorKind>,
+    pub(super) error_kind: Option<ErrorKind>,
     warnings: Option<Arc<str>>,
     usage: Usage,
 }
@@ -58,6 +58,8 @@ pub(super) struct Ended {
     pub(super) task: TaskId,
     pub(super) tenant: TenantId,
     pub(super) lane: Lane,
+    pub(super) name: Option<String>,
+    pub(super) webhook_url: Option<String>,
     pub(super) attempt: i64,
     pub(super) state: TaskState,
     /// The number of its `Done` event; the one before is its last state's.
@@ -72,7 +74,7 @@ const FINISH: Rows = Rows {
     width: 7,
     tail: ") AS v WHERE tasks.no = v.column1 AND tasks.fence = v.column2 AND tasks.lease_token = v.column3 \
            AND tasks.state = 'running' \
-           RETURNING no, event_seq, log_bytes, attempt, lane, tenant, fence",
+           RETURNING no, event_seq, log_bytes, attempt, lane, tenant, fence, name, webhook_url",
 };
 const RESULTS: Rows = Rows {
     head: "INSERT INTO results (no, error, warnings, result, object_key, object_bytes, object_sha256)",
@@ -189,6 +191,8 @@ impl Writer {
                     task: ending.claim.task,
                     tenant,
                     lane,
+                    name: row.try_get(7)?,
+                    webhook_url: row.try_get(8)?,
                     attempt: row.try_get(3)?,
                     state: ending.record.state_after(TaskState::Running)?,
                     done_seq: seq,
@@ -246,6 +250,8 @@ impl Writer {
             task: task.id,
             tenant: task.tenant,
             lane: task.place.lane,
+            name: task.name.clone(),
+            webhook_url: task.webhook_url.clone(),
             attempt: task.attempt,
             state,
             done_seq: task.event_seq + 2,
@@ -280,7 +286,9 @@ impl Writer {
             }
             self.run(query).await?;
         }
-        for Ended { no, task, tenant, state, record, .. } in ended {
+        for ended in ended {
+            self.tell_ended(ended);
+            let Ended { no, task, tenant, state, record, .. } = ended;
             let ended = EndedTask {
                 tenant: *tenant,
                 state: *state,
@@ -341,6 +349,8 @@ pub(super) struct LiveTask {
     pub(super) due_ms: i64,
     pub(super) created_ms: i64,
     pub(super) cancel_requested: bool,
+    pub(super) name: Option<String>,
+    pub(super) webhook_url: Option<String>,
 }
 
 /// Binds the last seven columns of a usage row.

@@ -21,7 +21,7 @@ const LOST_APART_MS_MAX: i64 = 30_000;
 /// A query for live tasks with the given condition, and what locks them; its rows are for [`Writer::read_live`].
 pub(super) fn select_live(condition: &'static str, lock: &'static str) -> Query {
     const COLUMNS: &str = "SELECT no, id, tenant, lane, priority, state, attempt, lost_attempts, fence, event_seq, \
-                           due_ms, created_ms, cancel_requested FROM tasks ";
+                           due_ms, created_ms, cancel_requested, name, webhook_url FROM tasks ";
     // Made of constants.
     query(AssertSqlSafe(format!("{COLUMNS}{condition}{lock}")))
 }
@@ -203,6 +203,8 @@ impl Writer {
             due_ms: row.try_get(10)?,
             created_ms: row.try_get(11)?,
             cancel_requested: row.flag(12)?,
+            name: row.try_get(13)?,
+            webhook_url: row.try_get(14)?,
         })
     }
 }

@@ -8,13 +8,19 @@ use crate::sql::{Dialect, Row, Rows, pieces, query};
 use crate::{ClaimRequest, Claimed, StoreError};
 use mecapy_model::{Lane, TenantId};
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
 
 /// Claims of one lane take this advisory lock (and one more for each lane) one after the other.
 const LANE_LOCKS: i64 = 0x6d65_6361_7079_0000;
 /// And those that look at a tenant with a running quota take this one too, after their lanes', so that no two lanes give
 /// it the same room.
 const QUOTA_LOCK: i64 = 0x6d65_6361_7079_0800;
+/// How long a claim waits for another process's, which takes milliseconds unless that process stands still: then
+/// heartbeats, which wait behind it, must not be late.
+const CLAIM_LOCK_WAIT: Duration = Duration::from_millis(100);
+/// Before it is asked for again, doubled each time.
+const CLAIM_LOCK_LOOK: Duration = Duration::from_millis(1);
 /// More than one claim takes of a line.
 const STRAYS_LOOKED_AT: u32 = 512;
 const MINUTE: Duration = Duration::from_secs(60);
@@ -60,10 +66,43 @@ pub(super) async fn lock(writer: &mut Writer, lanes: &[Lane]) -> Result<(), Stor
     if writer.dialect == Dialect::Sqlite {
         return Ok(());
     }
-    for (at, _) in (0_i64..).zip(Lane::ALL).filter(|(_, lane)| lanes.contains(lane)) {
-        query("SELECT pg_advisory_xact_lock(?)").bind(LANE_LOCKS + at).execute(&mut writer.conn).await?;
+    for (key, _) in locks_of(lanes) {
+        query("SELECT pg_advisory_xact_lock(?)").bind(key).execute(&mut writer.conn).await?;
     }
     Ok(())
+}
+
+/// The same for claims, which leave a lane alone that another process holds for long. Answers those that are locked.
+pub(super) async fn try_lock(writer: &mut Writer, lanes: &[Lane]) -> Result<Vec<Lane>, StoreError> {
+    let mut locked = Vec::with_capacity(Lane::ALL.len());
+    for (key, lane) in locks_of(lanes) {
+        if writer.dialect == Dialect::Sqlite || lock_soon(writer, key).await? {
+            locked.push(lane);
+        }
+    }
+    Ok(locked)
+}
+
+/// The locks of lanes, in their order.
+fn locks_of(lanes: &[Lane]) -> impl Iterator<Item = (i64, Lane)> {
+    (LANE_LOCKS..).zip(Lane::ALL).filter(|(_, lane)| lanes.contains(lane))
+}
+
+/// Whether an advisory lock could be taken before another process had held it for long.
+async fn lock_soon(writer: &mut Writer, key: i64) -> Result<bool, StoreError> {
+    let started = Instant::now();
+    let mut look = CLAIM_LOCK_LOOK;
+    loop {
+        let lock = query("SELECT pg_try_advisory_xact_lock(?)").bind(key);
+        if lock.fetch_one(&mut writer.conn).await?.try_get(0)? {
+            return Ok(true);
+        }
+        if started.elapsed() >= CLAIM_LOCK_WAIT {
+            return Ok(false);
+        }
+        sleep(look).await;
+        look *= 2;
+    }
 }
 
 /// What waits in a lane that is locked.
@@ -105,7 +144,11 @@ async fn waiting_rows(writer: &mut Writer, lane: Lane) -> Result<Waiting, StoreE
     if waiting.running_max.is_empty() {
         return Ok(waiting);
     }
-    query("SELECT pg_advisory_xact_lock(?)").bind(QUOTA_LOCK).execute(&mut writer.conn).await?;
+    if !lock_soon(writer, QUOTA_LOCK).await? {
+        // Another process is giving their room away: what they have waits for a later claim, and nobody else's does.
+        waiting.running_max.values_mut().for_each(|max| *max = 0);
+        return Ok(waiting);
+    }
     let sql = "SELECT tenant, count(*) FROM tasks WHERE state = 'running' AND lane <> ? GROUP BY tenant";
     for row in query(sql).bind(lane.as_str()).fetch_all(&mut writer.conn).await? {
         if let Some(max) = waiting.running_max.get_mut(&TenantId(row.id(0)?)) {

@@ -9,6 +9,7 @@ mod batch;
 mod cancel;
 mod claim;
 mod ending;
+mod events;
 mod give_back;
 mod lines;
 mod note;

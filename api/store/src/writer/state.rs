@@ -2,6 +2,7 @@
 //! commit.
 
 use super::batch::Batch;
+use super::events::NewEvent;
 use super::give_back::LostAttempt;
 use crate::bus::Hint;
 use crate::clock::{millis, unix_ms};
@@ -13,9 +14,17 @@ use mecapy_model::{Code, Lane, Task, TaskId, TenantId};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use uuid::Uuid;
 
 /// How long counts are kept that other processes change too.
 const COUNTS_KEPT_FOR: Duration = Duration::from_secs(1);
+const COUNTS_KEPT_FOR_MAX: Duration = Duration::from_secs(5);
+/// Counting may take one in so many parts of the time.
+const COUNTS_COST_ONE_IN: u32 = 50;
+/// A transaction that takes longer has lost its server; longer than any statement may take there.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(25);
 /// How much of tasks just accepted is kept, in bytes of code, inputs and warnings.
 const FRESH_BYTES_MAX: usize = 16 << 20;
 
@@ -69,14 +78,16 @@ pub(crate) struct Writer {
     /// What each tenant may do.
     tenants: HashMap<TenantId, Standing>,
     in_memory_is_stale: bool,
-    /// When the counts were read, on the monotonic clock.
-    counted_at: Duration,
+    /// When the counts are to be read again, on the monotonic clock: others change them too.
+    counts_due: Duration,
     changes: Vec<(TaskId, Change)>,
     /// Tasks that were accepted and not touched since, by number: a claim need not read them.
     fresh: Fresh,
     woken: BTreeSet<Lane>,
     /// To be told to other processes after the commit.
     hints: Vec<Hint>,
+    /// What ended in this transaction, to be told to its tenants.
+    news: Vec<NewEvent>,
     after_commit: Vec<Box<dyn FnOnce() + Send>>,
 }
 
@@ -95,8 +106,9 @@ impl Writer {
         clock: Arc<dyn Clock>,
         options: Arc<StoreOptions>,
     ) -> Result<Self, StoreError> {
-        let now_ms = unix_ms(clock.now());
         let dialect = conn.dialect();
+        // In PostgreSQL this process's wall clock, which may be an hour ahead, must not set the time that never falls.
+        let now_ms = if dialect == Dialect::Sqlite { unix_ms(clock.now()) } else { 0 };
         let mut writer = Self {
             conn,
             dialect,
@@ -107,19 +119,24 @@ impl Writer {
             numbers: Numbers::default(),
             tenants: HashMap::new(),
             in_memory_is_stale: true,
-            counted_at: Duration::ZERO,
+            counts_due: Duration::ZERO,
             changes: Vec::new(),
             fresh: Fresh::default(),
             woken: BTreeSet::new(),
             hints: Vec::new(),
+            news: Vec::new(),
             after_commit: Vec::new(),
         };
-        if dialect == Dialect::Sqlite {
-            // A clock that was set back while no server ran must not hide what waits without a time of its own.
-            let sql = "UPDATE tasks SET due_ms = ?1 WHERE state = 'queued' AND due_ms > ?1 AND timed = 0";
-            writer.run(query(sql).bind(now_ms)).await?;
-            writer.regroup_fifo().await?;
+        if dialect == Dialect::Postgres {
+            // Reads the rows and the server's time.
+            writer.begin().await?;
+            writer.conn.roll_back().await;
+            return Ok(writer);
         }
+        // A clock that was set back while no server ran must not hide what waits without a time of its own.
+        let sql = "UPDATE tasks SET due_ms = ?1 WHERE state = 'queued' AND due_ms > ?1 AND timed = 0";
+        writer.run(query(sql).bind(now_ms)).await?;
+        writer.regroup_fifo().await?;
         writer.reload().await?;
         Ok(writer)
     }
@@ -134,6 +151,8 @@ impl Writer {
         // An error drops the connection, and with it the transaction.
         let recovered = self.requeue_predecessors().await?;
         self.run(query("DELETE FROM workers")).await?;
+        self.record_events().await?;
+        self.release_deliveries().await?;
         self.conn.commit().await?;
         self.forget_signals();
         Ok(recovered)
@@ -143,15 +162,20 @@ impl Writer {
     /// broke at the commit: then nobody knows.
     pub(super) async fn transact(&mut self, batch: &mut Batch) -> Result<(), Failure> {
         self.begin().await.map_err(Failure::Beginning)?;
-        let error = match batch.run(self).await {
-            Ok(()) => match self.conn.commit().await {
-                Ok(()) => {
-                    self.signal();
-                    return Ok(());
-                }
-                Err(error) if error.is_unreachable() => Failure::Beginning(error),
-                Err(error) => Failure::Within(error),
-            },
+        let done = match self.dialect {
+            Dialect::Sqlite => self.work(batch).await,
+            // A connection that has lost its other end may say nothing for many minutes.
+            Dialect::Postgres => {
+                let late = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into());
+                timeout(TRANSACTION_TIMEOUT, self.work(batch)).await.unwrap_or_else(late)
+            }
+        };
+        let error = match done {
+            Ok(()) => {
+                batch.is_committed();
+                self.signal();
+                return Ok(());
+            }
             // Alone none of the calls would fare better.
             Err(error) if error.is_unreachable() => Failure::Beginning(error),
             Err(error) => Failure::Within(error),
@@ -161,26 +185,37 @@ impl Writer {
         Err(error)
     }
 
+    /// Executes and commits.
+    async fn work(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
+        batch.run(self).await?;
+        // The last thing, so that the numbers of a tenant's events are locked only briefly, and by one that waits for
+        // nothing else.
+        self.record_events().await?;
+        batch.is_written();
+        self.conn.commit().await
+    }
+
     async fn begin(&mut self) -> Result<(), StoreError> {
         self.forget_signals();
-        let (now_ms, counts_kept_for) = match self.dialect {
+        let now_ms = match self.dialect {
             Dialect::Sqlite => {
                 if self.in_memory_is_stale {
                     self.reload().await?;
                 }
                 self.conn.begin().await?;
-                (unix_ms(self.clock.now()), None)
+                unix_ms(self.clock.now())
             }
             Dialect::Postgres => {
                 let theirs = self.conn.begin().await?.filter(|_| !self.clock.rules());
-                let ours = unix_ms(self.clock.now());
-                self.shared.set_ahead_ms(theirs.map_or(0, |theirs| theirs.saturating_sub(ours)));
-                (theirs.unwrap_or(ours), Some(COUNTS_KEPT_FOR))
+                if let Some(theirs) = theirs {
+                    self.shared.set_ahead_ms(theirs.saturating_sub(millis(self.clock.monotonic())));
+                }
+                theirs.unwrap_or_else(|| unix_ms(self.clock.now()))
             }
         };
         self.now_ms = self.now_ms.max(now_ms);
-        let age = self.clock.monotonic().saturating_sub(self.counted_at);
-        if counts_kept_for.is_some_and(|kept_for| self.in_memory_is_stale || age > kept_for) {
+        let due = self.in_memory_is_stale || self.clock.monotonic() >= self.counts_due;
+        if self.dialect == Dialect::Postgres && due {
             self.reload().await?;
         }
         Ok(())
@@ -255,6 +290,19 @@ impl Writer {
         self.changes.push((task, change));
     }
 
+    /// Signalled when deliveries of webhooks wait.
+    pub(crate) fn deliveries_wakeup(&self) -> Arc<Notify> {
+        self.shared.deliveries().clone()
+    }
+
+    /// A UUIDv7 of the transaction's time.
+    pub(crate) fn new_id(&self) -> Uuid {
+        let mut random = [0; 10];
+        self.clock.fill_random(&mut random);
+        let ms = u64::try_from(self.now_ms).unwrap_or(0);
+        uuid::Builder::from_unix_timestamp_millis(ms, &random).into_uuid()
+    }
+
     pub(super) fn fresh(&mut self) -> &mut Fresh {
         &mut self.fresh
     }
@@ -269,6 +317,11 @@ impl Writer {
         self.after_commit.push(Box::new(work));
     }
 
+    /// To be recorded at the end of the transaction.
+    pub(super) fn news(&mut self) -> &mut Vec<NewEvent> {
+        &mut self.news
+    }
+
     /// To be told to other processes after the commit.
     pub(crate) fn hint(&mut self, hint: Hint) {
         self.hints.push(hint);
@@ -278,6 +331,7 @@ impl Writer {
         self.after_commit.clear();
         self.changes.clear();
         self.hints.clear();
+        self.news.clear();
         self.woken.clear();
     }
 
@@ -303,6 +357,7 @@ impl Writer {
     /// Reads tenants, the next number and the counts of live tasks from the rows. In PostgreSQL, where others write
     /// too, the counts are estimates that nothing but what is shown relies on.
     async fn reload(&mut self) -> Result<(), StoreError> {
+        let started = self.clock.monotonic();
         self.fresh = Fresh::default();
         if self.dialect == Dialect::Sqlite {
             let highest =
@@ -329,7 +384,9 @@ impl Writer {
         }
         drop(counts);
         self.in_memory_is_stale = false;
-        self.counted_at = self.clock.monotonic();
+        let now = self.clock.monotonic();
+        let took = now.saturating_sub(started);
+        self.counts_due = now + (took * COUNTS_COST_ONE_IN).clamp(COUNTS_KEPT_FOR, COUNTS_KEPT_FOR_MAX);
         Ok(())
     }
 }

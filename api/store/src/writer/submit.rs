@@ -22,6 +22,7 @@ pub(crate) struct NewRow {
     created_ms: i64,
     name: Option<Arc<str>>,
     labels: Option<Arc<str>>,
+    webhook_url: Option<Arc<str>>,
     code: Arc<str>,
     inputs: Arc<str>,
     settings: Arc<str>,
@@ -72,8 +73,8 @@ enum Used {
 
 const TASKS: Rows = Rows {
     head: "INSERT INTO tasks (no, id, tenant, state, lane, priority, queue_rank, queue_group, due_ms, timed, created_ms, \
-           name, labels)",
-    width: 13,
+           name, labels, webhook_url)",
+    width: 14,
     tail: "",
 };
 const SPECS: Rows = Rows { head: "INSERT INTO task_specs (no, code, inputs, settings)", width: 4, tail: "" };
@@ -124,6 +125,7 @@ impl NewRow {
             created_ms: unix_ms(task.created_at),
             name: task.name.as_deref().map(Arc::from),
             labels,
+            webhook_url: task.webhook_url.as_deref().map(Arc::from),
             code: serde_json::to_string(&task.code).map_err(json)?.into(),
             inputs: task.inputs.get().into(),
             settings: serde_json::to_string(&Settings::of(task)).map_err(json)?.into(),
@@ -312,7 +314,8 @@ impl Writer {
                     .bind(row.run_at_ms.is_some())
                     .bind(row.created_ms)
                     .bind(row.name.clone())
-                    .bind(row.labels.clone());
+                    .bind(row.labels.clone())
+                    .bind(row.webhook_url.clone());
             }
             for Accepted { no, row, .. } in piece {
                 query = query.bind(*no).bind(row.code.clone()).bind(row.inputs.clone()).bind(row.settings.clone());

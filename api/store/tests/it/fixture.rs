@@ -140,6 +140,7 @@ pub(crate) fn new_task(tenant: TenantId) -> NewTask {
         labels: BTreeMap::new(),
         run_at: None,
         retry_of: None,
+        webhook_url: None,
         warnings: Vec::new(),
     }
 }

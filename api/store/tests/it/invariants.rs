@@ -1,6 +1,6 @@
 //! Random histories, and what holds after every one of them: I1 (one terminal state), I2 (the fence only rises and an
-//! older one writes nothing), I3 (one result and one usage row), I5 (nothing starts that was cancelled), I6 (no more of a
-//! tenant's tasks run than its quota allows).
+//! older one writes nothing), I3 (one result and one usage row), I4 (one event), I5 (nothing starts that was cancelled), I6
+//! (no more of a tenant's tasks run than its quota allows).
 
 use crate::fixture::{Fixture, finish_with, new_task};
 use mecapy_model::{ErrorKind, Lane, TaskError, TaskId, TaskState, TenantId};
@@ -193,7 +193,14 @@ async fn check(fixture: &Fixture, history: &History) {
         }
     }
     let tasks = i64::try_from(history.tasks.len()).unwrap();
-    for sql in ["SELECT count(*) FROM tasks", "SELECT count(*) FROM results", "SELECT count(*) FROM task_usage"] {
+    for sql in [
+        "SELECT count(*) FROM tasks",
+        "SELECT count(*) FROM results",
+        "SELECT count(*) FROM task_usage",
+        "SELECT count(DISTINCT task) FROM tenant_events",
+        "SELECT count(*) FROM tenant_events",
+        "SELECT CAST(coalesce(sum(last), 0) AS BIGINT) FROM tenant_event_numbers",
+    ] {
         assert_eq!(fixture.number(sql).await, tasks, "{sql}");
     }
     let reconciled = fixture.store.reconcile_usage().await.unwrap();

@@ -10,9 +10,11 @@
 mod auditing;
 mod claiming;
 mod database;
+mod events;
 mod fixture;
 mod following;
 mod invariants;
+mod jumping;
 mod keeping;
 mod ledger;
 mod listing;
@@ -24,3 +26,4 @@ mod submitting;
 mod surviving;
 mod sweeping;
 mod tenancy;
+mod webhooks;

@@ -2,14 +2,14 @@
 
 use crate::fixture::{Fixture, finish_with, ids, new_task};
 use mecapy_model::{Lane, TaskState};
-use mecapy_store::{ClaimRequest, Quota, Store, Submission, SubmitError};
+use mecapy_store::{Beat, ClaimRequest, EventType, NewWebhook, Quota, Store, Submission, SubmitError};
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Row};
 use std::time::Duration;
 
 impl Fixture {
     /// A store of another process on the same rows.
-    async fn another_process(&self, name: &str) -> Store {
+    pub(crate) async fn another_process(&self, name: &str) -> Store {
         let options = self.database.options(&self.folder.path().join(name));
         Store::open(options, self.clock.clone()).await.unwrap()
     }
@@ -69,6 +69,27 @@ async fn caps_hold_across_processes() {
     assert_eq!(claimers.join_all().await.iter().sum::<usize>(), 3);
     let most = "SELECT max(count) FROM (SELECT count(*) FROM tasks WHERE state = 'running' GROUP BY tenant) AS counts";
     assert_eq!(fixture.number(most).await, 2);
+}
+
+#[tokio::test]
+async fn a_process_that_stands_still_in_a_claim_holds_up_no_other_ones_heartbeats() {
+    let fixture = Fixture::shared().await;
+    fixture.submit().await;
+    let claimed = fixture.claim_one().await;
+    let waiting = fixture.submit().await.id;
+    let mut still = PgConnection::connect(fixture.database.app_url()).await.unwrap();
+    sqlx::query("BEGIN").execute(&mut still).await.unwrap();
+    // What a claim from the default lane takes first.
+    let lane_lock = 0x6d65_6361_7079_0001_i64;
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lane_lock).execute(&mut still).await.unwrap();
+    let asked = std::time::Instant::now();
+    let (nothing, beats) =
+        tokio::join!(fixture.claim(Lane::Default, 1), fixture.store.heartbeat(vec![claimed.claim.clone()]));
+    assert!(nothing.is_empty());
+    assert_eq!(beats.unwrap(), [(claimed.task.id, Beat::Extended)]);
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    sqlx::query("ROLLBACK").execute(&mut still).await.unwrap();
+    assert_eq!(ids(&fixture.claim(Lane::Default, 1).await), [waiting]);
 }
 
 #[tokio::test]
@@ -196,7 +217,13 @@ async fn security_27_row_security_hides_other_tenants_even_from_a_query_that_for
     fixture.submit().await;
     fixture.submit_for(theirs, Lane::Default).await;
     let mut connection = PgConnection::connect(fixture.database.app_url()).await.unwrap();
-    let tables = ["tasks", "task_specs", "task_events"];
+    for tenant in [fixture.tenant, theirs] {
+        let new = NewWebhook { tenant, url: "https://a.example/".to_owned(), events: EventType::ALL.to_vec() };
+        let (webhook, _) = fixture.store.create_webhook(new).await.unwrap();
+        fixture.store.ping_webhook(tenant, webhook.id).await.unwrap();
+        fixture.store.rotate_task_secret(tenant).await.unwrap();
+    }
+    let tables = ["tasks", "task_specs", "task_events", "webhooks", "webhook_deliveries", "task_webhook_secrets"];
     for (setting, expected) in [(String::new(), 0), (fixture.tenant.to_string(), 1), ("*".to_owned(), 2)] {
         sqlx::query("SELECT set_config('mecapy.tenant', $1, false)")
             .bind(&setting)

@@ -17,8 +17,8 @@ use tokio::net::TcpStream;
 /// A server and the credentials for it.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoint {
-    address: SocketAddr,
-    authorization: HeaderValue,
+    pub(crate) address: SocketAddr,
+    pub(crate) authorization: HeaderValue,
     host: HeaderValue,
 }
 
@@ -107,9 +107,15 @@ impl Connection {
 }
 
 impl Reply {
-    /// Whether it is the answer of a preview that worked; reads no further than the state, which comes first.
+    /// Whether it is the answer of a preview, or the result of a task, that worked; reads no further than the state, which comes first.
     pub(crate) fn completed(&self) -> bool {
         self.status == StatusCode::OK && self.body.starts_with(br#"{"state":"completed""#)
+    }
+
+    /// The id of the task that it shows.
+    pub(crate) fn task_id(&self) -> Result<String> {
+        let task: Value = serde_json::from_slice(&self.body)?;
+        Ok(task.get("id").and_then(Value::as_str).context("a task has no id")?.to_owned())
     }
 
     pub(crate) fn text(&self) -> String {

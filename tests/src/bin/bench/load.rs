@@ -2,11 +2,14 @@
 
 use crate::http::{Call, Connection, Endpoint, Reply};
 use anyhow::{Result, ensure};
+use hyper::StatusCode;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
 /// Every so many answers one is kept, to see what the server says of its own times.
 const KEPT_EVERY: usize = 8;
+/// How long a client lets the server wait for a task's end, seconds.
+const WAIT_SECONDS: u32 = 30;
 
 /// How many calls a measurement makes.
 #[derive(Debug, Clone, Copy)]
@@ -24,12 +27,24 @@ pub(crate) struct Latency {
     kept: Vec<Reply>,
 }
 
+/// What each of many clients does again and again.
+#[derive(Debug, Clone)]
+pub(crate) enum Turn {
+    Preview(Call),
+    /// Submits a task: it counts once it is accepted.
+    Submit(Call),
+    /// Submits a task and waits for its result.
+    SubmitAndWait(Call),
+}
+
 /// What many clients saw.
 #[derive(Debug, Default)]
 pub(crate) struct Throughput {
     pub(crate) milliseconds: Vec<f64>,
     /// Answers a second, one figure for each window.
     pub(crate) per_second: Vec<f64>,
+    /// What went right, in the windows and outside of them.
+    pub(crate) answers: usize,
     pub(crate) errors: usize,
     /// The first of them.
     pub(crate) error: Option<String>,
@@ -59,17 +74,18 @@ pub(crate) async fn latency(endpoint: &Endpoint, call: &Call, amount: Amount) ->
 }
 
 /// So many clients, each as fast as it is answered, for so long after as long a warm-up as one window.
-pub(crate) async fn throughput(endpoint: &Endpoint, call: &Call, clients: usize, windows: usize) -> Result<Throughput> {
+pub(crate) async fn throughput(endpoint: &Endpoint, turn: &Turn, clients: usize, windows: usize) -> Result<Throughput> {
     const WINDOW: Duration = Duration::from_millis(500);
     let begin = Instant::now() + WINDOW;
     let end = begin + WINDOW * u32::try_from(windows)?;
     let mut running = Vec::new();
     for connection in endpoint.connect_many(clients).await? {
-        running.push(tokio::spawn(client(connection, call.clone(), end)));
+        running.push(tokio::spawn(client(connection, turn.clone(), end)));
     }
     let (mut seen, mut counts) = (Throughput::default(), vec![0_u32; windows]);
     for client in running {
         let (answers, errors) = client.await??;
+        seen.answers += answers.len();
         for (at, time) in answers {
             let window =
                 at.checked_duration_since(begin).map(|since| (since.as_millis() / WINDOW.as_millis()) as usize);
@@ -88,18 +104,37 @@ pub(crate) async fn throughput(endpoint: &Endpoint, call: &Call, clients: usize,
 type Answers = Vec<(Instant, Duration)>;
 
 /// When each answer came and how long it took; and what was no answer.
-async fn client(mut connection: Connection, call: Call, end: Instant) -> Result<(Answers, Vec<String>)> {
+async fn client(mut connection: Connection, turn: Turn, end: Instant) -> Result<(Answers, Vec<String>)> {
     let (mut answers, mut errors) = (Vec::new(), Vec::new());
     while Instant::now() < end {
         let sent = Instant::now();
-        let reply = connection.exchange(&call).await?;
-        if reply.completed() {
+        let (reply, is_right) = turn.take(&mut connection).await?;
+        if is_right {
             answers.push((Instant::now(), sent.elapsed()));
         } else {
             errors.push(format!("{} {}", reply.status, reply.text()));
         }
     }
     Ok((answers, errors))
+}
+
+impl Turn {
+    /// The last reply, and whether it is what was asked for.
+    async fn take(&self, connection: &mut Connection) -> Result<(Reply, bool)> {
+        let (Turn::Preview(call) | Turn::Submit(call) | Turn::SubmitAndWait(call)) = self;
+        let reply = connection.exchange(call).await?;
+        let is_right = match self {
+            Turn::Preview(_) => reply.completed(),
+            Turn::Submit(_) | Turn::SubmitAndWait(_) => reply.status == StatusCode::ACCEPTED,
+        };
+        if !is_right || !matches!(self, Turn::SubmitAndWait(_)) {
+            return Ok((reply, is_right));
+        }
+        let path = format!("/v1/tasks/{}/result?wait={WAIT_SECONDS}", reply.task_id()?);
+        let reply = connection.exchange(&Call::get(path)).await?;
+        let is_right = reply.completed();
+        Ok((reply, is_right))
+    }
 }
 
 impl Latency {

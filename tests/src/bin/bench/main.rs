@@ -14,6 +14,7 @@ mod report;
 mod samples;
 mod server;
 mod service;
+mod shared;
 mod targets;
 mod tasks;
 mod workload;
@@ -22,30 +23,59 @@ use anyhow::{Context, Result, bail, ensure};
 use machine::Machine;
 use report::{Report, Row, figure};
 use std::{fs, path::PathBuf, time::Instant};
+use tokio::signal::unix::{SignalKind, signal};
 use workload::Workload;
 
-const USAGE: &str = "usage: bench [--out FILE.json] [--no-peers] [--strict]";
+const USAGE: &str = "usage: bench [--out FILE.json] [--only GROUP,…] [--no-peers] [--strict]\n\
+                     groups: platform, shared, inside, peers, celery";
 
-#[derive(Debug, Default)]
+/// What can be measured by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Group {
+    /// The embedded server over HTTP.
+    Platform,
+    /// Servers and workers over PostgreSQL, Redis and S3.
+    Shared,
+    /// What HTTP can't show.
+    Inside,
+    Peers,
+    Celery,
+}
+
+#[derive(Debug)]
 struct Options {
     out: Option<PathBuf>,
-    no_peers: bool,
+    groups: Vec<Group>,
     /// A missed target is a failure.
     strict: bool,
 }
 
+impl Group {
+    const ALL: [Group; 5] = [Group::Platform, Group::Shared, Group::Inside, Group::Peers, Group::Celery];
+
+    fn name(self) -> &'static str {
+        match self {
+            Group::Platform => "platform",
+            Group::Shared => "shared",
+            Group::Inside => "inside",
+            Group::Peers => "peers",
+            Group::Celery => "celery",
+        }
+    }
+}
+
 fn main() -> Result<()> {
     let (options, started) = (options()?, Instant::now());
-    let machine = Machine::here();
-    let cores = machine.cores;
-    let mut report = Report::new(machine);
+    let mut report = Report::new(Machine::here());
     // One thread for all clients: the load generator must not compete with the server for more.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(platform::measure(&mut report))?;
-    overhead::measure(&mut report)?;
-    if !options.no_peers {
-        measure_peers(&mut report, cores)?;
-    }
+    runtime.block_on(async {
+        tokio::select! {
+            measured = measure(&mut report, &options.groups) => measured,
+            // Whatever was started is dropped, and so stopped.
+            told = told_to_end() => told.and_then(|()| bail!("told to end")),
+        }
+    })?;
     targets::judge(&mut report);
     println!("\n{}", report.table());
     if let Some(path) = &options.out {
@@ -59,12 +89,19 @@ fn main() -> Result<()> {
 }
 
 fn options() -> Result<Options> {
-    let mut options = Options::default();
+    let mut options = Options { out: None, groups: Group::ALL.to_vec(), strict: false };
     let mut arguments = std::env::args_os().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.to_str() {
             Some("--out") => options.out = Some(arguments.next().map(PathBuf::from).context(USAGE)?),
-            Some("--no-peers") => options.no_peers = true,
+            Some("--only") => {
+                let names = arguments.next().context(USAGE)?;
+                let names: Vec<_> = names.to_str().context(USAGE)?.split(',').collect();
+                let known = |name: &&str| Group::ALL.iter().any(|group| group.name() == *name);
+                ensure!(names.iter().all(known), USAGE);
+                options.groups.retain(|group| names.contains(&group.name()));
+            }
+            Some("--no-peers") => options.groups.retain(|group| !matches!(group, Group::Peers | Group::Celery)),
             Some("--strict") => options.strict = true,
             _ => bail!(USAGE),
         }
@@ -72,7 +109,29 @@ fn options() -> Result<Options> {
     Ok(options)
 }
 
-fn measure_peers(report: &mut Report, cores: usize) -> Result<()> {
+/// Measures these groups, one after the other.
+async fn measure(report: &mut Report, groups: &[Group]) -> Result<()> {
+    for group in groups {
+        match group {
+            Group::Platform => platform::measure(report).await?,
+            Group::Shared => shared::measure(report).await?,
+            Group::Inside => overhead::measure(report)?,
+            Group::Peers => measure_peers(report)?,
+            Group::Celery => measure_celery(report),
+        }
+    }
+    Ok(())
+}
+
+async fn told_to_end() -> Result<()> {
+    let (mut terminated, mut interrupted) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminated.recv() => Ok(()),
+        _ = interrupted.recv() => Ok(()),
+    }
+}
+
+fn measure_peers(report: &mut Report) -> Result<()> {
     const NATIVE: &str = "peer: native python3, a new process";
     for workload in [Workload::expression(), Workload::solve(), Workload::truss()?] {
         if let Some(program) = &workload.native {
@@ -84,10 +143,13 @@ fn measure_peers(report: &mut Report, cores: usize) -> Result<()> {
     report.add_if_had(row, peers::own_runner());
     let row = Row::new("docker", "peer: docker run --rm, local image", "true");
     report.add_if_had(row, peers::docker());
+    Ok(())
+}
 
+fn measure_celery(report: &mut Report) {
     const CELERY: &str = "peer: Celery + Redis, warm prefork worker, no isolation";
     let expression = Row::new("celery.expression", CELERY, "round trip of x + y");
-    match peers::celery(cores) {
+    match peers::celery(report.cores()) {
         Ok(celery) => {
             report.add(expression.samples(celery.expression_ms));
             report.add(Row::new("celery.solve", CELERY, "round trip of a 3x3 solve").samples(celery.solve_ms));
@@ -96,5 +158,4 @@ fn measure_peers(report: &mut Report, cores: usize) -> Result<()> {
         }
         Err(reason) => report.add(expression.note(format!("{reason:#}"))),
     }
-    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     http::Endpoint,
-    load::{self, Amount, milliseconds},
+    load::{self, Amount, Turn, milliseconds},
     memory,
     report::{Report, Row, figure},
     samples::Samples,
@@ -80,9 +80,9 @@ async fn busy_previews(report: &mut Report, endpoint: &Endpoint) -> Result<()> {
 
 async fn throughput(report: &mut Report, endpoint: &Endpoint) -> Result<()> {
     const SECTION: &str = "previews at once, expression";
-    let workload = Workload::expression();
+    let turn = Turn::Preview(Workload::expression().preview);
     for clients in CLIENTS {
-        let seen = load::throughput(endpoint, &workload.preview, clients, WINDOWS).await?;
+        let seen = load::throughput(endpoint, &turn, clients, WINDOWS).await?;
         let label = format!("{clients} clients, previews a second");
         report.add(Row::new(&format!("throughput.{clients}"), SECTION, &label).unit("/s").values(seen.per_second));
         let label = format!("{clients} clients, each preview");

@@ -61,6 +61,11 @@ impl Report {
         Self { machine, rows: Vec::new() }
     }
 
+    /// Of the machine that is measured.
+    pub(crate) fn cores(&self) -> usize {
+        self.machine.cores
+    }
+
     /// Adds a row and says so, as a sign of progress.
     pub(crate) fn add(&mut self, row: Row) {
         let median = row.samples.as_ref().map_or("not measured".to_owned(), |samples| figure(samples.median()));

@@ -73,7 +73,8 @@ pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
 }
 
-async fn wait_until_ready(service: &mut Service, address: SocketAddr) -> Result<()> {
+/// Waits until the program says at this address that it can work.
+pub(crate) async fn wait_until_ready(service: &mut Service, address: SocketAddr) -> Result<()> {
     let (endpoint, ready) = (Endpoint::new(address, "")?, Call::get("/ready"));
     let started = Instant::now();
     while started.elapsed() < READY_DEADLINE {

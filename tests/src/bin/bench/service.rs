@@ -41,6 +41,13 @@ impl Service {
         }
     }
 
+    /// SIGKILL: no clean-up of its own runs.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     fn log_tail(&self) -> String {
         let log = std::fs::read(&self.log).unwrap_or_default();
         let start = log.len().saturating_sub(LOG_TAIL_BYTES_MAX);

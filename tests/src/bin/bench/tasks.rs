@@ -2,7 +2,7 @@
 //! every core busy.
 
 use crate::{
-    http::{Call, Connection, Endpoint},
+    http::{Call, Connection, Endpoint, Reply},
     workload::expression_body,
 };
 use anyhow::{Context, Result, ensure};
@@ -30,45 +30,44 @@ pub(crate) struct Busy {
 
 /// Submits so many tasks by so many clients and waits until all are completed; answers tasks a second, end to end.
 pub(crate) async fn durable(endpoint: &Endpoint, clients: usize, tasks: usize) -> Result<f64> {
-    let left = Arc::new(AtomicUsize::new(tasks));
-    let call = Call::post("/v1/tasks", &expression_body());
-    let connections = endpoint.connect_many(clients).await?;
     let started = Instant::now();
-    let mut running = Vec::new();
-    for connection in connections {
-        running.push(tokio::spawn(submit_while(connection, call.clone(), Arc::clone(&left))));
-    }
-    let mut bodies = Vec::with_capacity(tasks);
-    for client in running {
-        bodies.extend(client.await??);
-    }
+    let accepted = submit(endpoint, &Call::post("/v1/tasks", &expression_body()), clients, tasks).await?;
     let mut connection = endpoint.connect().await?;
     wait_until_idle(&mut connection).await?;
     let rate = tasks as f64 / started.elapsed().as_secs_f64();
-    ensure!(bodies.len() == tasks, "{} of {tasks} tasks were accepted", bodies.len());
     let failed = connection.json(&Call::get("/v1/tasks?state=failed&limit=1")).await?;
     ensure!(failed.pointer("/tasks/0").is_none(), "a task failed: {failed}");
-    for body in bodies.iter().step_by(CHECKED_EVERY) {
-        let path = format!("/v1/tasks/{}/result", id_of(body)?);
+    for reply in accepted.iter().step_by(CHECKED_EVERY) {
+        let path = format!("/v1/tasks/{}/result", reply.task_id()?);
         let answer = connection.json(&Call::get(path)).await?;
         ensure!(answer.pointer("/result/result") == Some(&json!(42.5)), "wrong result: {answer}");
     }
     Ok(rate)
 }
 
-async fn submit_while(mut connection: Connection, call: Call, left: Arc<AtomicUsize>) -> Result<Vec<Vec<u8>>> {
-    let mut bodies = Vec::new();
+/// Submits so many tasks by so many clients, each as fast as it is answered; all are accepted when this answers.
+pub(crate) async fn submit(endpoint: &Endpoint, call: &Call, clients: usize, tasks: usize) -> Result<Vec<Reply>> {
+    let left = Arc::new(AtomicUsize::new(tasks));
+    let mut running = Vec::new();
+    for connection in endpoint.connect_many(clients).await? {
+        running.push(tokio::spawn(submit_while(connection, call.clone(), Arc::clone(&left))));
+    }
+    let mut accepted = Vec::with_capacity(tasks);
+    for client in running {
+        accepted.extend(client.await??);
+    }
+    ensure!(accepted.len() == tasks, "{} of {tasks} tasks were accepted", accepted.len());
+    Ok(accepted)
+}
+
+async fn submit_while(mut connection: Connection, call: Call, left: Arc<AtomicUsize>) -> Result<Vec<Reply>> {
+    let mut accepted = Vec::new();
     while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
         let reply = connection.exchange(&call).await?;
         ensure!(reply.status.as_u16() == 202, "a task was refused: {} {}", reply.status, reply.text());
-        bodies.push(reply.body.to_vec());
+        accepted.push(reply);
     }
-    Ok(bodies)
-}
-
-fn id_of(task: &[u8]) -> Result<String> {
-    let task: Value = serde_json::from_slice(task)?;
-    Ok(task.get("id").and_then(Value::as_str).context("a task has no id")?.to_owned())
+    Ok(accepted)
 }
 
 impl Busy {

@@ -76,10 +76,7 @@ impl Workload {
 
     /// A compensated sum by a C program, uploaded over this connection.
     pub(crate) async fn module(connection: &mut Connection) -> Result<Self> {
-        let uploaded = connection.json(&Call::post_wasm("/v1/modules", guest_wasm("sum.wasm")?)).await?;
-        let digest = uploaded.get("module").and_then(Value::as_str).context("the upload has no digest")?;
-        let mut body = wasm(digest);
-        merge(&mut body, json!({"inputs": {"values": [1.5, 2.5, -1, 1000.0]}}));
+        let body = module_body(connection).await?;
         Ok(Self {
             name: "module",
             label: "WASI module (C, a sum)",
@@ -103,4 +100,13 @@ pub(crate) fn expression_body() -> Value {
     let mut body = python(EXPRESSION);
     merge(&mut body, json!({"inputs": {"x": 2.5, "y": 40}}));
     body
+}
+
+/// The sum as a body for previews and tasks; uploads its module.
+pub(crate) async fn module_body(connection: &mut Connection) -> Result<Value> {
+    let uploaded = connection.json(&Call::post_wasm("/v1/modules", guest_wasm("sum.wasm")?)).await?;
+    let digest = uploaded.get("module").and_then(Value::as_str).context("the upload has no digest")?;
+    let mut body = wasm(digest);
+    merge(&mut body, json!({"inputs": {"values": [1.5, 2.5, -1, 1000.0]}}));
+    Ok(body)
 }

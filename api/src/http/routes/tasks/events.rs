@@ -3,31 +3,24 @@
 use super::{TASK, task_id};
 use crate::{
     app::App,
-    http::{Problem, auth::Caller, query::NoQuery, router::Api, shown::time, streams::StreamPlace},
+    http::{
+        Problem,
+        auth::Caller,
+        router::Api,
+        shown::time,
+        sse::{self, KEEP_ALIVE, Outlet, PIECE_BYTES},
+        streams::StreamPlace,
+    },
 };
 use axum::{
-    body::{Body, Bytes},
     extract::{Path, State},
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, Uri},
     response::Response,
 };
 use mecapy_model::{LogStream, TaskId, TaskState, TenantId};
 use mecapy_store::{EventKind, EventPage, StoreError, TaskEvent, TaskWatch};
 use serde::Serialize;
-use std::{convert::Infallible, sync::Arc, time::Duration};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-
-/// A comment goes out after so long without an event, so that nobody between takes the stream for dead.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// A client that leaves what was written unread for so long is dropped.
-const READER_TIMEOUT: Duration = Duration::from_secs(20);
-/// Pieces that wait for a reader.
-const PIECES_WAITING_MAX: usize = 2;
-/// Events are sent together up to about so many bytes.
-const PIECE_BYTES: usize = 32 << 10;
-
-type Sender = mpsc::Sender<Result<Bytes, Infallible>>;
+use std::sync::Arc;
 
 /// Everything that happens to a task, as it happens.
 ///
@@ -36,7 +29,9 @@ type Sender = mpsc::Sender<Result<Bytes, Infallible>>;
 #[utoipa::path(get, path = "/v1/tasks/{id}/events", tag = "Tasks",
     params(
         ("id" = uuid::Uuid, Path),
-        ("Last-Event-ID" = Option<u64>, Header, description = "The last event that was seen")
+        ("Last-Event-ID" = Option<u64>, Header, description = "The last event that was seen"),
+        ("last_event_id" = Option<u64>, Query, description = "The same, for who can't send headers"),
+        ("ticket" = Option<String>, Query, description = "In the place of credentials: see `POST /v1/tickets`")
     ),
     responses((status = 200, body = String, content_type = "text/event-stream"))
 )]
@@ -44,33 +39,19 @@ pub(in crate::http) async fn events(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<String>,
-    _: NoQuery,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = task_id(&id)?;
-    let after = last_event_id(&headers)?;
+    let after = sse::last_event_id(&uri, &headers)?.unwrap_or(0);
     let place = api.streams.open(&caller)?;
     // Before the first read, so that nothing is missed between them.
     let watch = api.app.store.watch(id);
     let first = api.app.store.events(caller.tenant(), id, after).await?.ok_or_else(|| Problem::not_found(TASK))?;
-    let (sender, pieces) = mpsc::channel(PIECES_WAITING_MAX);
-    let follow = Follow { app: Arc::clone(&api.app), tenant: caller.tenant(), id, after, sender };
+    let (outlet, response) = Outlet::open();
+    let follow = Follow { app: Arc::clone(&api.app), tenant: caller.tenant(), id, after, outlet };
     tokio::spawn(follow.send_until_done(first, watch, place));
-    let mut response = Response::new(Body::from_stream(ReceiverStream::new(pieces)));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     Ok(response)
-}
-
-fn last_event_id(headers: &HeaderMap) -> Result<u64, Problem> {
-    let Some(value) = headers.get("last-event-id") else { return Ok(0) };
-    let parsed = value.to_str().ok().filter(|text| !text.is_empty()).map(str::parse);
-    match parsed {
-        Some(Ok(id)) => Ok(id),
-        _ => Err(Problem::malformed("Last-Event-ID is not an id that this stream gave")),
-    }
 }
 
 /// One open stream.
@@ -79,7 +60,7 @@ struct Follow {
     tenant: TenantId,
     id: TaskId,
     after: u64,
-    sender: Sender,
+    outlet: Outlet,
 }
 
 impl Follow {
@@ -103,11 +84,11 @@ impl Follow {
             tokio::select! {
                 () = watch.changed() => (),
                 () = tokio::time::sleep(KEEP_ALIVE) => {
-                    if !self.send(Bytes::from_static(b": still here\n\n")).await {
+                    if !self.outlet.keep_alive().await {
                         return;
                     }
                 }
-                () = self.sender.closed() => return,
+                () = self.outlet.closed() => return,
                 () = self.app.stopping.cancelled() => return,
             }
         }
@@ -127,19 +108,14 @@ impl Follow {
         for event in &page.events {
             self.after = self.after.max(event.id);
             write_event(&mut piece, event);
-            if piece.len() >= PIECE_BYTES && !self.send(std::mem::take(&mut piece).into()).await {
+            if piece.len() >= PIECE_BYTES && !self.outlet.send(std::mem::take(&mut piece)).await {
                 return Sent::Gone;
             }
         }
-        if !piece.is_empty() && !self.send(piece.into()).await {
+        if !piece.is_empty() && !self.outlet.send(piece).await {
             return Sent::Gone;
         }
         Sent::of(page)
-    }
-
-    /// Hands a piece to the reader; says whether there still is one.
-    async fn send(&self, piece: Bytes) -> bool {
-        matches!(tokio::time::timeout(READER_TIMEOUT, self.sender.send(Ok(piece))).await, Ok(Ok(())))
     }
 }
 
@@ -204,10 +180,7 @@ fn write_event(out: &mut Vec<u8>, event: &TaskEvent) {
         EventKind::Log { stream, text } => ("log", serde_json::to_vec(&LogData { stream: *stream, text, at })),
         EventKind::Done { state } => ("done", serde_json::to_vec(&DoneData { state: *state, at })),
     };
-    // JSON has no line break of its own, so one data line holds it.
-    out.extend_from_slice(format!("id: {}\nevent: {name}\ndata: ", event.id).as_bytes());
-    out.extend_from_slice(&data.unwrap_or_else(|_| b"null".to_vec()));
-    out.extend_from_slice(b"\n\n");
+    sse::write_event(out, event.id, name, &data.unwrap_or_else(|_| b"null".to_vec()));
 }
 
 #[cfg(test)]
@@ -227,18 +200,5 @@ mod tests {
         assert!(!data.contains(['\n', '\r']));
         let data: serde_json::Value = serde_json::from_str(data).unwrap();
         assert_eq!((&data["text"], &data["at"]), (&text.into(), &"2026-01-02T03:04:05.678Z".into()));
-    }
-
-    #[test]
-    fn the_last_id_must_be_one_of_ours() {
-        let with = |value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert("last-event-id", value.parse().unwrap());
-            last_event_id(&headers)
-        };
-        assert_eq!(last_event_id(&HeaderMap::new()).unwrap(), 0);
-        assert_eq!(with("12").unwrap(), 12);
-        assert_eq!(with("x").unwrap_err().status(), 400);
-        assert_eq!(with("-1").unwrap_err().status(), 400);
     }
 }

@@ -1,0 +1,308 @@
+//! What a tenant is told: how its tasks ended, numbered in the order of the commits. A reader follows live, or goes on
+//! from the last number that it saw.
+
+use crate::clock::from_unix_ms;
+use crate::sql::{Row, query};
+use crate::{Store, StoreError};
+use mecapy_model::{EventId, Lane, TaskId, TaskState, TenantId};
+use serde::Serialize;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+use time::{OffsetDateTime, UtcOffset};
+use tokio::sync::watch;
+
+/// How many events one page holds at most.
+pub const TENANT_EVENTS_PAGE_MAX: u32 = 1_000;
+/// How long events are kept.
+pub const TENANT_EVENTS_KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// What kind of thing happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventType {
+    TaskCompleted,
+    TaskFailed,
+    TaskCancelled,
+}
+
+/// Something that happened to a tenant's task. All of it is written once, so it is told in the same words each time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantEvent {
+    /// The tenant's first event has 1, and each has one more than the one before.
+    pub seq: u64,
+    pub id: EventId,
+    pub at: OffsetDateTime,
+    pub kind: EventType,
+    pub task: TaskId,
+    /// The task's name.
+    pub name: Option<String>,
+    pub lane: Lane,
+    /// The kind of the task's error.
+    pub error_kind: Option<String>,
+}
+
+impl EventType {
+    pub const ALL: [EventType; 3] = [EventType::TaskCompleted, EventType::TaskFailed, EventType::TaskCancelled];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            EventType::TaskCompleted => "task.completed",
+            EventType::TaskFailed => "task.failed",
+            EventType::TaskCancelled => "task.cancelled",
+        }
+    }
+
+    const fn state(self) -> TaskState {
+        match self {
+            EventType::TaskCompleted => TaskState::Completed,
+            EventType::TaskFailed => TaskState::Failed,
+            EventType::TaskCancelled => TaskState::Cancelled,
+        }
+    }
+
+    /// What a task's end is; `None` where the state is none.
+    pub(crate) fn of_end(state: TaskState) -> Option<Self> {
+        EventType::ALL.into_iter().find(|kind| kind.state() == state)
+    }
+}
+
+impl std::str::FromStr for EventType {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = EventType::ALL.into_iter().find(|kind| kind.as_str() == text);
+        found.ok_or_else(|| format!("unknown event {text:?}: use task.completed, task.failed or task.cancelled"))
+    }
+}
+
+/// Always three digits after the second, so that texts sort as the times do.
+const TIME: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+
+/// An event as it is told: the envelope of Standard Webhooks with an id.
+#[derive(Serialize)]
+struct Body<'a, D> {
+    id: EventId,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    timestamp: &'a str,
+    data: D,
+}
+
+#[derive(Serialize)]
+struct TaskData<'a> {
+    id: TaskId,
+    name: Option<&'a str>,
+    state: TaskState,
+    lane: Lane,
+    error: Option<ErrorData<'a>>,
+    completed_at: &'a str,
+    links: Links,
+}
+
+#[derive(Serialize)]
+struct ErrorData<'a> {
+    kind: &'a str,
+}
+
+#[derive(Serialize)]
+struct Links {
+    #[serde(rename = "self")]
+    task: String,
+    result: String,
+}
+
+/// An event's JSON; `data` is what it is about.
+pub(crate) fn body<D: Serialize>(id: EventId, kind: &str, at: OffsetDateTime, data: D) -> Result<String, StoreError> {
+    let timestamp = &text_of(at);
+    serde_json::to_string(&Body { id, kind, timestamp, data }).map_err(|error| StoreError::corrupt(error.to_string()))
+}
+
+fn text_of(at: OffsetDateTime) -> String {
+    at.to_offset(UtcOffset::UTC).format(TIME).unwrap_or_default()
+}
+
+impl TenantEvent {
+    /// The event as JSON, in the same words for streams and webhooks. It leaves out what may be large or secret: who
+    /// wants more asks for the task.
+    pub fn body(&self) -> Result<String, StoreError> {
+        let task = format!("/v1/tasks/{}", self.task);
+        let data = TaskData {
+            id: self.task,
+            name: self.name.as_deref(),
+            state: self.kind.state(),
+            lane: self.lane,
+            error: self.error_kind.as_deref().map(|kind| ErrorData { kind }),
+            completed_at: &text_of(self.at),
+            links: Links { result: format!("{task}/result"), task },
+        };
+        body(self.id, self.kind.as_str(), self.at, data)
+    }
+}
+
+impl Store {
+    /// The tenant's events after the number `after`, oldest first, at most [`TENANT_EVENTS_PAGE_MAX`]. Those older than
+    /// [`TENANT_EVENTS_KEPT_FOR`] may be gone.
+    pub async fn tenant_events(&self, tenant: TenantId, after: u64) -> Result<Vec<TenantEvent>, StoreError> {
+        let sql = "SELECT seq, id, at_ms, kind, task, name, lane, error_kind FROM tenant_events \
+                   WHERE tenant = ? AND seq > ? ORDER BY seq LIMIT ?";
+        let rows = query(sql)
+            .bind(tenant)
+            .bind(i64::try_from(after).unwrap_or(i64::MAX))
+            .bind(TENANT_EVENTS_PAGE_MAX)
+            .fetch_all(&mut self.reader(tenant).await?)
+            .await?;
+        rows.iter().map(read_event).collect()
+    }
+
+    /// The number of the tenant's newest event; 0 where there was none.
+    pub async fn last_tenant_event(&self, tenant: TenantId) -> Result<u64, StoreError> {
+        let sql = "SELECT last FROM tenant_event_numbers WHERE tenant = ?";
+        let row = query(sql).bind(tenant).fetch_optional(&mut self.reader(tenant).await?).await?;
+        row.map_or(Ok(0), |row| row.count(0))
+    }
+
+    /// Be told of the tenant's events. Subscribe before reading, and nothing is missed.
+    pub fn watch_tenant(&self, tenant: TenantId) -> TenantWatch {
+        self.shared().tenants().watch(tenant)
+    }
+}
+
+fn read_event(row: &Row) -> Result<TenantEvent, StoreError> {
+    Ok(TenantEvent {
+        seq: row.count(0)?,
+        id: EventId(row.id(1)?),
+        at: from_unix_ms(row.try_get(2)?),
+        kind: row.try_get::<&str>(3)?.parse().map_err(StoreError::corrupt)?,
+        task: TaskId(row.id(4)?),
+        name: row.try_get(5)?,
+        lane: row.try_get::<&str>(6)?.parse().map_err(StoreError::corrupt)?,
+        error_kind: row.try_get(7)?,
+    })
+}
+
+/// The newest number of each tenant that somebody follows, as far as it is known.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TenantFollowers(Arc<Mutex<HashMap<TenantId, watch::Sender<u64>>>>);
+
+impl TenantFollowers {
+    fn watch(&self, tenant: TenantId) -> TenantWatch {
+        let newest = self.lock().entry(tenant).or_insert_with(|| watch::Sender::new(0)).subscribe();
+        TenantWatch { tenant, newest, followers: self.clone() }
+    }
+
+    /// There are events up to `seq`.
+    pub(crate) fn tell(&self, tenant: TenantId, seq: u64) {
+        if let Some(sender) = self.lock().get(&tenant) {
+            sender.send_if_modified(|newest| {
+                let more = seq > *newest;
+                *newest = seq.max(*newest);
+                more
+            });
+        }
+    }
+
+    pub(crate) fn followed(&self) -> Vec<TenantId> {
+        self.lock().keys().copied().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, watch::Sender<u64>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// News of one tenant. The last one for a tenant frees what the store keeps for it.
+#[derive(Debug)]
+pub struct TenantWatch {
+    tenant: TenantId,
+    newest: watch::Receiver<u64>,
+    followers: TenantFollowers,
+}
+
+impl TenantWatch {
+    /// Returns after a commit that told the tenant something, or at once where one did since the last call (or since
+    /// the watch was made). Several may count as one.
+    pub async fn changed(&mut self) {
+        if self.newest.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Drop for TenantWatch {
+    fn drop(&mut self) {
+        let mut followers = self.followers.lock();
+        // This one still counts.
+        if followers.get(&self.tenant).is_some_and(|sender| sender.receiver_count() <= 1) {
+            followers.remove(&self.tenant);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn tenant(number: u128) -> TenantId {
+        TenantId(Uuid::from_u128(number))
+    }
+
+    #[test]
+    fn an_event_says_little_and_always_the_same() {
+        let event = TenantEvent {
+            seq: 7,
+            id: EventId(Uuid::from_u128(1)),
+            at: from_unix_ms(1_800_000_000_120),
+            kind: EventType::TaskFailed,
+            task: TaskId(Uuid::from_u128(2)),
+            name: Some("beam \"A\"\n".to_owned()),
+            lane: Lane::LongRunning,
+            error_kind: Some("timeout".to_owned()),
+        };
+        assert_eq!(
+            event.body().unwrap(),
+            "{\"id\":\"00000000-0000-0000-0000-000000000001\",\"type\":\"task.failed\",\
+             \"timestamp\":\"2027-01-15T08:00:00.120Z\",\"data\":{\"id\":\"00000000-0000-0000-0000-000000000002\",\
+             \"name\":\"beam \\\"A\\\"\\n\",\"state\":\"failed\",\"lane\":\"long_running\",\"error\":{\"kind\":\"timeout\"},\
+             \"completed_at\":\"2027-01-15T08:00:00.120Z\",\"links\":{\
+             \"self\":\"/v1/tasks/00000000-0000-0000-0000-000000000002\",\
+             \"result\":\"/v1/tasks/00000000-0000-0000-0000-000000000002/result\"}}}"
+        );
+        let other = TenantEvent { seq: 8, ..event.clone() };
+        assert_eq!(other.body().unwrap(), event.body().unwrap());
+    }
+
+    #[test]
+    fn every_end_is_an_event_and_nothing_else_is() {
+        for state in TaskState::ALL {
+            assert_eq!(EventType::of_end(state).is_some(), state.is_terminal(), "{state}");
+        }
+        for kind in EventType::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(kind));
+        }
+        assert!("task.started".parse::<EventType>().is_err());
+    }
+
+    #[tokio::test]
+    async fn followers_hear_of_what_is_new_and_the_last_one_leaves_nothing_behind() {
+        let followers = TenantFollowers::default();
+        followers.tell(tenant(1), 5);
+        let (mut first, second) = (followers.watch(tenant(1)), followers.watch(tenant(1)));
+        let is_told = async |watch: &mut TenantWatch| {
+            tokio::time::timeout(Duration::from_millis(20), watch.changed()).await.is_ok()
+        };
+        assert!(!is_told(&mut first).await);
+        followers.tell(tenant(1), 6);
+        followers.tell(tenant(2), 7);
+        assert!(is_told(&mut first).await);
+        followers.tell(tenant(1), 6);
+        followers.tell(tenant(1), 5);
+        assert!(!is_told(&mut first).await);
+        drop(first);
+        assert_eq!(followers.followed(), [tenant(1)]);
+        drop(second);
+        assert!(followers.followed().is_empty());
+    }
+}
