@@ -36,7 +36,10 @@ pub enum AuditAction {
     TaskCancelled,
     TaskDeleted,
     WebhookCreated,
+    WebhookChanged,
     WebhookDeleted,
+    /// A new secret signs.
+    WebhookSecretRotated,
 }
 
 /// An entry to write.
@@ -85,7 +88,9 @@ impl AuditAction {
             AuditAction::TaskCancelled => "task.cancelled",
             AuditAction::TaskDeleted => "task.deleted",
             AuditAction::WebhookCreated => "webhook.created",
+            AuditAction::WebhookChanged => "webhook.changed",
             AuditAction::WebhookDeleted => "webhook.deleted",
+            AuditAction::WebhookSecretRotated => "webhook.secret_rotated",
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A secret has to be usable for as long as it signs, so a hash of it would not do. None is stored: each is derived
 //! from the installation's key, the id of what it belongs to and a number, which a rotation raises.
 
+use crate::audit::{AuditAction, AuditRecord};
 use crate::clock::{from_unix_ms, millis};
 use crate::events::EventType;
 use crate::keys::Secret;
@@ -14,6 +15,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::Mac;
 use mecapy_model::{TenantId, WebhookId};
+use serde_json::json;
 use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -28,6 +30,8 @@ const DISABLED: &str = "disabled";
 /// The columns that [`read_webhook`] takes, in its order.
 const COLUMNS: &str = "id, url, events, state, disabled_reason, failing_since_ms, failures, secret_number, \
                        before_until_ms, created_ms";
+/// What the audit log calls the secret for the URLs that tasks bring along.
+const TASKS_OWN: &str = "task-secret";
 /// What every secret starts with, as Standard Webhooks says.
 const SECRET_START: &str = "whsec_";
 
@@ -132,7 +136,7 @@ impl Store {
     pub async fn create_webhook(&self, new: NewWebhook) -> Result<(Webhook, NewSecret), WebhookError> {
         let (ms, random) = self.ids().next();
         let id = WebhookId::from_parts(ms, &random);
-        let tenant = new.tenant;
+        let (tenant, actor) = (new.tenant, self.actor());
         let made = self
             .write_rarely(async move |writer| {
                 let count = query("SELECT count(*) FROM webhooks WHERE tenant = ?").bind(tenant);
@@ -149,6 +153,11 @@ impl Store {
                     .bind(ENABLED)
                     .bind(writer.now_ms);
                 writer.run(query).await?;
+                let record = AuditRecord {
+                    detail: Some(json!({"events": new.events.iter().map(|event| event.as_str()).collect::<Vec<_>>()})),
+                    ..about(tenant, id, AuditAction::WebhookCreated)
+                };
+                writer.audit(actor.as_deref(), record).await?;
                 Ok(true)
             })
             .await?;
@@ -183,8 +192,18 @@ impl Store {
         id: WebhookId,
         change: WebhookChange,
     ) -> Result<Option<Webhook>, StoreError> {
-        let ends = change.enabled == Some(false);
-        let changed = self.write_rarely(async move |writer| writer.change_webhook(tenant, id, &change).await).await?;
+        let (ends, actor) = (change.enabled == Some(false), self.actor());
+        let changed = self
+            .write_rarely(async move |writer| {
+                let changed = writer.change_webhook(tenant, id, &change).await?;
+                if changed > 0 {
+                    let detail = json!({"enabled": change.enabled, "url": change.url.is_some().then_some("changed")});
+                    let record = AuditRecord { detail: Some(detail), ..about(tenant, id, AuditAction::WebhookChanged) };
+                    writer.audit(actor.as_deref(), record).await?;
+                }
+                Ok(changed)
+            })
+            .await?;
         if changed == 0 {
             return Ok(None);
         }
@@ -196,8 +215,15 @@ impl Store {
 
     /// Deletes a webhook with its deliveries.
     pub async fn delete_webhook(&self, tenant: TenantId, id: WebhookId) -> Result<Found, StoreError> {
-        let sql = "DELETE FROM webhooks WHERE tenant = ? AND id = ?";
-        let delete = async move |writer: &mut Writer| writer.run(query(sql).bind(tenant).bind(id)).await;
+        let actor = self.actor();
+        let delete = async move |writer: &mut Writer| {
+            let sql = "DELETE FROM webhooks WHERE tenant = ? AND id = ?";
+            let deleted = writer.run(query(sql).bind(tenant).bind(id)).await?;
+            if deleted > 0 {
+                writer.audit(actor.as_deref(), about(tenant, id, AuditAction::WebhookDeleted)).await?;
+            }
+            Ok(deleted)
+        };
         if self.write_rarely(delete).await? == 0 {
             return Ok(Found::No);
         }
@@ -211,12 +237,15 @@ impl Store {
         tenant: TenantId,
         id: WebhookId,
     ) -> Result<Option<NewSecret>, StoreError> {
+        let actor = self.actor();
         let rotated = self
             .write_rarely(async move |writer| {
                 let sql = "UPDATE webhooks SET secret_number = secret_number + 1, before_until_ms = ? \
                            WHERE tenant = ? AND id = ? RETURNING secret_number, before_until_ms";
                 let query = query(sql).bind(writer.former_until_ms()).bind(tenant).bind(id);
-                query.fetch_optional(&mut writer.conn).await?.as_ref().map(read_number).transpose()
+                let Some(row) = query.fetch_optional(&mut writer.conn).await? else { return Ok(None) };
+                writer.audit(actor.as_deref(), about(tenant, id, AuditAction::WebhookSecretRotated)).await?;
+                read_number(&row).map(Some)
             })
             .await?;
         Ok(rotated.map(|number| self.new_secret(Owner::Webhook(id), number)))
@@ -225,13 +254,18 @@ impl Store {
     /// Gives the URLs that the tenant's tasks bring along a new secret; the old one signs too for [`SECRET_KEPT_FOR`].
     /// Before the first call they are signed with a secret that nobody was shown.
     pub async fn rotate_task_secret(&self, tenant: TenantId) -> Result<NewSecret, StoreError> {
+        let actor = self.actor();
         let number = self
             .write_rarely(async move |writer| {
                 let sql = "INSERT INTO task_webhook_secrets (tenant, secret_number, before_until_ms) VALUES (?, 1, ?) \
                            ON CONFLICT (tenant) DO UPDATE SET secret_number = task_webhook_secrets.secret_number + 1, \
                            before_until_ms = excluded.before_until_ms RETURNING secret_number, before_until_ms";
                 let query = query(sql).bind(tenant).bind(writer.former_until_ms());
-                read_number(&query.fetch_one(&mut writer.conn).await?)
+                let row = query.fetch_one(&mut writer.conn).await?;
+                let target = TASKS_OWN.to_owned();
+                let record = AuditRecord { tenant, action: AuditAction::WebhookSecretRotated, target, detail: None };
+                writer.audit(actor.as_deref(), record).await?;
+                read_number(&row)
             })
             .await?;
         Ok(self.new_secret(Owner::TasksOf(tenant), number))
@@ -253,6 +287,11 @@ impl Store {
         let numbers = [Some(number), former];
         numbers.into_iter().flatten().map(|number| self.signer().webhook_secret(owner, number)).collect()
     }
+}
+
+/// What the audit log says of a webhook. Its URL may hold a secret and is left out.
+fn about(tenant: TenantId, id: WebhookId, action: AuditAction) -> AuditRecord {
+    AuditRecord { tenant, action, target: id.to_string(), detail: None }
 }
 
 impl Writer {

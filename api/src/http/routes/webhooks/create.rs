@@ -42,6 +42,6 @@ pub(in crate::http) async fn create(
         return Err(Problem::invalid(missing));
     };
     let new = NewWebhook { tenant: caller.tenant(), url, events };
-    let (webhook, new_secret) = api.app.store.create_webhook(new).await?;
+    let (webhook, new_secret) = api.store_for(&caller).create_webhook(new).await?;
     secret(StatusCode::CREATED, &NewWebhookShown::new(&webhook, &new_secret))
 }

@@ -19,7 +19,7 @@ pub(in crate::http) async fn delete(
     Path(id): Path<String>,
     _: NoQuery,
 ) -> Result<StatusCode, Problem> {
-    match api.app.store.delete_webhook(caller.tenant(), webhook_id(&id)?).await? {
+    match api.store_for(&caller).delete_webhook(caller.tenant(), webhook_id(&id)?).await? {
         Found::Yes => Ok(StatusCode::NO_CONTENT),
         Found::No => Err(Problem::not_found(WEBHOOK)),
     }

@@ -23,6 +23,6 @@ pub(in crate::http) async fn rotate(
     request: Request,
 ) -> Result<Response, Problem> {
     no_body(request).await?;
-    let rotated = api.app.store.rotate_webhook_secret(caller.tenant(), webhook_id(&id)?).await?;
+    let rotated = api.store_for(&caller).rotate_webhook_secret(caller.tenant(), webhook_id(&id)?).await?;
     secret(StatusCode::OK, &SecretShown::new(&rotated.ok_or_else(|| Problem::not_found(WEBHOOK))?))
 }

@@ -22,5 +22,5 @@ pub(in crate::http) async fn rotate(
     request: Request,
 ) -> Result<Response, Problem> {
     no_body(request).await?;
-    secret(StatusCode::OK, &SecretShown::new(&api.app.store.rotate_task_secret(caller.tenant()).await?))
+    secret(StatusCode::OK, &SecretShown::new(&api.store_for(&caller).rotate_task_secret(caller.tenant()).await?))
 }

@@ -26,6 +26,6 @@ pub(in crate::http) async fn update(
     let id = webhook_id(&id)?;
     let body = body::json(request, api.app.limits.json_bytes_max).await?;
     let change = fields::read(&body, &api.app.guard).await?;
-    let changed = api.app.store.update_webhook(caller.tenant(), id, change).await?;
+    let changed = api.store_for(&caller).update_webhook(caller.tenant(), id, change).await?;
     json(StatusCode::OK, &WebhookShown::new(&changed.ok_or_else(|| Problem::not_found(WEBHOOK))?))
 }
