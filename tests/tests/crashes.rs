@@ -37,7 +37,7 @@ async fn f7_a_node_crashes_at_each_step_of_a_submission() -> Result<()> {
     let points = ["store.after_insert", "store.after_commit", "store.after_hint"];
     for (row, point) in points.into_iter().enumerate() {
         cluster.add_node(&armed(&format!("{point}=1*return"))).await?;
-        let (key, body) = (format!("row {row}"), body(point));
+        let (key, body) = (format!("row-{row}"), body(point));
         let first = submit(cluster.node(row + 1)?, &key, &body).await;
         let told = first.ok().map(|answer| answer.expect(202)?.str_at("/id")).transpose()?;
         // Hints go out while the answer does.

@@ -175,7 +175,7 @@ async fn f5_the_connection_breaks_at_a_commit() -> Result<()> {
     for round in 0..ROUNDS {
         let body = python(&format!("result = {round}"));
         let submit = || {
-            let request = node.request(Method::POST, "/v1/tasks").header("idempotency-key", format!("round {round}"));
+            let request = node.request(Method::POST, "/v1/tasks").header("idempotency-key", format!("round-{round}"));
             node.send(request.json(&body))
         };
         proxy.cut_after_bytes_matching(b"COMMIT");
