@@ -50,9 +50,6 @@ run_tests() { # CARGO-ARGUMENT... -- SELECTION...
     fi
 }
 
-# Whether the fixture knows the second kind of backends.
-fixture_is_shared() { grep -q MECAPY_TEST_BACKEND tests/src/server.rs; }
-
 run_on_shared_backends() {
     local targets=(--test it) name
     for name in $on_both; do
@@ -74,7 +71,5 @@ start_services
 export RUST_LIB_BACKTRACE=0
 cargo test --release --workspace --doc --quiet
 run_tests --lib --bins --tests -- "$@" || status=$?
-if fixture_is_shared; then
-    run_on_shared_backends "$@" || status=$?
-fi
+run_on_shared_backends "$@" || status=$?
 exit "$status"

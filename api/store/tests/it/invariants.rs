@@ -94,16 +94,7 @@ async fn run(fixture: &mut Fixture, other: TenantId, history: &mut History, step
         }
         Step::Finish { claim, fails } => {
             let Some(claim) = History::pick(&history.claims, claim).cloned() else { return };
-            let error = TaskError::new(ErrorKind::Exception, "no");
-            let finish = match fails {
-                true => Finish { result: Err(error), ..finish_with("{}") },
-                false => finish_with(&claim.fence.to_string()),
-            };
-            let (id, fence) = (claim.task, claim.fence);
-            if fixture.store.finish(claim, finish).await.unwrap() == Written::Done {
-                assert_eq!(history.fences[&id], fence, "an older fence finished");
-                assert!(history.finished.insert(id, fence).is_none(), "finished twice");
-            }
+            finish(fixture, history, claim, fails).await;
         }
         Step::Release { claim } => {
             let Some(claim) = History::pick(&history.claims, claim).cloned() else { return };
@@ -145,6 +136,19 @@ async fn run(fixture: &mut Fixture, other: TenantId, history: &mut History, step
             fixture.store =
                 crate::fixture::open_when_free(fixture.database.options(&fixture.data()), fixture.clock.clone()).await;
         }
+    }
+}
+
+async fn finish(fixture: &Fixture, history: &mut History, claim: ClaimRef, fails: bool) {
+    let error = TaskError::new(ErrorKind::Exception, "no");
+    let finish = match fails {
+        true => Finish { result: Err(error), ..finish_with("{}") },
+        false => finish_with(&claim.fence.to_string()),
+    };
+    let (id, fence) = (claim.task, claim.fence);
+    if fixture.store.finish(claim, finish).await.unwrap() == Written::Done {
+        assert_eq!(history.fences[&id], fence, "an older fence finished");
+        assert!(history.finished.insert(id, fence).is_none(), "finished twice");
     }
 }
 
