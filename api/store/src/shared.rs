@@ -446,7 +446,8 @@ pub struct TaskWatch {
 
 impl TaskWatch {
     /// Returns after the next commit that touched the task, or at once where one did since the last call (or since the
-    /// watch was made). Several commits may count as one.
+    /// watch was made). Several commits may count as one, and where processes share the
+    /// database a call may return without one.
     pub async fn changed(&mut self) {
         if let Some(news) = &mut self.news
             && news.changed().await.is_err()

@@ -139,7 +139,10 @@ async fn a_watch_sees_each_kind_of_change_and_only_of_its_task() {
     fixture.store.finish(claim, finish_with("{}")).await.unwrap();
     told(&mut watch).await;
     tokio::time::timeout(Duration::from_secs(5), watch.ended()).await.expect("its end");
-    assert!(tokio::time::timeout(Duration::from_millis(20), unmoved.changed()).await.is_err());
+    // What processes share is looked at once more than it changes, so that no change is missed.
+    if !fixture.database.is_shared() {
+        assert!(tokio::time::timeout(Duration::from_millis(20), unmoved.changed()).await.is_err());
+    }
 }
 
 #[tokio::test]

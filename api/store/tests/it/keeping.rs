@@ -229,7 +229,7 @@ async fn usage_that_the_database_refuses_harms_no_neighbour() {
 
 #[tokio::test]
 async fn half_written_objects_of_an_earlier_process_are_dropped() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::embedded().await;
     let leftover = fixture.data().join("objects/tmp/leftover");
     std::fs::write(&leftover, b"half").unwrap();
     let fixture = fixture.reopen().await;
