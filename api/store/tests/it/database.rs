@@ -12,6 +12,7 @@ use std::path::Path;
 const BACKEND_VARIABLE: &str = "MECAPY_TEST_BACKEND";
 /// The URL of a PostgreSQL superuser.
 const SERVER_VARIABLE: &str = "MECAPY_TEST_POSTGRES";
+const DROPPED_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 /// Both are made once for the server.
 const ROLES: &str = "DO $$ BEGIN \
     PERFORM pg_advisory_xact_lock(7); \
@@ -104,7 +105,11 @@ impl Drop for Postgres {
                 admin.execute(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await.unwrap();
             });
         });
-        // A database that stays goes with its server.
-        let _ = dropping.join();
+        // PostgreSQL waits for connections that are being made, which this thread may be the one to drive: it is not
+        // held up for long. A database that stays goes with its server.
+        let started = std::time::Instant::now();
+        while !dropping.is_finished() && started.elapsed() < DROPPED_WITHIN {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
     }
 }
