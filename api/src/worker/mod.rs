@@ -110,6 +110,7 @@ impl Worker {
         loops.spawn(supervise(Arc::clone(&shared), "announce", upkeep::announce));
         loops.spawn(supervise(Arc::clone(&shared), "follow", upkeep::follow));
         loops.spawn(supervise(Arc::clone(&shared), "sweep", upkeep::sweep));
+        loops.spawn(supervise(Arc::clone(&shared), "orphans", upkeep::sweep_orphans));
         Self { shared, loops: tokio::sync::Mutex::new(loops) }
     }
 

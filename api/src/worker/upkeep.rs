@@ -21,6 +21,9 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(100);
 /// Sweeps in one lease, for tasks whose lease has ended.
 const SWEEPS_PER_LEASE: u32 = 2;
 /// Between two collections of what nobody refers to any more.
+const ORPHANS_EVERY: Duration = Duration::from_secs(24 * 3_600);
+/// A row follows its object within minutes.
+const ORPHANS_AGE: Duration = Duration::from_secs(24 * 3_600);
 const COLLECT_EVERY: Duration = Duration::from_secs(3_600);
 
 /// Extends the leases of what runs; stops what was cancelled or lost.
@@ -154,6 +157,17 @@ pub(super) async fn sweep(shared: Arc<Shared>) {
             if let Err(error) = shared.store.collect_garbage().await {
                 tracing::warn!(%error, "worker.collect: the store failed");
             }
+        }
+    }
+}
+
+/// Removes, once a day, objects that no row needs: it lists them all, so not right after the start.
+pub(super) async fn sweep_orphans(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(ORPHANS_EVERY).await;
+        match shared.store.sweep_orphans(ORPHANS_AGE).await {
+            Ok(swept) => tracing::info!(objects = swept.objects, bytes = swept.bytes, "worker.orphans: swept"),
+            Err(error) => tracing::warn!(%error, "worker.orphans: the store failed"),
         }
     }
 }
