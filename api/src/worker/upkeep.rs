@@ -21,10 +21,10 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(100);
 /// Sweeps in one lease, for tasks whose lease has ended.
 const SWEEPS_PER_LEASE: u32 = 2;
 /// Between two collections of what nobody refers to any more.
-const ORPHANS_EVERY: Duration = Duration::from_secs(24 * 3_600);
-/// A row follows its object within minutes.
-const ORPHANS_AGE: Duration = Duration::from_secs(24 * 3_600);
 const COLLECT_EVERY: Duration = Duration::from_secs(3_600);
+/// Between two looks at all objects, and how old one is that no row will name any more: that takes minutes at most.
+const ORPHANS_EVERY: Duration = Duration::from_secs(24 * 3_600);
+const ORPHANS_AGE: Duration = Duration::from_secs(24 * 3_600);
 
 /// Extends the leases of what runs; stops what was cancelled or lost.
 pub(super) async fn heartbeats(shared: Arc<Shared>) {
