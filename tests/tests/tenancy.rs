@@ -38,7 +38,7 @@ impl Things {
         let module = company.module(server, MODULE).await?.expect(201)?.str_at("/module")?;
         let key = company.post(server, "/v1/api-keys", &json!({"name": "ci"})).await?.expect(201)?.str_at("/id")?;
         // Nothing listens there.
-        let webhook = json!({"url": "http://127.0.0.1:9/hook", "events": ["task.completed"]});
+        let webhook = json!({"url": "http://127.0.0.1:49151/hook", "events": ["task.completed"]});
         let webhook = company.post(server, "/v1/webhooks", &webhook).await?.expect(201)?.str_at("/id")?;
         let sent = company.post(server, &format!("/v1/webhooks/{webhook}/test"), &json!({})).await?.expect(202)?;
         let nouns = vec![
