@@ -23,7 +23,7 @@ const TENANT: &str = "tenant";
 
 /// Usage by day, lane or kind.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Usage)]
+#[schema(as = UsageReport)]
 pub(in crate::http) struct UsageShown {
     /// What ended from this time on …
     #[schema(format = DateTime)]
