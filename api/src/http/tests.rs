@@ -411,6 +411,17 @@ async fn the_documents_examples_are_what_requests_look_like() {
     );
 }
 
+/// Of two schemas with one name the document would hold one.
+#[tokio::test]
+async fn what_a_task_used_and_what_a_tenant_used_are_documented() {
+    let api = Api::new(RequestLimits::default()).await;
+    let document = api.bare("GET", "/openapi.json", "").await.json();
+    for (schema, field) in [("Usage", "startup_ms"), ("UsageReport", "buckets"), ("QuotaLimits", "running_max")] {
+        let properties = &document["components"]["schemas"][schema]["properties"];
+        assert!(properties.get(field).is_some(), "{schema}: {properties}");
+    }
+}
+
 #[test]
 fn both_kinds_of_code_are_documented() {
     let kinds = [
