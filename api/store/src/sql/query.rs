@@ -23,15 +23,8 @@ pub(crate) enum Value {
 /// A statement, or several that are executed one after the other, with the values of all.
 #[derive(Debug)]
 pub(crate) struct Query {
-    statements: Vec<Statement>,
+    statements: Vec<SqlStr>,
     values: Vec<Value>,
-}
-
-/// A text, and how many of the values are its own; all that are left, where it is the only one.
-#[derive(Debug)]
-pub(crate) struct Statement {
-    pub(crate) sql: SqlStr,
-    pub(crate) values: Option<usize>,
 }
 
 /// A row of either database.
@@ -43,11 +36,12 @@ pub(crate) enum Row {
 
 /// A query whose values are bound in the order of its question marks (or as `?1`, `?2`, … say).
 pub(crate) fn query(sql: impl SqlSafeStr) -> Query {
-    Query { statements: vec![Statement { sql: sql.into_sql_str(), values: None }], values: Vec::new() }
+    Query { statements: vec![sql.into_sql_str()], values: Vec::new() }
 }
 
-/// Several statements; only [`Query::execute`] takes them.
-pub(crate) fn queries(statements: Vec<Statement>) -> Query {
+/// Several statements, none of which sees what another one of them changes, and whose question marks have no numbers;
+/// only [`Query::execute`] takes them.
+pub(crate) fn queries(statements: Vec<SqlStr>) -> Query {
     Query { statements, values: Vec::new() }
 }
 
@@ -59,31 +53,25 @@ impl Query {
 
     /// Executes; answers how many rows were changed.
     pub(crate) async fn execute(self, on: impl Into<Executor<'_>>) -> Result<u64, StoreError> {
-        let mut on = on.into();
-        if let Executor::Sqlite(conn) = on {
-            // One text means one trip to the connection's thread.
-            let text = self.statements.into_iter().map(|statement| statement.sql);
-            let text =
-                text.reduce(|all, next| AssertSqlSafe(format!("{};{}", all.as_str(), next.as_str())).into_sql_str());
-            let query = sqlx::query_with(text.unwrap_or_else(|| "".into_sql_str()), sqlite(self.values)?);
-            return Ok(query.execute(conn).await?.rows_affected());
-        }
-        let mut values = self.values.into_iter();
-        let mut changed = 0;
-        for Statement { sql, values: count } in self.statements {
-            let own: Vec<Value> = values.by_ref().take(count.unwrap_or(usize::MAX)).collect();
-            changed += match on.reborrow() {
-                Executor::Sqlite(conn) => sqlx::query_with(sql, sqlite(own)?).execute(conn).await?.rows_affected(),
-                Executor::SqlitePool(pool) => sqlx::query_with(sql, sqlite(own)?).execute(pool).await?.rows_affected(),
-                Executor::Postgres(conn) => {
-                    sqlx::query_with(numbered(sql), postgres(own)?).execute(conn).await?.rows_affected()
-                }
-                Executor::PostgresPool(pool) => {
-                    sqlx::query_with(numbered(sql), postgres(own)?).execute(pool).await?.rows_affected()
-                }
-            };
-        }
-        Ok(changed)
+        let Self { statements, values } = self;
+        Ok(match on.into() {
+            Executor::Sqlite(conn) => {
+                sqlx::query_with(in_turn(statements), sqlite(values)?).execute(conn).await?.rows_affected()
+            }
+            Executor::SqlitePool(pool) => {
+                sqlx::query_with(in_turn(statements), sqlite(values)?).execute(pool).await?.rows_affected()
+            }
+            on if statements.len() > 1 => {
+                let all = Query { statements: vec![as_one(&statements)], values };
+                return all.fetch_one(on).await?.count(0);
+            }
+            Executor::Postgres(conn) => {
+                sqlx::query_with(numbered(in_turn(statements)), postgres(values)?).execute(conn).await?.rows_affected()
+            }
+            Executor::PostgresPool(pool) => {
+                sqlx::query_with(numbered(in_turn(statements)), postgres(values)?).execute(pool).await?.rows_affected()
+            }
+        })
     }
 
     pub(crate) async fn fetch_all(self, on: impl Into<Executor<'_>>) -> Result<Vec<Row>, StoreError> {
@@ -131,8 +119,7 @@ impl Query {
     }
 
     fn only(self) -> (SqlStr, Vec<Value>) {
-        let sql = self.statements.into_iter().next().map_or_else(|| "".into_sql_str(), |statement| statement.sql);
-        (sql, self.values)
+        (self.statements.into_iter().next().unwrap_or_else(|| "".into_sql_str()), self.values)
     }
 }
 
@@ -161,6 +148,28 @@ impl Row {
     pub(crate) fn id(&self, at: usize) -> Result<Uuid, StoreError> {
         self.try_get(at)
     }
+}
+
+/// One text for SQLite, which means one trip to the connection's thread.
+fn in_turn(statements: Vec<SqlStr>) -> SqlStr {
+    let all = statements.into_iter().reduce(|all, next| {
+        // Both are texts of ours.
+        AssertSqlSafe(format!("{};{}", all.as_str(), next.as_str())).into_sql_str()
+    });
+    all.unwrap_or_else(|| "".into_sql_str())
+}
+
+/// One statement for PostgreSQL, which means one trip to the server; its only column counts the rows that all changed.
+fn as_one(statements: &[SqlStr]) -> SqlStr {
+    let mut parts = String::new();
+    let mut sum = String::new();
+    for (number, statement) in statements.iter().enumerate() {
+        let (with, plus) = if number == 0 { ("WITH ", "") } else { (", ", " + ") };
+        parts.push_str(&format!("{with}part_{number} AS ({} RETURNING 1)", statement.as_str()));
+        sum.push_str(&format!("{plus}(SELECT count(*) FROM part_{number})"));
+    }
+    // Made of texts of ours.
+    AssertSqlSafe(format!("{parts} SELECT {sum}")).into_sql_str()
 }
 
 fn sqlite(values: Vec<Value>) -> Result<SqliteArguments, StoreError> {
@@ -257,6 +266,16 @@ mod tests {
         for (sqlite, postgres) in rows {
             assert_eq!(numbered(sqlite.into_sql_str()).as_str(), postgres);
         }
+    }
+
+    #[test]
+    fn several_statements_are_one_text() {
+        let statements = || ["INSERT INTO a VALUES (?,?)", "UPDATE b SET c = ?"].map(|sql| sql.into_sql_str()).to_vec();
+        assert_eq!(in_turn(statements()).as_str(), "INSERT INTO a VALUES (?,?);UPDATE b SET c = ?");
+        let expected = "WITH part_0 AS (INSERT INTO a VALUES ($1,$2) RETURNING 1), \
+                        part_1 AS (UPDATE b SET c = $3 RETURNING 1) \
+                        SELECT (SELECT count(*) FROM part_0) + (SELECT count(*) FROM part_1)";
+        assert_eq!(numbered(as_one(&statements())).as_str(), expected);
     }
 
     #[test]

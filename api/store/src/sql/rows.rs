@@ -1,6 +1,6 @@
 //! Statements over many rows at a time.
 
-use super::query::{Query, Statement, queries};
+use super::query::{Query, queries};
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 /// How many rows one statement takes at most.
@@ -38,10 +38,10 @@ impl Rows {
     }
 }
 
-/// Several statements over so many rows each, executed one after the other; their values are bound in the same order.
+/// Several statements over so many rows each, in one trip; their values are bound in the same order. None may see what
+/// another one of them changes.
 pub(crate) fn script(statements: &[&Rows], rows: usize) -> Query {
-    let statement = |part: &&Rows| Statement { sql: part.sql(rows), values: Some(part.width * rows) };
-    queries(statements.iter().map(statement).collect())
+    queries(statements.iter().map(|part| part.sql(rows)).collect())
 }
 
 /// `head`, so many question marks separated by commas, and `tail`.
