@@ -4,9 +4,10 @@ use super::ending::{bytes, count, cut_logs};
 use super::state::Writer;
 use crate::clock::millis;
 use crate::shared::Change;
-use crate::sql::query;
+use crate::sql::{Rows, pieces, query};
 use crate::{Beat, ClaimRef, NewLog, StoreError, Written};
 use mecapy_model::{LogStream, Progress, TaskId};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Progress and log entries of one attempt.
@@ -22,6 +23,14 @@ impl Note {
         Self { claim, progress, logs }
     }
 }
+
+/// The state as an expression, so that no partial index of it is walked to find rows which are known by number.
+const BEAT: Rows = Rows {
+    head: "UPDATE tasks SET lease_until_ms = v.column4 FROM (",
+    width: 4,
+    tail: ") AS v WHERE tasks.no = v.column1 AND tasks.fence = v.column2 AND tasks.lease_token = v.column3 \
+           AND tasks.state || '' = 'running' RETURNING no, fence, cancel_requested",
+};
 
 impl Writer {
     pub(super) async fn note(&mut self, note: &Note) -> Result<Written, StoreError> {
@@ -42,7 +51,7 @@ impl Writer {
             .bind(self.now_ms)
             .bind(progress.as_ref().and_then(|progress| progress.message.as_deref()))
             .bind(claim.no)
-            .bind(i64::try_from(claim.fence).unwrap_or(i64::MAX))
+            .bind(fence(claim))
             .bind(claim.lease.0.as_slice());
         let Some(row) = query.fetch_optional(&mut self.conn).await? else { return Ok(Written::Stale) };
         let (seq, log_bytes): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
@@ -59,23 +68,25 @@ impl Writer {
 
     pub(super) async fn heartbeat(&mut self, claims: &[ClaimRef]) -> Result<Vec<(TaskId, Beat)>, StoreError> {
         let until = self.lease_now_ms().saturating_add(millis(self.options.lease));
-        let sql = "UPDATE tasks SET lease_until_ms = ? WHERE no = ? AND fence = ? AND lease_token = ? \
-                   AND state = 'running' RETURNING cancel_requested";
-        let mut beats = Vec::with_capacity(claims.len());
-        for claim in claims {
-            let query = query(sql)
-                .bind(until)
-                .bind(claim.no)
-                .bind(i64::try_from(claim.fence).unwrap_or(i64::MAX))
-                .bind(claim.lease.0.as_slice());
-            let row = query.fetch_optional(&mut self.conn).await?;
-            let beat = match row.map(|row| row.flag(0)).transpose()? {
-                Some(true) => Beat::CancelRequested,
-                Some(false) => Beat::Extended,
-                None => Beat::Stale,
-            };
-            beats.push((claim.task, beat));
+        // A fence is given out once, so number and fence name one claim.
+        let mut extended = HashMap::with_capacity(claims.len());
+        for piece in pieces(claims) {
+            let mut query = query(BEAT.sql(piece.len()));
+            for claim in piece {
+                query = query.bind(claim.no).bind(fence(claim)).bind(claim.lease.0.as_slice()).bind(until);
+            }
+            for row in query.fetch_all(&mut self.conn).await? {
+                let (no, fence): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+                let beat = if row.flag(2)? { Beat::CancelRequested } else { Beat::Extended };
+                extended.insert((no, fence), beat);
+            }
         }
-        Ok(beats)
+        let beat = |claim: &ClaimRef| extended.get(&(claim.no, fence(claim))).copied().unwrap_or(Beat::Stale);
+        Ok(claims.iter().map(|claim| (claim.task, beat(claim))).collect())
     }
+}
+
+/// A claim's fence as the database holds it.
+fn fence(claim: &ClaimRef) -> i64 {
+    i64::try_from(claim.fence).unwrap_or(i64::MAX)
 }
