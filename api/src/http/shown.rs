@@ -5,7 +5,7 @@ use mecapy_model::{Code, Lane, LogStream, Progress, Task, TaskError, TaskId, Tas
 use mecapy_store::{ApiKey, LogEntry, Module, Scope, TaskResult, Upload};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 use time::{OffsetDateTime, UtcOffset, format_description::BorrowedFormatItem, macros::format_description};
 use utoipa::ToSchema;
 
@@ -30,6 +30,9 @@ pub(super) struct TaskShown<'a> {
     priority: u8,
     /// Tasks that run before it; null unless it is queued.
     queue_position: Option<u64>,
+    /// How long it is likely to wait, by how many tasks of its lane started within the last minute; null where that can't
+    /// be told, and in the answer to its submission.
+    expected_wait_ms: Option<u64>,
     #[schema(value_type = CodeRequest)]
     code: &'a Code,
     #[schema(format = DateTime)]
@@ -80,6 +83,7 @@ impl<'a> TaskShown<'a> {
             lane: task.lane,
             priority: task.priority,
             queue_position,
+            expected_wait_ms: None,
             code: &task.code,
             created_at: time(task.created_at),
             started_at: task.started_at.map(time),
@@ -97,6 +101,10 @@ impl<'a> TaskShown<'a> {
             study: None,
             links: Links::of(task.id),
         }
+    }
+
+    pub(super) fn expecting(self, wait: Option<Duration>) -> Self {
+        Self { expected_wait_ms: wait.and_then(|wait| u64::try_from(wait.as_millis()).ok()), ..self }
     }
 }
 

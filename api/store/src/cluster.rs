@@ -113,6 +113,17 @@ impl Store {
         }
     }
 
+    /// A lane's turns count what was claimed from it.
+    async fn look_at_paces(&self) -> Result<(), StoreError> {
+        let rows = query("SELECT lane, max(turn) FROM lane_turns GROUP BY lane").fetch_all(self.readers()).await?;
+        let mut paces = self.shared().paces();
+        for row in rows {
+            let lane = row.try_get::<&str>(0)?.parse().map_err(StoreError::corrupt)?;
+            paces.note(lane, self.clock().monotonic(), row.count(1)?);
+        }
+        Ok(())
+    }
+
     async fn reload_access(&self) {
         if let Err(error) = self.keys().reload(self.readers()).await {
             tracing::warn!(error = %error, "cluster.access: keys could not be read again");
@@ -123,6 +134,7 @@ impl Store {
     /// something.
     async fn look(&self, seen: &mut HashMap<TaskId, i64>) -> Result<(), StoreError> {
         self.keys().reload(self.readers()).await?;
+        self.look_at_paces().await?;
         let followed = self.shared().followed();
         seen.retain(|task, _| followed.contains(task));
         for tasks in followed.chunks(FOLLOWED_AT_ONCE) {

@@ -24,6 +24,7 @@ mod list;
 mod modules;
 mod objects;
 mod orphans;
+mod pace;
 mod probe;
 mod queue;
 mod quota;

@@ -4,6 +4,7 @@
 
 use crate::bus::{Bus, Hint};
 use crate::events::TenantFollowers;
+use crate::pace::Paces;
 use crate::recent::{EndedTask, Known, Recent};
 use mecapy_model::{Lane, TaskId, TenantId};
 use std::collections::{BTreeMap, HashMap};
@@ -86,6 +87,8 @@ pub(crate) struct Counts {
     /// When a tenant last got a turn: the counter's value then.
     served: HashMap<TenantId, u64>,
     turns: u64,
+    /// Tasks of a lane that this process has started.
+    started: HashMap<Lane, u64>,
 }
 
 /// A group that may have something to start.
@@ -140,6 +143,7 @@ impl Counts {
 
     pub(crate) fn start(&mut self, lane: Lane, tenant: TenantId) {
         *self.running.entry((lane, tenant)).or_default() += 1;
+        *self.started.entry(lane).or_default() += 1;
         self.turns += 1;
         self.served.insert(tenant, self.turns);
     }
@@ -161,6 +165,10 @@ impl Counts {
 
     pub(crate) fn has_queued(&self, lane: Lane) -> bool {
         self.lines.get(&lane).is_some_and(|ranks| !ranks.is_empty())
+    }
+
+    pub(crate) fn started_in(&self, lane: Lane) -> u64 {
+        self.started.get(&lane).copied().unwrap_or(0)
     }
 
     /// Everything that runs in a lane.
@@ -294,6 +302,7 @@ const UNKNOWN: i64 = i64::MIN;
 pub(crate) struct Shared {
     counts: Mutex<Counts>,
     recent: Mutex<Recent>,
+    paces: Mutex<Paces>,
     followers: Arc<Followers>,
     wakeups: BTreeMap<Lane, Arc<Notify>>,
     /// No other process changes rows: what was written last is still true.
@@ -321,6 +330,7 @@ impl Shared {
             deliveries: Arc::default(),
             counts: Mutex::default(),
             recent: Mutex::default(),
+            paces: Mutex::default(),
             followers: Arc::default(),
             wakeups: Lane::ALL.into_iter().map(|lane| (lane, Arc::default())).collect(),
         }
@@ -382,6 +392,10 @@ impl Shared {
                 sender.send_modify(|news| news.ended |= ended);
             }
         }
+    }
+
+    pub(crate) fn paces(&self) -> MutexGuard<'_, Paces> {
+        self.paces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn lane_wakeup(&self, lane: Lane) -> Arc<Notify> {

@@ -203,6 +203,7 @@ impl Writer {
                     self.reload().await?;
                 }
                 self.conn.begin().await?;
+                self.note_paces();
                 unix_ms(self.clock.now())
             }
             Dialect::Postgres => {
@@ -219,6 +220,15 @@ impl Writer {
             self.reload().await?;
         }
         Ok(())
+    }
+
+    /// Embedded, this process has started all that started.
+    fn note_paces(&self) {
+        let (now, counts) = (self.clock.monotonic(), self.shared.counts());
+        let mut paces = self.shared.paces();
+        for lane in Lane::ALL {
+            paces.note(lane, now, counts.started_in(lane));
+        }
     }
 
     pub(super) async fn close(self) {

@@ -295,3 +295,27 @@ async fn what_was_claimed_for_nobody_goes_back() {
     let counts = fixture.store.lane_counts();
     assert_eq!((counts[1].queued, counts[1].running), (0, 50));
 }
+
+#[tokio::test]
+async fn the_expected_wait_follows_from_what_starts() {
+    let fixture = Fixture::new().await;
+    for _ in 0..50 {
+        fixture.submit().await;
+    }
+    let last = fixture.submit().await;
+    assert_eq!(fixture.store.expected_wait(&last, 9), None, "nothing has started yet");
+    for round in 1.. {
+        assert_eq!(fixture.claim(Lane::Default, 2).await.len(), 2, "round {round}: no estimate");
+        fixture.clock.advance(Duration::from_secs(1));
+        // Where processes share the rows, they look at them every second.
+        let looked = if fixture.database.is_shared() { Duration::from_millis(1_100) } else { Duration::ZERO };
+        tokio::time::sleep(looked).await;
+        if let Some(wait) = fixture.store.expected_wait(&last, 9) {
+            assert!((Duration::from_secs(2)..=Duration::from_secs(10)).contains(&wait), "{wait:?}");
+            break;
+        }
+    }
+    let later = NewTask { run_at: Some(fixture.clock.now() + Duration::from_secs(3_600)), ..new_task(fixture.tenant) };
+    let later = fixture.store.submit(Submission { task: later, ..fixture.submission() }).await.unwrap().task;
+    assert_eq!(fixture.store.expected_wait(&later, 0), Some(Duration::from_secs(3_600)));
+}

@@ -54,7 +54,8 @@ pub(in crate::http) async fn list(State(api): State<Arc<Api>>, caller: Caller, u
             TaskState::Queued => api.app.store.queue_position(task).await?,
             _ => None,
         };
-        tasks.push(TaskShown::new(task, position));
+        let wait = position.and_then(|ahead| api.app.store.expected_wait(task, ahead));
+        tasks.push(TaskShown::new(task, position).expecting(wait));
     }
     json(StatusCode::OK, &TaskPageShown { tasks, next_cursor: page.next_cursor.as_deref() })
 }

@@ -67,5 +67,6 @@ async fn submit_new(app: &App, task: NewTask, key: Option<String>, body: &[u8]) 
 async fn shown(app: &App, caller: &Caller, id: TaskId, status: StatusCode) -> Result<Response, Problem> {
     let found = app.store.task_with_position(caller.tenant(), id).await?;
     let (task, position) = found.ok_or_else(|| Problem::not_found(TASK))?;
-    json(status, &TaskShown::new(&task, position))
+    let wait = position.and_then(|ahead| app.store.expected_wait(&task, ahead));
+    json(status, &TaskShown::new(&task, position).expecting(wait))
 }
