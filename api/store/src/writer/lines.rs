@@ -44,12 +44,13 @@ const SET_STRAYS_APART: &str = "UPDATE tasks SET queue_group = tenant WHERE no I
      WHERE state = 'queued' AND lane = ?1 AND queue_rank = 0 AND queue_group = ?2 AND due_ms <= ?3 \
      ORDER BY due_ms, no LIMIT ?4) AND state = 'queued' AND queue_group = ?2 \
      AND (?5 = 1 OR EXISTS (SELECT 1 FROM tenants q WHERE q.id = tasks.tenant AND q.quota IS NOT NULL))";
-const LAST_TURN: &str = "SELECT coalesce(max(turn), 0) FROM lane_turns WHERE lane = ?";
 
+/// Lane, tenant, and how much later than all before its turn was.
 const TURNS: Rows = Rows {
-    head: "INSERT INTO lane_turns (lane, tenant, turn)",
+    head: "INSERT INTO lane_turns (lane, tenant, turn) SELECT v.column1, v.column2, v.column3 \
+           + (SELECT coalesce(max(turn), 0) FROM lane_turns WHERE lane = v.column1) FROM (",
     width: 3,
-    tail: " ON CONFLICT (lane, tenant) DO UPDATE SET turn = excluded.turn",
+    tail: ") AS v ON CONFLICT (lane, tenant) DO UPDATE SET turn = excluded.turn",
 };
 
 /// What waits in a lane.
@@ -213,11 +214,7 @@ pub(super) async fn remember_turns(writer: &mut Writer, lane: Lane, claimed: &[C
     if writer.dialect == Dialect::Sqlite || lane == Lane::HighPriority {
         return Ok(());
     }
-    if claimed.is_empty() {
-        return Ok(());
-    }
-    let last: i64 = query(LAST_TURN).bind(lane.as_str()).fetch_one(&mut writer.conn).await?.try_get(0)?;
-    let turns: BTreeMap<_, i64> = claimed.iter().map(|claimed| claimed.claim.tenant).zip(last + 1..).collect();
+    let turns: BTreeMap<_, i64> = claimed.iter().map(|claimed| claimed.claim.tenant).zip(1..).collect();
     let turns: Vec<_> = turns.into_iter().collect();
     for piece in pieces(&turns) {
         let mut query = query(TURNS.sql(piece.len()));
