@@ -1,5 +1,6 @@
 //! Connections to SQLite and PostgreSQL, one that writes and a pool that reads.
 
+use super::query::answered;
 use super::schema::{SchemaState, postgres_state};
 use crate::StoreError;
 use mecapy_model::TenantId;
@@ -267,7 +268,7 @@ impl Readers {
             Readers::Sqlite(pool) => Ok(Reader::Sqlite(pool)),
             Readers::Postgres { of_tenants, .. } => {
                 let mut conn = of_tenants.acquire().await?;
-                for_tenant(&mut conn, &tenant.to_string()).await?;
+                answered(for_tenant(&mut conn, &tenant.to_string())).await?;
                 Ok(Reader::Postgres(conn))
             }
         }

@@ -7,8 +7,14 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Decode, Postgres, Row as _, SqlSafeStr, SqlStr, Sqlite, Type};
 use std::borrow::Cow;
+use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 use uuid::Uuid;
+
+/// Longer than PostgreSQL lets any of our statements take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(22);
 
 /// What a question mark stands for. Whole numbers and truths are 64-bit integers in both databases.
 #[derive(Debug, Clone)]
@@ -66,10 +72,14 @@ impl Query {
                 return all.fetch_one(on).await?.count(0);
             }
             Executor::Postgres(conn) => {
-                sqlx::query_with(numbered(in_turn(statements)), postgres(values)?).execute(conn).await?.rows_affected()
+                answered(sqlx::query_with(numbered(in_turn(statements)), postgres(values)?).execute(conn))
+                    .await?
+                    .rows_affected()
             }
             Executor::PostgresPool(pool) => {
-                sqlx::query_with(numbered(in_turn(statements)), postgres(values)?).execute(pool).await?.rows_affected()
+                answered(sqlx::query_with(numbered(in_turn(statements)), postgres(values)?).execute(pool))
+                    .await?
+                    .rows_affected()
             }
         })
     }
@@ -86,11 +96,11 @@ impl Query {
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             Executor::Postgres(conn) => {
-                let rows = sqlx::query_with(numbered(sql), postgres(values)?).fetch_all(conn).await?;
+                let rows = answered(sqlx::query_with(numbered(sql), postgres(values)?).fetch_all(conn)).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
             Executor::PostgresPool(pool) => {
-                let rows = sqlx::query_with(numbered(sql), postgres(values)?).fetch_all(pool).await?;
+                let rows = answered(sqlx::query_with(numbered(sql), postgres(values)?).fetch_all(pool)).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
@@ -106,10 +116,14 @@ impl Query {
                 sqlx::query_with(sql, sqlite(values)?).fetch_optional(pool).await?.map(Row::Sqlite)
             }
             Executor::Postgres(conn) => {
-                sqlx::query_with(numbered(sql), postgres(values)?).fetch_optional(conn).await?.map(Row::Postgres)
+                answered(sqlx::query_with(numbered(sql), postgres(values)?).fetch_optional(conn))
+                    .await?
+                    .map(Row::Postgres)
             }
             Executor::PostgresPool(pool) => {
-                sqlx::query_with(numbered(sql), postgres(values)?).fetch_optional(pool).await?.map(Row::Postgres)
+                answered(sqlx::query_with(numbered(sql), postgres(values)?).fetch_optional(pool))
+                    .await?
+                    .map(Row::Postgres)
             }
         })
     }
@@ -170,6 +184,11 @@ fn as_one(statements: &[SqlStr]) -> SqlStr {
     }
     // Made of texts of ours.
     AssertSqlSafe(format!("{parts} SELECT {sum}")).into_sql_str()
+}
+
+/// A server that doesn't answer is given up: a connection whose other end has vanished says nothing for many minutes.
+pub(super) async fn answered<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    timeout(ANSWER_TIMEOUT, answer).await.unwrap_or_else(|_| Err(sqlx::Error::Io(ErrorKind::TimedOut.into())))
 }
 
 fn sqlite(values: Vec<Value>) -> Result<SqliteArguments, StoreError> {
