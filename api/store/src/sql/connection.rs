@@ -7,7 +7,7 @@ use mecapy_model::TenantId;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, Executor as _, PgPool, Postgres, Row as _, SqlitePool};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor as _, PgPool, Postgres, Row as _, SqlitePool};
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -177,24 +177,25 @@ impl Conn {
         }
     }
 
-    /// Begins a transaction that may write; a connection to PostgreSQL that broke or does not answer is made anew. Answers
-    /// the time on PostgreSQL's clock, Unix milliseconds.
-    pub(crate) async fn begin(&mut self) -> Result<Option<i64>, StoreError> {
+    /// Begins a transaction that may write; a connection to PostgreSQL that broke or does not answer is made anew.
+    pub(crate) async fn begin(&mut self, wanted: &Wanted) -> Result<Begun, StoreError> {
         match self {
             Conn::Sqlite(conn) => {
                 conn.execute("BEGIN IMMEDIATE").await?;
-                Ok(None)
+                Ok(Begun::default())
             }
             Conn::Postgres { conn, options } => {
-                let begun = timeout(BEGIN_TIMEOUT, sqlx::raw_sql(POSTGRES_BEGIN).fetch_one(&mut **conn)).await;
+                let begun = timeout(BEGIN_TIMEOUT, sqlx::raw_sql(wanted.sql()).fetch_one(&mut **conn)).await;
                 let row = match begun {
                     Ok(Ok(row)) => row,
                     _ => {
                         **conn = connect_for_all(options).await?;
-                        sqlx::raw_sql(POSTGRES_BEGIN).fetch_one(&mut **conn).await?
+                        sqlx::raw_sql(wanted.sql()).fetch_one(&mut **conn).await?
                     }
                 };
-                Ok(Some(row.try_get(0)?))
+                let taken: Vec<bool> = row.try_get(1)?;
+                let held = wanted.locks.iter().zip(taken).filter_map(|(lock, taken)| taken.then_some(*lock)).collect();
+                Ok(Begun { now_ms: Some(row.try_get(0)?), held, numbers: row.try_get(2)? })
             }
         }
     }
@@ -285,8 +286,38 @@ impl Readers {
     }
 }
 
-/// Begins a transaction and tells Unix milliseconds on the server's clock, in one trip.
-const POSTGRES_BEGIN: &str = "BEGIN; SELECT CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT)";
+/// What PostgreSQL is asked for in the trip that begins a transaction.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted {
+    /// Advisory locks to try.
+    pub(crate) locks: Vec<i64>,
+    /// How many numbers for new tasks.
+    pub(crate) numbers: usize,
+}
+
+/// What a transaction began with.
+#[derive(Debug, Default)]
+pub(crate) struct Begun {
+    /// The time on PostgreSQL's clock, Unix milliseconds.
+    pub(crate) now_ms: Option<i64>,
+    /// The advisory locks that were taken.
+    pub(crate) held: Vec<i64>,
+    /// Numbers for new tasks.
+    pub(crate) numbers: Vec<i64>,
+}
+
+impl Wanted {
+    fn sql(&self) -> AssertSqlSafe<String> {
+        let tries: Vec<String> = self.locks.iter().map(|key| format!("pg_try_advisory_xact_lock({key})")).collect();
+        // Made of texts of ours and numbers.
+        AssertSqlSafe(format!(
+            "BEGIN; SELECT CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT), \
+             CAST(ARRAY[{}] AS BOOLEAN[]), ARRAY(SELECT nextval('task_numbers') FROM generate_series(1, {}))",
+            tries.join(", "),
+            self.numbers
+        ))
+    }
+}
 
 /// Sets whose rows the policies show.
 async fn for_tenant(conn: &mut PgConnection, tenant: &str) -> Result<(), sqlx::Error> {

@@ -5,7 +5,7 @@ mod query;
 mod rows;
 mod schema;
 
-pub(crate) use connection::{Conn, Dialect, Executor, Reader, Readers};
+pub(crate) use connection::{Conn, Dialect, Executor, Reader, Readers, Wanted};
 pub(crate) use query::{Query, Row, query};
 pub(crate) use rows::{Rows, pieces, script, union_all, with_list};
 pub use schema::SchemaState;

@@ -3,6 +3,7 @@
 use super::claim;
 use super::lines;
 use super::{CancelRequest, Ending, GiveBack, NewRow, Note, SubmitAnswer, Writer};
+use crate::sql::Wanted;
 use crate::{Beat, Cancelled, ClaimRef, ClaimRequest, Claimed, PreviewUsage, StoreError, Written, fail_point};
 use mecapy_model::{Lane, TaskId};
 use std::future::Future;
@@ -137,8 +138,22 @@ impl Batch {
             + usize::from(!self.preview_usage.is_empty())
     }
 
-    /// Executes every call within the writer's open transaction.
-    pub(super) async fn run(&mut self, writer: &mut Writer) -> Result<(), StoreError> {
+    /// What PostgreSQL can give as the transaction begins. A batch of claims alone may try for its locks: what comes
+    /// before claims in others must not wait with a lane in its hands.
+    pub(super) fn wanted_first(&self) -> Wanted {
+        let claims_alone = self.len() == self.claims.len();
+        let locks =
+            if claims_alone { lines::locks_of(&self.lanes()).map(|(key, _)| key).collect() } else { Vec::new() };
+        Wanted { locks, numbers: self.submits.len() }
+    }
+
+    /// What is claimed from.
+    fn lanes(&self) -> Vec<Lane> {
+        self.claims.iter().map(|call| call.input.lane).collect()
+    }
+
+    /// Executes every call within the writer's open transaction, which has begun with these locks.
+    pub(super) async fn run(&mut self, writer: &mut Writer, held: &[i64]) -> Result<(), StoreError> {
         writer.submit_all(&mut self.submits).await?;
         for call in &mut self.notes {
             call.answer = Some(writer.note(&call.input).await?);
@@ -157,8 +172,7 @@ impl Batch {
         for call in &mut self.rare {
             call.run(writer).await?;
         }
-        let lanes: Vec<Lane> = self.claims.iter().map(|call| call.input.lane).collect();
-        let locked = lines::try_lock(writer, &lanes).await?;
+        let locked = lines::try_lock(writer, &self.lanes(), held).await?;
         for call in &mut self.claims {
             let ours = locked.contains(&call.input.lane);
             call.answer = Some(if ours { claim::claim(writer, call.input).await? } else { Vec::new() });

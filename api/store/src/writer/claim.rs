@@ -9,7 +9,7 @@ use crate::shared::{Change, Group, Place, Turn};
 use crate::sql::{Dialect, Rows, pieces, query, script, union_all, with_list};
 use crate::{ClaimRef, ClaimRequest, Claimed, LeaseToken, StoreError};
 use mecapy_model::{Lane, TaskState, TenantId, Transition};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 /// How many tasks one claim takes at most, whatever was asked.
 const CLAIM_MAX: u32 = 256;
@@ -54,9 +54,7 @@ pub(super) async fn claim(writer: &mut Writer, request: ClaimRequest) -> Result<
         }
         chosen.extend(choose(writer, rank, turns, &mut wanted).await?);
     }
-    let claimed = take(writer, &chosen).await?;
-    lines::remember_turns(writer, request.lane, &claimed).await?;
-    Ok(claimed)
+    take(writer, &chosen, request.lane).await
 }
 
 /// The numbers of the tasks of one rank to start, in order.
@@ -181,8 +179,8 @@ async fn rest(writer: &mut Writer, place: Place) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Makes the chosen tasks running, under one new lease token.
-async fn take(writer: &mut Writer, chosen: &[i64]) -> Result<Vec<Claimed>, StoreError> {
+/// Makes the chosen tasks of a lane running, under one new lease token.
+async fn take(writer: &mut Writer, chosen: &[i64], lane: Lane) -> Result<Vec<Claimed>, StoreError> {
     let mut lease = LeaseToken([0; 16]);
     if !chosen.is_empty() {
         writer.clock.fill_random(&mut lease.0);
@@ -190,7 +188,7 @@ async fn take(writer: &mut Writer, chosen: &[i64]) -> Result<Vec<Claimed>, Store
     let mut claimed: HashMap<i64, Claimed> = HashMap::with_capacity(chosen.len());
     for piece in pieces(chosen) {
         let rows = queued_tasks(writer, piece).await?;
-        start(writer, &rows, lease).await?;
+        start(writer, &rows, lane, lease).await?;
         for read in rows {
             let mut task = read.task;
             let place = writer.place(task.lane, task.priority, task.tenant);
@@ -239,8 +237,8 @@ async fn read_queued(writer: &mut Writer, numbers: &[i64]) -> Result<Vec<ReadTas
     rows.iter().map(read_task).collect()
 }
 
-/// queued → running, a compare-and-set, with its event.
-async fn start(writer: &mut Writer, tasks: &[ReadTask], lease: LeaseToken) -> Result<(), StoreError> {
+/// queued → running, a compare-and-set, with its event, and for claims of other processes whose turn it was.
+async fn start(writer: &mut Writer, tasks: &[ReadTask], lane: Lane, lease: LeaseToken) -> Result<(), StoreError> {
     const START: Rows = Rows {
         head: "UPDATE tasks SET state = 'running', fence = fence + 1, attempt = attempt + 1, event_seq = event_seq + 1, \
                timed = 0, lease_token = v.column2, lease_until_ms = v.column3, started_ms = v.column4 FROM (",
@@ -248,8 +246,10 @@ async fn start(writer: &mut Writer, tasks: &[ReadTask], lease: LeaseToken) -> Re
         // The state as an expression, so that no partial index of it is walked to find rows which are known by number.
         tail: ") AS v WHERE tasks.no = v.column1 AND tasks.state || '' = 'queued' AND tasks.event_seq = v.column5",
     };
+    let turns_count = writer.dialect == Dialect::Postgres && lane != Lane::HighPriority;
+    let statements: &[&Rows] = if turns_count { &[&START, &EVENTS, &lines::TURNS] } else { &[&START, &EVENTS] };
     let until = writer.lease_now_ms().saturating_add(millis(writer.options.lease));
-    let mut query = script(&[&START, &EVENTS], tasks.len());
+    let mut query = script(statements, tasks.len());
     for read in tasks {
         query = query.bind(read.no).bind(lease.0.as_slice()).bind(until).bind(writer.now_ms).bind(read.event_seq);
     }
@@ -262,7 +262,14 @@ async fn start(writer: &mut Writer, tasks: &[ReadTask], lease: LeaseToken) -> Re
             .bind(read.task.attempt + 1);
     }
     // One change for the task and one for its event.
-    let (changes, expected) = (writer.run(query).await?, 2 * tasks.len() as u64);
+    let mut expected = 2 * tasks.len() as u64;
+    if turns_count {
+        for (turn, read) in (1_i64..).zip(tasks) {
+            query = query.bind(lane.as_str()).bind(read.task.tenant).bind(turn);
+        }
+        expected += tasks.iter().map(|read| read.task.tenant).collect::<BTreeSet<_>>().len() as u64;
+    }
+    let changes = writer.run(query).await?;
     if changes == expected {
         Ok(())
     } else {

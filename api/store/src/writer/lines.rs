@@ -4,8 +4,8 @@ use super::state::Writer;
 use crate::clock::millis;
 use crate::quota::Quota;
 use crate::shared::{Group, Turn};
-use crate::sql::{Dialect, Row, Rows, pieces, query};
-use crate::{ClaimRequest, Claimed, StoreError};
+use crate::sql::{Dialect, Row, Rows, query};
+use crate::{ClaimRequest, StoreError};
 use mecapy_model::{Lane, TenantId};
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -45,12 +45,12 @@ const SET_STRAYS_APART: &str = "UPDATE tasks SET queue_group = tenant WHERE no I
      ORDER BY due_ms, no LIMIT ?4) AND state = 'queued' AND queue_group = ?2 \
      AND (?5 = 1 OR EXISTS (SELECT 1 FROM tenants q WHERE q.id = tasks.tenant AND q.quota IS NOT NULL))";
 
-/// Lane, tenant, and how much later than all before its turn was.
-const TURNS: Rows = Rows {
-    head: "INSERT INTO lane_turns (lane, tenant, turn) SELECT v.column1, v.column2, v.column3 \
+/// Lane, tenant, and how much later than all before its turn was; of a tenant's turns the last counts.
+pub(super) const TURNS: Rows = Rows {
+    head: "INSERT INTO lane_turns (lane, tenant, turn) SELECT v.column1, v.column2, max(v.column3) \
            + (SELECT coalesce(max(turn), 0) FROM lane_turns WHERE lane = v.column1) FROM (",
     width: 3,
-    tail: ") AS v ON CONFLICT (lane, tenant) DO UPDATE SET turn = excluded.turn",
+    tail: ") AS v GROUP BY v.column1, v.column2 ON CONFLICT (lane, tenant) DO UPDATE SET turn = excluded.turn",
 };
 
 /// What waits in a lane.
@@ -74,10 +74,11 @@ pub(super) async fn lock(writer: &mut Writer, lanes: &[Lane]) -> Result<(), Stor
 }
 
 /// The same for claims, which leave a lane alone that another process holds for long. Answers those that are locked.
-pub(super) async fn try_lock(writer: &mut Writer, lanes: &[Lane]) -> Result<Vec<Lane>, StoreError> {
+/// Some may be `held` already.
+pub(super) async fn try_lock(writer: &mut Writer, lanes: &[Lane], held: &[i64]) -> Result<Vec<Lane>, StoreError> {
     let mut locked = Vec::with_capacity(Lane::ALL.len());
     for (key, lane) in locks_of(lanes) {
-        if writer.dialect == Dialect::Sqlite || lock_soon(writer, key).await? {
+        if writer.dialect == Dialect::Sqlite || held.contains(&key) || lock_soon(writer, key).await? {
             locked.push(lane);
         }
     }
@@ -85,7 +86,7 @@ pub(super) async fn try_lock(writer: &mut Writer, lanes: &[Lane]) -> Result<Vec<
 }
 
 /// The locks of lanes, in their order.
-fn locks_of(lanes: &[Lane]) -> impl Iterator<Item = (i64, Lane)> {
+pub(super) fn locks_of(lanes: &[Lane]) -> impl Iterator<Item = (i64, Lane)> {
     (LANE_LOCKS..).zip(Lane::ALL).filter(|(_, lane)| lanes.contains(lane))
 }
 
@@ -207,21 +208,4 @@ pub(super) async fn lately_started(
     let query = query(sql).bind(writer.now_ms.saturating_sub(millis(MINUTE)));
     let rows = query.fetch_all(&mut writer.conn).await?;
     rows.iter().map(|row| Ok((Group::Tenant(TenantId(row.id(0)?)), row.count(1)?))).collect()
-}
-
-/// Whose turns were taken now, for claims of other processes.
-pub(super) async fn remember_turns(writer: &mut Writer, lane: Lane, claimed: &[Claimed]) -> Result<(), StoreError> {
-    if writer.dialect == Dialect::Sqlite || lane == Lane::HighPriority {
-        return Ok(());
-    }
-    let turns: BTreeMap<_, i64> = claimed.iter().map(|claimed| claimed.claim.tenant).zip(1..).collect();
-    let turns: Vec<_> = turns.into_iter().collect();
-    for piece in pieces(&turns) {
-        let mut query = query(TURNS.sql(piece.len()));
-        for (tenant, turn) in piece {
-            query = query.bind(lane.as_str()).bind(*tenant).bind(*turn);
-        }
-        writer.run(query).await?;
-    }
-    Ok(())
 }

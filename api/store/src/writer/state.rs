@@ -7,7 +7,7 @@ use super::give_back::LostAttempt;
 use crate::bus::Hint;
 use crate::clock::{millis, unix_ms};
 use crate::shared::{Change, Group, Place, Shared};
-use crate::sql::{Conn, Dialect, Query, query};
+use crate::sql::{Conn, Dialect, Query, Wanted, query};
 use crate::tenants::{STANDINGS, Standing};
 use crate::{Access, Clock, Recovered, StoreError, StoreOptions};
 use mecapy_model::{Code, Lane, Task, TaskId, TenantId};
@@ -73,7 +73,8 @@ pub(crate) struct Writer {
     /// The transaction's wall time, Unix milliseconds. Never falls within a process, so that a clock which is set back
     /// doesn't hide what is queued.
     pub(crate) now_ms: i64,
-    /// Numbers for new tasks: embedded the next of a count, in PostgreSQL those that were taken from its sequence.
+    /// Numbers for new tasks: embedded the next of a count, in PostgreSQL those that its sequence gave as the
+    /// transaction began.
     pub(super) numbers: Numbers,
     /// What each tenant may do.
     tenants: HashMap<TenantId, Standing>,
@@ -129,7 +130,7 @@ impl Writer {
         };
         if dialect == Dialect::Postgres {
             // Reads the rows and the server's time.
-            writer.begin().await?;
+            writer.begin(&Wanted::default()).await?;
             writer.conn.roll_back().await;
             return Ok(writer);
         }
@@ -147,7 +148,7 @@ impl Writer {
             // Others may be running it.
             return Ok((Recovered::default(), Vec::new()));
         }
-        self.conn.begin().await?;
+        self.conn.begin(&Wanted::default()).await?;
         // An error drops the connection, and with it the transaction.
         let recovered = self.requeue_predecessors().await?;
         self.run(query("DELETE FROM workers")).await?;
@@ -161,13 +162,13 @@ impl Writer {
     /// Runs a batch in a transaction and commits it; after an error nothing of it has happened, unless the connection
     /// broke at the commit: then nobody knows.
     pub(super) async fn transact(&mut self, batch: &mut Batch) -> Result<(), Failure> {
-        self.begin().await.map_err(Failure::Beginning)?;
+        let held = self.begin(&batch.wanted_first()).await.map_err(Failure::Beginning)?;
         let done = match self.dialect {
-            Dialect::Sqlite => self.work(batch).await,
+            Dialect::Sqlite => self.work(batch, &held).await,
             // A connection that has lost its other end may say nothing for many minutes.
             Dialect::Postgres => {
                 let late = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into());
-                timeout(TRANSACTION_TIMEOUT, self.work(batch)).await.unwrap_or_else(late)
+                timeout(TRANSACTION_TIMEOUT, self.work(batch, &held)).await.unwrap_or_else(late)
             }
         };
         let error = match done {
@@ -186,8 +187,8 @@ impl Writer {
     }
 
     /// Executes and commits.
-    async fn work(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
-        batch.run(self).await?;
+    async fn work(&mut self, batch: &mut Batch, held: &[i64]) -> Result<(), StoreError> {
+        batch.run(self, held).await?;
         // The last thing, so that the numbers of a tenant's events are locked only briefly, and by one that waits for
         // nothing else.
         self.record_events().await?;
@@ -195,19 +196,24 @@ impl Writer {
         self.conn.commit().await
     }
 
-    async fn begin(&mut self) -> Result<(), StoreError> {
+    /// Begins a transaction; answers which of PostgreSQL's locks it holds, of those that were wanted.
+    async fn begin(&mut self, wanted: &Wanted) -> Result<Vec<i64>, StoreError> {
         self.forget_signals();
+        let mut held = Vec::new();
         let now_ms = match self.dialect {
             Dialect::Sqlite => {
                 if self.in_memory_is_stale {
                     self.reload().await?;
                 }
-                self.conn.begin().await?;
+                self.conn.begin(&Wanted::default()).await?;
                 self.note_paces();
                 unix_ms(self.clock.now())
             }
             Dialect::Postgres => {
-                let theirs = self.conn.begin().await?.filter(|_| !self.clock.rules());
+                let begun = self.conn.begin(wanted).await?;
+                held = begun.held;
+                self.numbers.taken = begun.numbers.into();
+                let theirs = begun.now_ms.filter(|_| !self.clock.rules());
                 if let Some(theirs) = theirs {
                     self.shared.set_ahead_ms(theirs.saturating_sub(millis(self.clock.monotonic())));
                 }
@@ -219,7 +225,7 @@ impl Writer {
         if self.dialect == Dialect::Postgres && due {
             self.reload().await?;
         }
-        Ok(())
+        Ok(held)
     }
 
     /// Embedded, this process has started all that started.
@@ -419,18 +425,5 @@ impl Numbers {
             self.next += 1;
             self.next - 1
         })
-    }
-}
-
-impl Writer {
-    /// Makes sure that so many numbers can be drawn, in the order of acceptance across processes.
-    pub(super) async fn reserve_numbers(&mut self, count: usize) -> Result<(), StoreError> {
-        if self.dialect == Dialect::Sqlite {
-            return Ok(());
-        }
-        let sql = "SELECT nextval('task_numbers') FROM generate_series(1, ?)";
-        let rows = query(sql).bind(i64::try_from(count).unwrap_or(0)).fetch_all(&mut self.conn).await?;
-        self.numbers.taken = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-        Ok(())
     }
 }

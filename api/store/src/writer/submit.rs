@@ -152,7 +152,6 @@ impl Writer {
             return Ok(());
         }
         let mut admission = self.admission(calls).await?;
-        self.reserve_numbers(calls.len()).await?;
         let mut used = self.used_keys(calls).await?;
         let mut accepted = Vec::with_capacity(calls.len());
         let mut answers = Vec::with_capacity(calls.len());

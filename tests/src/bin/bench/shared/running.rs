@@ -27,13 +27,12 @@ const EVENT_DEADLINE: Duration = Duration::from_secs(10);
 /// Between two tasks, so that nothing of the one before is left to do.
 const REST: Duration = Duration::from_millis(20);
 
-/// One task as its client saw it.
+/// One task and when it was sent.
 struct Submitted {
     id: String,
+    sent: Instant,
     /// Unix microseconds.
     sent_us: i64,
-    /// From then to the event that says that it runs.
-    seen_running_ms: f64,
 }
 
 pub(super) async fn measure(report: &mut Report, backends: &Backends) -> Result<()> {
@@ -44,12 +43,18 @@ pub(super) async fn measure(report: &mut Report, backends: &Backends) -> Result<
     let mut connection = endpoint.connect().await?;
     let call = Call::post("/v1/tasks", &module_body(&mut connection).await?);
     let client = reqwest::Client::builder().no_proxy().build()?;
-    let mut submitted = Vec::with_capacity(TASKS);
+    let (mut submitted, mut seen) = (Vec::with_capacity(TASKS), Vec::with_capacity(TASKS));
+    // A client that follows its task is work of its own: the system is idle where it only submits.
     for number in 0..WARM_UP + TASKS {
-        let task = submit(&mut connection, &call, &client, endpoint).await?;
+        let task = submit(&mut connection, &call).await?;
         if number >= WARM_UP {
             submitted.push(task);
         }
+        tokio::time::sleep(REST).await;
+    }
+    for _ in 0..TASKS {
+        let task = submit(&mut connection, &call).await?;
+        seen.push(follow(&task, &client, endpoint).await?);
         tokio::time::sleep(REST).await;
     }
     let flush = report.samples(FLUSH).context("the disk was not measured")?.median();
@@ -66,36 +71,33 @@ pub(super) async fn measure(report: &mut Report, backends: &Backends) -> Result<
         figure(Samples::new(accepted).median())
     );
     report.add(Row::new("shared.running", SECTION, "sent until the claim is committed").values(running).note(note));
-    let seen = submitted.iter().map(|task| task.seen_running_ms).collect();
     let label = "sent until the client's event stream says so";
     report.add(Row::new("shared.running.seen", SECTION, label).values(seen));
     Ok(())
 }
 
-/// Submits one task and follows it to its end.
-async fn submit(
-    connection: &mut Connection,
-    call: &Call,
-    client: &reqwest::Client,
-    endpoint: &Endpoint,
-) -> Result<Submitted> {
+async fn submit(connection: &mut Connection, call: &Call) -> Result<Submitted> {
     let (sent, sent_us) = (Instant::now(), unix_us()?);
     let reply = connection.exchange(call).await?;
     ensure!(reply.status.as_u16() == 202, "a task was refused: {} {}", reply.status, reply.text());
-    let id = reply.task_id()?;
-    let request = client.get(format!("http://{}/v1/tasks/{id}/events", endpoint.address));
+    Ok(Submitted { id: reply.task_id()?, sent, sent_us })
+}
+
+/// Follows a task to its end; milliseconds from its submission to the event that says that it runs.
+async fn follow(task: &Submitted, client: &reqwest::Client, endpoint: &Endpoint) -> Result<f64> {
+    let request = client.get(format!("http://{}/v1/tasks/{}/events", endpoint.address, task.id));
     let mut events = EventStream::of(request.header(AUTHORIZATION, endpoint.authorization.clone()).send().await?)?;
     let mut seen_running_ms = None;
     while let Some(event) = events.next(EVENT_DEADLINE).await? {
         let state = event.json()?.get("state").and_then(Value::as_str).map(str::to_owned);
         match (event.event.as_str(), state.as_deref()) {
-            ("state", Some("running")) => seen_running_ms = Some(milliseconds(sent.elapsed())),
+            ("state", Some("running")) => seen_running_ms = Some(milliseconds(task.sent.elapsed())),
             ("done", Some("completed")) => {}
             ("done", state) => bail!("a task ended {state:?}"),
             _ => {}
         }
     }
-    Ok(Submitted { id, sent_us, seen_running_ms: seen_running_ms.context("no event said that the task runs")? })
+    seen_running_ms.context("no event said that the task runs")
 }
 
 /// Task → when the commits were stamped that accepted and claimed it, Unix microseconds.
