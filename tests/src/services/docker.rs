@@ -1,0 +1,98 @@
+//! A Docker engine of its own, without a network, in a temporary folder; stopped, killed and started again.
+
+use super::daemon::Daemon;
+use anyhow::{Context, Result, bail, ensure};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+use tempfile::TempDir;
+
+/// What the engine logs when it can be used.
+const READY: &str = "API listen on";
+
+/// A running engine; dropped, it is stopped with all of its containers.
+pub struct Docker {
+    daemon: Option<Daemon>,
+    home: TempDir,
+}
+
+impl Docker {
+    /// An engine without images, ready to answer. Needs root.
+    pub async fn start() -> Result<Self> {
+        // Short: a socket's path may have 108 bytes.
+        let home = tempfile::Builder::new().prefix("mdocker-").tempdir()?;
+        let daemon = serve(home.path()).await?;
+        Ok(Self { daemon: Some(daemon), home })
+    }
+
+    /// Where it answers, as `MECAPY_DOCKER_URL` takes it.
+    pub fn url(&self) -> String {
+        format!("unix://{}", self.home.path().join("docker.sock").display())
+    }
+
+    /// Loads an image archive; answers the image's id.
+    pub fn load(&self, archive: &Path) -> Result<String> {
+        let said = docker(&self.url(), &["load", "--quiet", "--input", text(archive)?])?;
+        let name = said.trim().rsplit_once(": ").context("docker load names no image")?.1.to_owned();
+        Ok(docker(&self.url(), &["image", "inspect", "--format", "{{.Id}}", &name])?.trim().to_owned())
+    }
+
+    /// SIGTERM or SIGKILL, and a start on the same folder: containers go on meanwhile.
+    pub async fn restart(&mut self, signal: libc::c_int) -> Result<()> {
+        let daemon = self.daemon.take().context("the engine is not running")?;
+        daemon.end(signal).await?;
+        // A killed one leaves its process id, which keeps the next from starting.
+        let _ = std::fs::remove_file(self.home.path().join("docker.pid"));
+        self.daemon = Some(serve(self.home.path()).await?);
+        Ok(())
+    }
+}
+
+impl Drop for Docker {
+    fn drop(&mut self) {
+        // With live-restore containers would outlive the engine.
+        if let Ok(ids) = docker(&self.url(), &["ps", "--all", "--quiet"]) {
+            let ids: Vec<&str> = ids.split_whitespace().collect();
+            if !ids.is_empty() {
+                let _ = docker(&self.url(), &[&["rm", "--force"], ids.as_slice()].concat());
+            }
+        }
+        self.daemon = None;
+        // The engine mounts its own folder on itself and leaves that behind.
+        let _ = Command::new("umount").arg(self.home.path().join("data")).output();
+    }
+}
+
+/// Runs the engine's client; answers what it says.
+pub fn docker(url: &str, arguments: &[&str]) -> Result<String> {
+    let output = Command::new("docker").args(["--host", url]).args(arguments).output().context("docker is missing")?;
+    ensure!(output.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+async fn serve(home: &Path) -> Result<Daemon> {
+    // SAFETY: the call has no arguments and can't fail.
+    if unsafe { libc::geteuid() } != 0 {
+        bail!("a Docker engine can be started by root only: name one that runs in MECAPY_TEST_DOCKER");
+    }
+    let at = |name: &str| home.join(name);
+    let mut command = Command::new("dockerd");
+    command.arg("--host").arg(format!("unix://{}", at("docker.sock").display()));
+    for (option, name) in [("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "docker.pid")] {
+        command.arg(option).arg(at(name));
+    }
+    // No container here has a network, and the machine's rules are not ours to change.
+    command.args(["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"]);
+    command.args(["--userland-proxy=false", "--live-restore"]);
+    let log: PathBuf = at("docker.log");
+    // What an earlier process said must not pass for this one's; there may be none.
+    let _ = std::fs::remove_file(&log);
+    let mut daemon = Daemon::start(command, b"", &log, libc::SIGTERM)?;
+    daemon.until_ready(|daemon| daemon.log().contains(READY).then_some(())).await?;
+    Ok(daemon)
+}
+
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().context("the path is no text")
+}
