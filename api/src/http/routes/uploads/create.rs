@@ -1,8 +1,11 @@
 //! `POST /v1/uploads`: the file itself in a form, or a request for where to PUT it.
 
-use super::super::{
-    json,
-    objects::{Origin, url_of},
+use super::{
+    super::{
+        json,
+        objects::{Origin, url_of},
+    },
+    form::{Allowance, FORM_BYTES_MAX, FormBody},
 };
 use crate::{
     app::App,
@@ -30,8 +33,6 @@ use std::{sync::Arc, time::Duration};
 
 /// How long the URL for a PUT works.
 const URL_LIFETIME: Duration = Duration::from_secs(15 * 60);
-/// What a form may have around its file, bytes.
-const FORM_BYTES_MAX: u64 = 64 << 10;
 /// The longest name or content type, bytes.
 const TEXT_BYTES_MAX: usize = 255;
 
@@ -105,12 +106,15 @@ fn read(text: &str, upload_bytes_max: u64) -> Result<Asked, Problem> {
 async fn receive(app: &App, tenant: TenantId, request: Request) -> Result<Upload, Problem> {
     let bytes_max = app.limits.upload_bytes_max;
     let (parts, body) = request.into_parts();
-    let limited = LimitedBody::of(Request::from_parts(parts.clone(), body), bytes_max.saturating_add(FORM_BYTES_MAX))?;
-    let request = Request::from_parts(parts, Body::new(limited));
+    // What comes before the file, and what comes after it.
+    let whole_max = bytes_max.saturating_add(2 * FORM_BYTES_MAX);
+    let limited = LimitedBody::of(Request::from_parts(parts.clone(), body), whole_max)?;
+    let (body, allowance) = FormBody::new(limited);
+    let request = Request::from_parts(parts, Body::new(body));
     let form = Multipart::from_request(request, &()).await;
     let mut form = form.map_err(|_| Problem::malformed("the form has no boundary that could be used"))?;
     let mut received = None;
-    let read = read_form(app, tenant, &mut form, &mut received).await;
+    let read = read_form(app, tenant, (&mut form, &allowance), &mut received).await;
     // Only now: of a form that is refused nothing is kept.
     match (read, received) {
         (Ok(()), Some(pending)) => Ok(pending.finish().await?),
@@ -127,7 +131,7 @@ async fn receive(app: &App, tenant: TenantId, request: Request) -> Result<Upload
 async fn read_form(
     app: &App,
     tenant: TenantId,
-    form: &mut Multipart,
+    (form, allowance): (&mut Multipart, &Allowance),
     received: &mut Option<PendingUpload>,
 ) -> Result<(), Problem> {
     let short = |text: &str| text.chars().take(TEXT_BYTES_MAX).collect();
@@ -141,9 +145,11 @@ async fn read_form(
             bytes_max: app.limits.upload_bytes_max,
         };
         let upload = received.insert(app.store.begin_upload(tenant, new).await?);
+        allowance.file();
         while let Some(bytes) = field.chunk().await.map_err(form_problem)? {
             upload.write(&bytes).await?;
         }
+        allowance.form();
     }
     Ok(())
 }
