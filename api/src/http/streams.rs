@@ -1,6 +1,6 @@
 //! How many event streams are open, by caller and by tenant.
 
-use super::{Problem, auth::Caller};
+use super::{Problem, auth::Reader};
 use crate::config::RequestLimits;
 use mecapy_model::TenantId;
 use std::{
@@ -44,9 +44,9 @@ impl Streams {
         })
     }
 
-    /// A place for one more stream of the caller, or 429.
-    pub(super) fn open(self: &Arc<Self>, caller: &Caller) -> Result<StreamPlace, Problem> {
-        let (caller, tenant) = (caller.id(), caller.tenant());
+    /// A place for one more stream of the reader, or 429.
+    pub(super) fn open(self: &Arc<Self>, reader: &Reader) -> Result<StreamPlace, Problem> {
+        let (caller, tenant) = (reader.id(), reader.tenant);
         let mut open = self.lock();
         let full = |count: Option<&usize>, max| count.is_some_and(|count| *count >= max);
         if full(open.by_caller.get(&caller), self.per_key_max) || full(open.by_tenant.get(&tenant), self.per_tenant_max)

@@ -80,6 +80,18 @@ impl Api {
         (status, text)
     }
 
+    /// An open stream.
+    async fn open(&self, path: &str, key: Option<&str>) -> Body {
+        let request = Request::builder().uri(path);
+        let request = match key {
+            Some(key) => request.header("authorization", format!("Bearer {key}")),
+            None => request,
+        };
+        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        response.into_body()
+    }
+
     async fn ticket(&self, key: &str) -> String {
         let made = self.call("POST", "/v1/tickets", key, None).await;
         assert_eq!(made.status, 201, "{}", made.text);
@@ -191,12 +203,53 @@ async fn a_ticket_is_as_good_as_its_holder() {
     let signed = |seconds: i64| {
         let expires_at = api.app.store.clock().now() + time::Duration::seconds(seconds);
         let holder = TicketHolder::Identity(Uuid::from_u128(7));
-        api.app.store.signer().ticket(&Ticket { tenant, holder, expires_at })
+        let holder_until = Some(expires_at);
+        api.app.store.signer().ticket(&Ticket { tenant, holder, expires_at, holder_until })
     };
     assert_eq!(api.heard(&path(&signed(30)), None, "ours").await.0, 200);
     assert_eq!(api.heard(&path(&signed(-1)), None, "ours").await.0, 401);
     api.app.store.set_tenant_access(tenant, Access::Disabled).await.unwrap();
     assert_eq!(api.heard(&path(&signed(30)), None, "ours").await.0, 401);
+}
+
+#[tokio::test]
+async fn security_27_a_stream_ends_with_what_opened_it() {
+    let api = Api::new(RequestLimits::default()).await;
+    let tenant = api.own_tenant().await;
+    let (by_key, by_ticket) = (api.key_of(tenant, Role::Viewer).await, api.key_of(tenant, Role::Viewer).await);
+    let ticket = api.ticket(by_ticket.secret.expose()).await;
+    let holder_until = Some(api.app.store.clock().now() + Duration::from_secs(2));
+    let token = Ticket {
+        tenant,
+        holder: TicketHolder::Identity(Uuid::from_u128(7)),
+        expires_at: api.app.store.clock().now() + Duration::from_secs(30),
+        holder_until,
+    };
+    let token = api.app.store.signer().ticket(&token);
+    let mut streams = vec![
+        api.open("/v1/events", Some(by_key.secret.expose())).await,
+        api.open(&format!("/v1/events?ticket={ticket}"), None).await,
+        api.open(&format!("/v1/events?ticket={token}"), None).await,
+    ];
+    let mut other = api.open("/v1/events", Some(&api.key)).await;
+    for key in [by_key, by_ticket] {
+        api.app.store.revoke_api_key(tenant, key.key.id).await.unwrap();
+    }
+    // Not asked twice in a second.
+    tokio::time::sleep(Duration::from_millis(3500)).await;
+    api.end_one(tenant, "wakes them").await;
+    for body in &mut streams {
+        let mut text = String::new();
+        while let Some(frame) = tokio::time::timeout(Duration::from_secs(5), body.frame()).await.expect("an end") {
+            text.push_str(std::str::from_utf8(&frame.unwrap().into_data().unwrap()).unwrap());
+        }
+        assert!(!text.contains("wakes them"), "{text}");
+    }
+    let mut text = String::new();
+    while !text.contains("wakes them") {
+        let frame = tokio::time::timeout(Duration::from_secs(5), other.frame()).await.unwrap().unwrap();
+        text.push_str(std::str::from_utf8(&frame.unwrap().into_data().unwrap()).unwrap());
+    }
 }
 
 #[tokio::test]
