@@ -28,17 +28,15 @@ impl Api {
         self.get("/v1/me").await.json()["tenant_id"].as_str().unwrap().parse().unwrap()
     }
 
-    /// A task of the tenant that has ended.
-    async fn end_one(&self, tenant: TenantId, name: &str) {
-        let store = &self.app.store;
-        let text = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
+    /// A task of the tenant, queued.
+    async fn submit(&self, tenant: TenantId, name: &str) {
         let task = NewTask {
             tenant,
             name: Some(name.to_owned()),
             lane: Lane::Default,
             priority: 5,
             code: Code::Python { source: "result = 1".to_owned(), entry: None },
-            inputs: text("{}"),
+            inputs: RawValue::from_string("{}".to_owned()).unwrap(),
             files: BTreeMap::new(),
             limits: LimitsRequest::default().resolve(Lane::Default).unwrap(),
             retry: Retry::default(),
@@ -50,7 +48,14 @@ impl Api {
             webhook_url: None,
             warnings: Vec::new(),
         };
-        store.submit(Submission { task, idempotency: None, queued_max: 100 }).await.unwrap();
+        self.app.store.submit(Submission { task, idempotency: None, queued_max: 100 }).await.unwrap();
+    }
+
+    /// A task of the tenant that has ended.
+    async fn end_one(&self, tenant: TenantId, name: &str) {
+        self.submit(tenant, name).await;
+        let store = &self.app.store;
+        let text = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
         let claimed = store.claim(ClaimRequest::new(Lane::Default, 1)).await.unwrap().pop().unwrap();
         let finish = Finish {
             result: Ok(text("{}")),
@@ -250,6 +255,34 @@ async fn security_27_a_stream_ends_with_what_opened_it() {
         let frame = tokio::time::timeout(Duration::from_secs(5), other.frame()).await.unwrap().unwrap();
         text.push_str(std::str::from_utf8(&frame.unwrap().into_data().unwrap()).unwrap());
     }
+}
+
+#[tokio::test]
+async fn security_35_requests_that_wait_for_results_are_counted() {
+    let limits = RequestLimits { streams_per_key_max: 2, streams_per_tenant_max: 3, ..RequestLimits::default() };
+    let api = Api::new(limits).await;
+    let tenant = api.own_tenant().await;
+    let key = api.key_of(tenant, Role::Viewer).await.secret.expose().to_owned();
+    api.submit(tenant, "goes on").await;
+    let id = api.get("/v1/tasks").await.json()["tasks"][0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/tasks/{id}/result");
+    let (wait, mut waiting) = (format!("{path}?wait=60"), Vec::new());
+    for key in [&api.key, &api.key, &key] {
+        let mut one = Box::pin(api.call("GET", &wait, key, None));
+        assert!(tokio::time::timeout(Duration::from_millis(100), &mut one).await.is_err(), "it waits");
+        waiting.push(one);
+    }
+    assert_eq!(api.call("GET", &wait, &key, None).await.status, 429, "of the tenant");
+    let refused = api.get(&format!("{path}?wait=1")).await;
+    assert_eq!((refused.status, &refused.headers["retry-after"]), (429, &"5".parse().unwrap()), "{}", refused.text);
+    // Whoever does not wait takes no place, and event streams have their own.
+    assert_eq!(api.get(&path).await.status, 409);
+    drop(api.open("/v1/events", Some(&api.key)).await);
+    api.app.stopping.cancel();
+    for one in waiting {
+        assert_eq!(one.await.status, 409);
+    }
+    assert_eq!(api.get(&format!("{path}?wait=1")).await.status, 409);
 }
 
 #[tokio::test]
