@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use url::{Host, Url};
 
 /// The longest URL, bytes.
-pub const URL_BYTES_MAX: usize = 2048;
+pub(super) const URL_BYTES_MAX: usize = 2048;
 /// How long a name may take to be looked up.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
 

@@ -15,13 +15,10 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
-pub use address::{AllowList, AllowListError};
+pub use address::AllowList;
 pub use dispatch::Dispatcher;
-pub use guard::{Checked, Guard, Refused, URL_BYTES_MAX};
-pub use outbox::{Due, Effect, Health, Next, Outbox, Report, Room, WhyDisabled};
-pub use schedule::{ATTEMPTS_MAX, FAILING_MAX};
-pub use send::{Outcome, SNIPPET_BYTES_MAX, Sender, Verdict};
-pub use signature::{Secret, SecretError, sign};
+pub use guard::Guard;
+pub use send::Sender;
 pub use stored::StoredOutbox;
 
 /// The code of the fault in a request that names a URL which may not be called.

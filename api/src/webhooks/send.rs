@@ -20,7 +20,7 @@ use time::OffsetDateTime;
 use tokio::time::{Instant, timeout_at};
 
 /// What is kept of an answer's body, bytes, after escaping.
-pub const SNIPPET_BYTES_MAX: usize = 1024;
+pub(super) const SNIPPET_BYTES_MAX: usize = 1024;
 /// What is read of it at most, bytes; the rest is cut with the connection.
 const BODY_BYTES_MAX: usize = 8 << 10;
 const USER_AGENT: &str = concat!("mecapy-webhooks/", env!("CARGO_PKG_VERSION"));

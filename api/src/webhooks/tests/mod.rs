@@ -11,6 +11,7 @@ use super::{
     outbox::{Due, Health},
     signature::Secret,
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use mecapy_model::TenantId;
 use mecapy_store::ManualClock;
 use std::{
@@ -50,15 +51,18 @@ fn strict() -> Guard {
     Guard::with_lookup("".parse().unwrap(), false, lookup)
 }
 
+fn secret(byte: u8) -> Secret {
+    Secret::parse(&format!("whsec_{}", STANDARD.encode([byte; 32]))).unwrap()
+}
+
 fn due(url: &str) -> Due {
-    let clock = clock();
     Due {
         delivery: Uuid::from_u128(1),
         attempt: 1,
         tenant: TenantId::from_parts(1, &[1; 10]),
         endpoint: Some(Uuid::from_u128(2)),
         url: url.to_owned(),
-        secrets: vec![Secret::generate(clock.as_ref()), Secret::generate(clock.as_ref())],
+        secrets: [7, 8].map(secret).to_vec(),
         event: Uuid::from_u128(3),
         body: BODY.to_vec(),
         health: Health::default(),

@@ -8,7 +8,7 @@ use crate::webhooks::{
     guard::Guard,
     lookup::Lookup,
     send::{Outcome, Patience, SNIPPET_BYTES_MAX, Sender, Verdict},
-    signature::verify,
+    signature::{sign, verify},
 };
 use mecapy_store::Clock as _;
 use std::{
@@ -56,7 +56,7 @@ async fn both_secrets_of_a_rotation_sign_a_delivery() {
     let sink = Sink::start(http("204 No Content", "", "")).await;
     // The header of the sink is in lower case, and base64 is not: the request is looked at as it is signed.
     let due = due(&sink.url());
-    let signatures = crate::webhooks::sign(&due.secrets, &due.event.to_string(), 1_700_000_000, BODY);
+    let signatures = sign(&due.secrets, &due.event.to_string(), 1_700_000_000, BODY);
     sender(scripted(&[&[]]).0).send(&due, clock().now()).await;
     assert_eq!(sink.hits().pop().unwrap().header("webhook-signature"), signatures.to_lowercase());
     for secret in &due.secrets {
