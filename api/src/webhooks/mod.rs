@@ -17,9 +17,15 @@ mod tests;
 
 pub use address::AllowList;
 pub use dispatch::Dispatcher;
-pub use guard::Guard;
+pub use guard::{Guard, Refused};
 pub use send::Sender;
 pub use stored::StoredOutbox;
 
+use std::time::Duration;
+
 /// The code of the fault in a request that names a URL which may not be called.
 pub const URL_REFUSED: &str = "url_refused";
+/// What a caller is told whose URL's host could not be looked up yet, and when it should come back.
+pub const LOOKUPS_BUSY: &str =
+    "too many host names are being looked up, of your webhooks or in all: try again in a moment";
+pub const LOOKUPS_RETRY_AFTER: Duration = Duration::from_secs(5);

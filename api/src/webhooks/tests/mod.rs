@@ -37,7 +37,7 @@ fn scripted(answers: &[&[&str]]) -> (Lookup, Arc<AtomicUsize>) {
         answers.iter().map(|answer| answer.iter().map(|address| address.parse().unwrap()).collect()).collect();
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
-    let lookup: Lookup = Arc::new(move |_| {
+    let lookup: Lookup = Arc::new(move |_, _| {
         let at = count.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1);
         let answer = answers[at].clone();
         Box::pin(async move { Ok(answer) })
@@ -47,7 +47,7 @@ fn scripted(answers: &[&[&str]]) -> (Lookup, Arc<AtomicUsize>) {
 
 /// A guard with a resolver that says that no name exists.
 fn strict() -> Guard {
-    let lookup: Lookup = Arc::new(|_| Box::pin(async { Err(io::Error::other("no such name")) }));
+    let lookup: Lookup = Arc::new(|_, _| Box::pin(async { Err(io::Error::other("no such name").into()) }));
     Guard::with_lookup("".parse().unwrap(), false, lookup)
 }
 
