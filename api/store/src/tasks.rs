@@ -204,7 +204,7 @@ impl Store {
         id: TaskId,
         at_most: Duration,
     ) -> Result<Option<TaskResult>, StoreError> {
-        let mut watch = self.watch(id);
+        let mut watch = self.watch(tenant, id);
         let known = self.shared().known(tenant, id);
         let first = match known {
             Known::Ended(ended) => return TaskResult::of(ended).map(Some),

@@ -1,7 +1,7 @@
 //! Several processes on one database.
 
 use crate::fixture::{Fixture, finish_with, ids, new_task};
-use mecapy_model::{Lane, TaskState};
+use mecapy_model::{Lane, TaskId, TaskState};
 use mecapy_store::{Beat, ClaimRequest, EventType, NewWebhook, Quota, Store, Submission, SubmitError};
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Row};
@@ -190,6 +190,21 @@ async fn what_one_process_commits_another_hears_or_sees() {
     fixture.store.finish(claimed.claim, finish_with("3")).await.unwrap();
     let result = waiter.await.unwrap().unwrap().unwrap();
     assert_eq!((result.state, result.result.unwrap().get()), (TaskState::Completed, "3"));
+}
+
+#[tokio::test]
+async fn a_stranger_who_follows_a_task_first_hides_nothing_from_its_tenant() {
+    let fixture = Fixture::shared().await;
+    let other = fixture.another_process("other").await;
+    let stranger = fixture.store.create_tenant("theirs").await.unwrap();
+    let task = fixture.submit().await.id;
+    // More than one question asks for.
+    let _more: Vec<_> = (0..100).map(|number| other.watch(stranger, TaskId::from_parts(number, &[1; 10]))).collect();
+    let _stranger = other.watch(stranger, task);
+    let mut watch = other.watch(fixture.tenant, task);
+    let claimed = fixture.claim_one().await;
+    fixture.store.finish(claimed.claim, finish_with("3")).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), watch.ended()).await.expect("its end");
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ pub(in crate::http) async fn events(
     let after = sse::last_event_id(&uri, &headers)?.unwrap_or(0);
     let place = api.streams.open(&caller)?;
     // Before the first read, so that nothing is missed between them.
-    let watch = api.app.store.watch(id);
+    let watch = api.app.store.watch(caller.tenant(), id);
     let first = api.app.store.events(caller.tenant(), id, after).await?.ok_or_else(|| Problem::not_found(TASK))?;
     let (outlet, response) = Outlet::open();
     let follow = Follow { app: Arc::clone(&api.app), tenant: caller.tenant(), id, after, outlet };
