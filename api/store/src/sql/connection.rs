@@ -66,7 +66,12 @@ impl Dialect {
 #[derive(Debug)]
 pub(crate) enum Conn {
     Sqlite(SqliteConnection),
-    Postgres { conn: Box<PgConnection>, options: Box<PgConnectOptions> },
+    Postgres {
+        conn: Box<PgConnection>,
+        options: Box<PgConnectOptions>,
+        /// No transaction is open, for all that is known: the end of the last one was confirmed.
+        is_settled: bool,
+    },
 }
 
 /// Connections that read, for the process itself.
@@ -151,7 +156,7 @@ impl Conn {
         // A plan that is kept from when a table was empty must not walk the whole of it later.
         let options = Box::new(postgres_options(url)?.options([("enable_seqscan", "off")]));
         let conn = Box::new(connect_for_all(&options).await?);
-        Ok(Conn::Postgres { conn, options })
+        Ok(Conn::Postgres { conn, options, is_settled: true })
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
@@ -177,17 +182,22 @@ impl Conn {
         }
     }
 
-    /// Begins a transaction that may write; a connection to PostgreSQL that broke or does not answer is made anew.
+    /// Begins a transaction that may write; a connection to PostgreSQL that broke, does not answer or may still be in the
+    /// one before is made anew.
     pub(crate) async fn begin(&mut self, wanted: &Wanted) -> Result<Begun, StoreError> {
         match self {
             Conn::Sqlite(conn) => {
                 conn.execute("BEGIN IMMEDIATE").await?;
                 Ok(Begun::default())
             }
-            Conn::Postgres { conn, options } => {
-                let begun = timeout(BEGIN_TIMEOUT, sqlx::raw_sql(wanted.sql()).fetch_one(&mut **conn)).await;
+            Conn::Postgres { conn, options, is_settled } => {
+                let begun = match std::mem::replace(is_settled, false) {
+                    true => timeout(BEGIN_TIMEOUT, sqlx::raw_sql(wanted.sql()).fetch_one(&mut **conn)).await.ok(),
+                    // In a transaction BEGIN does nothing but warn, and COMMIT would commit both.
+                    false => None,
+                };
                 let row = match begun {
-                    Ok(Ok(row)) => row,
+                    Some(Ok(row)) => row,
                     _ => {
                         **conn = connect_for_all(options).await?;
                         sqlx::raw_sql(wanted.sql()).fetch_one(&mut **conn).await?
@@ -201,13 +211,22 @@ impl Conn {
     }
 
     pub(crate) async fn commit(&mut self) -> Result<(), StoreError> {
-        self.command("COMMIT").await
+        self.end("COMMIT").await
     }
 
     pub(crate) async fn roll_back(&mut self) {
         // An error may have ended the transaction already; then there is nothing to roll back. What does not answer is
         // replaced when the next transaction begins.
-        let _ = timeout(BEGIN_TIMEOUT, self.command("ROLLBACK")).await;
+        let _ = timeout(BEGIN_TIMEOUT, self.end("ROLLBACK")).await;
+    }
+
+    /// Ends a transaction. Where the answer does not come, or nobody waits for it any more, it may be open for longer.
+    async fn end(&mut self, how: &'static str) -> Result<(), StoreError> {
+        self.command(how).await?;
+        if let Conn::Postgres { is_settled, .. } = self {
+            *is_settled = true;
+        }
+        Ok(())
     }
 
     /// Executes texts without values, several at a time.

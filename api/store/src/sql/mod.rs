@@ -10,3 +10,6 @@ pub(crate) use query::{Query, Row, query};
 pub(crate) use rows::{Rows, pieces, script, union_all, with_list};
 pub use schema::SchemaState;
 pub(crate) use schema::{grant_to, migrate};
+
+#[cfg(test)]
+mod tests;
