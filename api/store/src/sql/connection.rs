@@ -1,13 +1,13 @@
 //! Connections to SQLite and PostgreSQL, one that writes and a pool that reads.
 
+use super::lent::Lent;
 use super::query::answered;
 use super::schema::{SchemaState, postgres_state};
 use crate::StoreError;
 use mecapy_model::TenantId;
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor as _, PgPool, Postgres, Row as _, SqlitePool};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor as _, PgPool, Row as _, SqlitePool};
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -85,7 +85,7 @@ pub(crate) enum Readers {
 #[derive(Debug)]
 pub(crate) enum Reader<'p> {
     Sqlite(&'p SqlitePool),
-    Postgres(PoolConnection<Postgres>),
+    Postgres(Lent),
 }
 
 /// Whatever executes a query.
@@ -287,7 +287,7 @@ impl Readers {
         match self {
             Readers::Sqlite(pool) => Ok(Reader::Sqlite(pool)),
             Readers::Postgres { of_tenants, .. } => {
-                let mut conn = of_tenants.acquire().await?;
+                let mut conn = Lent::of(of_tenants).await?;
                 answered(for_tenant(&mut conn, &tenant.to_string())).await?;
                 Ok(Reader::Postgres(conn))
             }

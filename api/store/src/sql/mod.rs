@@ -1,6 +1,7 @@
 //! The queries' layer: one code for SQLite and PostgreSQL. The texts keep to what both understand where they can.
 
 mod connection;
+mod lent;
 mod query;
 mod rows;
 mod schema;

@@ -1,6 +1,7 @@
 //! One query for both databases: a text with question marks, its values, and rows that are read by position.
 
 use super::connection::Executor;
+use super::lent::Lent;
 use crate::StoreError;
 use mecapy_model::{ApiKeyId, DeliveryId, EventId, TaskId, TenantId, UploadId, WebhookId};
 use sqlx::postgres::{PgArguments, PgRow};
@@ -77,7 +78,8 @@ impl Query {
                     .rows_affected()
             }
             Executor::PostgresPool(pool) => {
-                answered(sqlx::query_with(numbered(in_turn(statements)), postgres(values)?).execute(pool))
+                let mut conn = Lent::of(pool).await?;
+                answered(sqlx::query_with(numbered(in_turn(statements)), postgres(values)?).execute(&mut *conn))
                     .await?
                     .rows_affected()
             }
@@ -100,7 +102,8 @@ impl Query {
                 rows.into_iter().map(Row::Postgres).collect()
             }
             Executor::PostgresPool(pool) => {
-                let rows = answered(sqlx::query_with(numbered(sql), postgres(values)?).fetch_all(pool)).await?;
+                let mut conn = Lent::of(pool).await?;
+                let rows = answered(sqlx::query_with(numbered(sql), postgres(values)?).fetch_all(&mut *conn)).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
@@ -121,7 +124,8 @@ impl Query {
                     .map(Row::Postgres)
             }
             Executor::PostgresPool(pool) => {
-                answered(sqlx::query_with(numbered(sql), postgres(values)?).fetch_optional(pool))
+                let mut conn = Lent::of(pool).await?;
+                answered(sqlx::query_with(numbered(sql), postgres(values)?).fetch_optional(&mut *conn))
                     .await?
                     .map(Row::Postgres)
             }
