@@ -5,6 +5,7 @@ mod lent;
 mod query;
 mod rows;
 mod schema;
+mod session;
 
 pub(crate) use connection::{Conn, Dialect, Executor, Reader, Readers, Wanted};
 pub(crate) use query::{Query, Row, query};

@@ -106,3 +106,14 @@ async fn connections_whose_other_end_has_vanished_are_replaced() {
         assert!(asked.elapsed() < Duration::from_secs(30), "{error:?}");
     }
 }
+
+#[tokio::test]
+async fn security_27_a_pooler_that_drops_what_a_connection_asks_for_is_refused() {
+    let database = TestDatabase::shared().await;
+    let pooler = Between::start(database.app_url(), Options::Dropped).await;
+    let error = open(&database, &pooler).await.unwrap_err();
+    assert!(matches!(error, StoreError::Session { setting: "statement_timeout" }), "{error:?}");
+    assert!(error.to_string().contains("session mode") && !error.is_retryable(), "{error}");
+    let direct = Between::start(database.app_url(), Options::Passed).await;
+    open(&database, &direct).await.unwrap().close().await;
+}
