@@ -27,7 +27,7 @@ pub struct Migrated {
 /// Brings a PostgreSQL database up to this program's schema, and lets `role`, which owns nothing, use it. The URL's role
 /// must own the database or be allowed to create tables in it. Running it again changes nothing.
 pub async fn migrate(url: &str, role: Option<&str>) -> Result<Migrated, StoreError> {
-    let mut conn = Conn::open_postgres(url).await?;
+    let mut conn = Conn::open_postgres_to_maintain(url).await?;
     let before = conn.schema_state().await?;
     if before == SchemaState::Ahead {
         return Err(StoreError::Schema { advice: AHEAD });

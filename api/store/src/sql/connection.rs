@@ -1,9 +1,9 @@
 //! Connections to SQLite and PostgreSQL, one that writes and a pool that reads.
 
 use super::lent::Lent;
-use super::query::answered;
+use super::query::{ANSWER_TIMEOUT, answered};
 use super::schema::{SchemaState, postgres_state};
-use super::session::{ACQUIRE_TIMEOUT, EVERY_TENANT, READS, Session, WRITES, enter, for_tenant};
+use super::session::{ACQUIRE_TIMEOUT, EVERY_TENANT, MAINTAINS, READS, Session, WRITES, enter, for_tenant};
 use crate::StoreError;
 use mecapy_model::TenantId;
 use sqlx::postgres::{PgConnection, PgPoolOptions};
@@ -148,6 +148,11 @@ impl Conn {
         Self::connect(Session::new(url, WRITES)?).await
     }
 
+    /// For what takes as long as the tables are large.
+    pub(crate) async fn open_postgres_to_maintain(url: &str) -> Result<Self, StoreError> {
+        Self::connect(Session::new(url, MAINTAINS)?).await
+    }
+
     async fn connect(session: Session) -> Result<Self, StoreError> {
         let conn = Box::new(session.connect().await?);
         Ok(Conn::Postgres { conn, session: Box::new(session), is_settled: true })
@@ -287,7 +292,7 @@ impl Readers {
             Readers::Sqlite(pool) => Ok(Reader::Sqlite(pool)),
             Readers::Postgres { of_tenants, .. } => {
                 let mut conn = Lent::of(of_tenants).await?;
-                answered(for_tenant(&mut conn, &tenant.to_string())).await?;
+                answered(ANSWER_TIMEOUT, for_tenant(&mut conn, &tenant.to_string())).await?;
                 Ok(Reader::Postgres(conn))
             }
         }

@@ -25,6 +25,9 @@ const LOCK_TIMEOUT: (&str, &str) = ("lock_timeout", "10s");
 /// The connection that writes. A plan that is kept from when a table was empty must not walk the whole of it later.
 pub(super) const WRITES: Settings = &[STATEMENT_TIMEOUT, LOCK_TIMEOUT, ("enable_seqscan", "off")];
 pub(super) const READS: Settings = &[STATEMENT_TIMEOUT, LOCK_TIMEOUT, ("default_transaction_read_only", "on")];
+/// A change of the schema, or a look at all there is, which take as long as the tables are large. What is under way when
+/// the schema is to change may take its time, and so may another process that changes it.
+pub(super) const MAINTAINS: Settings = &[("statement_timeout", "0"), ("lock_timeout", "10min")];
 
 /// How to connect, and what for.
 #[derive(Debug, Clone)]

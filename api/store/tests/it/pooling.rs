@@ -2,7 +2,7 @@
 //! connection asks for.
 
 use crate::database::TestDatabase;
-use mecapy_store::{Database, Store, StoreError, StoreOptions, SystemClock};
+use mecapy_store::{Database, Store, StoreError, StoreOptions, SystemClock, migrate};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
@@ -114,6 +114,8 @@ async fn security_27_a_pooler_that_drops_what_a_connection_asks_for_is_refused()
     let error = open(&database, &pooler).await.unwrap_err();
     assert!(matches!(error, StoreError::Session { setting: "statement_timeout" }), "{error:?}");
     assert!(error.to_string().contains("session mode") && !error.is_retryable(), "{error}");
+    let error = migrate(&pooler.url(database.owner_url().unwrap()), None).await.unwrap_err();
+    assert!(matches!(error, StoreError::Session { setting: "lock_timeout" }), "{error:?}");
     let direct = Between::start(database.app_url(), Options::Passed).await;
     open(&database, &direct).await.unwrap().close().await;
 }
