@@ -176,7 +176,7 @@ impl Store {
         if secret.len() > SECRET_BYTES_MAX {
             return None;
         }
-        let now = self.clock().now();
+        let now = self.now();
         let found = self.keys().find(&digest_of(secret), now)?;
         if found.use_is_news {
             self.note_key_use(found.key.id, unix_ms(now));
@@ -186,7 +186,7 @@ impl Store {
 
     /// A key of the tenant that is good at this moment, by its id.
     pub fn key_in_force(&self, tenant: TenantId, id: ApiKeyId) -> Option<Arc<ApiKey>> {
-        self.keys().of_id(id, self.clock().now()).filter(|key| key.tenant == tenant)
+        self.keys().of_id(id, self.now()).filter(|key| key.tenant == tenant)
     }
 
     /// Whether the tenant is disabled, as far as this process knows.
@@ -272,7 +272,7 @@ impl Store {
 
     async fn insert_key(&self, key: ApiKey, secret: &Secret) -> Result<ApiKey, ApiKeyError> {
         let digest = digest_of(secret.expose());
-        let (row, keys, now) = (key.clone(), Arc::clone(self.keys()), self.clock().now());
+        let (row, keys, now) = (key.clone(), Arc::clone(self.keys()), self.now());
         let actor = self.actor();
         let made: Result<(), ApiKeyError> = self
             .write_rarely(async move |writer| {
