@@ -277,13 +277,13 @@ impl Store {
         let made: Result<(), ApiKeyError> = self
             .write_rarely(async move |writer| {
                 let (tenant, now_ms) = (row.tenant, writer.now_ms);
-                let sql = "SELECT (SELECT count(*) FROM tenants WHERE id = ?1), (SELECT count(*) FROM api_keys \
-                           WHERE tenant = ?1 AND revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ?2))";
-                let counts = query(sql).bind(tenant).bind(now_ms).fetch_one(&mut writer.conn).await?;
-                if counts.try_get::<i64>(0)? == 0 {
+                if writer.lock_tenant(tenant).await? == Found::No {
                     return Ok(Err(ApiKeyError::UnknownTenant));
                 }
-                if counts.try_get::<i64>(1)? >= i64::from(API_KEYS_PER_TENANT_MAX) {
+                let sql = "SELECT count(*) FROM api_keys \
+                           WHERE tenant = ? AND revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ?)";
+                let good = query(sql).bind(tenant).bind(now_ms).fetch_one(&mut writer.conn).await?;
+                if good.count(0)? >= u64::from(API_KEYS_PER_TENANT_MAX) {
                     return Ok(Err(ApiKeyError::TooMany { max: API_KEYS_PER_TENANT_MAX }));
                 }
                 let sql = "DELETE FROM api_keys WHERE id IN (SELECT id FROM api_keys WHERE tenant = ? \

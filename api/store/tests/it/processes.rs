@@ -2,7 +2,9 @@
 
 use crate::fixture::{Fixture, finish_with, ids, new_task};
 use mecapy_model::{Lane, TaskId, TaskState};
-use mecapy_store::{Beat, ClaimRequest, EventType, NewWebhook, Quota, Store, Submission, SubmitError};
+use mecapy_store::{
+    Beat, ClaimRequest, EventType, NewWebhook, Quota, Store, Submission, SubmitError, WEBHOOKS_PER_TENANT_MAX,
+};
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Row};
 use std::time::Duration;
@@ -205,6 +207,28 @@ async fn a_stranger_who_follows_a_task_first_hides_nothing_from_its_tenant() {
     let claimed = fixture.claim_one().await;
     fixture.store.finish(claimed.claim, finish_with("3")).await.unwrap();
     tokio::time::timeout(Duration::from_secs(10), watch.ended()).await.expect("its end");
+}
+
+#[tokio::test]
+async fn parallel_processes_never_make_more_webhooks_than_a_tenant_may_have() {
+    let fixture = Fixture::shared().await;
+    let new =
+        NewWebhook { tenant: fixture.tenant, url: "https://a.example/".to_owned(), events: EventType::ALL.to_vec() };
+    let mut makers = tokio::task::JoinSet::new();
+    for number in 0..4 {
+        let store = fixture.another_process(&format!("node {number}")).await;
+        let new = new.clone();
+        makers.spawn(async move {
+            let mut made = 0;
+            // One at a time, so that each counts in a transaction of its own.
+            for _ in 0..40 {
+                made += u32::from(store.create_webhook(new.clone()).await.is_ok());
+            }
+            made
+        });
+    }
+    assert_eq!(makers.join_all().await.iter().sum::<u32>(), WEBHOOKS_PER_TENANT_MAX);
+    assert_eq!(fixture.number("SELECT count(*) FROM webhooks").await, i64::from(WEBHOOKS_PER_TENANT_MAX));
 }
 
 #[tokio::test]
