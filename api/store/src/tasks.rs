@@ -250,7 +250,10 @@ impl Store {
                         .bind(no),
                     )
                     .await?;
-                writer.run(query("DELETE FROM tasks WHERE no = ?").bind(no)).await?;
+                if writer.run(query("DELETE FROM tasks WHERE no = ?").bind(no)).await? == 0 {
+                    // Another process did, after this one had looked.
+                    return Ok(Deleted::Missing);
+                }
                 let target = id.to_string();
                 let record = AuditRecord { tenant, action: AuditAction::TaskDeleted, target, detail: None };
                 writer.audit(actor.as_deref(), record).await?;

@@ -3,7 +3,7 @@
 use crate::fixture::{Fixture, finish_with, ids, new_task};
 use mecapy_model::{Lane, TaskId, TaskState};
 use mecapy_store::{
-    Beat, ClaimRequest, EventType, NewWebhook, Quota, Store, Submission, SubmitError, WEBHOOKS_PER_TENANT_MAX,
+    Beat, ClaimRequest, Deleted, EventType, NewWebhook, Quota, Store, Submission, SubmitError, WEBHOOKS_PER_TENANT_MAX,
 };
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Row};
@@ -229,6 +229,36 @@ async fn parallel_processes_never_make_more_webhooks_than_a_tenant_may_have() {
     }
     assert_eq!(makers.join_all().await.iter().sum::<u32>(), WEBHOOKS_PER_TENANT_MAX);
     assert_eq!(fixture.number("SELECT count(*) FROM webhooks").await, i64::from(WEBHOOKS_PER_TENANT_MAX));
+}
+
+#[tokio::test]
+async fn of_two_processes_that_delete_a_task_at_once_one_does() {
+    let fixture = Fixture::shared().await;
+    let other = fixture.another_process("other").await;
+    let (tenant, task) = (fixture.tenant, fixture.submit().await.id);
+    fixture.store.cancel(tenant, task).await.unwrap();
+    let mut still = PgConnection::connect(fixture.database.owner_url().unwrap()).await.unwrap();
+    sqlx::query("SET mecapy.tenant = '*'").execute(&mut still).await.unwrap();
+    sqlx::query("BEGIN").execute(&mut still).await.unwrap();
+    sqlx::query("SELECT no FROM tasks FOR UPDATE").execute(&mut still).await.unwrap();
+    let mut deleting = tokio::task::JoinSet::new();
+    for store in [fixture.store.clone(), other] {
+        deleting.spawn(async move { store.delete_task(tenant, task).await.unwrap() });
+    }
+    // Until both wait for the row.
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    for _ in 0..500 {
+        let count: i64 = sqlx::query(waiting).fetch_one(&mut still).await.unwrap().get(0);
+        if count == 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    sqlx::query("ROLLBACK").execute(&mut still).await.unwrap();
+    let answers = deleting.join_all().await;
+    assert!(answers.contains(&Deleted::Yes) && answers.contains(&Deleted::Missing), "{answers:?}");
+    assert_eq!(fixture.number("SELECT count(*) FROM audit WHERE action = 'task.deleted'").await, 1);
 }
 
 #[tokio::test]
