@@ -110,7 +110,6 @@ impl Store {
             }
             Hint::Tenant { tenant, seq } => self.shared().tenants().tell(*tenant, *seq),
             Hint::Deliveries => self.shared().deliveries().notify_one(),
-            Hint::Workers => {}
         }
     }
 
