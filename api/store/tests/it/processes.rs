@@ -245,11 +245,12 @@ async fn of_two_processes_that_delete_a_task_at_once_one_does() {
     for store in [fixture.store.clone(), other] {
         deleting.spawn(async move { store.delete_task(tenant, task).await.unwrap() });
     }
-    // Until both wait for the row.
+    // Until both wait for the row, as one of the same role can see.
+    let mut looking = PgConnection::connect(fixture.database.app_url()).await.unwrap();
     let waiting =
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     for _ in 0..500 {
-        let count: i64 = sqlx::query(waiting).fetch_one(&mut still).await.unwrap().get(0);
+        let count: i64 = sqlx::query(waiting).fetch_one(&mut looking).await.unwrap().get(0);
         if count == 2 {
             break;
         }
