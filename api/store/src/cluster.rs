@@ -159,8 +159,11 @@ impl Store {
                 self.shared().tenants().tell(TenantId(row.id(0)?), row.count(1)?);
             }
         }
-        if self.bus_is_up() != Some(true) {
-            Lane::ALL.into_iter().for_each(|lane| self.shared().wake(lane));
+        // Redis may be up here and down where a task was accepted.
+        for lane in Lane::ALL {
+            if self.next_due(lane).await?.is_some_and(|due| due <= self.now()) {
+                self.shared().wake(lane);
+            }
         }
         Ok(())
     }

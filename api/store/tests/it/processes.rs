@@ -3,7 +3,8 @@
 use crate::fixture::{Fixture, finish_with, ids, new_task};
 use mecapy_model::{Lane, TaskId, TaskState};
 use mecapy_store::{
-    Beat, ClaimRequest, Deleted, EventType, NewWebhook, Quota, Store, Submission, SubmitError, WEBHOOKS_PER_TENANT_MAX,
+    Access, Beat, ClaimRequest, Deleted, EventType, NewWebhook, Quota, Store, Submission, SubmitError,
+    WEBHOOKS_PER_TENANT_MAX,
 };
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Row};
@@ -74,6 +75,35 @@ async fn caps_hold_across_processes() {
     assert!((1..=3).contains(&together) && together + afterwards == 3, "{together}, then {afterwards}");
     let most = "SELECT max(count) FROM (SELECT count(*) FROM tasks WHERE state = 'running' GROUP BY tenant) AS counts";
     assert_eq!(fixture.number(most).await, 2);
+}
+
+#[tokio::test]
+async fn a_process_that_has_not_heard_of_a_tenants_change_starts_and_strands_none_of_its_tasks() {
+    let fixture = Fixture::shared().await;
+    let stale = fixture.another_process("stale").await;
+    let read_again = async || {
+        fixture.clock.advance(Duration::from_secs(6));
+        stale.requeue_expired().await.unwrap();
+    };
+    let held = "SELECT count(*) FROM tasks WHERE state = 'queued' AND queue_group IS NULL";
+    for lane in [Lane::Default, Lane::HighPriority] {
+        let task = fixture.submit_for(fixture.tenant, lane).await;
+        read_again().await;
+        let [claimed] = stale.claim(ClaimRequest::new(lane, 1)).await.unwrap().try_into().unwrap();
+        fixture.store.set_tenant_access(fixture.tenant, Access::Disabled).await.unwrap();
+        stale.release(claimed.claim).await.unwrap();
+        assert_eq!(fixture.number(held).await, 0, "{lane}: it was put back by what was known");
+        assert!(fixture.claim(lane, 1).await.is_empty(), "{lane}: a disabled tenant's task does not start");
+        read_again().await;
+        assert_eq!(fixture.number(held).await, 1, "{lane}");
+
+        fixture.store.set_tenant_access(fixture.tenant, Access::Enabled).await.unwrap();
+        let [claimed] = stale.claim(ClaimRequest::new(lane, 1)).await.unwrap().try_into().unwrap();
+        stale.release(claimed.claim).await.unwrap();
+        assert_eq!(fixture.number(held).await, 1, "{lane}: it was put back by what was known");
+        read_again().await;
+        assert_eq!(ids(&fixture.claim(lane, 1).await), [task], "{lane}");
+    }
 }
 
 #[tokio::test]
