@@ -7,6 +7,8 @@ cd "$(dirname "$0")/../.."
 . tests/toolchain/packages.sh
 
 postgres_minimum=13
+# The identity provider's packages use what came with this version.
+node_minimum=20.12
 postgres_folder=/usr/lib/postgresql
 # Read by the package's script, which else makes a cluster of its own and starts it.
 cluster_folder=/etc/postgresql-common/createcluster.d
@@ -43,6 +45,8 @@ missing=()
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
+# A test stops a server for a while with the program; the shell's own is of no use to it.
+[ -x /bin/kill ] || [ -x /usr/bin/kill ] || missing+=(procps)
 
 if [ "${#missing[@]}" != 0 ]; then
     if can_be_root; then
@@ -65,4 +69,7 @@ postgres=$(newest_postgres)
 for name in redis-server node npm; do
     command -v "$name" >/dev/null || fail "$name is still missing after installing it"
 done
-say "PostgreSQL $postgres, $(redis-server --version | sed 's/.*v=\([^ ]*\).*/Redis \1/'), Node.js $(node --version)"
+node=$(node --version)
+printf '%s\n' "$node_minimum" "${node#v}" | sort --check=quiet --version-sort ||
+    fail "Node.js $node is too old for the identity provider of the tests: install $node_minimum or newer (the distribution's may be older; its makers offer packages and archives)"
+say "PostgreSQL $postgres, $(redis-server --version | sed 's/.*v=\([^ ]*\).*/Redis \1/'), Node.js $node"

@@ -63,13 +63,14 @@ impl Reader {
 
     /// Whether the credential is good at this moment, as far as this process knows.
     pub(super) fn is_good(&self, store: &Store) -> bool {
-        let is_over = self.until.is_some_and(|until| until <= store.clock().now());
-        !is_over
-            && match self.holder {
-                TicketHolder::ApiKey(key) => store.key_in_force(self.tenant, key).is_some(),
-                // What an issuer withdraws nobody tells us: a token is good until it ends.
-                TicketHolder::Identity(_) => !store.is_disabled(self.tenant),
+        match self.holder {
+            TicketHolder::ApiKey(key) => store.key_in_force(self.tenant, key).is_some(),
+            // What an issuer withdraws nobody tells us: a token is good until it ends.
+            TicketHolder::Identity(_) => {
+                let is_over = self.until.is_some_and(|until| until <= store.clock().now());
+                !is_over && !store.is_disabled(self.tenant)
             }
+        }
     }
 
     fn of_ticket(ticket: Ticket) -> Self {

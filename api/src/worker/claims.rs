@@ -36,6 +36,8 @@ pub(super) struct Claims(Mutex<Held>);
 struct Held {
     live: BTreeMap<(TaskId, u64), Live>,
     early_cancels: VecDeque<TaskId>,
+    /// Whether all is given back, what comes late too.
+    gives_back: bool,
 }
 
 impl Live {
@@ -46,6 +48,11 @@ impl Live {
 
     pub(super) fn is_given_back(&self) -> bool {
         self.give_back.load(Ordering::Acquire)
+    }
+
+    fn stop_and_give_back(&self) {
+        self.give_back.store(true, Ordering::Release);
+        self.cancel.cancel();
     }
 }
 
@@ -58,6 +65,9 @@ impl Claims {
         if let Some(at) = held.early_cancels.iter().position(|early| *early == task) {
             held.early_cancels.remove(at);
             live.cancel.cancel();
+        }
+        if held.gives_back {
+            live.stop_and_give_back();
         }
         held.live.insert((task, fence), live);
     }
@@ -96,12 +106,11 @@ impl Claims {
         held.early_cancels.push_back(task);
     }
 
-    /// Stops everything so that another worker can run it.
+    /// Stops everything so that another worker can run it; a claim that was asked for before and comes now, too.
     pub(super) fn give_back_all(&self) {
-        for live in self.lock().live.values() {
-            live.give_back.store(true, Ordering::Release);
-            live.cancel.cancel();
-        }
+        let mut held = self.lock();
+        held.gives_back = true;
+        held.live.values().for_each(Live::stop_and_give_back);
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -167,6 +176,16 @@ mod tests {
         assert!(!newer.cancel.is_cancelled());
         claims.cancel(newer.claim.task);
         assert!(newer.cancel.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn what_is_claimed_while_all_is_given_back_goes_too() {
+        let (early, late) = (live(claim().await), live(claim().await));
+        let claims = Claims::default();
+        claims.insert(early.clone());
+        claims.give_back_all();
+        claims.insert(late.clone());
+        assert!([early, late].iter().all(|live| live.is_given_back() && live.cancel.is_cancelled()));
     }
 
     #[tokio::test]

@@ -34,6 +34,18 @@ impl Follow {
         std::mem::take(&mut *self.lock())
     }
 
+    /// Takes back what could not be written, before what came since. Where both are too much, the newest text is dropped.
+    pub(super) fn put_back(&self, unwritten: Pending) {
+        let mut pending = self.lock();
+        let newer = std::mem::replace(&mut *pending, unwritten);
+        if newer.progress.is_some() {
+            pending.progress = newer.progress;
+        }
+        for NewLog { stream, text } in newer.logs {
+            pending.push(stream, &text);
+        }
+    }
+
     /// Whether there is something to write.
     pub(super) fn has_news(&self) -> bool {
         let pending = self.lock();
@@ -50,21 +62,65 @@ impl Follow {
     }
 }
 
-impl Observer for Follow {
-    fn log(&self, stream: LogStream, text: &str) {
-        let mut pending = self.lock();
-        if pending.bytes + text.len() > PENDING_BYTES_MAX {
+impl Pending {
+    fn push(&mut self, stream: LogStream, text: &str) {
+        if self.bytes + text.len() > PENDING_BYTES_MAX {
             return;
         }
-        pending.bytes += text.len();
-        match pending.logs.last_mut() {
+        self.bytes += text.len();
+        match self.logs.last_mut() {
             // Consecutive text of one stream is one entry: fewer rows.
             Some(last) if last.stream == stream => last.text.push_str(text),
-            _ => pending.logs.push(NewLog { stream, text: text.to_owned() }),
+            _ => self.logs.push(NewLog { stream, text: text.to_owned() }),
         }
+    }
+}
+
+impl Observer for Follow {
+    fn log(&self, stream: LogStream, text: &str) {
+        self.lock().push(stream, text);
     }
 
     fn progress(&self, progress: Progress) {
         self.lock().progress = Some(progress);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress(fraction: f64) -> Progress {
+        Progress { fraction, message: None }
+    }
+
+    #[test]
+    fn what_could_not_be_written_comes_before_what_came_since() {
+        let follow = Follow::default();
+        follow.log(LogStream::Stdout, "one\n");
+        follow.progress(progress(0.1));
+        let unwritten = follow.drain();
+        assert!(!follow.has_news());
+        follow.log(LogStream::Stdout, "two\n");
+        follow.log(LogStream::Stderr, "three\n");
+        follow.progress(progress(0.2));
+        follow.put_back(unwritten);
+        let pending = follow.drain();
+        let logs: Vec<_> = pending.logs.iter().map(|log| (log.stream, log.text.as_str())).collect();
+        assert_eq!(logs, [(LogStream::Stdout, "one\ntwo\n"), (LogStream::Stderr, "three\n")]);
+        assert_eq!(pending.progress, Some(progress(0.2)));
+        assert_eq!(pending.bytes, 14);
+    }
+
+    #[test]
+    fn a_store_that_stays_away_costs_no_more_memory_than_one_text() {
+        let follow = Follow::default();
+        for _ in 0..3 {
+            follow.log(LogStream::Stdout, &"x".repeat(PENDING_BYTES_MAX));
+            let unwritten = follow.drain();
+            follow.log(LogStream::Stdout, "newer");
+            follow.put_back(unwritten);
+            assert_eq!(follow.pending_bytes(), PENDING_BYTES_MAX);
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! What goes on beside the runs: heartbeats, cancels, live logs and progress, the sweeper, and the worker's own row.
 
-use super::{Shared, claims::Live, hold::trusted_for};
+use super::{AFTER_FAULT, Shared, claims::Live, hold::trusted_for};
 use mecapy_store::Beat;
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::broadcast::error::RecvError,
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
 /// Heartbeats in one lease.
@@ -22,8 +22,11 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(100);
 const SWEEPS_PER_LEASE: u32 = 2;
 /// Between two collections of what nobody refers to any more.
 const COLLECT_EVERY: Duration = Duration::from_secs(3_600);
-/// Between two looks at all objects, and how old one is that no row will name any more: that takes minutes at most.
+/// Between two looks at all objects by any worker, and how old one is that no row will name any more: that takes minutes
+/// at most.
 const ORPHANS_EVERY: Duration = Duration::from_secs(24 * 3_600);
+/// How often a worker asks whether it is time for that: soon enough for servers that are restarted each day.
+const ORPHANS_ASKED_EVERY: Duration = Duration::from_secs(3_600);
 const ORPHANS_AGE: Duration = Duration::from_secs(24 * 3_600);
 
 /// Extends the leases of what runs; stops what was cancelled or lost.
@@ -121,24 +124,35 @@ pub(super) async fn follow(shared: Arc<Shared>) {
         for live in shared.claims.all().into_iter().filter(|live| live.follow.has_news() && live.hold.is_trusted()) {
             writes.spawn(write_news(Arc::clone(&shared), live));
         }
+        let mut failed = false;
         while let Some(written) = writes.join_next().await {
-            if let Err(error) = written {
+            failed |= written.unwrap_or_else(|error| {
                 tracing::error!(%error, "worker.follow: a write did not end");
-            }
+                true
+            });
+        }
+        if failed {
+            sleep(AFTER_FAULT).await;
         }
     }
 }
 
-async fn write_news(shared: Arc<Shared>, live: Live) {
+/// Answers whether that failed; what it was kept for is kept, unless the store will never take it. A text whose commit
+/// nobody knows of may come twice.
+async fn write_news(shared: Arc<Shared>, live: Live) -> bool {
     let _writing = live.follow.writing().await;
     let pending = live.follow.drain();
     // The task's end may have written it meanwhile.
     if pending.logs.is_empty() && pending.progress.is_none() {
-        return;
+        return false;
     }
-    if let Err(error) = shared.store.note(live.claim.clone(), pending.logs, pending.progress).await {
-        tracing::warn!(%error, "worker.follow: the store failed");
+    let (logs, progress) = (pending.logs.clone(), pending.progress.clone());
+    let Err(error) = shared.store.note(live.claim.clone(), logs, progress).await else { return false };
+    tracing::warn!(%error, "worker.follow: the store failed");
+    if error.is_retryable() {
+        live.follow.put_back(pending);
     }
+    true
 }
 
 /// Puts back what has lost its lease, and now and then removes what nobody refers to.
@@ -164,9 +178,10 @@ pub(super) async fn sweep(shared: Arc<Shared>) {
 /// Removes, once a day, objects that no row needs: it lists them all, so not right after the start.
 pub(super) async fn sweep_orphans(shared: Arc<Shared>) {
     loop {
-        tokio::time::sleep(ORPHANS_EVERY).await;
-        match shared.store.sweep_orphans(ORPHANS_AGE).await {
-            Ok(swept) => tracing::info!(objects = swept.objects, bytes = swept.bytes, "worker.orphans: swept"),
+        sleep(ORPHANS_ASKED_EVERY).await;
+        match shared.store.sweep_orphans_every(ORPHANS_EVERY, ORPHANS_AGE).await {
+            Ok(None) => {}
+            Ok(Some(swept)) => tracing::info!(objects = swept.objects, bytes = swept.bytes, "worker.orphans: swept"),
             Err(error) => tracing::warn!(%error, "worker.orphans: the store failed"),
         }
     }

@@ -5,6 +5,11 @@ use crate::sql::query;
 use crate::writer::LostAttempt;
 use crate::{ClaimRef, ObjectKey, Store, StoreError};
 use mecapy_model::{Artifact, ArtifactName, Digest, TaskId, TenantId};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long the deletion of what lost attempts stored may take.
+const LOST_OBJECTS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A file that a task produced.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,12 +82,20 @@ impl Store {
         Ok(Some(artifacts))
     }
 
-    /// Deletes what lost attempts stored. What can't be deleted takes room and does no other harm.
+    /// Deletes what lost attempts stored. What can't be deleted soon is left to the sweep of orphans: who calls has more
+    /// to do than to wait for files.
     pub(crate) async fn delete_lost_objects(&self, lost: Vec<LostAttempt>) {
-        for LostAttempt { tenant, task, fence } in lost {
-            if let Err(error) = self.delete_attempt_objects(tenant, task, fence).await {
+        let deleting = async {
+            for LostAttempt { tenant, task, fence } in lost {
+                let Err(error) = self.delete_attempt_objects(tenant, task, fence).await else { continue };
                 tracing::warn!(task.id = %task, error = %error, cause = ?error, "what a lost attempt stored stays");
+                if error.is_retryable() {
+                    break;
+                }
             }
+        };
+        if timeout(LOST_OBJECTS_TIMEOUT, deleting).await.is_err() {
+            tracing::warn!("what lost attempts stored stays: the object store doesn't answer in time");
         }
     }
 

@@ -77,18 +77,19 @@ impl Store {
     }
 
     async fn delete_doomed_objects(&self) -> Result<(), StoreError> {
+        // What can't be deleted stays and is passed over.
+        let mut after = String::new();
         loop {
-            let sql = "SELECT object_key FROM doomed_objects LIMIT ?";
-            let rows = query(sql).bind(ROWS_AT_ONCE).fetch_all(self.readers()).await?;
-            if rows.is_empty() {
-                return Ok(());
-            }
-            let mut gone = Vec::with_capacity(rows.len());
+            let sql = "SELECT object_key FROM doomed_objects WHERE object_key > ? ORDER BY object_key LIMIT ?";
+            let rows = query(sql).bind(after.as_str()).bind(ROWS_AT_ONCE).fetch_all(self.readers()).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = last.try_get(0)?;
+            let mut doomed = Vec::with_capacity(rows.len());
             for row in rows {
-                gone.push(ObjectKey::parse(row.try_get(0)?).map_err(|error| StoreError::corrupt(error.to_string()))?);
+                doomed.push(ObjectKey::parse(row.try_get(0)?).map_err(|error| StoreError::corrupt(error.to_string()))?);
             }
             let late = |_| StoreError::io("deleting objects")(std::io::ErrorKind::TimedOut.into());
-            timeout(SWEEP_TIMEOUT, self.objects().delete_all(&gone)).await.map_err(late)??;
+            let gone = timeout(SWEEP_TIMEOUT, self.objects().delete_each(doomed)).await.map_err(late)??;
             self.write_rarely(async move |writer| {
                 for key in &gone {
                     writer.run(query("DELETE FROM doomed_objects WHERE object_key = ?").bind(key.as_str())).await?;

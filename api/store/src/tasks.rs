@@ -223,7 +223,7 @@ impl Store {
         id: TaskId,
         at_most: Duration,
     ) -> Result<Option<TaskResult>, StoreError> {
-        let mut watch = self.watch(id);
+        let mut watch = self.watch(tenant, id);
         let known = self.shared().known(tenant, id);
         let first = match known {
             Known::Ended(ended) => return TaskResult::of(ended).map(Some),
@@ -269,7 +269,10 @@ impl Store {
                         .bind(no),
                     )
                     .await?;
-                writer.run(query("DELETE FROM tasks WHERE no = ?").bind(no)).await?;
+                if writer.run(query("DELETE FROM tasks WHERE no = ?").bind(no)).await? == 0 {
+                    // Another process did, after this one had looked.
+                    return Ok(Deleted::Missing);
+                }
                 let target = id.to_string();
                 let record = AuditRecord { tenant, action: AuditAction::TaskDeleted, target, detail: None };
                 writer.audit(actor.as_deref(), record).await?;

@@ -18,8 +18,15 @@ pub(crate) struct Nonce([u8; 12]);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Owner {
     Attempt { tenant: TenantId, task: TaskId, fence: u64 },
-    Upload { upload: UploadId },
+    Upload { tenant: TenantId, upload: UploadId },
     Module { tenant: TenantId, digest: Digest },
+}
+
+impl Owner {
+    pub(crate) fn tenant(self) -> TenantId {
+        let (Owner::Attempt { tenant, .. } | Owner::Upload { tenant, .. } | Owner::Module { tenant, .. }) = self;
+        tenant
+    }
 }
 
 /// A text that can't be an object's key.
@@ -116,7 +123,7 @@ impl ObjectKey {
             "artifacts" | "results" => {
                 Some(Owner::Attempt { tenant, task: id.parse().ok()?, fence: parts.next()?.parse().ok()? })
             }
-            "uploads" | "incoming" => Some(Owner::Upload { upload: id.parse().ok()? }),
+            "uploads" | "incoming" => Some(Owner::Upload { tenant, upload: id.parse().ok()? }),
             "modules" => Some(Owner::Module { tenant, digest: id.trim_end_matches(".wasm").parse().ok()? }),
             _ => None,
         }
@@ -218,8 +225,8 @@ mod tests {
         let rows = [
             (ObjectKey::artifact(tenant, task, 7, &name), attempt),
             (ObjectKey::text_of_attempt(tenant, task, 7, "result.json"), attempt),
-            (ObjectKey::incoming(tenant, upload), Some(Owner::Upload { upload })),
-            (ObjectKey::sent(tenant, upload, nonce), Some(Owner::Upload { upload })),
+            (ObjectKey::incoming(tenant, upload), Some(Owner::Upload { tenant, upload })),
+            (ObjectKey::sent(tenant, upload, nonce), Some(Owner::Upload { tenant, upload })),
             (ObjectKey::module(tenant, digest, nonce), Some(Owner::Module { tenant, digest })),
             (
                 ObjectKey::parse(&format!("modules/{tenant}/{digest}.wasm")).unwrap(),

@@ -48,6 +48,8 @@ const GET_LIFETIME_MAX: Duration = Duration::from_secs(3_600);
 const PUT_LIFETIME_MAX: Duration = Duration::from_secs(15 * 60);
 /// The largest object that is read whole, in bytes.
 const READ_BYTES_MAX: u64 = 256 << 20;
+/// So many objects that can't be deleted, and none that can, mean that the store takes no deletion at all.
+const KEPT_MAX: usize = 3;
 
 /// Where objects are kept, and what opening them needs.
 #[derive(Debug, Clone)]
@@ -202,6 +204,25 @@ impl Objects {
             }
             Backend::S3(s3) => s3.delete_all(keys).await,
         }
+    }
+
+    /// Deletes of some objects those that can be deleted, and answers them: one that can't keeps no other. Gives up where
+    /// it looks as if none could.
+    pub(crate) async fn delete_each(&self, keys: Vec<ObjectKey>) -> Result<Vec<ObjectKey>, StoreError> {
+        let Err(error) = self.delete_all(&keys).await else { return Ok(keys) };
+        tracing::warn!(%error, cause = ?error, "objects could not be deleted together: each is tried alone");
+        let (mut gone, mut kept) = (Vec::new(), 0);
+        for key in keys {
+            match self.delete_all(std::slice::from_ref(&key)).await {
+                Ok(()) => gone.push(key),
+                Err(error) if gone.is_empty() && kept == KEPT_MAX => return Err(error),
+                Err(error) => {
+                    tracing::warn!(object.key = %key, %error, cause = ?error, "an object can't be deleted");
+                    kept += 1;
+                }
+            }
+        }
+        Ok(gone)
     }
 
     /// Deletes every object whose key begins with `prefix` and a slash.

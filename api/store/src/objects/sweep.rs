@@ -2,7 +2,7 @@
 
 use super::{Backend, ObjectKey, Objects};
 use crate::StoreError;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// Below what objects are looked for.
@@ -52,9 +52,10 @@ impl Objects {
                 }
                 let named = known(old.iter().map(|object| object.key.clone()).collect()).await?;
                 let orphans: Vec<_> = old.into_iter().filter(|object| !named.contains(&object.key)).collect();
-                swept.objects += orphans.len() as u64;
-                swept.bytes += orphans.iter().map(|orphan| orphan.size_bytes).sum::<u64>();
-                self.delete_all(&orphans.into_iter().map(|orphan| orphan.key).collect::<Vec<_>>()).await?;
+                let sizes: HashMap<_, _> = orphans.into_iter().map(|orphan| (orphan.key, orphan.size_bytes)).collect();
+                let gone = self.delete_each(sizes.keys().cloned().collect()).await?;
+                swept.objects += gone.len() as u64;
+                swept.bytes += gone.iter().filter_map(|key| sizes.get(key)).sum::<u64>();
             }
         }
         Ok(swept)

@@ -14,10 +14,12 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 /// How many tasks one claim takes at most, whatever was asked.
 const CLAIM_MAX: u32 = 256;
 
-/// Up to `#`'s limit of the tasks of one group that may start, oldest first.
+/// Up to `#`'s limit of the tasks of one group that may start, oldest first. A process that had not heard yet that a
+/// tenant is disabled may have put a task back among them.
 const HEADS: &str = "SELECT * FROM (SELECT CAST(# AS BIGINT) AS line, due_ms, no FROM tasks WHERE state = 'queued' \
-                     AND lane = ? AND queue_rank = ? AND queue_group = ? AND due_ms <= ? ORDER BY due_ms, no LIMIT ?{lock}) \
-                     AS heads";
+                     AND lane = ? AND queue_rank = ? AND queue_group = ? AND due_ms <= ? \
+                     AND NOT EXISTS (SELECT 1 FROM tenants q WHERE q.id = tasks.tenant AND q.disabled = 1) \
+                     ORDER BY due_ms, no LIMIT ?{lock}) AS heads";
 
 /// The oldest tasks of one group, and how many of its tasks run or have been chosen.
 struct Line {
@@ -187,7 +189,9 @@ async fn take(writer: &mut Writer, chosen: &[i64], lane: Lane) -> Result<Vec<Cla
     }
     let mut claimed: HashMap<i64, Claimed> = HashMap::with_capacity(chosen.len());
     for piece in pieces(chosen) {
-        let rows = queued_tasks(writer, piece).await?;
+        let mut rows = queued_tasks(writer, piece).await?;
+        // Turns are counted in the order of the choice.
+        rows.sort_by_key(|read| piece.iter().position(|no| *no == read.no));
         start(writer, &rows, lane, lease).await?;
         for read in rows {
             let mut task = read.task;

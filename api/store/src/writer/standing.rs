@@ -13,13 +13,40 @@ impl Writer {
     pub(crate) async fn standing_changed(&mut self, tenant: TenantId) -> Result<(), StoreError> {
         lines::lock(self, &Lane::ALL).await?;
         self.read_tenants().await?;
-        let [fifo, fair] = [Lane::HighPriority, Lane::Default].map(|lane| self.place(lane, 0, tenant).group.id());
-        let sql = "UPDATE tasks SET queue_group = CASE WHEN lane = 'high_priority' THEN ?1 ELSE ?2 END \
-                   WHERE tenant = ?3 AND state = 'queued'";
-        self.run(query(sql).bind(fifo).bind(fair).bind(tenant)).await?;
+        self.regroup(tenant).await?;
         self.tenants_changed().await?;
         self.access_changed().await?;
         Lane::ALL.into_iter().for_each(|lane| self.wake(lane));
+        Ok(())
+    }
+
+    /// Puts a tenant's queued tasks into the lines that are theirs, as far as this process knows; answers how many.
+    pub(super) async fn regroup(&mut self, tenant: TenantId) -> Result<u64, StoreError> {
+        let [fifo, fair] = [Lane::HighPriority, Lane::Default].map(|lane| self.place(lane, 0, tenant).group.id());
+        let sql = "UPDATE tasks SET queue_group = CASE WHEN lane = 'high_priority' THEN ?1 ELSE ?2 END \
+                   WHERE tenant = ?3 AND state = 'queued' \
+                   AND queue_group IS DISTINCT FROM CASE WHEN lane = 'high_priority' THEN ?1 ELSE ?2 END";
+        self.run(query(sql).bind(fifo).bind(fair).bind(tenant)).await
+    }
+
+    /// Regroups the tasks of tenants of which this process knew something else until now: it may have put some back by
+    /// that.
+    pub(super) async fn regroup_moved(&mut self) -> Result<(), StoreError> {
+        for tenant in self.moved() {
+            if self.regroup(tenant).await? > 0 {
+                Lane::ALL.into_iter().for_each(|lane| self.wake(lane));
+            }
+        }
+        Ok(())
+    }
+
+    /// In PostgreSQL at a process's start: one before may have ended between the two steps above.
+    pub(super) async fn regroup_held(&mut self) -> Result<(), StoreError> {
+        let sql = "SELECT DISTINCT tenant FROM tasks WHERE state = 'queued' AND queue_group IS NULL \
+                   AND tenant IN (SELECT id FROM tenants WHERE disabled = 0)";
+        for row in query(sql).fetch_all(&mut self.conn).await? {
+            self.regroup(TenantId(row.id(0)?)).await?;
+        }
         Ok(())
     }
 

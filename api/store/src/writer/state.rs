@@ -73,11 +73,17 @@ pub(crate) struct Writer {
     /// The transaction's wall time, Unix milliseconds. Never falls within a process, so that a clock which is set back
     /// doesn't hide what is queued.
     pub(crate) now_ms: i64,
+    /// The same as the clock said it, for leases: all processes must go by one.
+    clock_ms: i64,
     /// Numbers for new tasks: embedded the next of a count, in PostgreSQL those that its sequence gave as the
     /// transaction began.
     pub(super) numbers: Numbers,
     /// What each tenant may do.
     tenants: HashMap<TenantId, Standing>,
+    /// Those whose tasks may wait where this process's earlier knowledge has put them.
+    moved: BTreeSet<TenantId>,
+    /// Those of them that this transaction regroups.
+    regrouped: Vec<TenantId>,
     in_memory_is_stale: bool,
     /// When the counts are to be read again, on the monotonic clock: others change them too.
     counts_due: Duration,
@@ -117,8 +123,11 @@ impl Writer {
             clock,
             options,
             now_ms,
+            clock_ms: now_ms,
             numbers: Numbers::default(),
             tenants: HashMap::new(),
+            moved: BTreeSet::new(),
+            regrouped: Vec::new(),
             in_memory_is_stale: true,
             counts_due: Duration::ZERO,
             changes: Vec::new(),
@@ -130,8 +139,9 @@ impl Writer {
         };
         if dialect == Dialect::Postgres {
             // Reads the rows and the server's time.
-            writer.begin(&Wanted::default()).await?;
-            writer.conn.roll_back().await;
+            writer.begin(Wanted::default()).await?;
+            writer.regroup_held().await?;
+            writer.conn.commit().await?;
             return Ok(writer);
         }
         // A clock that was set back while no server ran must not hide what waits without a time of its own.
@@ -162,7 +172,7 @@ impl Writer {
     /// Runs a batch in a transaction and commits it; after an error nothing of it has happened, unless the connection
     /// broke at the commit: then nobody knows.
     pub(super) async fn transact(&mut self, batch: &mut Batch) -> Result<(), Failure> {
-        let held = self.begin(&batch.wanted_first()).await.map_err(Failure::Beginning)?;
+        let held = self.begin(batch.wanted_first()).await.map_err(Failure::Beginning)?;
         let done = match self.dialect {
             Dialect::Sqlite => self.work(batch, &held).await,
             // A connection that has lost its other end may say nothing for many minutes.
@@ -197,9 +207,14 @@ impl Writer {
     }
 
     /// Begins a transaction; answers which of PostgreSQL's locks it holds, of those that were wanted.
-    async fn begin(&mut self, wanted: &Wanted) -> Result<Vec<i64>, StoreError> {
+    async fn begin(&mut self, mut wanted: Wanted) -> Result<Vec<i64>, StoreError> {
         self.forget_signals();
         let mut held = Vec::new();
+        let due = self.in_memory_is_stale || self.clock.monotonic() >= self.counts_due;
+        if due {
+            // Others need not wait while this one counts.
+            wanted.locks.clear();
+        }
         let now_ms = match self.dialect {
             Dialect::Sqlite => {
                 if self.in_memory_is_stale {
@@ -210,7 +225,7 @@ impl Writer {
                 unix_ms(self.clock.now())
             }
             Dialect::Postgres => {
-                let begun = self.conn.begin(wanted).await?;
+                let begun = self.conn.begin(&wanted).await?;
                 held = begun.held;
                 self.numbers.taken = begun.numbers.into();
                 let theirs = begun.now_ms.filter(|_| !self.clock.rules());
@@ -220,10 +235,14 @@ impl Writer {
                 theirs.unwrap_or_else(|| unix_ms(self.clock.now()))
             }
         };
+        self.clock_ms = now_ms;
         self.now_ms = self.now_ms.max(now_ms);
-        let due = self.in_memory_is_stale || self.clock.monotonic() >= self.counts_due;
         if self.dialect == Dialect::Postgres && due {
-            self.reload().await?;
+            let reloaded = self.reload().await;
+            if reloaded.is_err() {
+                self.conn.roll_back().await;
+            }
+            reloaded?;
         }
         Ok(held)
     }
@@ -252,7 +271,7 @@ impl Writer {
     pub(super) fn lease_now_ms(&self) -> i64 {
         match self.dialect {
             Dialect::Sqlite => millis(self.clock.monotonic()),
-            Dialect::Postgres => self.now_ms,
+            Dialect::Postgres => self.clock_ms,
         }
     }
 
@@ -262,6 +281,7 @@ impl Writer {
 
     /// What a row said within the transaction: newer than what is remembered.
     pub(super) fn learn(&mut self, tenant: TenantId, standing: Standing) {
+        self.note_move(tenant, &standing);
         self.tenants.insert(tenant, standing);
     }
 
@@ -349,10 +369,14 @@ impl Writer {
         self.hints.clear();
         self.news.clear();
         self.woken.clear();
+        self.regrouped.clear();
     }
 
     fn signal(&mut self) {
         self.after_commit.drain(..).for_each(|work| work());
+        for tenant in self.regrouped.drain(..) {
+            self.moved.remove(&tenant);
+        }
         self.shared.publish(&mut self.changes);
         let mut hints = std::mem::take(&mut self.hints);
         for lane in &self.woken {
@@ -363,11 +387,35 @@ impl Writer {
     }
 
     pub(super) async fn read_tenants(&mut self) -> Result<(), StoreError> {
-        self.tenants.clear();
-        for row in query(STANDINGS).fetch_all(&mut self.conn).await? {
-            self.tenants.insert(TenantId(row.id(0)?), Standing::read(&row)?);
+        let rows = query(STANDINGS).fetch_all(&mut self.conn).await?;
+        let mut tenants = HashMap::with_capacity(rows.len());
+        for row in rows {
+            tenants.insert(TenantId(row.id(0)?), Standing::read(&row)?);
         }
+        for (tenant, now) in &tenants {
+            self.note_move(*tenant, now);
+        }
+        self.tenants = tenants;
         Ok(())
+    }
+
+    /// Remembers a tenant whose tasks wait elsewhere from now on.
+    fn note_move(&mut self, tenant: TenantId, now: &Standing) {
+        let of_all = self.options.quota.running_max;
+        let is_elsewhere = |then: &Standing| {
+            let group = |standing: &Standing, lane| standing.group(lane, tenant, of_all);
+            then.access != now.access || Lane::ALL.into_iter().any(|lane| group(then, lane) != group(now, lane))
+        };
+        if self.tenants.get(&tenant).is_some_and(is_elsewhere) {
+            self.moved.insert(tenant);
+            self.regrouped.retain(|regrouped| *regrouped != tenant);
+        }
+    }
+
+    /// The tenants whose tasks are to be regrouped, which this transaction does.
+    pub(super) fn moved(&mut self) -> Vec<TenantId> {
+        self.regrouped = self.moved.iter().copied().collect();
+        self.regrouped.clone()
     }
 
     /// Reads tenants, the next number and the counts of live tasks from the rows. In PostgreSQL, where others write
@@ -382,6 +430,9 @@ impl Writer {
             self.numbers.at_least(row.try_get::<Option<i64>>(0)?.unwrap_or(0) + 1);
         }
         self.read_tenants().await?;
+        if self.dialect == Dialect::Postgres {
+            self.regroup_moved().await?;
+        }
         let queued = "SELECT lane, queue_rank, queue_group, tenant, count(*) FROM tasks WHERE state = 'queued' \
                       GROUP BY lane, queue_rank, queue_group, tenant";
         let queued = query(queued).fetch_all(&mut self.conn).await?;

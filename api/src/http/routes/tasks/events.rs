@@ -43,7 +43,7 @@ pub(in crate::http) async fn events(
     let place = api.streams.open(&reader)?;
     let (store, tenant) = (api.app.store.clone(), reader.tenant);
     // Before the first read, so that nothing is missed between them.
-    let watch = store.watch(id);
+    let watch = store.watch(tenant, id);
     let first = store.events(tenant, id, after).await?.ok_or_else(|| Problem::not_found(TASK))?;
     let (outlet, response) = Outlet::open();
     let events = OfTask { store, tenant, id, after, watch, first: Some(first) };
