@@ -199,7 +199,9 @@ pub(super) async fn authenticate(State(api): State<Arc<Api>>, mut request: Reque
     let ticket = ticket(request.uri()).filter(|_| request.method() == Method::GET && STREAMS.contains(&route));
     let admitted = match ticket.filter(|_| !request.headers().contains_key(header::AUTHORIZATION)) {
         // There is no caller then: of all routes those alone that read streams do without.
-        Some(ticket) => of_ticket(&api, ticket).map(|reader| drop(request.extensions_mut().insert(reader))),
+        Some(ticket) => of_ticket(&api, ticket).map(|reader| {
+            request.extensions_mut().insert(reader);
+        }),
         None => admit(&api, request.headers(), needed).await.map(|caller| {
             request.extensions_mut().insert(caller.reader());
             request.extensions_mut().insert(caller);
