@@ -1,6 +1,6 @@
 //! Webhooks: which URLs may be called, signatures, one delivery, its retries, and the loop that carries them out.
 //!
-//! Knows no table and no route: what is due comes from an [`Outbox`], and how it ended goes back there. Every
+//! Knows no table and no route: what is due comes from an `Outbox`, and how it ended goes back there. Every
 //! delivery is judged again before its connection is made, however it was judged when its URL was registered.
 
 mod address;
