@@ -93,7 +93,10 @@ impl Exit {
 fn is_misuse(cause: &(dyn Error + 'static)) -> bool {
     cause.is::<Misuse>()
         || cause.is::<ConfigError>()
-        || matches!(cause.downcast_ref(), Some(StoreError::Locked { .. } | StoreError::Schema { .. }))
+        || matches!(
+            cause.downcast_ref(),
+            Some(StoreError::Locked { .. } | StoreError::Schema { .. } | StoreError::Session { .. })
+        )
         || matches!(cause.downcast_ref(), Some(OpenError::NotBuilt))
 }
 

@@ -59,7 +59,7 @@ impl Intake<'_> {
             self.check_files(&asked.computation.files, &mut faults).await?;
         }
         let webhook_url = match &asked.webhook_url {
-            Some(url) => self.check_webhook(url, readable, &mut faults).await,
+            Some(url) => self.check_webhook(url, readable, &mut faults).await?,
             None => None,
         };
         let mut warnings = asked.warnings;

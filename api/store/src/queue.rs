@@ -1,10 +1,11 @@
 //! What a worker does: claim, report, finish, give back. Everything but a claim needs the claim's fence and lease token.
 
 use crate::clock::unix_ms;
+use crate::objects::Nonce;
 use crate::shared::Group;
 use crate::sql::query;
-use crate::writer::{Call, Ending, GiveBack, LostAttempt, Note, Op};
-use crate::{ObjectKey, Store, StoreError, StoredArtifact};
+use crate::writer::{Call, Ending, GiveBack, LogPiece, LostAttempt, Note, Op};
+use crate::{LOG_INLINE_BYTES_MAX, ObjectKey, Store, StoreError, StoredArtifact, StoredText};
 use mecapy_model::{ErrorKind, Lane, LogStream, Outcome, Progress, Task, TaskError, TaskId, TenantId, Usage, Warning};
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -18,6 +19,39 @@ const POSITION_COUNTED_MAX: u32 = 10_000;
 /// The wait after an attempt that the platform failed for the first time, doubled with each further one.
 const FAULT_BACKOFF: Duration = Duration::from_secs(1);
 const FAULT_BACKOFF_MAX: Duration = Duration::from_secs(30);
+
+/// The earliest time in a lane, by a walk over the index of what is queued, from one rank to the next and in each from one
+/// group to the next: it reads the first entry of each, however many wait. What is held has no group and is passed over.
+const EARLIEST: &str = "WITH RECURSIVE ranks (queue_rank) AS ( \
+     SELECT (SELECT t.queue_rank FROM tasks t WHERE t.state = 'queued' AND t.lane = ?1 ORDER BY t.queue_rank LIMIT 1) \
+     UNION ALL SELECT (SELECT t.queue_rank FROM tasks t WHERE t.state = 'queued' AND t.lane = ?1 \
+      AND t.queue_rank > ranks.queue_rank ORDER BY t.queue_rank LIMIT 1) FROM ranks WHERE ranks.queue_rank IS NOT NULL), \
+     lines (queue_rank, queue_group) AS ( \
+     SELECT ranks.queue_rank, (SELECT t.queue_group FROM tasks t WHERE t.state = 'queued' AND t.lane = ?1 \
+      AND t.queue_rank = ranks.queue_rank AND t.queue_group >= ?2 ORDER BY t.queue_group LIMIT 1) \
+      FROM ranks WHERE ranks.queue_rank IS NOT NULL \
+     UNION ALL SELECT lines.queue_rank, (SELECT t.queue_group FROM tasks t WHERE t.state = 'queued' AND t.lane = ?1 \
+      AND t.queue_rank = lines.queue_rank AND t.queue_group > lines.queue_group ORDER BY t.queue_group LIMIT 1) \
+      FROM lines WHERE lines.queue_group IS NOT NULL) \
+     SELECT min((SELECT t.due_ms FROM tasks t WHERE t.state = 'queued' AND t.lane = ?1 \
+      AND t.queue_rank = lines.queue_rank AND t.queue_group = lines.queue_group ORDER BY t.due_ms LIMIT 1)) \
+     FROM lines WHERE lines.queue_group IS NOT NULL";
+
+/// How many tasks of one group are ahead of one, as far as is counted.
+const AHEAD_IN_GROUP: &str = "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE state = 'queued' AND lane = ?1 \
+     AND queue_rank = ?2 AND queue_group = ?3 AND (due_ms, no) < (?4, ?5) LIMIT ?6) AS counted";
+
+/// How many of all groups, from the group `?3` on, which is the first there can be: group by group, until there are
+/// enough.
+const AHEAD_IN_RANK: &str = "WITH RECURSIVE line (queue_group, ahead) AS ( \
+     SELECT (SELECT t.queue_group FROM tasks t WHERE t.state = 'queued' AND t.lane = ?1 AND t.queue_rank = ?2 \
+      AND t.queue_group >= ?3 ORDER BY t.queue_group LIMIT 1), CAST(0 AS BIGINT) \
+     UNION ALL SELECT (SELECT t.queue_group FROM tasks t WHERE t.state = 'queued' AND t.lane = ?1 AND t.queue_rank = ?2 \
+      AND t.queue_group > line.queue_group ORDER BY t.queue_group LIMIT 1), \
+      line.ahead + (SELECT count(*) FROM (SELECT 1 FROM tasks t WHERE t.state = 'queued' AND t.lane = ?1 \
+       AND t.queue_rank = ?2 AND t.queue_group = line.queue_group AND (t.due_ms, t.no) < (?4, ?5) LIMIT ?6) AS counted) \
+      FROM line WHERE line.queue_group IS NOT NULL AND line.ahead < ?6) \
+     SELECT max(ahead) FROM line";
 
 /// A request for work.
 #[derive(Debug, Clone, Copy)]
@@ -93,6 +127,12 @@ pub struct NewLog {
     pub text: String,
 }
 
+impl From<NewLog> for LogPiece {
+    fn from(NewLog { stream, text }: NewLog) -> Self {
+        Self { stream, text: StoredText::Inline(text) }
+    }
+}
+
 /// How an attempt ended. An error of kind `cancelled` ends the task cancelled, any other error failed.
 #[derive(Debug, Clone)]
 pub struct Finish {
@@ -154,8 +194,8 @@ impl Store {
         if !self.shared().may_have_queued(lane) {
             return Ok(None);
         }
-        let sql = "SELECT min(due_ms) FROM tasks WHERE state = 'queued' AND lane = ? AND queue_group IS NOT NULL";
-        let row = query(sql).bind(lane.as_str()).fetch_one(self.readers()).await?;
+        let earliest = query(EARLIEST).bind(lane.as_str()).bind(Group::FIRST_ID);
+        let row = earliest.fetch_one(self.readers()).await?;
         Ok(row.try_get::<Option<i64>>(0)?.map(crate::clock::from_unix_ms))
     }
 
@@ -183,7 +223,27 @@ impl Store {
         entries: Vec<NewLog>,
         progress: Option<Progress>,
     ) -> Result<Written, StoreError> {
-        self.write(|reply| Op::Note(Call::new(Note::new(claim, entries, progress), reply))).await
+        let mut logs: Vec<LogPiece> = entries.into_iter().map(LogPiece::from).collect();
+        let name = || Nonce::new(&**self.clock()).to_string();
+        self.keep_large_logs(&claim, &mut logs, name).await?;
+        self.write(|reply| Op::Note(Call::new(Note::new(claim, logs, progress), reply))).await
+    }
+
+    /// Makes objects of the pieces that are too large for their rows, called by `name` and their number.
+    async fn keep_large_logs(
+        &self,
+        claim: &ClaimRef,
+        logs: &mut [LogPiece],
+        name: impl Fn() -> String,
+    ) -> Result<(), StoreError> {
+        for (number, piece) in logs.iter_mut().enumerate() {
+            let StoredText::Inline(text) = &mut piece.text else { continue };
+            if text.len() > LOG_INLINE_BYTES_MAX {
+                let text = std::mem::take(text);
+                piece.text = self.objects().store_log(claim, &format!("{}-{number}.txt", name()), text).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Ends the task: state, result, usage, log, artifacts and events in one transaction. A stale finish writes nothing,
@@ -205,6 +265,9 @@ impl Store {
             let stored = self.objects().store_result(&ending.claim, text.to_owned()).await?;
             ending.refer_to(stored);
         }
+        // Of a finish that is tried again, the same.
+        let claim = ending.claim.clone();
+        self.keep_large_logs(&claim, &mut ending.logs, || "end".to_owned()).await?;
         let stored = ending.first_object();
         let written = self.write(|reply| Op::Finish(Call::new(Box::new(ending), reply))).await?;
         if let (Written::Stale, Some(stored)) = (written, stored) {
@@ -275,23 +338,17 @@ impl Store {
         let (due_ms, no, rank): (i64, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         let Some(group) = row.try_get::<Option<Uuid>>(3)? else { return Ok(None) };
         let fair = Group::of_lane(task.lane, task.tenant) != Group::Shared && task.lane == Lane::Default;
-        let sql = if fair {
-            "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE state = 'queued' AND lane = ?1 AND queue_rank = ?2 \
-             AND queue_group = ?3 AND (due_ms, no) < (?4, ?5) LIMIT ?6) AS ahead"
-        } else {
-            "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE state = 'queued' AND lane = ?1 AND queue_rank = ?2 \
-             AND queue_group IS NOT NULL AND ?3 IS NOT NULL AND (due_ms, no) < (?4, ?5) LIMIT ?6) AS ahead"
-        };
+        let (sql, group_or_first) = if fair { (AHEAD_IN_GROUP, group) } else { (AHEAD_IN_RANK, Group::FIRST_ID) };
         let counted = query(sql)
             .bind(task.lane.as_str())
             .bind(rank)
-            .bind(group)
+            .bind(group_or_first)
             .bind(due_ms)
             .bind(no)
             .bind(POSITION_COUNTED_MAX)
             .fetch_one(self.readers())
             .await?;
-        let ahead = u64::try_from(counted.try_get::<i64>(0)?).unwrap_or(0);
+        let ahead = counted.count(0)?.min(u64::from(POSITION_COUNTED_MAX));
         if !fair {
             return Ok(Some(ahead));
         }

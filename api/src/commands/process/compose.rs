@@ -58,7 +58,8 @@ pub(in crate::commands) async fn compose(
     let answers = serves.as_ref().is_none_or(|config| config.kind != WorkerKind::Alone);
     let dispatcher = answers.then(|| start_dispatcher(&store, &guard)).transpose()?;
     let app = App::new(store, sandboxes, settings.requests, settings.public_url.clone(), guard);
-    if let Some(oidc) = settings.oidc.clone() {
+    // Who answers nobody checks nobody's token, and has no business with the issuer.
+    if let Some(oidc) = settings.oidc.clone().filter(|_| answers) {
         app.set_identity(Verifier::start(oidc, Arc::clone(app.store.clock())).context("can't check access tokens")?);
     }
     let worker = Arc::new(OnceLock::new());
