@@ -20,13 +20,14 @@ use crate::{
         auth::Caller,
         shown::{TaskShown, task_path},
     },
+    intake::AcceptedTask,
 };
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::Response,
 };
 use mecapy_model::TaskId;
-use mecapy_store::{Idempotency, NewTask, Replayed, Submission, SubmitError};
+use mecapy_store::{Idempotency, Replayed, Submission, SubmitError};
 use sha2::{Digest as _, Sha256};
 
 /// What is not found.
@@ -38,7 +39,8 @@ fn task_id(text: &str) -> Result<TaskId, Problem> {
 
 /// Stores a new task and answers 202 with it. Another request under the same `key` must repeat `body`, and gets the same
 /// answer.
-async fn submit_new(app: &App, task: NewTask, key: Option<String>, body: &[u8]) -> Result<Response, Problem> {
+async fn submit_new(app: &App, accepted: AcceptedTask, key: Option<String>, body: &[u8]) -> Result<Response, Problem> {
+    let AcceptedTask { task, files_of_code } = accepted;
     let idempotency = key.map(|key| Idempotency { key, body_digest: Sha256::digest(body).into() });
     let (tenant, files) = (task.tenant, task.files.clone());
     let submission = Submission { task, idempotency, queued_max: app.limits.queued_per_tenant_max };
@@ -47,7 +49,7 @@ async fn submit_new(app: &App, task: NewTask, key: Option<String>, body: &[u8]) 
         Err(error) => {
             if matches!(error, SubmitError::UnknownUpload { .. }) {
                 // The store names the first that it misses; the caller is told of all.
-                app.intake(tenant).must_have(&files).await?;
+                app.intake(tenant).must_have(&files, &files_of_code).await?;
             }
             return Err(error.into());
         }

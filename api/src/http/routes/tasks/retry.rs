@@ -1,12 +1,15 @@
 //! `POST /v1/tasks/{id}/retry`
 
 use super::{TASK, idempotency, no_body, submit_new, task_id};
-use crate::http::{Problem, auth::Caller, problem::ProblemBody, router::Api, shown::TaskShown};
+use crate::{
+    http::{Problem, auth::Caller, problem::ProblemBody, router::Api, shown::TaskShown},
+    intake::AcceptedTask,
+};
 use axum::{
     extract::{Path, Request, State},
     response::Response,
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Submits an ended task again, as a new task with the same seed.
 #[utoipa::path(post, path = "/v1/tasks/{id}/retry", tag = "Tasks",
@@ -38,6 +41,7 @@ pub(in crate::http) async fn retry(
             task.state
         )));
     }
-    let again = api.app.intake(caller.tenant()).again(task).await?;
+    let task = api.app.intake(caller.tenant()).again(task).await?;
+    let again = AcceptedTask { task, files_of_code: BTreeSet::new() };
     submit_new(&api.app, again, key, format!("retry {id}").as_bytes()).await
 }

@@ -37,6 +37,6 @@ pub(in crate::http) async fn submit(
 ) -> Result<Response, Problem> {
     let key = idempotency::key(request.headers())?;
     let body = body::json(request, api.app.limits.json_bytes_max).await?;
-    let task = api.app.intake(caller.tenant()).task(json::check(&body)?).await?;
-    submit_new(&api.app, task, key, &body).await
+    let accepted = api.app.intake(caller.tenant()).task(json::check(&body)?).await?;
+    submit_new(&api.app, accepted, key, &body).await
 }
