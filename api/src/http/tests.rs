@@ -1,6 +1,7 @@
 //! The router with a real store and sandboxes, without an interpreter: what needs none.
 
 mod events;
+mod solvers;
 
 use super::{router, schema};
 use crate::{

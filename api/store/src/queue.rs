@@ -193,6 +193,20 @@ impl Store {
         self.next_due_of(lane, Executor::Sandbox).await
     }
 
+    /// The same in a container of a worker that has `total` in all.
+    pub async fn next_container_due(&self, lane: Lane, total: Room) -> Result<Option<OffsetDateTime>, StoreError> {
+        if !self.shared().may_have_queued(lane, Executor::Container) {
+            return Ok(None);
+        }
+        let sql = "SELECT min(due_ms) FROM tasks WHERE state = 'queued' AND lane = ? AND queue_group IS NOT NULL \
+                   AND queue_rank >= ? AND cpus <= ? AND memory_bytes <= ?";
+        let memory_bytes = i64::try_from(total.memory_bytes).unwrap_or(i64::MAX);
+        let first = ranks_of(Executor::Container).start;
+        let query = query(sql).bind(lane.as_str()).bind(first).bind(total.cpus).bind(memory_bytes);
+        let row = query.fetch_one(self.readers()).await?;
+        Ok(row.try_get::<Option<i64>>(0)?.map(crate::clock::from_unix_ms))
+    }
+
     pub(crate) async fn next_due_of(
         &self,
         lane: Lane,
