@@ -3,9 +3,10 @@
 
 use crate::bus::{BusState, Hint};
 use crate::counts::track_of_turns;
+use crate::pace::tracks;
 use crate::sql::{Conn, SchemaState, grant_to, migrate as apply, query, with_list};
 use crate::{Clock, Store, StoreError};
-use mecapy_model::{Executor, Lane, TaskId, TaskState, TenantId};
+use mecapy_model::{Executor, TaskId, TaskState, TenantId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -162,11 +163,9 @@ impl Store {
             }
         }
         // Redis may be up here and down where a task was accepted.
-        for lane in Lane::ALL {
-            for executor in Executor::ALL {
-                if self.next_due_of(lane, executor).await?.is_some_and(|due| due <= self.now()) {
-                    self.shared().wake(lane, executor);
-                }
+        for (lane, executor) in tracks() {
+            if self.next_due_of(lane, executor).await?.is_some_and(|due| due <= self.now()) {
+                self.shared().wake(lane, executor);
             }
         }
         Ok(())

@@ -13,6 +13,11 @@ const NOTED_EVERY: Duration = Duration::from_secs(1);
 /// A lane, and what runs the tasks.
 pub(crate) type Track = (Lane, Executor);
 
+/// All of them.
+pub(crate) fn tracks() -> impl Iterator<Item = Track> {
+    Executor::ALL.into_iter().flat_map(|executor| Lane::ALL.map(|lane| (lane, executor)))
+}
+
 /// How many tasks of each lane and executor had started in all, at times on the monotonic clock.
 #[derive(Debug, Default)]
 pub(crate) struct Paces(HashMap<Track, VecDeque<(Duration, u64)>>);

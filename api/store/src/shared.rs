@@ -5,7 +5,7 @@
 use crate::bus::{Bus, Hint};
 pub(crate) use crate::counts::{Counts, Group, Place, Turn};
 use crate::events::TenantFollowers;
-use crate::pace::Paces;
+use crate::pace::{Paces, Track, tracks};
 use crate::recent::{EndedTask, Known, Recent};
 use mecapy_model::{Executor, Lane, TaskId, TenantId};
 use std::collections::{BTreeMap, HashMap};
@@ -46,7 +46,7 @@ pub(crate) struct Shared {
     recent: Mutex<Recent>,
     paces: Mutex<Paces>,
     followers: Arc<Followers>,
-    wakeups: BTreeMap<(Lane, Executor), Arc<Notify>>,
+    wakeups: BTreeMap<Track, Arc<Notify>>,
     /// No other process changes rows: what was written last is still true.
     alone: bool,
     /// What the database's clock is ahead of this process's monotonic one, milliseconds: the process's own wall clock may
@@ -74,10 +74,7 @@ impl Shared {
             recent: Mutex::default(),
             paces: Mutex::default(),
             followers: Arc::default(),
-            wakeups: Executor::ALL
-                .into_iter()
-                .flat_map(|executor| Lane::ALL.map(|lane| ((lane, executor), Arc::default())))
-                .collect(),
+            wakeups: tracks().map(|track| (track, Arc::default())).collect(),
         }
     }
 

@@ -7,6 +7,7 @@ use super::give_back::LostAttempt;
 use crate::bus::Hint;
 use crate::clock::{millis, unix_ms};
 use crate::counts::rank_of;
+use crate::pace::{Track, tracks};
 use crate::shared::{Change, Group, Place, Shared};
 use crate::sql::{Conn, Dialect, Query, Wanted, query};
 use crate::tenants::{STANDINGS, Standing};
@@ -91,7 +92,7 @@ pub(crate) struct Writer {
     changes: Vec<(TaskId, Change)>,
     /// Tasks that were accepted and not touched since, by number: a claim need not read them.
     fresh: Fresh,
-    woken: BTreeSet<(Lane, Executor)>,
+    woken: BTreeSet<Track>,
     /// To be told to other processes after the commit.
     hints: Vec<Hint>,
     /// What ended in this transaction, to be told to its tenants.
@@ -252,8 +253,8 @@ impl Writer {
     fn note_paces(&self) {
         let (now, counts) = (self.clock.monotonic(), self.shared.counts());
         let mut paces = self.shared.paces();
-        for executor in Executor::ALL {
-            Lane::ALL.map(|lane| paces.note((lane, executor), now, counts.started_in(lane, executor)));
+        for (lane, executor) in tracks() {
+            paces.note((lane, executor), now, counts.started_in(lane, executor));
         }
     }
 
@@ -348,7 +349,7 @@ impl Writer {
 
     /// The same for all of them.
     pub(crate) fn wake_all(&mut self) {
-        self.woken.extend(Executor::ALL.into_iter().flat_map(|executor| Lane::ALL.map(|lane| (lane, executor))));
+        self.woken.extend(tracks());
     }
 
     /// To be done after the commit and before its answer, whether or not anybody still waits for that.
