@@ -10,7 +10,7 @@ use crate::{
     worker::Worker,
 };
 use mecapy_model::{TaskId, TenantId};
-use mecapy_runtime::Sandboxes;
+use mecapy_runtime::{Sandboxes, solver::Solvers};
 use mecapy_store::{SeenWorker, Store, StoreError};
 use std::sync::{Arc, OnceLock};
 use tokio_util::sync::CancellationToken;
@@ -49,6 +49,7 @@ pub struct App {
     identity: OnceLock<Verifier>,
     file_places: Room,
     engine: OnceLock<Arc<Programs>>,
+    solvers: OnceLock<Arc<Solvers>>,
     worker: OnceLock<Arc<Worker>>,
 }
 
@@ -74,6 +75,7 @@ impl App {
             identity: OnceLock::new(),
             file_places: Room::new(INPUT_FILES_MAX, INPUT_FILES_PER_TENANT_MAX),
             engine: OnceLock::new(),
+            solvers: OnceLock::new(),
             worker: OnceLock::new(),
         })
     }
@@ -100,6 +102,18 @@ impl App {
     /// `None` while the interpreter is being built.
     pub fn programs(&self) -> Option<&Arc<Programs>> {
         self.engine.get()
+    }
+
+    /// Tasks may name these solvers from now on.
+    pub fn set_solvers(&self, solvers: Arc<Solvers>) {
+        if self.solvers.set(solvers).is_err() {
+            tracing::warn!("app.solvers: set twice, the first stays");
+        }
+    }
+
+    /// `None` where no catalogue is configured.
+    pub fn solvers(&self) -> Option<&Arc<Solvers>> {
+        self.solvers.get()
     }
 
     /// This process runs tasks too.
@@ -131,6 +145,6 @@ impl App {
 
     pub fn intake(&self, tenant: TenantId) -> Intake<'_> {
         let (store, file_places, guard) = (&self.store, &self.file_places, &self.guard);
-        Intake { store, programs: self.programs(), tenant, file_places, guard }
+        Intake { store, programs: self.programs(), solvers: self.solvers(), tenant, file_places, guard }
     }
 }

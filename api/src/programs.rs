@@ -126,6 +126,7 @@ impl Programs {
                 self.python(source, entry.as_deref(), analysis).await
             }
             Code::Wasm { module } => Ok(Program::Wasi { module: self.module(tenant, *module).await? }),
+            Code::Solver { .. } => Err(TaskError::new(ErrorKind::Executor, "a solver runs in a container alone")),
         }
     }
 
@@ -141,7 +142,9 @@ impl Programs {
             (Code::Python { source, entry }, Some(analysis)) => {
                 self.python(source, entry.as_deref(), analysis).await.map_err(NotLoaded::Failed)
             }
-            (Code::Python { .. }, None) => self.load(tenant, code).await.map_err(NotLoaded::Failed),
+            (Code::Python { .. } | Code::Solver { .. }, None) | (Code::Solver { .. }, Some(_)) => {
+                self.load(tenant, code).await.map_err(NotLoaded::Failed)
+            }
             (Code::Wasm { module }, _) => {
                 let loading = timeout(PREVIEW_MODULE_TIMEOUT, self.module(tenant, *module));
                 let loaded = loading.await.map_err(|_| NotLoaded::Busy)?;

@@ -14,6 +14,7 @@ mod pool;
 mod priority;
 mod python;
 mod sandbox;
+pub mod solver;
 pub mod tree;
 pub mod wasi;
 mod wasi_module;

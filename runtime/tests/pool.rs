@@ -115,7 +115,7 @@ fn job(number: u8, program: &Program, done: impl FnOnce(Outcome) + Send + 'stati
         attempt: Attempt {
             inputs: "{}".into(),
             files: Vec::new(),
-            limits: Limits { timeout_ms: 20_000, memory_bytes: BUDGET_BYTES, fuel: u64::MAX / 2 },
+            limits: Limits { timeout_ms: 20_000, memory_bytes: BUDGET_BYTES, fuel: u64::MAX / 2, cpus: 1 },
             seed: 0,
             non_finite: NonFinite::default(),
             wall_clock: time::OffsetDateTime::UNIX_EPOCH,

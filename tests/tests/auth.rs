@@ -34,6 +34,7 @@ async fn what_needs_no_credentials_is_open_and_the_rest_is_not() -> Result<()> {
         (Method::GET, "/v1/me".into()),
         (Method::GET, "/v1/lanes".into()),
         (Method::GET, "/v1/workers".into()),
+        (Method::GET, "/v1/solvers".into()),
         (Method::POST, "/v1/api-keys".into()),
     ];
     for (method, path) in closed {

@@ -4,6 +4,7 @@ use super::refusal::{Misuse, Refusal};
 use crate::{client::ClientError, config::ConfigError};
 use mecapy_model::{ErrorKind, TaskState};
 use mecapy_python::OpenError;
+use mecapy_runtime::solver::CatalogueError;
 use mecapy_store::StoreError;
 use std::{error::Error, process::ExitCode};
 
@@ -93,6 +94,7 @@ impl Exit {
 fn is_misuse(cause: &(dyn Error + 'static)) -> bool {
     cause.is::<Misuse>()
         || cause.is::<ConfigError>()
+        || cause.is::<CatalogueError>()
         || matches!(
             cause.downcast_ref(),
             Some(StoreError::Locked { .. } | StoreError::Schema { .. } | StoreError::Session { .. })

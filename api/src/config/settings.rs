@@ -21,6 +21,8 @@ pub struct Settings {
     pub backends: Backends,
     pub data_dir: PathBuf,
     pub cache_dir: PathBuf,
+    /// The catalogue of solvers; `None`: there are none.
+    pub solvers: Option<PathBuf>,
     pub listen: SocketAddr,
     /// Without a slash at its end.
     pub public_url: Option<String>,
@@ -160,6 +162,7 @@ impl Settings {
             quota: quota(&layer)?,
             connections,
             data_dir: data_dir(layer.data_dir),
+            solvers: layer.solvers,
             cache_dir: cache_dir(layer.cache_dir)?,
             listen: listen(layer.listen.as_deref())?,
             public_url: layer.public_url.map(|url| public_url(&url)).transpose()?,

@@ -17,7 +17,7 @@ use mecapy_store::{
     ApiKeyError, ListError, OverQuota, SignatureError, StoreError, SubmitError, TenantError, UploadError, WebhookError,
 };
 use serde::Serialize;
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, collections::BTreeSet, time::Duration};
 use utoipa::ToSchema;
 
 /// What a caller is told when the platform itself can't answer just now.
@@ -290,7 +290,7 @@ impl From<SubmitError> for Problem {
             ),
             SubmitError::OverFuel(over) => over.into(),
             SubmitError::TenantDisabled => Problem::forbidden("this tenant is disabled: ask the platform's operators"),
-            SubmitError::UnknownUpload { file } => intake::unknown_upload(&file).into(),
+            SubmitError::UnknownUpload { file } => intake::unknown_upload(&file, &BTreeSet::new()).into(),
             SubmitError::Store(error) => error.into(),
         }
     }

@@ -96,5 +96,6 @@ fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(routes::me::me))
         .routes(routes!(routes::lanes::lanes))
         .routes(routes!(routes::workers::workers))
+        .routes(routes!(routes::solvers::solvers))
         .merge(routes::later::later())
 }

@@ -5,11 +5,33 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// What to run. Other kinds of the contract (`function`, `solver`, `c`, `rust`) answer 422 `not_available`.
+/// What to run. Other kinds of the contract (`function`, `c`, `rust`) answer 422 `not_available`.
 #[derive(Debug, Serialize, ToSchema)]
-#[serde(tag = "language", rename_all = "snake_case")]
+#[serde(untagged)]
 #[schema(as = Code)]
 pub enum CodeRequest {
+    /// In a sandbox.
+    Language(LanguageRequest),
+    /// In a container, as a task alone.
+    Solver(SolverRequest),
+}
+
+/// A solver of `GET /v1/solvers`.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SolverCode, example = json!({"solver": "calculix", "version": "2.20"}))]
+pub struct SolverRequest {
+    pub solver: String,
+    /// The solver's default version when absent.
+    pub version: Option<String>,
+    /// File name in the work folder → upload id; together with the task's `files`, no name twice.
+    pub files: Option<BTreeMap<String, String>>,
+}
+
+/// Code in a language, or compiled from one.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "language", rename_all = "snake_case")]
+#[schema(as = LanguageCode)]
+pub enum LanguageRequest {
     /// Inline Python. If the source defines `main` (or `entry`), it is called with the inputs as keyword arguments and
     /// what it returns is the result; if not, the source runs as a script with the dict `inputs` defined, and what it
     /// binds to `result` is the result.

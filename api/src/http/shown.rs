@@ -1,7 +1,7 @@
 //! How things of the store are shown: names and shapes of the contract.
 
 use super::schema::CodeRequest;
-use mecapy_model::{Code, Lane, LogStream, Progress, Task, TaskError, TaskId, TaskState, Usage, Warning};
+use mecapy_model::{Code, Lane, LogStream, Progress, Task, TaskError, TaskId, TaskState, UploadId, Usage, Warning};
 use mecapy_store::{ApiKey, LogEntry, Module, Scope, TaskResult, Upload};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -34,7 +34,7 @@ pub(super) struct TaskShown<'a> {
     /// be told, and in the answer to its submission.
     expected_wait_ms: Option<u64>,
     #[schema(value_type = CodeRequest)]
-    code: &'a Code,
+    code: CodeShown<'a>,
     #[schema(format = DateTime)]
     created_at: String,
     #[schema(format = DateTime)]
@@ -58,6 +58,29 @@ pub(super) struct TaskShown<'a> {
     #[schema(value_type = Option<String>)]
     study: Option<()>,
     links: Links,
+}
+
+/// Code as the contract writes it.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum CodeShown<'a> {
+    Sandboxed(&'a Code),
+    Solver {
+        solver: &'a str,
+        version: &'a str,
+        /// All input files of the task.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        files: &'a BTreeMap<String, UploadId>,
+    },
+}
+
+impl<'a> CodeShown<'a> {
+    fn of(task: &'a Task) -> Self {
+        match &task.code {
+            Code::Solver { solver, version } => Self::Solver { solver, version, files: &task.files },
+            code => Self::Sandboxed(code),
+        }
+    }
 }
 
 /// Where to go from a task.
@@ -84,7 +107,7 @@ impl<'a> TaskShown<'a> {
             priority: task.priority,
             queue_position,
             expected_wait_ms: None,
-            code: &task.code,
+            code: CodeShown::of(task),
             created_at: time(task.created_at),
             started_at: task.started_at.map(time),
             completed_at: task.completed_at.map(time),

@@ -1,6 +1,7 @@
 //! The router with a real store and sandboxes, without an interpreter: what needs none.
 
 mod events;
+mod solvers;
 
 use super::{router, schema};
 use crate::{
@@ -425,10 +426,10 @@ async fn what_a_task_used_and_what_a_tenant_used_are_documented() {
 #[test]
 fn both_kinds_of_code_are_documented() {
     let kinds = [
-        schema::CodeRequest::Python { source: "result = 1".to_owned(), entry: None },
-        schema::CodeRequest::Wasm { module: "0".repeat(64) },
+        schema::LanguageRequest::Python { source: "result = 1".to_owned(), entry: None },
+        schema::LanguageRequest::Wasm { module: "0".repeat(64) },
     ];
-    for (kind, language) in kinds.iter().zip(["python", "wasm"]) {
-        assert_eq!(serde_json::to_value(kind).unwrap()["language"], language);
+    for (kind, language) in kinds.into_iter().zip(["python", "wasm"]) {
+        assert_eq!(serde_json::to_value(schema::CodeRequest::Language(kind)).unwrap()["language"], language);
     }
 }

@@ -1,18 +1,31 @@
 //! The `code` object: which kinds exist, and which can be run today.
 
+use super::solver::{self, SolverCode, Solving};
 use crate::json::{Faults, Fields, Path, Value};
 use mecapy_model::Code;
 
-/// Kinds of code that are named in the contract and not built yet, by the field that tells them.
-const LATER: [&str; 2] = ["function", "solver"];
+/// Code as it was asked for. What has a fault is `None`.
+#[derive(Debug)]
+pub(super) enum AskedCode {
+    Sandboxed(Option<Code>),
+    Solver(Option<SolverCode>),
+}
 
 /// Reads `value`, the `code` of a request, which stands at `path`.
-pub(super) fn read(value: Value<'_>, path: Path<'_>, faults: &mut Faults) -> Option<Code> {
-    let mut fields = Fields::open(value, path, faults)?;
-    if let Some(kind) = LATER.into_iter().find(|kind| fields.has(kind)) {
-        faults.at(path.key(kind), "not_available", format!("code of the kind {kind:?} is not available yet"));
-        return None;
+pub(super) fn read(value: Value<'_>, path: Path<'_>, solving: Solving<'_>, faults: &mut Faults) -> AskedCode {
+    let Some(fields) = Fields::open(value, path, faults) else { return AskedCode::Sandboxed(None) };
+    if fields.has("solver") {
+        return AskedCode::Solver(solver::read(fields, solving, faults));
     }
+    if fields.has("function") {
+        faults.at(path.key("function"), "not_available", "code of the kind \"function\" is not available yet");
+        return AskedCode::Sandboxed(None);
+    }
+    AskedCode::Sandboxed(sandboxed(fields, faults))
+}
+
+fn sandboxed(mut fields: Fields<'_, '_>, faults: &mut Faults) -> Option<Code> {
+    let path = fields.path();
     let language = fields.require("language", faults)?;
     let Some(language) = language.string() else {
         faults.wrong_kind(path.key("language"), "a string", language);
@@ -68,7 +81,10 @@ mod tests {
     fn read_code(text: &str) -> Result<Code, Vec<(String, String)>> {
         let mut faults = Faults::default();
         let root = Path::Root;
-        let code = read(Value::of(text), root.key("code"), &mut faults);
+        let asked = read(Value::of(text), root.key("code"), Solving::With(None), &mut faults);
+        let AskedCode::Sandboxed(code) = asked else {
+            return Err(faults.into_vec().into_iter().map(|fault| (fault.pointer, fault.code)).collect());
+        };
         let faults: Vec<_> = faults.into_vec().into_iter().map(|fault| (fault.pointer, fault.code)).collect();
         if faults.is_empty() { Ok(code.unwrap()) } else { Err(faults) }
     }

@@ -1,29 +1,75 @@
 //! What a preview and a task have in common: code, inputs, files, seed.
 
-use super::{FILES_MAX, SEED_MAX, code};
-use crate::json::{Faults, Fields, Kind};
-use mecapy_model::{ArtifactName, Code, NonFinite, UploadId};
-use std::collections::BTreeMap;
+use super::{
+    FILES_MAX, SEED_MAX,
+    code::{self, AskedCode},
+    solver::{self, SolverCode, Solving},
+};
+use crate::json::{Faults, Fields, Kind, Path};
+use mecapy_model::{ArtifactName, CONTAINER_MEMORY_BYTES_DEFAULT, Code, Executor, NonFinite, UploadId};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A computation as it was asked for; `code` is `None` where it has a fault.
 #[derive(Debug)]
 pub(super) struct Computation<'a> {
     pub(super) code: Option<Code>,
+    /// What it needs to run, also where its code has a fault.
+    pub(super) executor: Executor,
+    /// What a container gets where the request names no memory, bytes.
+    pub(super) container_memory_bytes: u64,
     /// The user's own JSON text of an object.
     pub(super) inputs: &'a str,
+    /// Those of the code too.
     pub(super) files: BTreeMap<String, UploadId>,
+    /// Which of them stand in the code.
+    pub(super) files_of_code: BTreeSet<String>,
     pub(super) seed: Option<u64>,
     pub(super) non_finite: NonFinite,
 }
 
+impl Computation<'_> {
+    /// Of a request that is no object.
+    pub(super) fn nothing() -> Self {
+        Self {
+            code: None,
+            executor: Executor::Sandbox,
+            container_memory_bytes: CONTAINER_MEMORY_BYTES_DEFAULT,
+            inputs: "{}",
+            files: BTreeMap::new(),
+            files_of_code: BTreeSet::new(),
+            seed: None,
+            non_finite: NonFinite::default(),
+        }
+    }
+}
+
 /// Takes the fields that make a computation.
-pub(super) fn read<'a>(fields: &mut Fields<'a, '_>, faults: &mut Faults) -> Computation<'a> {
+pub(super) fn read<'a>(fields: &mut Fields<'a, '_>, solving: Solving<'_>, faults: &mut Faults) -> Computation<'a> {
     let path = fields.path();
     let code = fields.require("code", faults);
+    let asked = code.map_or(AskedCode::Sandboxed(None), |code| code::read(code, path.key("code"), solving, faults));
+    let inputs = inputs(fields, faults);
+    let mut files = files(fields, faults);
+    let mut files_of_code = BTreeSet::new();
+    let mut container_memory_bytes = CONTAINER_MEMORY_BYTES_DEFAULT;
+    let (executor, code) = match asked {
+        AskedCode::Sandboxed(code) => (Executor::Sandbox, code),
+        AskedCode::Solver(None) => (Executor::Container, None),
+        AskedCode::Solver(Some(SolverCode { code, memory_bytes_default, files: of_code })) => {
+            container_memory_bytes = memory_bytes_default;
+            files_of_code.extend(of_code.keys().cloned());
+            solver::refuse_option_names(&files, path.key("files"), faults);
+            merge(&mut files, of_code, path.key("code").key("files"), faults);
+            (Executor::Container, Some(code))
+        }
+    };
     Computation {
-        code: code.and_then(|code| code::read(code, path.key("code"), faults)),
-        inputs: inputs(fields, faults),
-        files: files(fields, faults),
+        code,
+        executor,
+        container_memory_bytes,
+        inputs,
+        files,
+        files_of_code,
         seed: fields.integer("seed", 0..=SEED_MAX, faults),
         non_finite: fields
             .one_of("non_finite", &[("reject", NonFinite::Reject), ("null", NonFinite::Null)], faults)
@@ -40,7 +86,27 @@ fn inputs<'a>(fields: &mut Fields<'a, '_>, faults: &mut Faults) -> &'a str {
     inputs.text()
 }
 
-fn files(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> BTreeMap<String, UploadId> {
+/// Adds the files of the code, which stand at `path`.
+fn merge(
+    files: &mut BTreeMap<String, UploadId>,
+    of_code: BTreeMap<String, UploadId>,
+    path: Path<'_>,
+    faults: &mut Faults,
+) {
+    for (name, upload) in of_code {
+        if files.contains_key(&name) {
+            let message = format!("there is a file {name:?} in /files already: name it once");
+            faults.at(path.key(&name), "duplicate", message);
+        } else {
+            files.insert(name, upload);
+        }
+    }
+    if files.len() > FILES_MAX {
+        faults.at(path, "too_many", format!("a task may have {FILES_MAX} files at most, those of /files too"));
+    }
+}
+
+pub(super) fn files(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> BTreeMap<String, UploadId> {
     let mut files = BTreeMap::new();
     fields.each("files", faults, |name, value, path, faults| {
         if let Err(error) = ArtifactName::parse(name) {
@@ -67,7 +133,7 @@ fn files(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> BTreeMap<String, U
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::{Path, Value};
+    use crate::json::Value;
 
     #[test]
     fn too_many_files_are_a_fault_and_none_of_them_is_looked_at() {

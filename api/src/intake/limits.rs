@@ -1,7 +1,7 @@
 //! The `limits` object and the lane it runs in.
 
 use crate::json::{Faults, Fields, Kind, Value};
-use mecapy_model::{Lane, Limits, LimitsRequest, Warning};
+use mecapy_model::{Lane, Limits, LimitsError, LimitsRequest, Warning};
 
 /// What a warning about cores is called.
 pub(super) const CPUS_WARNING: &str = "cpus";
@@ -17,8 +17,36 @@ pub(super) fn read(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> LimitsRe
     limits.unwrap_or_default()
 }
 
-/// The limits in force in `lane`; a fault for each that is out of its range.
+/// The limits in force for a sandbox in `lane`; a fault for each that is out of its range.
 pub(super) fn resolve(request: &LimitsRequest, lane: Lane, faults: &mut Faults) -> Option<Limits> {
+    resolve_by(request, |request| request.resolve(lane), faults)
+}
+
+/// The same for a container, which gets `memory_bytes` where the request names no memory. None runs in `high_priority`,
+/// and nothing counts fuel there.
+pub(super) fn resolve_container(
+    request: &LimitsRequest,
+    lane: Lane,
+    memory_bytes: u64,
+    faults: &mut Faults,
+) -> Option<Limits> {
+    let root = crate::json::Path::Root;
+    if request.fuel.is_some() {
+        let message = "fuel is counted in sandboxes alone: limit a solver by timeout_ms, memory_bytes and cpus";
+        faults.at(root.key("limits").key("fuel"), "not_applicable", message);
+    }
+    if lane == Lane::HighPriority {
+        faults.at(root.key("lane"), "not_applicable", "a solver runs in the lanes default and long_running");
+        return None;
+    }
+    resolve_by(request, |request| request.resolve_container(lane, memory_bytes), faults)
+}
+
+fn resolve_by(
+    request: &LimitsRequest,
+    resolve: impl Fn(&LimitsRequest) -> Result<Limits, LimitsError>,
+    faults: &mut Faults,
+) -> Option<Limits> {
     let none = LimitsRequest::default();
     let one_by_one = [
         LimitsRequest { timeout_ms: request.timeout_ms, ..none },
@@ -26,12 +54,12 @@ pub(super) fn resolve(request: &LimitsRequest, lane: Lane, faults: &mut Faults) 
         LimitsRequest { fuel: request.fuel, ..none },
         LimitsRequest { cpus: request.cpus, ..none },
     ];
-    for error in one_by_one.iter().filter_map(|only| only.resolve(lane).err()) {
+    for error in one_by_one.iter().filter_map(|only| resolve(only).err()) {
         let root = crate::json::Path::Root;
         let limits = root.key("limits");
         faults.at(limits.key(error.field), "out_of_range", error.to_string());
     }
-    request.resolve(lane).ok()
+    resolve(request).ok()
 }
 
 /// What is worth saying of limits that can be met but not used.

@@ -1,6 +1,9 @@
 //! What a request refers to: modules and uploads that must be the tenant's, a source that must make sense.
 
-use super::Rejected;
+use super::{
+    Rejected,
+    solver::{known_solver, known_version},
+};
 use crate::{
     analysis::Analysis,
     json::{Faults, Path},
@@ -8,10 +11,13 @@ use crate::{
     webhooks::{Guard, LOOKUPS_BUSY, LOOKUPS_RETRY_AFTER, Refused, URL_REFUSED},
 };
 use mecapy_model::{ArtifactName, Code, Fault, TenantId, UploadId};
-use mecapy_runtime::{FileContent, InputFile};
-use mecapy_store::{SpoolRoom, Store, StoreError, UploadState};
+use mecapy_runtime::{
+    FileContent, InputFile,
+    solver::{Solvers, Study},
+};
+use mecapy_store::{NewTask, SpoolRoom, Store, StoreError, UploadState};
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -31,6 +37,8 @@ pub struct Intake<'a> {
     pub store: &'a Store,
     /// `None` while the interpreter is being built.
     pub programs: Option<&'a Arc<Programs>>,
+    /// `None` where no catalogue is configured.
+    pub solvers: Option<&'a Arc<Solvers>>,
     pub tenant: TenantId,
     /// One place for each input file that previews hold open.
     pub file_places: &'a Room,
@@ -52,10 +60,11 @@ pub struct FilePlaces {
     _room: SpoolRoom,
 }
 
-/// The fault of naming an upload that is not there, for input file `name`.
-pub fn unknown_upload(name: &str) -> Fault {
+/// The fault of naming an upload that is not there, for input file `name`; `files_of_code` stand in `code`.
+pub fn unknown_upload(name: &str, files_of_code: &BTreeSet<String>) -> Fault {
     let root = Path::Root;
-    let files = root.key("files");
+    let code = root.key("code");
+    let files = if files_of_code.contains(name) { code.key("files") } else { root.key("files") };
     let message = "there is no such upload, or it is not complete: send the file with POST /v1/uploads first";
     Fault::new(files.key(name).to_string(), "unknown_upload", message)
 }
@@ -111,7 +120,36 @@ impl Intake<'_> {
                 }
                 Ok(None)
             }
+            Code::Solver { solver, version } => {
+                // The catalogue may be another one than when the task was first asked for.
+                let code = Path::Root;
+                let code = code.key("code");
+                if let Some(solvers) = self.solvers
+                    && let Some(known) = known_solver(solvers, solver, code.key("solver"), faults)
+                {
+                    known_version(known, version, code.key("version"), faults);
+                }
+                Ok(None)
+            }
         }
+    }
+
+    /// Adds what the solver's adapter has to say against a study, where the task is one and an adapter is there.
+    pub(super) async fn check_study(&self, task: &NewTask, faults: &mut Faults) -> Result<(), Rejected> {
+        let Code::Solver { solver, version } = &task.code else { return Ok(()) };
+        let Some(solvers) = self.solvers else { return Ok(()) };
+        let found = solvers.adapter(solver).zip(solvers.catalogue().version(solver, version));
+        let Some((adapter, version)) = found else { return Ok(()) };
+        let mut files = Vec::with_capacity(task.files.len());
+        for (name, upload) in &task.files {
+            let Ok(name) = ArtifactName::parse(name) else { continue };
+            // One that is not there is left to whoever looks for all of them.
+            let upload = self.store.upload(self.tenant, *upload).await?;
+            files.push((name, upload.map(|upload| upload.size_bytes)));
+        }
+        let study = Study { inputs: &task.inputs, files: &files, limits: &task.limits, command: &version.command };
+        adapter.check(&study).into_iter().for_each(|fault| faults.add(fault));
+        Ok(())
     }
 
     async fn analyse(&self, source: &str, entry: Option<&str>) -> Result<Arc<Analysis>, Rejected> {
@@ -131,6 +169,7 @@ impl Intake<'_> {
     pub(super) async fn check_files(
         &self,
         files: &BTreeMap<String, UploadId>,
+        files_of_code: &BTreeSet<String>,
         faults: &mut Faults,
     ) -> Result<(), Rejected> {
         let mut known: HashMap<UploadId, bool> = HashMap::new();
@@ -145,7 +184,7 @@ impl Intake<'_> {
                 }
             };
             if !complete {
-                faults.add(unknown_upload(name));
+                faults.add(unknown_upload(name, files_of_code));
             }
         }
         Ok(())
@@ -155,9 +194,13 @@ impl Intake<'_> {
     ///
     /// # Errors
     /// Those faults.
-    pub async fn must_have(&self, files: &BTreeMap<String, UploadId>) -> Result<(), Rejected> {
+    pub async fn must_have(
+        &self,
+        files: &BTreeMap<String, UploadId>,
+        files_of_code: &BTreeSet<String>,
+    ) -> Result<(), Rejected> {
         let mut faults = Faults::default();
-        self.check_files(files, &mut faults).await?;
+        self.check_files(files, files_of_code, &mut faults).await?;
         if faults.is_empty() { Ok(()) } else { Err(Rejected::Invalid(faults.into_vec())) }
     }
 
@@ -193,7 +236,7 @@ impl Intake<'_> {
                 (Ok(name), Some((file, bytes))) => {
                     all.push(InputFile { name, content: FileContent::File { file: Arc::clone(file), bytes: *bytes } });
                 }
-                (_, None) => faults.add(unknown_upload(&name)),
+                (_, None) => faults.add(unknown_upload(&name, &BTreeSet::new())),
                 (Err(_), Some(_)) => (),
             }
         }

@@ -8,10 +8,12 @@ mod labels;
 mod limits;
 mod lookup;
 mod preview;
+mod solver;
 mod task;
 
 pub use lookup::{Intake, unknown_upload};
 pub use preview::Preview;
+pub use task::AcceptedTask;
 
 use mecapy_model::Fault;
 use mecapy_store::StoreError;

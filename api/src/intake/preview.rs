@@ -5,6 +5,7 @@ use super::{
     computation::{self, Computation},
     limits,
     lookup::{FilePlaces, Intake, OpenFiles},
+    solver::Solving,
 };
 use crate::{
     analysis::Analysis,
@@ -12,7 +13,7 @@ use crate::{
 };
 use mecapy_model::{Code, Lane, Limits, NonFinite, Warning};
 use mecapy_runtime::InputFile;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// A preview that may run.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ impl Intake<'_> {
     pub async fn preview(&self, text: &str) -> Result<Preview, Rejected> {
         let mut faults = Faults::default();
         let (asked, limits, mut warnings) = read(text, &mut faults);
-        let Computation { code, inputs, files, seed, non_finite } = asked;
+        let Computation { code, inputs, files, seed, non_finite, .. } = asked;
         let readable = faults.is_empty();
         let analysis = match &code {
             Some(code) => self.check_code(code, &mut faults).await?,
@@ -49,7 +50,7 @@ impl Intake<'_> {
         let files = match (readable, faults.is_empty()) {
             (true, true) => self.open_files(files, &mut faults).await?,
             (true, false) => {
-                self.check_files(&files, &mut faults).await?;
+                self.check_files(&files, &BTreeSet::new(), &mut faults).await?;
                 OpenFiles::default()
             }
             (false, _) => OpenFiles::default(),
@@ -72,17 +73,10 @@ impl Intake<'_> {
 }
 
 fn read<'a>(text: &'a str, faults: &mut Faults) -> (Computation<'a>, Option<Limits>, Vec<Warning>) {
-    let nothing = || Computation {
-        code: None,
-        inputs: "{}",
-        files: Default::default(),
-        seed: None,
-        non_finite: NonFinite::default(),
-    };
     let Some(mut fields) = Fields::open(Value::of(text), Path::Root, faults) else {
-        return (nothing(), None, Vec::new());
+        return (Computation::nothing(), None, Vec::new());
     };
-    let computation = computation::read(&mut fields, faults);
+    let computation = computation::read(&mut fields, Solving::Never, faults);
     let limits = limits::read(&mut fields, faults);
     fields.finish(faults);
     (computation, limits::resolve(&limits, Lane::HighPriority, faults), limits::warnings(&limits))

@@ -5,12 +5,16 @@ use super::{
     computation::{self, Computation},
     labels, limits,
     lookup::Intake,
+    solver::{self, Solving},
 };
 use crate::json::{Faults, Fields, Path, Value};
-use mecapy_model::{Lane, Limits, Retry, Task, Warning};
+use mecapy_model::{Executor, Lane, Limits, Retry, Task, Warning};
 use mecapy_store::NewTask;
 use serde_json::value::RawValue;
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 /// Fields of the contract that belong to what is not built yet.
@@ -37,6 +41,14 @@ struct Asked<'a> {
     webhook_url: Option<String>,
 }
 
+/// A task that may be queued.
+#[derive(Debug)]
+pub struct AcceptedTask {
+    pub task: NewTask,
+    /// Which of its files stand in `code`, for pointers to them.
+    pub files_of_code: BTreeSet<String>,
+}
+
 impl Intake<'_> {
     /// Accepts the task that `text`, checked JSON, asks for.
     ///
@@ -45,9 +57,10 @@ impl Intake<'_> {
     ///
     /// # Errors
     /// All faults of the request together.
-    pub async fn task(&self, text: &str) -> Result<NewTask, Rejected> {
+    pub async fn task(&self, text: &str) -> Result<AcceptedTask, Rejected> {
         let mut faults = Faults::default();
-        let Some(asked) = read(text, self.now(), &mut faults) else {
+        let solvers = self.solvers.map(AsRef::as_ref);
+        let Some(asked) = read(text, self.now(), Solving::With(solvers), &mut faults) else {
             return Err(Rejected::Invalid(faults.into_vec()));
         };
         let readable = faults.is_empty();
@@ -56,7 +69,7 @@ impl Intake<'_> {
             None => None,
         };
         if readable && !faults.is_empty() {
-            self.check_files(&asked.computation.files, &mut faults).await?;
+            self.check_files(&asked.computation.files, &asked.computation.files_of_code, &mut faults).await?;
         }
         let webhook_url = match &asked.webhook_url {
             Some(url) => self.check_webhook(url, readable, &mut faults).await?,
@@ -65,27 +78,34 @@ impl Intake<'_> {
         let mut warnings = asked.warnings;
         warnings.extend(analysis.iter().flat_map(|analysis| analysis.warnings.iter().cloned()));
         let inputs = RawValue::from_string(asked.computation.inputs.to_owned());
-        match (asked.computation.code, asked.limits, inputs) {
-            (Some(code), Some(limits), Ok(inputs)) if faults.is_empty() => Ok(NewTask {
-                tenant: self.tenant,
-                name: asked.name,
-                lane: asked.lane,
-                priority: asked.priority,
-                code,
-                inputs,
-                files: asked.computation.files,
-                limits,
-                retry: asked.retry,
-                seed: asked.computation.seed.unwrap_or_else(|| self.new_seed()),
-                non_finite: asked.computation.non_finite,
-                labels: asked.labels,
-                run_at: asked.run_at,
-                retry_of: None,
-                webhook_url,
-                warnings,
-            }),
-            _ => Err(Rejected::Invalid(faults.into_vec())),
+        let (Some(code), Some(limits), Ok(inputs)) = (asked.computation.code, asked.limits, inputs) else {
+            return Err(Rejected::Invalid(faults.into_vec()));
+        };
+        let task = NewTask {
+            tenant: self.tenant,
+            name: asked.name,
+            lane: asked.lane,
+            priority: asked.priority,
+            code,
+            inputs,
+            files: asked.computation.files,
+            limits,
+            retry: asked.retry,
+            seed: asked.computation.seed.unwrap_or_else(|| self.new_seed()),
+            non_finite: asked.computation.non_finite,
+            labels: asked.labels,
+            run_at: asked.run_at,
+            retry_of: None,
+            webhook_url,
+            warnings,
+        };
+        if faults.is_empty() {
+            self.check_study(&task, &mut faults).await?;
         }
+        if !faults.is_empty() {
+            return Err(Rejected::Invalid(faults.into_vec()));
+        }
+        Ok(AcceptedTask { task, files_of_code: asked.computation.files_of_code })
     }
 
     /// The same request as `task`'s once more; what happened to the first is left behind.
@@ -122,7 +142,7 @@ impl Intake<'_> {
     }
 }
 
-fn read<'a>(text: &'a str, now: OffsetDateTime, faults: &mut Faults) -> Option<Asked<'a>> {
+fn read<'a>(text: &'a str, now: OffsetDateTime, solving: Solving<'_>, faults: &mut Faults) -> Option<Asked<'a>> {
     let mut fields = Fields::open(Value::of(text), Path::Root, faults)?;
     let path = fields.path();
     for name in LATER {
@@ -131,20 +151,31 @@ fn read<'a>(text: &'a str, now: OffsetDateTime, faults: &mut Faults) -> Option<A
         }
     }
     let name = labels::name(&mut fields, faults);
-    let computation = computation::read(&mut fields, faults);
+    let computation = computation::read(&mut fields, solving, faults);
     let lane = fields.one_of("lane", &LANES, faults);
     let priority = fields.integer("priority", 0..=PRIORITY_MAX, faults);
     let limits = limits::read(&mut fields, faults);
     let lane = lane.unwrap_or_else(|| Lane::for_timeout(limits.timeout_ms));
+    let (limits, warnings) = match computation.executor {
+        Executor::Sandbox => (limits::resolve(&limits, lane, faults), limits::warnings(&limits)),
+        Executor::Container => {
+            let memory_bytes = computation.container_memory_bytes;
+            (limits::resolve_container(&limits, lane, memory_bytes, faults), Vec::new())
+        }
+    };
+    let labels = labels::labels(&mut fields, faults);
+    if computation.executor == Executor::Container {
+        solver::refuse_options(name.as_deref(), &labels, faults);
+    }
     let asked = Asked {
         name,
         computation,
         lane,
         priority: priority.and_then(|priority| u8::try_from(priority).ok()).unwrap_or(PRIORITY_DEFAULT),
-        limits: limits::resolve(&limits, lane, faults),
-        warnings: limits::warnings(&limits),
+        limits,
+        warnings,
         retry: retry(&mut fields, faults),
-        labels: labels::labels(&mut fields, faults),
+        labels,
         run_at: run_at(&mut fields, now, faults),
         webhook_url: webhook_url(&mut fields, faults),
     };
@@ -210,7 +241,7 @@ mod tests {
 
     fn asked(text: &str) -> Result<Asked<'_>, Vec<(String, String)>> {
         let mut faults = Faults::default();
-        let asked = read(text, NOW, &mut faults);
+        let asked = read(text, NOW, Solving::With(None), &mut faults);
         let faults: Vec<_> = faults.into_vec().into_iter().map(|fault| (fault.pointer, fault.code)).collect();
         if faults.is_empty() { Ok(asked.unwrap()) } else { Err(faults) }
     }

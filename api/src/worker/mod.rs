@@ -14,7 +14,7 @@ mod upkeep;
 use crate::{config::LongRunningSettings, programs::Programs};
 use claims::Claims;
 use held::{Place, Registered};
-use mecapy_model::{Lane, TaskId};
+use mecapy_model::{Executor, Lane, Room, TaskId};
 use mecapy_runtime::Sandboxes;
 pub use mecapy_store::WorkerKind;
 use mecapy_store::{ClaimRequest, Claimed, Store, StoreError, WorkerRow, fail_point};
@@ -282,6 +282,10 @@ impl Shared {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             lanes: self.config.lanes.clone(),
+            executor: Executor::Sandbox,
+            total: Room::default(),
+            free: Room::default(),
+            solvers: Vec::new(),
             concurrency: number(threads),
             running: number(self.claims.len()),
             draining: self.draining.load(Ordering::Acquire),

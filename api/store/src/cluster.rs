@@ -2,9 +2,11 @@
 //! and look for themselves where they can't hear.
 
 use crate::bus::{BusState, Hint};
+use crate::counts::track_of_turns;
+use crate::pace::tracks;
 use crate::sql::{Conn, SchemaState, grant_to, migrate as apply, pieces, query, union_all, with_list};
 use crate::{Clock, Store, StoreError};
-use mecapy_model::{Lane, TaskId, TaskState, TenantId};
+use mecapy_model::{Executor, TaskId, TaskState, TenantId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,12 +101,13 @@ impl Store {
 
     async fn hear(&self, hint: &Hint) {
         match hint {
-            Hint::Lane(lane) => self.shared().wake(*lane),
+            Hint::Lane(lane) => self.shared().wake(*lane, Executor::Sandbox),
+            Hint::Containers(lane) => self.shared().wake(*lane, Executor::Container),
             Hint::Tasks(tasks) => self.shared().others_changed(tasks.iter().copied()),
             Hint::Cancel { task } => self.shared().cancel_asked(*task),
             Hint::Access => self.reload_access().await,
             Hint::Everything => {
-                Lane::ALL.into_iter().for_each(|lane| self.shared().wake(lane));
+                self.shared().wake_all();
                 self.shared().deliveries().notify_one();
                 self.reload_access().await;
             }
@@ -113,13 +116,13 @@ impl Store {
         }
     }
 
-    /// A lane's turns count what was claimed from it.
+    /// A lane's turns count what was claimed from it, each executor's apart.
     async fn look_at_paces(&self) -> Result<(), StoreError> {
         let rows = query("SELECT lane, max(turn) FROM lane_turns GROUP BY lane").fetch_all(self.readers()).await?;
         let mut paces = self.shared().paces();
         for row in rows {
-            let lane = row.try_get::<&str>(0)?.parse().map_err(StoreError::corrupt)?;
-            paces.note(lane, self.clock().monotonic(), row.count(1)?);
+            let track = track_of_turns(row.try_get(0)?)?;
+            paces.note(track, self.clock().monotonic(), row.count(1)?);
         }
         Ok(())
     }
@@ -160,9 +163,9 @@ impl Store {
             }
         }
         // Redis may be up here and down where a task was accepted.
-        for lane in Lane::ALL {
-            if self.next_due(lane).await?.is_some_and(|due| due <= self.now()) {
-                self.shared().wake(lane);
+        for (lane, executor) in tracks() {
+            if self.next_due_of(lane, executor).await?.is_some_and(|due| due <= self.now()) {
+                self.shared().wake(lane, executor);
             }
         }
         Ok(())

@@ -4,11 +4,13 @@
 //! tenant's row is the same as an absent one. Knows nothing of HTTP and of how a task is run.
 
 mod access;
+mod adopting;
 mod artifacts;
 mod audit;
 mod bus;
 mod clock;
 mod cluster;
+mod counts;
 mod deliveries;
 mod due;
 mod error;
@@ -47,11 +49,13 @@ mod webhooks;
 mod workers;
 mod writer;
 
-pub use artifacts::StoredArtifact;
+pub use adopting::{Adopted, KeptClaim, LEASE_HANDED_OVER_MAX};
+pub use artifacts::{ArtifactFile, StoredArtifact};
 pub use audit::{Actor, AuditAction, AuditEntry, AuditPage};
 pub use bus::{Bus, BusAddress, BusAddressError, BusCounts, BusState, Hint, probe_bus};
 pub use clock::{Clock, ManualClock, RandomError, SystemClock};
 pub use cluster::{Migrated, migrate};
+pub use counts::LaneCount;
 pub use deliveries::{DELIVERIES_KEPT_FOR, Delivery, DeliveryState, LastAttempt, Replay};
 pub use due::{DeliveryReport, DeliveryRoom, DueDelivery, EndpointEffect, NextAttempt};
 pub use error::StoreError;
@@ -70,12 +74,12 @@ pub use objects::{
 };
 pub use probe::{DatabaseFindings, probe_database};
 pub use queue::{
-    Beat, ClaimRef, ClaimRequest, Claimed, Finish, LeaseToken, NewLog, PreparedFinish, Recovered, Written,
+    Beat, ClaimRef, ClaimRequest, Claimed, Claims, Finish, LeaseToken, NewLog, PreparedFinish, Recovered, Written,
 };
 pub use quota::{OverQuota, Quota, QuotaKind};
 pub use role::Role;
 pub use scopes::{Scope, Scopes};
-pub use shared::{LaneCount, TaskWatch};
+pub use shared::TaskWatch;
 pub use signer::{Grant, Method, SignatureError, Signer};
 pub use sql::SchemaState;
 pub use store::{Database, Store, StoreOptions};

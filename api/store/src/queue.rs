@@ -1,12 +1,15 @@
 //! What a worker does: claim, report, finish, give back. Everything but a claim needs the claim's fence and lease token.
 
 use crate::clock::unix_ms;
+use crate::counts::ranks_of;
 use crate::objects::Nonce;
 use crate::shared::Group;
 use crate::sql::query;
 use crate::writer::{Call, Ending, GiveBack, LogPiece, LostAttempt, Note, Op};
 use crate::{LOG_INLINE_BYTES_MAX, ObjectKey, Store, StoreError, StoredArtifact, StoredText};
-use mecapy_model::{ErrorKind, Lane, LogStream, Outcome, Progress, Task, TaskError, TaskId, TenantId, Usage, Warning};
+use mecapy_model::{
+    ErrorKind, Executor, Lane, LogStream, Outcome, Progress, Room, Task, TaskError, TaskId, TenantId, Usage, Warning,
+};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,12 +23,15 @@ const POSITION_COUNTED_MAX: u32 = 10_000;
 const FAULT_BACKOFF: Duration = Duration::from_secs(1);
 const FAULT_BACKOFF_MAX: Duration = Duration::from_secs(30);
 
-/// The earliest time in a lane, by a walk over the index of what is queued, from one rank to the next and in each from one
-/// group to the next: it reads the first entry of each, however many wait. What is held has no group and is passed over.
+/// The earliest time in a lane, of the ranks from `?3` to before `?4`, by a walk over the index of what is queued, from one
+/// rank to the next and in each from one group to the next: it reads the first entry of each, however many wait. What is
+/// held has no group and is passed over.
 const EARLIEST: &str = "WITH RECURSIVE ranks (queue_rank) AS ( \
-     SELECT (SELECT t.queue_rank FROM tasks t WHERE t.state = 'queued' AND t.lane = ?1 ORDER BY t.queue_rank LIMIT 1) \
+     SELECT (SELECT t.queue_rank FROM tasks t WHERE t.state = 'queued' AND t.lane = ?1 \
+      AND t.queue_rank >= ?3 AND t.queue_rank < ?4 ORDER BY t.queue_rank LIMIT 1) \
      UNION ALL SELECT (SELECT t.queue_rank FROM tasks t WHERE t.state = 'queued' AND t.lane = ?1 \
-      AND t.queue_rank > ranks.queue_rank ORDER BY t.queue_rank LIMIT 1) FROM ranks WHERE ranks.queue_rank IS NOT NULL), \
+      AND t.queue_rank > ranks.queue_rank AND t.queue_rank < ?4 ORDER BY t.queue_rank LIMIT 1) \
+      FROM ranks WHERE ranks.queue_rank IS NOT NULL), \
      lines (queue_rank, queue_group) AS ( \
      SELECT ranks.queue_rank, (SELECT t.queue_group FROM tasks t WHERE t.state = 'queued' AND t.lane = ?1 \
       AND t.queue_rank = ranks.queue_rank AND t.queue_group >= ?2 ORDER BY t.queue_group LIMIT 1) \
@@ -57,19 +63,39 @@ const AHEAD_IN_RANK: &str = "WITH RECURSIVE line (queue_group, ahead) AS ( \
 #[derive(Debug, Clone, Copy)]
 pub struct ClaimRequest {
     pub lane: Lane,
+    /// What runs the tasks: those of the other executor are left alone.
+    pub executor: Executor,
     pub max: u32,
+    /// What the worker has for containers in all: a task that needs more is passed over.
+    pub total: Room,
+    /// What of that is free. The next task that fits `total` and not this has to wait, and so do all behind it.
+    pub free: Room,
     /// How many tasks of one tenant may run at a time in this lane; `high_priority` is strict FIFO and ignores it.
     pub running_per_tenant_max: Option<u32>,
-    /// How many tasks of the lane may run at a time, of all tenants and on all workers.
+    /// How many tasks of the lane may run at a time, of all tenants and on all workers, in sandboxes and containers.
     pub running_max: Option<u32>,
     /// How many tasks of one tenant may start within a minute; the other lanes than `long_running` ignore it.
     pub starts_per_minute_max: Option<u32>,
 }
 
 impl ClaimRequest {
-    /// Up to `max` tasks of the lane, without a cap.
+    /// Up to `max` tasks of the lane for sandboxes, without a cap.
     pub fn new(lane: Lane, max: u32) -> Self {
-        Self { lane, max, running_per_tenant_max: None, running_max: None, starts_per_minute_max: None }
+        Self {
+            lane,
+            executor: Executor::Sandbox,
+            max,
+            total: Room::default(),
+            free: Room::default(),
+            running_per_tenant_max: None,
+            running_max: None,
+            starts_per_minute_max: None,
+        }
+    }
+
+    /// Up to `max` tasks of the lane for containers, as many as there is room for, without a cap.
+    pub fn containers(lane: Lane, max: u32, total: Room, free: Room) -> Self {
+        Self { executor: Executor::Container, total, free, ..Self::new(lane, max) }
     }
 }
 
@@ -100,6 +126,17 @@ pub struct Claimed {
     pub claim: ClaimRef,
     /// Attempts before this one that the platform lost or failed.
     pub lost_attempts: u32,
+    /// What was written to the task's log so far, in all attempts, bytes; also what was dropped because the log is full.
+    pub log_bytes: u64,
+}
+
+/// What a claim came to.
+#[derive(Debug, Default)]
+pub struct Claims {
+    pub claimed: Vec<Claimed>,
+    /// What the next task needs, where that fits the worker and is not free now. The worker should take nothing in its
+    /// other lanes either until it is, or tasks there may keep this one out.
+    pub waits_for: Option<Room>,
 }
 
 /// What a heartbeat is answered.
@@ -179,9 +216,14 @@ impl Finish {
 }
 
 impl Store {
-    /// Signalled after a commit that queued something in the lane. A hint: claim, then wait for the next.
+    /// Signalled after a commit that queued something in the lane for sandboxes. A hint: claim, then wait for the next.
     pub fn lane_wakeup(&self, lane: Lane) -> Arc<Notify> {
-        self.shared().lane_wakeup(lane)
+        self.shared().lane_wakeup(lane, Executor::Sandbox)
+    }
+
+    /// The same for containers.
+    pub fn container_wakeup(&self, lane: Lane) -> Arc<Notify> {
+        self.shared().lane_wakeup(lane, Executor::Container)
     }
 
     /// Running tasks whose cancel was asked for in another process. A hint: heartbeats tell for sure.
@@ -189,12 +231,36 @@ impl Store {
         self.shared().cancels()
     }
 
-    /// The earliest time at which something that is queued in the lane may start; may be in the past.
+    /// The earliest time at which something that is queued in the lane may start in a sandbox; may be in the past.
     pub async fn next_due(&self, lane: Lane) -> Result<Option<OffsetDateTime>, StoreError> {
-        if !self.shared().may_have_queued(lane) {
+        self.next_due_of(lane, Executor::Sandbox).await
+    }
+
+    /// The same in a container of a worker that has `total` in all.
+    pub async fn next_container_due(&self, lane: Lane, total: Room) -> Result<Option<OffsetDateTime>, StoreError> {
+        if !self.shared().may_have_queued(lane, Executor::Container) {
             return Ok(None);
         }
-        let earliest = query(EARLIEST).bind(lane.as_str()).bind(Group::FIRST_ID);
+        let sql = "SELECT min(due_ms) FROM tasks WHERE state = 'queued' AND lane = ? AND queue_group IS NOT NULL \
+                   AND queue_rank >= ? AND cpus <= ? AND memory_bytes <= ?";
+        let memory_bytes = i64::try_from(total.memory_bytes).unwrap_or(i64::MAX);
+        let first = ranks_of(Executor::Container).start;
+        let query = query(sql).bind(lane.as_str()).bind(first).bind(total.cpus).bind(memory_bytes);
+        let row = query.fetch_one(self.readers()).await?;
+        Ok(row.try_get::<Option<i64>>(0)?.map(crate::clock::from_unix_ms))
+    }
+
+    pub(crate) async fn next_due_of(
+        &self,
+        lane: Lane,
+        executor: Executor,
+    ) -> Result<Option<OffsetDateTime>, StoreError> {
+        if !self.shared().may_have_queued(lane, executor) {
+            return Ok(None);
+        }
+        let ranks = ranks_of(executor);
+        let earliest =
+            query(EARLIEST).bind(lane.as_str()).bind(Group::FIRST_ID).bind(ranks.start).bind(ranks.end);
         let row = earliest.fetch_one(self.readers()).await?;
         Ok(row.try_get::<Option<i64>>(0)?.map(crate::clock::from_unix_ms))
     }
@@ -203,8 +269,14 @@ impl Store {
     /// by priority, then the tenant with the fewest running, then age; `long_running` by age, where the tenant's cap
     /// allows. Each is committed as running before it is answered.
     pub async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
-        if request.max == 0 || !self.shared().may_have_queued(request.lane) {
-            return Ok(Vec::new());
+        self.claim_or_wait(request).await.map(|claims| claims.claimed)
+    }
+
+    /// The same, with what the next task waits for, for workers with containers. They claim only what needs no more than
+    /// they have: of that in the same order, as many as there is room for.
+    pub async fn claim_or_wait(&self, request: ClaimRequest) -> Result<Claims, StoreError> {
+        if request.max == 0 || !self.shared().may_have_queued(request.lane, request.executor) {
+            return Ok(Claims::default());
         }
         self.write(|reply| Op::Claim(Call::new(request, reply))).await
     }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 macro_rules! task_columns {
     ($inputs:literal) => {
         concat!(
-            "t.no, t.lost_attempts, t.event_seq, t.id, t.tenant, t.state, t.lane, t.priority, t.name, t.labels, \
+            "t.no, t.lost_attempts, t.event_seq, t.log_bytes, t.id, t.tenant, t.state, t.lane, t.priority, t.name, t.labels, \
              t.webhook_url, t.created_ms, t.started_ms, t.completed_ms, t.attempt, t.fence, t.cancel_requested, t.progress_fraction, \
              t.progress_message, s.code, ",
             $inputs,
@@ -25,7 +25,7 @@ macro_rules! task_columns {
 pub(crate) use task_columns;
 
 /// How many they are.
-pub(crate) const TASK_COLUMNS: usize = 30;
+pub(crate) const TASK_COLUMNS: usize = 31;
 
 /// Where [`task_columns`] come from.
 macro_rules! task_from {
@@ -75,6 +75,8 @@ pub(crate) struct ReadTask {
     pub(crate) no: i64,
     pub(crate) lost_attempts: u32,
     pub(crate) event_seq: i64,
+    /// What was said so far, in all attempts, also where it was not kept.
+    pub(crate) log_bytes: u64,
     pub(crate) task: Task,
 }
 
@@ -82,6 +84,7 @@ pub(crate) struct ReadTask {
 pub(crate) fn read_task(row: &Row) -> Result<ReadTask, StoreError> {
     let mut columns = Columns { row, next: 0 };
     let (no, lost_attempts, event_seq) = (columns.take()?, columns.number()?, columns.take()?);
+    let log_bytes = columns.count()?;
     let (id, tenant) = (TaskId(columns.take()?), TenantId(columns.take()?));
     let state: TaskState = columns.take::<&str>()?.parse().map_err(StoreError::corrupt)?;
     let lane = columns.take::<&str>()?.parse().map_err(StoreError::corrupt)?;
@@ -128,7 +131,7 @@ pub(crate) fn read_task(row: &Row) -> Result<ReadTask, StoreError> {
         webhook_url,
         usage,
     };
-    Ok(ReadTask { no, lost_attempts, event_seq, task })
+    Ok(ReadTask { no, lost_attempts, event_seq, log_bytes, task })
 }
 
 fn read_usage(columns: &mut Columns<'_>) -> Result<Option<Usage>, StoreError> {

@@ -5,7 +5,7 @@ use crate::clock::{from_unix_ms, millis, unix_ms};
 use crate::sql::{Row, query};
 use crate::writer::Writer;
 use crate::{Store, StoreError};
-use mecapy_model::Lane;
+use mecapy_model::{Executor, Lane, Room};
 use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -34,6 +34,13 @@ pub struct WorkerRow {
     pub pid: u32,
     pub version: String,
     pub lanes: Vec<Lane>,
+    pub executor: Executor,
+    /// What it has for containers in all; nothing where it runs sandboxes.
+    pub total: Room,
+    /// What of that is free.
+    pub free: Room,
+    /// The solvers that it can run, each as `name@version`.
+    pub solvers: Vec<String>,
     /// Tasks that it may run at once, over all its lanes.
     pub concurrency: u32,
     /// Tasks that it has claimed and not finished.
@@ -72,11 +79,18 @@ impl std::str::FromStr for WorkerKind {
 impl Store {
     /// Writes down that a worker is there, and how it is. Call every 5 s or so.
     pub async fn announce_worker(&self, row: WorkerRow) -> Result<(), StoreError> {
-        let lanes = serde_json::to_string(&row.lanes).map_err(|error| StoreError::corrupt(error.to_string()))?;
+        let json = |error: serde_json::Error| StoreError::corrupt(error.to_string());
+        let lanes = serde_json::to_string(&row.lanes).map_err(json)?;
+        let solvers = serde_json::to_string(&row.solvers).map_err(json)?;
+        let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
         self.write_rarely(async move |writer| {
             let sql = "INSERT INTO workers (id, kind, host, pid, version, lanes, concurrency, running, draining, \
-                       started_ms, seen_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET \
-                       running = excluded.running, draining = excluded.draining, seen_ms = excluded.seen_ms";
+                       started_ms, seen_ms, executor, cpus_total, cpus_free, memory_bytes_total, memory_bytes_free, \
+                       solvers) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE \
+                       SET running = excluded.running, draining = excluded.draining, seen_ms = excluded.seen_ms, \
+                       cpus_total = excluded.cpus_total, cpus_free = excluded.cpus_free, \
+                       memory_bytes_total = excluded.memory_bytes_total, \
+                       memory_bytes_free = excluded.memory_bytes_free, solvers = excluded.solvers";
             let query = query(sql)
                 .bind(row.id)
                 .bind(row.kind.as_str())
@@ -88,7 +102,13 @@ impl Store {
                 .bind(row.running)
                 .bind(row.draining)
                 .bind(unix_ms(row.started_at))
-                .bind(writer.now_ms);
+                .bind(writer.now_ms)
+                .bind(row.executor.as_str())
+                .bind(row.total.cpus)
+                .bind(row.free.cpus)
+                .bind(bytes(row.total.memory_bytes))
+                .bind(bytes(row.free.memory_bytes))
+                .bind(solvers.as_str());
             writer.run(query).await.map(drop)
         })
         .await
@@ -105,8 +125,8 @@ impl Store {
     /// The workers that were heard of within half a minute, oldest first.
     pub async fn workers(&self) -> Result<Vec<SeenWorker>, StoreError> {
         let now_ms = self.now_ms();
-        let sql = "SELECT id, kind, host, pid, version, lanes, concurrency, running, draining, started_ms, seen_ms \
-                   FROM workers WHERE seen_ms > ? ORDER BY started_ms, id";
+        let sql = "SELECT id, kind, host, pid, version, lanes, concurrency, running, draining, started_ms, seen_ms, \
+                   executor, cpus_total, cpus_free, memory_bytes_total, memory_bytes_free, solvers FROM workers WHERE seen_ms > ? ORDER BY started_ms, id";
         let query = query(sql).bind(now_ms.saturating_sub(millis(SHOWN_FOR)));
         query.fetch_all(self.readers()).await?.iter().map(|row| read_worker(row, now_ms)).collect()
     }
@@ -123,6 +143,7 @@ impl Writer {
 fn read_worker(row: &Row, now_ms: i64) -> Result<SeenWorker, StoreError> {
     let number = |at: usize| Ok::<_, StoreError>(u32::try_from(row.count(at)?).unwrap_or(u32::MAX));
     let lanes: &str = row.try_get(5)?;
+    let solvers: &str = row.try_get(16)?;
     let seen_ms: i64 = row.try_get(10)?;
     Ok(SeenWorker {
         row: WorkerRow {
@@ -132,6 +153,10 @@ fn read_worker(row: &Row, now_ms: i64) -> Result<SeenWorker, StoreError> {
             pid: number(3)?,
             version: row.try_get(4)?,
             lanes: serde_json::from_str(lanes).map_err(|error| StoreError::corrupt(error.to_string()))?,
+            executor: row.try_get::<&str>(11)?.parse().map_err(StoreError::corrupt)?,
+            total: Room { cpus: number(12)?, memory_bytes: row.count(14)? },
+            free: Room { cpus: number(13)?, memory_bytes: row.count(15)? },
+            solvers: serde_json::from_str(solvers).map_err(|error| StoreError::corrupt(error.to_string()))?,
             concurrency: number(6)?,
             running: number(7)?,
             draining: row.flag(8)?,

@@ -41,6 +41,11 @@ impl ArtifactName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The media type that follows from the extension; never an active one that a browser would run.
+    pub fn content_type(&self) -> &'static str {
+        content_type_of(&self.0)
+    }
 }
 
 impl<'de> Deserialize<'de> for ArtifactName {

@@ -15,6 +15,53 @@ pub enum Code {
     },
     /// An uploaded WASI command module.
     Wasm { module: Digest },
+    /// A solver of the catalogue, in a container; its input files are the task's.
+    Solver { solver: String, version: String },
+}
+
+/// What runs a computation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Executor {
+    /// WebAssembly, in the worker's own process.
+    #[default]
+    Sandbox,
+    /// A container of a Docker engine.
+    Container,
+}
+
+impl Executor {
+    pub const ALL: [Executor; 2] = [Executor::Sandbox, Executor::Container];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Executor::Sandbox => "sandbox",
+            Executor::Container => "container",
+        }
+    }
+}
+
+impl std::fmt::Display for Executor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Executor {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Executor::ALL.into_iter().find(|executor| executor.as_str() == text);
+        found.ok_or_else(|| format!("unknown executor {text:?}: use sandbox or container"))
+    }
+}
+
+impl Code {
+    pub const fn executor(&self) -> Executor {
+        match self {
+            Code::Python { .. } | Code::Wasm { .. } => Executor::Sandbox,
+            Code::Solver { .. } => Executor::Container,
+        }
+    }
 }
 
 /// A SHA-256 digest, lower-case hexadecimal where written.
@@ -73,4 +120,24 @@ pub enum NonFinite {
     Reject,
     /// Write `null`.
     Null,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_code_is_read_as_it_was_stored_and_knows_what_runs_it() {
+        let rows = [
+            (r#"{"language":"python","source":"x"}"#, Executor::Sandbox),
+            (r#"{"language":"solver","solver":"calculix","version":"2.20"}"#, Executor::Container),
+        ];
+        for (text, executor) in rows {
+            let code: Code = serde_json::from_str(text).unwrap();
+            assert_eq!((serde_json::to_string(&code).unwrap().as_str(), code.executor()), (text, executor));
+        }
+        for executor in Executor::ALL {
+            assert_eq!(executor.as_str().parse(), Ok(executor));
+        }
+    }
 }

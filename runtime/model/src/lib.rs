@@ -13,11 +13,14 @@ mod state;
 mod task;
 
 pub use artifact::{Artifact, ArtifactName, InvalidArtifactName};
-pub use code::{Code, Digest, InvalidDigest, NonFinite};
+pub use code::{Code, Digest, Executor, InvalidDigest, NonFinite};
 pub use error::{ErrorKind, Fault, TaskError, Warning};
 pub use ids::{ApiKeyId, DeliveryId, EventId, TaskId, TenantId, UploadId, WebhookId};
 pub use lane::Lane;
-pub use limits::{CPUS_MAX, FUEL_PER_SECOND, Limits, LimitsError, LimitsRequest, MEMORY_BYTES_MIN, TIMEOUT_MS_MIN};
+pub use limits::{
+    CONTAINER_MEMORY_BYTES_DEFAULT, CONTAINER_MEMORY_BYTES_MAX, CONTAINER_MEMORY_BYTES_MIN, CPUS_MAX, FUEL_PER_SECOND,
+    Limits, LimitsError, LimitsRequest, MEMORY_BYTES_MIN, Room, TIMEOUT_MS_MIN,
+};
 pub use outcome::{LogStream, Outcome, Progress, Usage};
 pub use state::{IllegalTransition, TaskState, Transition};
 pub use task::{Retry, Task};

@@ -99,6 +99,7 @@ pub(crate) fn run_with(guest: &str, limits: Limits) -> Run {
                 timeout_ms: u64::try_from(limits.timeout.as_millis()).unwrap(),
                 memory_bytes: limits.memory_bytes,
                 fuel: limits.fuel,
+                cpus: 1,
             },
             seed: limits.seed,
             non_finite: NonFinite::Reject,

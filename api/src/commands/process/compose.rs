@@ -11,9 +11,13 @@ use crate::{
     worker::{Worker, WorkerConfig, WorkerKind},
 };
 use anyhow::{Context as _, Result};
-use mecapy_runtime::Engine;
+use mecapy_runtime::{
+    Engine,
+    solver::{Catalogue, Solvers},
+};
 use mecapy_store::{Clock, Store, SystemClock};
 use std::{
+    path::Path,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
@@ -58,6 +62,9 @@ pub(in crate::commands) async fn compose(
     let answers = serves.as_ref().is_none_or(|config| config.kind != WorkerKind::Alone);
     let dispatcher = answers.then(|| start_dispatcher(&store, &guard)).transpose()?;
     let app = App::new(store, sandboxes, settings.requests, settings.public_url.clone(), guard);
+    if let Some(file) = &settings.solvers {
+        app.set_solvers(Arc::new(solvers(file)?));
+    }
     // Who answers nobody checks nobody's token, and has no business with the issuer.
     if let Some(oidc) = settings.oidc.clone().filter(|_| answers) {
         app.set_identity(Verifier::start(oidc, Arc::clone(app.store.clock())).context("can't check access tokens")?);
@@ -83,6 +90,13 @@ pub(in crate::commands) async fn compose(
         }
     };
     Ok(Composed { app, worker, dispatcher, building, failure })
+}
+
+/// The solvers that a catalogue names, with what this program understands of them.
+fn solvers(file: &Path) -> Result<Solvers> {
+    let catalogue = Catalogue::load(file)?;
+    tracing::info!(solvers = ?catalogue.names(), "process.solvers: read");
+    Ok(Solvers::new(catalogue, []))
 }
 
 /// Webhooks go out from every server; those that share a store share what is due. A worker needs no way out.

@@ -3,7 +3,8 @@
 use super::json;
 use crate::http::{Problem, auth::Caller, query::NoQuery, router::Api};
 use axum::{extract::State, http::StatusCode, response::Response};
-use mecapy_model::Lane;
+use mecapy_model::{Executor, Lane, Room};
+use mecapy_store::{SeenWorker, WorkerRow};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -29,10 +30,28 @@ pub(in crate::http) struct LaneShown {
     waiting: usize,
     /// More than this are refused with 429.
     waiting_max: usize,
+    /// Workers of all servers that run solvers of this lane in containers.
+    container_workers: usize,
+    /// Cores and memory that these have in all.
+    container_room_total: Room,
+    /// What of that is free; a task needs it on one of them.
+    container_room_free: Room,
     /// The tenant's tasks that are queued.
     tasks_queued: u64,
     /// The tenant's tasks that run.
     tasks_running: u64,
+}
+
+fn serves_containers(worker: &SeenWorker, lane: Lane) -> bool {
+    let WorkerRow { executor, lanes, draining, .. } = &worker.row;
+    *executor == Executor::Container && lanes.contains(&lane) && !draining && !worker.is_lost
+}
+
+fn sum(rooms: impl Iterator<Item = Room>) -> Room {
+    rooms.fold(Room::default(), |sum, room| Room {
+        cpus: sum.cpus.saturating_add(room.cpus),
+        memory_bytes: sum.memory_bytes.saturating_add(room.memory_bytes),
+    })
 }
 
 /// What each lane allows and how busy it is.
@@ -43,7 +62,9 @@ pub(in crate::http) async fn lanes(
     _: NoQuery,
 ) -> Result<Response, Problem> {
     let counts = api.app.store.tenant_counts(caller.tenant());
+    let workers = api.app.workers().await?;
     let shown = |lane: Lane| {
+        let of_lane: Vec<_> = workers.iter().filter(|worker| serves_containers(worker, lane)).collect();
         let status = api.app.sandboxes.lane_status(lane);
         let tasks = counts.iter().find(|count| count.lane == lane);
         LaneShown {
@@ -54,6 +75,9 @@ pub(in crate::http) async fn lanes(
             running: status.running,
             waiting: status.waiting,
             waiting_max: status.waiting_max,
+            container_workers: of_lane.len(),
+            container_room_total: sum(of_lane.iter().map(|worker| worker.row.total)),
+            container_room_free: sum(of_lane.iter().map(|worker| worker.row.free)),
             tasks_queued: tasks.map_or(0, |count| count.queued),
             tasks_running: tasks.map_or(0, |count| count.running),
         }

@@ -13,6 +13,7 @@ pub(super) mod objects;
 pub(super) mod preview;
 pub(super) mod ready;
 pub(super) mod root;
+pub(super) mod solvers;
 pub(super) mod tasks;
 pub(super) mod tenants;
 pub(super) mod tickets;

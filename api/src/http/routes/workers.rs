@@ -3,7 +3,7 @@
 use super::json;
 use crate::http::{Problem, auth::Caller, query::NoQuery, router::Api, shown};
 use axum::{extract::State, http::StatusCode, response::Response};
-use mecapy_model::Lane;
+use mecapy_model::{Executor, Lane, Room};
 use mecapy_store::{SeenWorker, WorkerRow};
 use serde::Serialize;
 use std::sync::Arc;
@@ -28,6 +28,14 @@ pub(in crate::http) struct WorkerShown {
     host: String,
     version: String,
     lanes: Vec<Lane>,
+    /// What runs its tasks: `sandbox`, or `container` for solvers.
+    executor: Executor,
+    /// What it has for containers in all; null where it runs sandboxes.
+    room_total: Option<Room>,
+    /// What of that is free.
+    room_free: Option<Room>,
+    /// The solvers that it can run, each as `name@version`.
+    solvers: Vec<String>,
     /// Tasks that it may run at once, over all its lanes.
     concurrency: u32,
     /// Tasks that it runs now, or ran when it was last heard of.
@@ -41,7 +49,13 @@ pub(in crate::http) struct WorkerShown {
 impl WorkerShown {
     fn new(seen: SeenWorker) -> Self {
         let WorkerRow { id, kind, host, version, lanes, concurrency, running, draining, started_at, .. } = seen.row;
+        let WorkerRow { executor, total, free, solvers, .. } = seen.row;
+        let room = |room: Room| (executor == Executor::Container).then_some(room);
         Self {
+            executor,
+            room_total: room(total),
+            room_free: room(free),
+            solvers,
             id: id.to_string(),
             kind: kind.as_str(),
             state: match (seen.is_lost, draining) {

@@ -16,6 +16,8 @@ pub(super) const MESSAGE_BYTES_MAX: usize = 256 << 10;
 pub enum Hint {
     /// Something was queued in this lane.
     Lane(Lane),
+    /// Something was queued in this lane that runs in a container.
+    Containers(Lane),
     /// The rows of these tasks changed; `true` where the task has ended.
     Tasks(Vec<(TaskId, bool)>),
     /// A running task was asked to stop.
@@ -72,6 +74,7 @@ mod tests {
         let (task, tenant) = (TaskId(Uuid::from_u128(1)), TenantId(Uuid::from_u128(2)));
         let hints = vec![
             Hint::Lane(Lane::HighPriority),
+            Hint::Containers(Lane::LongRunning),
             Hint::Tasks(vec![(task, true)]),
             Hint::Cancel { task },
             Hint::Access,
@@ -83,7 +86,7 @@ mod tests {
         assert_eq!(
             String::from_utf8(encoded.clone()).unwrap(),
             "{\"v\":1,\"from\":\"00000000-0000-0000-0000-000000000000\",\"hints\":[{\"lane\":\"high_priority\"},\
-             {\"tasks\":[[\"00000000-0000-0000-0000-000000000001\",true]]},\
+             {\"containers\":\"long_running\"},{\"tasks\":[[\"00000000-0000-0000-0000-000000000001\",true]]},\
              {\"cancel\":{\"task\":\"00000000-0000-0000-0000-000000000001\"}},\"access\",\
              {\"tenant\":{\"tenant\":\"00000000-0000-0000-0000-000000000002\",\"seq\":7}},\"deliveries\",\"everything\"]}"
         );

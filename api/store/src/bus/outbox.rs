@@ -22,6 +22,7 @@ pub(super) struct Outbox {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Thing {
     Lane(Lane),
+    Containers(Lane),
     Task(TaskId),
     Cancel(TaskId),
     Access,
@@ -35,6 +36,7 @@ impl Outbox {
     pub(super) fn add(&mut self, hint: Hint) -> u64 {
         match hint {
             Hint::Lane(lane) => self.put(Thing::Lane(lane), 0),
+            Hint::Containers(lane) => self.put(Thing::Containers(lane), 0),
             Hint::Tasks(tasks) => {
                 tasks.into_iter().map(|(task, ended)| self.put(Thing::Task(task), u64::from(ended))).sum()
             }
@@ -58,6 +60,7 @@ impl Outbox {
             let value = self.latest.remove(&thing).unwrap_or(0);
             match thing {
                 Thing::Lane(lane) => hints.push(Hint::Lane(lane)),
+                Thing::Containers(lane) => hints.push(Hint::Containers(lane)),
                 Thing::Task(task) => tasks.push((task, value != 0)),
                 Thing::Cancel(task) => hints.push(Hint::Cancel { task }),
                 Thing::Access => hints.push(Hint::Access),

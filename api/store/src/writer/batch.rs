@@ -4,7 +4,7 @@ use super::claim;
 use super::lines;
 use super::{CancelRequest, Ending, GiveBack, NewRow, Note, SubmitAnswer, Writer};
 use crate::sql::Wanted;
-use crate::{Beat, Cancelled, ClaimRef, ClaimRequest, Claimed, PreviewUsage, StoreError, Written, fail_point};
+use crate::{Beat, Cancelled, ClaimRef, ClaimRequest, Claims, PreviewUsage, StoreError, Written, fail_point};
 use mecapy_model::{Lane, TaskId};
 use std::future::Future;
 use std::pin::Pin;
@@ -46,7 +46,7 @@ pub(crate) enum Op {
     GiveBack(Call<(ClaimRef, GiveBack), Written>),
     Cancel(Call<CancelRequest, Cancelled>),
     Rare(Box<dyn Rare>),
-    Claim(Call<ClaimRequest, Vec<Claimed>>),
+    Claim(Call<ClaimRequest, Claims>),
     Close(oneshot::Sender<()>),
 }
 
@@ -96,7 +96,7 @@ pub(super) struct Batch {
     give_backs: Vec<Call<(ClaimRef, GiveBack), Written>>,
     cancels: Vec<Call<CancelRequest, Cancelled>>,
     rare: Vec<Box<dyn Rare>>,
-    claims: Vec<Call<ClaimRequest, Vec<Claimed>>>,
+    claims: Vec<Call<ClaimRequest, Claims>>,
     preview_usage: Vec<PreviewUsage>,
 }
 
@@ -175,7 +175,7 @@ impl Batch {
         let locked = lines::try_lock(writer, &self.lanes(), held).await?;
         for call in &mut self.claims {
             let ours = locked.contains(&call.input.lane);
-            call.answer = Some(if ours { claim::claim(writer, call.input).await? } else { Vec::new() });
+            call.answer = Some(if ours { claim::claim(writer, call.input).await? } else { Claims::default() });
         }
         writer.record_preview_usage(&self.preview_usage).await
     }
@@ -206,7 +206,7 @@ impl Batch {
         deliver_all(self.give_backs);
         deliver_all(self.cancels);
         self.rare.into_iter().for_each(Rare::deliver);
-        let unwanted = self.claims.into_iter().filter_map(Call::deliver).flatten();
+        let unwanted = self.claims.into_iter().filter_map(Call::deliver).flat_map(|claims| claims.claimed);
         let give_backs: Vec<_> =
             unwanted.map(|claimed| Call::new((claimed.claim, GiveBack::Released), oneshot::channel().0)).collect();
         if give_backs.is_empty() { None } else { Some(Batch { give_backs, ..Batch::default() }) }

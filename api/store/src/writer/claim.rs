@@ -4,11 +4,12 @@ use super::lines::{self, Waiting};
 use super::state::Writer;
 use super::submit::EVENTS;
 use crate::clock::{from_unix_ms, millis};
+use crate::counts::turns_of;
 use crate::reading::{ReadTask, read_task, task_columns, task_from};
 use crate::shared::{Change, Group, Place, Turn};
 use crate::sql::{Dialect, Rows, pieces, query, script, union_all, with_list};
-use crate::{ClaimRef, ClaimRequest, Claimed, LeaseToken, StoreError};
-use mecapy_model::{Lane, TaskState, TenantId, Transition};
+use crate::{ClaimRef, ClaimRequest, Claimed, Claims, LeaseToken, StoreError};
+use mecapy_model::{Executor, Lane, Room, TaskState, TenantId, Transition};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 /// How many tasks one claim takes at most, whatever was asked.
@@ -16,15 +17,36 @@ const CLAIM_MAX: u32 = 256;
 
 /// Up to `#`'s limit of the tasks of one group that may start, oldest first. A process that had not heard yet that a
 /// tenant is disabled may have put a task back among them.
-const HEADS: &str = "SELECT * FROM (SELECT CAST(# AS BIGINT) AS line, due_ms, no FROM tasks WHERE state = 'queued' \
+const HEADS: &str = "SELECT * FROM (SELECT CAST(# AS BIGINT) AS line, due_ms, no, cpus, memory_bytes FROM tasks WHERE state = 'queued' \
                      AND lane = ? AND queue_rank = ? AND queue_group = ? AND due_ms <= ? \
                      AND NOT EXISTS (SELECT 1 FROM tenants q WHERE q.id = tasks.tenant AND q.disabled = 1) \
                      ORDER BY due_ms, no LIMIT ?{lock}) AS heads";
+/// The same of tasks that run in containers, without those that need more than a worker has.
+const CONTAINER_HEADS: &str = "SELECT * FROM (SELECT CAST(# AS BIGINT) AS line, due_ms, no, cpus, memory_bytes \
+                               FROM tasks WHERE state = 'queued' AND lane = ? AND queue_rank = ? AND queue_group = ? \
+                               AND due_ms <= ? AND cpus <= ? AND memory_bytes <= ? \
+                               AND NOT EXISTS (SELECT 1 FROM tenants q WHERE q.id = tasks.tenant AND q.disabled = 1) \
+                               ORDER BY due_ms, no LIMIT ?{lock}) AS heads";
 
 /// The oldest tasks of one group, and how many of its tasks run or have been chosen.
 struct Line {
     turn: Turn,
-    heads: VecDeque<(i64, i64)>,
+    heads: VecDeque<Head>,
+}
+
+/// A task that may start, oldest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Head {
+    due_ms: i64,
+    no: i64,
+    needs: Needs,
+}
+
+/// Cores, and bytes of memory: none in a sandbox, whose worker counts threads.
+type Needs = (u32, u64);
+
+fn room((cpus, memory_bytes): Needs) -> Room {
+    Room { cpus, memory_bytes }
 }
 
 /// What may still be chosen.
@@ -37,26 +59,31 @@ struct Wanted {
     running_max: HashMap<TenantId, u64>,
     /// What each group started within the last minute, where the request limits that.
     started: HashMap<Group, u64>,
+    /// What the worker has free beside what was chosen.
+    free: Room,
+    /// What the next one needs, where that is not free.
+    waits_for: Option<Room>,
 }
 
-/// Claims tasks as [`Store::claim`](crate::Store::claim) says.
-pub(super) async fn claim(writer: &mut Writer, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
+/// Claims tasks as [`Store::claim_or_wait`](crate::Store::claim_or_wait) says.
+pub(super) async fn claim(writer: &mut Writer, request: ClaimRequest) -> Result<Claims, StoreError> {
     let mut chosen = Vec::new();
     let count = usize::try_from(request.max.min(CLAIM_MAX)).unwrap_or(0);
-    let Waiting { ranks, running_max } = lines::waiting(writer, request.lane).await?;
+    let Waiting { ranks, running_max } = lines::waiting(writer, request.lane, request.executor).await?;
     if ranks.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Claims::default());
     }
     let count = count.min(lines::room_in_lane(writer, &request).await?);
     let started = lines::lately_started(writer, &request).await?;
-    let mut wanted = Wanted { request, count, chosen: HashMap::new(), running_max, started };
+    let (free, chosen_of) = (request.free, HashMap::new());
+    let mut wanted = Wanted { request, count, chosen: chosen_of, running_max, started, free, waits_for: None };
     for (rank, turns) in ranks {
-        if wanted.count == 0 {
+        if wanted.count == 0 || wanted.waits_for.is_some() {
             break;
         }
         chosen.extend(choose(writer, rank, turns, &mut wanted).await?);
     }
-    take(writer, &chosen, request.lane).await
+    Ok(Claims { claimed: take(writer, &chosen, request).await?, waits_for: wanted.waits_for })
 }
 
 /// The numbers of the tasks of one rank to start, in order.
@@ -98,9 +125,16 @@ async fn choose(
             Lane::HighPriority | Lane::LongRunning => open.min_by_key(|line| line.heads.front().copied()),
         };
         let Some(line) = next else { break };
+        let Some(head) = line.heads.pop_front() else { break };
+        // Whoever is next waits for its room, and nobody overtakes it: small tasks would keep a large one out for ever.
+        if !wanted.free.holds(room(head.needs)) {
+            wanted.waits_for = Some(room(head.needs));
+            break;
+        }
+        wanted.free = wanted.free.without(room(head.needs));
         line.turn.running += 1;
         *wanted.chosen.entry(line.turn.group).or_default() += 1;
-        chosen.extend(line.heads.pop_front().map(|(_, no)| no));
+        chosen.push(head.no);
     }
     wanted.count -= chosen.len();
     Ok(chosen)
@@ -139,21 +173,25 @@ async fn load_heads(
     while !lines.is_empty() {
         let length = pieces(&lines).next().map_or(lines.len(), <[Line]>::len);
         let mut piece: Vec<Line> = lines.drain(..length).collect();
-        let mut query = query(union_all(HEADS, writer.dialect.lock_free_rows(), piece.len()));
+        let heads = if wanted.request.executor == Executor::Container { CONTAINER_HEADS } else { HEADS };
+        let mut query = query(union_all(heads, writer.dialect.lock_free_rows(), piece.len()));
         for line in &piece {
             let limit = u64::try_from(wanted.count).unwrap_or(u64::MAX).min(wanted.room(line));
-            query = query
-                .bind(lane.as_str())
-                .bind(rank)
-                .bind(line.turn.group.id())
-                .bind(writer.now_ms)
-                .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+            query = query.bind(lane.as_str()).bind(rank).bind(line.turn.group.id()).bind(writer.now_ms);
+            if wanted.request.executor == Executor::Container {
+                let total = wanted.request.total;
+                query = query.bind(total.cpus).bind(i64::try_from(total.memory_bytes).unwrap_or(i64::MAX));
+            }
+            query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX));
         }
         for row in query.fetch_all(&mut writer.conn).await? {
             let line: i64 = row.try_get(0)?;
             let line = usize::try_from(line).ok().and_then(|line| piece.get_mut(line));
             if let Some(line) = line {
-                line.heads.push_back((row.try_get(1)?, row.try_get(2)?));
+                let cpus = row.try_get::<Option<i64>>(3)?.and_then(|cpus| u32::try_from(cpus).ok());
+                let memory_bytes = row.try_get::<Option<i64>>(4)?.and_then(|bytes| u64::try_from(bytes).ok());
+                let needs = (cpus.unwrap_or(0), memory_bytes.unwrap_or(0));
+                line.heads.push_back(Head { due_ms: row.try_get(1)?, no: row.try_get(2)?, needs });
             }
         }
         for line in piece {
@@ -181,8 +219,8 @@ async fn rest(writer: &mut Writer, place: Place) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Makes the chosen tasks of a lane running, under one new lease token.
-async fn take(writer: &mut Writer, chosen: &[i64], lane: Lane) -> Result<Vec<Claimed>, StoreError> {
+/// Makes the chosen tasks running, under one new lease token.
+async fn take(writer: &mut Writer, chosen: &[i64], request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
     let mut lease = LeaseToken([0; 16]);
     if !chosen.is_empty() {
         writer.clock.fill_random(&mut lease.0);
@@ -192,13 +230,13 @@ async fn take(writer: &mut Writer, chosen: &[i64], lane: Lane) -> Result<Vec<Cla
         let mut rows = queued_tasks(writer, piece).await?;
         // Turns are counted in the order of the choice.
         rows.sort_by_key(|read| piece.iter().position(|no| *no == read.no));
-        start(writer, &rows, lane, lease).await?;
+        start(writer, &rows, request, lease).await?;
         for read in rows {
             let mut task = read.task;
-            let place = writer.place(task.lane, task.priority, task.tenant);
+            let place = writer.place(task.lane, request.executor, task.priority, task.tenant);
             let mut counts = writer.shared.counts();
             counts.unqueue(place, task.tenant);
-            counts.start(task.lane, task.tenant);
+            counts.start(task.lane, request.executor, task.tenant);
             drop(counts);
             writer.changed(task.id, Change::Moved);
             task.state = TaskState::Running;
@@ -206,7 +244,8 @@ async fn take(writer: &mut Writer, chosen: &[i64], lane: Lane) -> Result<Vec<Cla
             task.fence += 1;
             task.started_at = Some(from_unix_ms(writer.now_ms));
             let claim = ClaimRef { task: task.id, tenant: task.tenant, fence: task.fence, lease, no: read.no };
-            claimed.insert(read.no, Claimed { task, claim, lost_attempts: read.lost_attempts });
+            let ReadTask { lost_attempts, log_bytes, .. } = read;
+            claimed.insert(read.no, Claimed { task, claim, lost_attempts, log_bytes });
         }
     }
     Ok(chosen.iter().filter_map(|no| claimed.remove(no)).collect())
@@ -218,7 +257,7 @@ async fn queued_tasks(writer: &mut Writer, numbers: &[i64]) -> Result<Vec<ReadTa
     let mut unknown = Vec::new();
     for no in numbers {
         match writer.fresh().take(*no) {
-            Some(task) => tasks.push(ReadTask { no: *no, lost_attempts: 0, event_seq: 1, task }),
+            Some(task) => tasks.push(ReadTask { no: *no, lost_attempts: 0, event_seq: 1, log_bytes: 0, task }),
             None => unknown.push(*no),
         }
     }
@@ -242,7 +281,12 @@ async fn read_queued(writer: &mut Writer, numbers: &[i64]) -> Result<Vec<ReadTas
 }
 
 /// queued → running, a compare-and-set, with its event, and for claims of other processes whose turn it was.
-async fn start(writer: &mut Writer, tasks: &[ReadTask], lane: Lane, lease: LeaseToken) -> Result<(), StoreError> {
+async fn start(
+    writer: &mut Writer,
+    tasks: &[ReadTask],
+    request: ClaimRequest,
+    lease: LeaseToken,
+) -> Result<(), StoreError> {
     const START: Rows = Rows {
         head: "UPDATE tasks SET state = 'running', fence = fence + 1, attempt = attempt + 1, event_seq = event_seq + 1, \
                timed = 0, lease_token = v.column2, lease_until_ms = v.column3, started_ms = v.column4 FROM (",
@@ -250,7 +294,7 @@ async fn start(writer: &mut Writer, tasks: &[ReadTask], lane: Lane, lease: Lease
         // The state as an expression, so that no partial index of it is walked to find rows which are known by number.
         tail: ") AS v WHERE tasks.no = v.column1 AND tasks.state || '' = 'queued' AND tasks.event_seq = v.column5",
     };
-    let turns_count = writer.dialect == Dialect::Postgres && lane != Lane::HighPriority;
+    let turns_count = writer.dialect == Dialect::Postgres && request.lane != Lane::HighPriority;
     let statements: &[&Rows] = if turns_count { &[&START, &EVENTS, &lines::TURNS] } else { &[&START, &EVENTS] };
     let until = writer.lease_now_ms().saturating_add(millis(writer.options.lease));
     let mut query = script(statements, tasks.len());
@@ -269,7 +313,7 @@ async fn start(writer: &mut Writer, tasks: &[ReadTask], lane: Lane, lease: Lease
     let mut expected = 2 * tasks.len() as u64;
     if turns_count {
         for (turn, read) in (1_i64..).zip(tasks) {
-            query = query.bind(lane.as_str()).bind(read.task.tenant).bind(turn);
+            query = query.bind(turns_of(request.lane, request.executor)).bind(read.task.tenant).bind(turn);
         }
         expected += tasks.iter().map(|read| read.task.tenant).collect::<BTreeSet<_>>().len() as u64;
     }

@@ -2,6 +2,8 @@
 
 use super::ending::{LiveTask, Record};
 use super::state::Writer;
+use crate::clock::millis;
+use crate::counts::executor_of;
 use crate::shared::{Change, Place};
 use crate::sql::{Dialect, Query, Row, query};
 use crate::{ClaimRef, Recovered, StoreError, Written};
@@ -21,7 +23,7 @@ const LOST_APART_MS_MAX: i64 = 30_000;
 /// A query for live tasks with the given condition, and what locks them; its rows are for [`Writer::read_live`].
 pub(super) fn select_live(condition: &'static str, lock: &'static str) -> Query {
     const COLUMNS: &str = "SELECT no, id, tenant, lane, priority, state, attempt, lost_attempts, fence, event_seq, \
-                           due_ms, created_ms, cancel_requested, name, webhook_url FROM tasks ";
+                           due_ms, created_ms, cancel_requested, name, webhook_url, queue_rank FROM tasks ";
     // Made of constants.
     query(AssertSqlSafe(format!("{COLUMNS}{condition}{lock}")))
 }
@@ -97,9 +99,13 @@ impl Writer {
         self.lose(rows).await
     }
 
-    /// Takes back everything that runs: it was claimed by a process that is gone.
+    /// Takes back everything that runs in sandboxes: it was claimed by a process that is gone, and they with it. A
+    /// container outlives its worker, so its claim holds for one more lease, in which the next worker may adopt it.
     pub(crate) async fn requeue_predecessors(&mut self) -> Result<(Recovered, Vec<LostAttempt>), StoreError> {
-        let rows = select_live("WHERE state = 'running'", "").fetch_all(&mut self.conn).await?;
+        let until = self.lease_now_ms().saturating_add(millis(self.options.lease));
+        let sql = "UPDATE tasks SET lease_until_ms = ? WHERE state = 'running' AND cpus IS NOT NULL";
+        self.run(query(sql).bind(until)).await?;
+        let rows = select_live("WHERE state = 'running' AND cpus IS NULL", "").fetch_all(&mut self.conn).await?;
         self.lose(rows).await
     }
 
@@ -171,7 +177,7 @@ impl Writer {
         self.stopped(task.place.lane, task.tenant);
         self.shared.counts().queue(task.place, task.tenant, requeue.due_ms);
         self.changed(task.id, Change::Moved);
-        self.wake(task.place.lane);
+        self.wake(task.place.lane, executor_of(task.place.rank));
         Ok(())
     }
 
@@ -189,7 +195,7 @@ impl Writer {
         let lane: Lane = row.try_get::<&str>(3)?.parse().map_err(StoreError::corrupt)?;
         let state: TaskState = row.try_get::<&str>(5)?.parse().map_err(StoreError::corrupt)?;
         let priority = u8::try_from(row.count(4)?).unwrap_or(u8::MAX);
-        let place: Place = self.place(lane, priority, tenant);
+        let place: Place = self.place(lane, executor_of(row.try_get(15)?), priority, tenant);
         Ok(LiveTask {
             no: row.try_get(0)?,
             id: TaskId(row.id(1)?),

@@ -2,11 +2,12 @@
 
 use super::state::Writer;
 use crate::clock::millis;
+use crate::counts::{ranks_of, turns_of};
 use crate::quota::Quota;
 use crate::shared::{Group, Turn};
 use crate::sql::{Dialect, Row, Rows, query};
 use crate::{ClaimRequest, StoreError};
-use mecapy_model::{Lane, TenantId};
+use mecapy_model::{Executor, Lane, TenantId};
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
@@ -28,13 +29,13 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// The groups with queued tasks, by a walk over the index that reads one entry of each.
 const WAITING: &str = "WITH RECURSIVE line AS ( \
      (SELECT queue_rank, queue_group FROM tasks WHERE state = 'queued' AND lane = ?1 AND queue_group IS NOT NULL \
-      ORDER BY queue_rank, queue_group LIMIT 1) \
+      AND queue_rank >= ?2 AND queue_rank < ?3 ORDER BY queue_rank, queue_group LIMIT 1) \
      UNION ALL SELECT after.queue_rank, after.queue_group FROM line, LATERAL (SELECT queue_rank, queue_group FROM tasks \
-      WHERE state = 'queued' AND lane = ?1 AND queue_group IS NOT NULL \
+      WHERE state = 'queued' AND lane = ?1 AND queue_group IS NOT NULL AND queue_rank < ?3 \
       AND (queue_rank, queue_group) > (line.queue_rank, line.queue_group) ORDER BY queue_rank, queue_group LIMIT 1) after) \
      SELECT line.queue_rank, line.queue_group, \
       (SELECT count(*) FROM tasks r WHERE r.state = 'running' AND r.lane = ?1 AND r.tenant = line.queue_group), \
-      coalesce((SELECT turn FROM lane_turns t WHERE t.lane = ?1 AND t.tenant = line.queue_group), 0), \
+      coalesce((SELECT turn FROM lane_turns t WHERE t.lane = ?4 AND t.tenant = line.queue_group), 0), \
       (SELECT quota FROM tenants q WHERE q.id = line.queue_group), \
       EXISTS (SELECT 1 FROM tenants WHERE quota IS NOT NULL) FROM line";
 
@@ -45,7 +46,7 @@ const SET_STRAYS_APART: &str = "UPDATE tasks SET queue_group = tenant WHERE no I
      ORDER BY due_ms, no LIMIT ?4) AND state = 'queued' AND queue_group = ?2 \
      AND (?5 = 1 OR EXISTS (SELECT 1 FROM tenants q WHERE q.id = tasks.tenant AND q.quota IS NOT NULL))";
 
-/// Lane, tenant, and how much later than all before its turn was; of a tenant's turns the last counts.
+/// Lane (see [`turns_of`](crate::counts::turns_of)), tenant, and how much later than all before its turn was; of a tenant's turns the last counts.
 pub(super) const TURNS: Rows = Rows {
     head: "INSERT INTO lane_turns (lane, tenant, turn) SELECT v.column1, v.column2, max(v.column3) \
            + (SELECT coalesce(max(turn), 0) FROM lane_turns WHERE lane = v.column1) FROM (",
@@ -107,14 +108,14 @@ async fn lock_soon(writer: &mut Writer, key: i64) -> Result<bool, StoreError> {
     }
 }
 
-/// What waits in a lane that is locked.
-pub(super) async fn waiting(writer: &mut Writer, lane: Lane) -> Result<Waiting, StoreError> {
+/// What waits for an executor in a lane that is locked.
+pub(super) async fn waiting(writer: &mut Writer, lane: Lane, executor: Executor) -> Result<Waiting, StoreError> {
     if writer.dialect == Dialect::Postgres {
-        return waiting_rows(writer, lane).await;
+        return waiting_rows(writer, lane, executor).await;
     }
     let counts = writer.shared.counts();
     let ranks: BTreeMap<i64, Vec<Turn>> =
-        counts.ranks(lane).into_iter().map(|rank| (rank, counts.turns(lane, rank, writer.now_ms))).collect();
+        counts.ranks(lane, executor).into_iter().map(|rank| (rank, counts.turns(lane, rank, writer.now_ms))).collect();
     let mut running_max = HashMap::new();
     for turn in ranks.values().flatten() {
         let Group::Tenant(tenant) = turn.group else { continue };
@@ -127,10 +128,13 @@ pub(super) async fn waiting(writer: &mut Writer, lane: Lane) -> Result<Waiting, 
     Ok(Waiting { ranks, running_max })
 }
 
-async fn waiting_rows(writer: &mut Writer, lane: Lane) -> Result<Waiting, StoreError> {
-    let mut rows = query(WAITING).bind(lane.as_str()).fetch_all(&mut writer.conn).await?;
+async fn waiting_rows(writer: &mut Writer, lane: Lane, executor: Executor) -> Result<Waiting, StoreError> {
+    let ranks = ranks_of(executor);
+    let turns = turns_of(lane, executor);
+    let asked = || query(WAITING).bind(lane.as_str()).bind(ranks.start).bind(ranks.end).bind(turns);
+    let mut rows = asked().fetch_all(&mut writer.conn).await?;
     if may_hold_strays(&rows, writer.options.quota)? && set_strays_apart(writer, lane).await? > 0 {
-        rows = query(WAITING).bind(lane.as_str()).fetch_all(&mut writer.conn).await?;
+        rows = asked().fetch_all(&mut writer.conn).await?;
     }
     let mut waiting = Waiting { ranks: BTreeMap::new(), running_max: HashMap::new() };
     for row in rows {

@@ -5,6 +5,7 @@
 //! one at fault fails. What is wrong with a call itself is found out before its statements.
 
 mod admission;
+mod adopt;
 mod batch;
 mod cancel;
 mod claim;

@@ -8,6 +8,7 @@ use crate::sql::{Rows, pieces, query};
 use crate::{Beat, ClaimRef, StoreError, Written};
 use mecapy_model::{Progress, TaskId};
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// Progress and log entries of one attempt.
 pub(crate) struct Note {
@@ -63,7 +64,16 @@ impl Writer {
     }
 
     pub(super) async fn heartbeat(&mut self, claims: &[ClaimRef]) -> Result<Vec<(TaskId, Beat)>, StoreError> {
-        let until = self.lease_now_ms().saturating_add(millis(self.options.lease));
+        self.extend(claims, self.options.lease).await
+    }
+
+    /// Lets claims hold for a time from now.
+    pub(crate) async fn extend(
+        &mut self,
+        claims: &[ClaimRef],
+        lease: Duration,
+    ) -> Result<Vec<(TaskId, Beat)>, StoreError> {
+        let until = self.lease_now_ms().saturating_add(millis(lease));
         // A fence is given out once, so number and fence name one claim.
         let mut extended = HashMap::with_capacity(claims.len());
         for piece in pieces(claims) {

@@ -5,7 +5,7 @@ use super::state::Writer;
 use crate::StoreError;
 use crate::shared::Group;
 use crate::sql::query;
-use mecapy_model::{Lane, TenantId};
+use mecapy_model::{Executor, Lane, TenantId};
 
 impl Writer {
     /// After a change of a tenant's row: its queued tasks go to the lines that are theirs now. In PostgreSQL no claim of
@@ -16,13 +16,14 @@ impl Writer {
         self.regroup(tenant).await?;
         self.tenants_changed().await?;
         self.access_changed().await?;
-        Lane::ALL.into_iter().for_each(|lane| self.wake(lane));
+        self.wake_all();
         Ok(())
     }
 
     /// Puts a tenant's queued tasks into the lines that are theirs, as far as this process knows; answers how many.
     pub(super) async fn regroup(&mut self, tenant: TenantId) -> Result<u64, StoreError> {
-        let [fifo, fair] = [Lane::HighPriority, Lane::Default].map(|lane| self.place(lane, 0, tenant).group.id());
+        let group = |lane| self.place(lane, Executor::Sandbox, 0, tenant).group.id();
+        let [fifo, fair] = [Lane::HighPriority, Lane::Default].map(group);
         let sql = "UPDATE tasks SET queue_group = CASE WHEN lane = 'high_priority' THEN ?1 ELSE ?2 END \
                    WHERE tenant = ?3 AND state = 'queued' \
                    AND queue_group IS DISTINCT FROM CASE WHEN lane = 'high_priority' THEN ?1 ELSE ?2 END";
@@ -34,7 +35,7 @@ impl Writer {
     pub(super) async fn regroup_moved(&mut self) -> Result<(), StoreError> {
         for tenant in self.moved() {
             if self.regroup(tenant).await? > 0 {
-                Lane::ALL.into_iter().for_each(|lane| self.wake(lane));
+                self.wake_all();
             }
         }
         Ok(())

@@ -6,11 +6,13 @@ use super::events::NewEvent;
 use super::give_back::LostAttempt;
 use crate::bus::Hint;
 use crate::clock::{millis, unix_ms};
+use crate::counts::rank_of;
+use crate::pace::{Track, tracks};
 use crate::shared::{Change, Group, Place, Shared};
 use crate::sql::{Conn, Dialect, Query, Wanted, query};
 use crate::tenants::{STANDINGS, Standing};
 use crate::{Access, Clock, Recovered, StoreError, StoreOptions};
-use mecapy_model::{Code, Lane, Task, TaskId, TenantId};
+use mecapy_model::{Code, Executor, Lane, Task, TaskId, TenantId};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +59,7 @@ impl Fresh {
 pub(super) fn weight(task: &Task) -> usize {
     let code = match &task.code {
         Code::Python { source, .. } => source.len(),
-        Code::Wasm { .. } => 0,
+        Code::Wasm { .. } | Code::Solver { .. } => 0,
     };
     let warnings: usize = task.warnings.iter().map(|warning| size_of_val(warning) + warning.message.len()).sum();
     code + task.inputs.get().len() + warnings
@@ -90,7 +92,7 @@ pub(crate) struct Writer {
     changes: Vec<(TaskId, Change)>,
     /// Tasks that were accepted and not touched since, by number: a claim need not read them.
     fresh: Fresh,
-    woken: BTreeSet<Lane>,
+    woken: BTreeSet<Track>,
     /// To be told to other processes after the commit.
     hints: Vec<Hint>,
     /// What ended in this transaction, to be told to its tenants.
@@ -251,8 +253,8 @@ impl Writer {
     fn note_paces(&self) {
         let (now, counts) = (self.clock.monotonic(), self.shared.counts());
         let mut paces = self.shared.paces();
-        for lane in Lane::ALL {
-            paces.note(lane, now, counts.started_in(lane));
+        for (lane, executor) in tracks() {
+            paces.note((lane, executor), now, counts.started_in(lane, executor));
         }
     }
 
@@ -295,11 +297,8 @@ impl Writer {
     }
 
     /// Where a task of the tenant waits.
-    pub(super) fn place(&self, lane: Lane, priority: u8, tenant: TenantId) -> Place {
-        let rank = match lane {
-            Lane::Default => i64::from(9 - priority.min(9)),
-            Lane::HighPriority | Lane::LongRunning => 0,
-        };
+    pub(super) fn place(&self, lane: Lane, executor: Executor, priority: u8, tenant: TenantId) -> Place {
+        let rank = rank_of(lane, executor, priority);
         let group = match self.standing(tenant) {
             Some(standing) if standing.access == Access::Enabled => {
                 standing.group(lane, tenant, self.options.quota.running_max)
@@ -317,7 +316,7 @@ impl Writer {
         counts.stop(lane, tenant);
         drop(counts);
         if was_full {
-            Lane::ALL.into_iter().for_each(|lane| self.wake(lane));
+            self.wake_all();
         }
     }
 
@@ -343,9 +342,14 @@ impl Writer {
         &mut self.fresh
     }
 
-    /// To be signalled after the commit: a lane holds something new.
-    pub(crate) fn wake(&mut self, lane: Lane) {
-        self.woken.insert(lane);
+    /// To be signalled after the commit: a lane holds something new for an executor.
+    pub(crate) fn wake(&mut self, lane: Lane, executor: Executor) {
+        self.woken.insert((lane, executor));
+    }
+
+    /// The same for all of them.
+    pub(crate) fn wake_all(&mut self) {
+        self.woken.extend(tracks());
     }
 
     /// To be done after the commit and before its answer, whether or not anybody still waits for that.
@@ -379,9 +383,12 @@ impl Writer {
         }
         self.shared.publish(&mut self.changes);
         let mut hints = std::mem::take(&mut self.hints);
-        for lane in &self.woken {
-            self.shared.wake(*lane);
-            hints.push(Hint::Lane(*lane));
+        for (lane, executor) in &self.woken {
+            self.shared.wake(*lane, *executor);
+            hints.push(match executor {
+                Executor::Sandbox => Hint::Lane(*lane),
+                Executor::Container => Hint::Containers(*lane),
+            });
         }
         self.shared.tell_others(hints);
     }

@@ -8,7 +8,7 @@ use crate::reading::{Settings, bytes_of, read_task, task_columns};
 use crate::shared::Change;
 use crate::sql::{Executor, Rows, pieces, query, script};
 use crate::{Idempotency, OverQuota, Replayed, StoreError, Submitted};
-use mecapy_model::{Lane, Task, TaskId, TaskState, TenantId, UploadId};
+use mecapy_model::{Executor, Lane, Room, Task, TaskId, TaskState, TenantId, UploadId};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -23,6 +23,8 @@ pub(crate) struct NewRow {
     name: Option<Arc<str>>,
     labels: Option<Arc<str>>,
     webhook_url: Option<Arc<str>>,
+    /// What its container needs; `None` for a sandbox.
+    needs: Option<Room>,
     code: Arc<str>,
     inputs: Arc<str>,
     settings: Arc<str>,
@@ -73,8 +75,8 @@ enum Used {
 
 const TASKS: Rows = Rows {
     head: "INSERT INTO tasks (no, id, tenant, state, lane, priority, queue_rank, queue_group, due_ms, timed, created_ms, \
-           name, labels, webhook_url)",
-    width: 14,
+           name, labels, webhook_url, cpus, memory_bytes)",
+    width: 16,
     tail: "",
 };
 const SPECS: Rows = Rows { head: "INSERT INTO task_specs (no, code, inputs, settings)", width: 4, tail: "" };
@@ -97,6 +99,10 @@ const KNOWN_KEYS: Rows = Rows {
 impl NewRow {
     pub(super) fn tenant(&self) -> TenantId {
         self.tenant
+    }
+
+    fn executor(&self) -> Executor {
+        if self.needs.is_some() { Executor::Container } else { Executor::Sandbox }
     }
 
     pub(super) fn queued_max(&self) -> u32 {
@@ -126,6 +132,7 @@ impl NewRow {
             name: task.name.as_deref().map(Arc::from),
             labels,
             webhook_url: task.webhook_url.as_deref().map(Arc::from),
+            needs: (task.code.executor() == Executor::Container).then(|| task.limits.room()),
             code: serde_json::to_string(&task.code).map_err(json)?.into(),
             inputs: task.inputs.get().into(),
             settings: serde_json::to_string(&Settings::of(task)).map_err(json)?.into(),
@@ -219,15 +226,15 @@ impl Writer {
     fn enqueue(&mut self, row: &NewRow) -> (i64, i64, Option<u64>) {
         let no = self.numbers.draw();
         let due_ms = row.run_at_ms.unwrap_or(0).max(self.now_ms);
-        let place = self.place(row.lane, row.priority, row.tenant);
+        let place = self.place(row.lane, row.executor(), row.priority, row.tenant);
         let mut counts = self.shared.counts();
         let position = match row.lane {
             Lane::Default => counts.fair_position(place.rank, row.tenant, counts.queued_at(place)),
-            Lane::HighPriority | Lane::LongRunning => counts.open_in(row.lane),
+            Lane::HighPriority | Lane::LongRunning => counts.open_in(row.lane, row.executor()),
         };
         counts.queue(place, row.tenant, due_ms);
         drop(counts);
-        self.wake(row.lane);
+        self.wake(row.lane, row.executor());
         self.changed(row.id, Change::Accepted { tenant: row.tenant });
         (no, due_ms, Some(position))
     }
@@ -284,7 +291,7 @@ impl Writer {
         for piece in pieces(accepted) {
             let mut query = script(&[&TASKS, &SPECS, &EVENTS], piece.len());
             for Accepted { no, due_ms, row, .. } in piece {
-                let place = self.place(row.lane, row.priority, row.tenant);
+                let place = self.place(row.lane, row.executor(), row.priority, row.tenant);
                 query = query
                     .bind(*no)
                     .bind(row.id)
@@ -299,7 +306,9 @@ impl Writer {
                     .bind(row.created_ms)
                     .bind(row.name.clone())
                     .bind(row.labels.clone())
-                    .bind(row.webhook_url.clone());
+                    .bind(row.webhook_url.clone())
+                    .bind(row.needs.map(|needs| i64::from(needs.cpus)))
+                    .bind(row.needs.map(|needs| i64::try_from(needs.memory_bytes).unwrap_or(i64::MAX)));
             }
             for Accepted { no, row, .. } in piece {
                 query = query.bind(*no).bind(row.code.clone()).bind(row.inputs.clone()).bind(row.settings.clone());

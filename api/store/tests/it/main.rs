@@ -9,6 +9,7 @@
 
 mod auditing;
 mod claiming;
+mod containers;
 mod database;
 mod events;
 mod fixture;

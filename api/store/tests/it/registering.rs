@@ -1,7 +1,7 @@
 //! The processes that run tasks, as they are written down and shown.
 
 use crate::fixture::Fixture;
-use mecapy_model::Lane;
+use mecapy_model::{Executor, Lane, Room};
 use mecapy_store::{Clock, SeenWorker, Store, WorkerKind, WorkerRow};
 use std::time::Duration;
 use uuid::Uuid;
@@ -14,6 +14,10 @@ fn row(fixture: &Fixture, number: u128) -> WorkerRow {
         pid: 4_000_000_000,
         version: "1.2.3".to_owned(),
         lanes: vec![Lane::Default, Lane::LongRunning],
+        executor: Executor::Container,
+        total: Room { cpus: 16, memory_bytes: 1 << 40 },
+        free: Room { cpus: 16, memory_bytes: 1 << 40 },
+        solvers: vec!["calculix@2.20".to_owned()],
         concurrency: 8,
         running: 0,
         draining: false,
@@ -33,7 +37,7 @@ async fn a_worker_is_shown_as_it_last_said() {
     fixture.clock.advance(Duration::from_secs(5));
     let second = WorkerRow { kind: WorkerKind::Embedded, ..row(&fixture, 2) };
     fixture.store.announce_worker(second.clone()).await.unwrap();
-    let busy = WorkerRow { running: 3, draining: true, ..first };
+    let busy = WorkerRow { running: 3, draining: true, free: Room { cpus: 1, memory_bytes: 1 << 30 }, ..first };
     fixture.store.announce_worker(busy.clone()).await.unwrap();
     let seen_at = fixture.clock.now();
     let expected = [busy, second].map(|row| SeenWorker { row, seen_at, is_lost: false });

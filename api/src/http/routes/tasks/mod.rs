@@ -20,13 +20,14 @@ use crate::{
         auth::Caller,
         shown::{TaskShown, task_path},
     },
+    intake::AcceptedTask,
 };
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::Response,
 };
 use mecapy_model::{TaskId, TenantId};
-use mecapy_store::{Idempotency, NewTask, Replayed, Submission, SubmitError, Submitted};
+use mecapy_store::{Idempotency, Replayed, Submission, SubmitError, Submitted};
 use sha2::{Digest as _, Sha256};
 
 /// What is not found.
@@ -46,11 +47,11 @@ fn keyed(key: Option<String>, body: &[u8]) -> Option<Idempotency> {
 async fn submit_new(
     app: &App,
     tenant: TenantId,
-    asked: Result<NewTask, Problem>,
+    asked: Result<AcceptedTask, Problem>,
     idempotency: Option<Idempotency>,
 ) -> Result<Response, Problem> {
-    let task = match (asked, &idempotency) {
-        (Ok(task), _) => task,
+    let AcceptedTask { task, files_of_code } = match (asked, &idempotency) {
+        (Ok(accepted), _) => accepted,
         (Err(problem), None) => return Err(problem),
         (Err(problem), Some(key)) => {
             let earlier = app.store.submitted_before(tenant, key).await?;
@@ -64,7 +65,7 @@ async fn submit_new(
         Err(error) => {
             if matches!(error, SubmitError::UnknownUpload { .. }) {
                 // The store names the first that it misses; the caller is told of all.
-                app.intake(tenant).must_have(&files).await?;
+                app.intake(tenant).must_have(&files, &files_of_code).await?;
             }
             return Err(error.into());
         }

@@ -4,14 +4,14 @@ use super::{TASK, idempotency, keyed, no_body, submit_new, task_id};
 use crate::{
     app::App,
     http::{Problem, auth::Caller, problem::ProblemBody, router::Api, shown::TaskShown},
+    intake::AcceptedTask,
 };
 use axum::{
     extract::{Path, Request, State},
     response::Response,
 };
 use mecapy_model::{TaskId, TenantId};
-use mecapy_store::NewTask;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Submits an ended task again, as a new task with the same seed.
 #[utoipa::path(post, path = "/v1/tasks/{id}/retry", tag = "Tasks",
@@ -40,11 +40,12 @@ pub(in crate::http) async fn retry(
     submit_new(&api.app, caller.tenant(), asked, keyed(key, format!("retry {id}").as_bytes())).await
 }
 
-async fn again(app: &App, tenant: TenantId, id: TaskId) -> Result<NewTask, Problem> {
+async fn again(app: &App, tenant: TenantId, id: TaskId) -> Result<AcceptedTask, Problem> {
     let task = app.store.task(tenant, id).await?.ok_or_else(|| Problem::not_found(TASK))?;
     if !task.state.is_terminal() {
         let detail = format!("the task is {}: only a task that has ended can be retried", task.state);
         return Err(Problem::conflict(detail));
     }
-    Ok(app.intake(tenant).again(task).await?)
+    let task = app.intake(tenant).again(task).await?;
+    Ok(AcceptedTask { task, files_of_code: BTreeSet::new() })
 }
