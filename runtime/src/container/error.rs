@@ -9,6 +9,8 @@ pub(super) const API_VERSION_MIN: (usize, usize) = (1, 41);
 /// How long a run waits for an engine that went away, before it counts as lost. A restart takes seconds.
 const ENGINE_AWAY_MAX: Duration = Duration::from_secs(300);
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
+/// Failures that are further apart are two absences: longer than an engine may take to begin an answer.
+const ABSENCE_GAP_MAX: Duration = Duration::from_secs(90);
 
 /// The platform could not run a container, or could not see it to its end. Nothing in here is the solver's fault.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +20,9 @@ pub enum EngineError {
          machine away, so tcp:// is for 127.0.0.1 and [::1] alone)"
     )]
     Address(String),
-    #[error("no Docker engine listens at {0}: start it (systemctl start docker), or name the socket of the one that runs")]
+    #[error(
+        "no Docker engine listens at {0}: start it (systemctl start docker), or name the socket of the one that runs"
+    )]
     NoEngine(String),
     #[error("the Docker engine's socket {0} may not be opened: run as root, or as a member of the socket's group")]
     NoPermission(String),
@@ -118,14 +122,14 @@ fn io_kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
 /// Waits for an engine that is away, and knows when to give up.
 #[derive(Debug, Default)]
 pub(super) struct Patience {
-    away_since: Option<Instant>,
-    /// Whether the engine ever was away.
-    pub(super) was_away: bool,
+    /// The first and the latest failure of an absence.
+    away: Option<(Instant, Instant)>,
 }
 
 impl Patience {
-    pub(super) fn answered(&mut self) {
-        self.away_since = None;
+    /// Whether the engine ever was away.
+    pub(super) fn was_tried(&self) -> bool {
+        self.away.is_some()
     }
 
     /// Pauses before the next try.
@@ -136,16 +140,39 @@ impl Patience {
         if !error.is_transient() {
             return Err(error);
         }
-        self.was_away = true;
-        let since = *self.away_since.get_or_insert_with(|| {
-            let cause = error.source().map(ToString::to_string).unwrap_or_default();
-            tracing::warn!(error = %error, cause, "container.engine_away");
-            Instant::now()
-        });
-        if since.elapsed() > ENGINE_AWAY_MAX {
+        let now = Instant::now();
+        let first = match self.away {
+            Some((first, latest)) if now - latest < ABSENCE_GAP_MAX => first,
+            _ => {
+                let cause = error.source().map(ToString::to_string).unwrap_or_default();
+                tracing::warn!(error = %error, cause, "container.engine_away");
+                now
+            }
+        };
+        self.away = Some((first, now));
+        if now - first > ENGINE_AWAY_MAX {
             return Err(error);
         }
         sleep(RECONNECT_PAUSE).await;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_ends_with_one_long_absence_and_not_with_many_short_ones() {
+        let away = || EngineError::NoEngine("there".to_owned());
+        let mut patience = Patience::default();
+        for _ in 0..10 {
+            patience.pause(away()).await.unwrap();
+            tokio::time::advance(ENGINE_AWAY_MAX).await;
+        }
+        let started = Instant::now();
+        while patience.pause(away()).await.is_ok() {}
+        assert!((300..302).contains(&started.elapsed().as_secs()));
+        assert!(patience.pause(EngineError::Vanished("id".to_owned())).await.is_err());
     }
 }

@@ -70,8 +70,8 @@ impl WorkFolder {
     /// `NotFound`; `InvalidInput` for a name that no artifact may have; `InvalidData` where it is a link, no regular
     /// file, or longer than its folder.
     pub fn open(&self, name: &str) -> io::Result<Box<dyn Read + '_>> {
-        let name =
-            ArtifactName::parse(name).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()))?;
+        let name = ArtifactName::parse(name)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()))?;
         let (folder, last) = match name.as_str().rsplit_once('/') {
             Some((folder, last)) => (self.folder(folder)?, last),
             None => (self.root.try_clone()?, name.as_str()),
@@ -222,7 +222,8 @@ mod tests {
         assert!(pipe.success());
 
         let folder = folder_at(inside.path());
-        let names: Vec<_> = folder.list().unwrap().into_iter().map(|(name, bytes)| (name.as_str().to_owned(), bytes)).collect();
+        let names: Vec<_> =
+            folder.list().unwrap().into_iter().map(|(name, bytes)| (name.as_str().to_owned(), bytes)).collect();
         assert_eq!(names, [("deep/job.frd".to_owned(), 4), ("job.dat".to_owned(), 1)]);
         let mut refused: Vec<_> = folder.refused().unwrap().into_iter().map(|refused| refused.name).collect();
         refused.sort();
@@ -242,7 +243,8 @@ mod tests {
         for name in ["a\nb", "evil\u{202e}gnp.exe", "ok"] {
             fs::write(inside.path().join(name), "").unwrap();
         }
-        fs::write(inside.path().join(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"\xff")), "").unwrap();
+        fs::write(inside.path().join(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"\xff")), "")
+            .unwrap();
         let folder = folder_at(inside.path());
         assert_eq!(folder.list().unwrap().len(), 1);
         let refused = folder.refused().unwrap();

@@ -57,9 +57,9 @@ impl Launch {
             return refused("its owner's name is not made of up to 64 letters, digits, - and _");
         }
         let is_name = |name: &str| {
-            name.bytes().enumerate().all(|(index, byte)| {
-                byte == b'_' || byte.is_ascii_alphabetic() || (index > 0 && byte.is_ascii_digit())
-            })
+            name.bytes()
+                .enumerate()
+                .all(|(index, byte)| byte == b'_' || byte.is_ascii_alphabetic() || (index > 0 && byte.is_ascii_digit()))
         };
         if self.environment.iter().any(|(name, _)| name.is_empty() || !is_name(name)) {
             return refused("a variable's name is not made of letters, digits and _");
@@ -110,10 +110,7 @@ impl Launch {
 
     fn host_config(&self, facts: &Facts, image_volumes: &[String]) -> HostConfig {
         let sizes = &self.sizes;
-        let tmp = format!(
-            "rw,nosuid,nodev,noexec,size={},nr_inodes={TMP_INODES_MAX},mode=1777",
-            sizes.tmp_bytes
-        );
+        let tmp = format!("rw,nosuid,nodev,noexec,size={},nr_inodes={TMP_INODES_MAX},mode=1777", sizes.tmp_bytes);
         HostConfig {
             cap_drop: Some(vec!["ALL".to_owned()]),
             security_opt: Some(vec!["no-new-privileges:true".to_owned()]),

@@ -77,7 +77,9 @@ impl Sizes {
             ("output_bytes_max", self.output_bytes_max, 1),
         ];
         match rows.into_iter().find(|(_, value, min)| value < min || i64::try_from(*value).is_err()) {
-            Some((name, value, min)) => Err(EngineError::Refused(format!("{name} is {value}, and at least {min} is needed"))),
+            Some((name, value, min)) => {
+                Err(EngineError::Refused(format!("{name} is {value}, and at least {min} is needed")))
+            }
             None => Ok(()),
         }
     }
@@ -92,7 +94,9 @@ mod tests {
         let all = Room { cpus: 4, memory_bytes: 100 };
         let left = all.take(Room { cpus: 3, memory_bytes: 40 }).unwrap();
         assert_eq!(left, Room { cpus: 1, memory_bytes: 60 });
-        assert!(!left.fits(Room { cpus: 2, memory_bytes: 1 }) && left.take(Room { cpus: 1, memory_bytes: 61 }).is_none());
+        assert!(
+            !left.fits(Room { cpus: 2, memory_bytes: 1 }) && left.take(Room { cpus: 1, memory_bytes: 61 }).is_none()
+        );
         assert_eq!(left.give_back(Room { cpus: 3, memory_bytes: 40 }), all);
     }
 

@@ -7,12 +7,15 @@ use super::{
 };
 use bollard::{container::LogOutput, query_parameters::LogsOptionsBuilder};
 use mecapy_model::LogStream;
+use std::time::Duration;
+use tokio::time::sleep;
 use tokio_stream::StreamExt;
 
 /// A longer line is handed on in pieces.
 const LINE_BYTES_MAX: usize = 64 << 10;
 /// What the engine writes to its disk for a line, beside the line.
 const LINE_COST_BYTES: u64 = 80;
+const REOPEN_PAUSE: Duration = Duration::from_millis(200);
 
 /// Told of a container's output, line by line and in order. Called on the run's own task: must not block.
 pub trait Follower: Send {
@@ -45,8 +48,8 @@ impl<'a> Output<'a> {
         Self { follower, cost_max, pieces: 0, cost: 0, bytes: 0, stdout: Vec::new(), stderr: Vec::new() }
     }
 
-    /// Reads until the container has `ended` and all that it said is read. `flood` is told once it said too much;
-    /// nothing that comes after that is handed on.
+    /// Reads until the container has `ended` and all that it said is read, or until it said too much, which `flood` is
+    /// told.
     ///
     /// # Errors
     /// Where the engine is away for too long, or the container vanished.
@@ -61,18 +64,18 @@ impl<'a> Output<'a> {
         loop {
             // What is read after the end is all there is: the engine has closed its log by then.
             let is_last = *ended.borrow();
-            let read = async {
-                let read = self.read(engine, id, !is_last, flood).await;
-                // A stream ends early where the engine is about to go, or in the moment before the end.
-                if read.is_ok() && !is_last { std::future::pending().await } else { read }
-            };
             let read = tokio::select! {
                 biased;
                 () = told(ended), if !is_last => continue,
-                read = read => read,
+                read = self.read(engine, id, !is_last, flood) => read,
             };
             match read {
-                Ok(()) => break,
+                Ok(()) if is_last || *flood.borrow() => break,
+                // A stream ends early in the moment before the container's end, and where the engine is about to go.
+                Ok(()) => tokio::select! {
+                    () = told(ended) => {}
+                    () = sleep(REOPEN_PAUSE) => {}
+                },
                 Err(error) => patience.pause(error).await?,
             }
         }
@@ -104,6 +107,9 @@ impl<'a> Output<'a> {
             }
             self.pieces += 1;
             self.take(of, &bytes, flood);
+            if *flood.borrow() {
+                break;
+            }
         }
         Ok(())
     }

@@ -1,10 +1,6 @@
 //! One attempt's container: made and started, or found and taken over; then watched, and removed.
 
-use super::{
-    ContainerEngine, EngineError, Found, ImageDigest, Launch,
-    cgroup::CgroupFolder,
-    error::status,
-};
+use super::{ContainerEngine, EngineError, Found, ImageDigest, Launch, cgroup::CgroupFolder, error::status};
 use bollard::{
     models::{ContainerCreateBody, ContainerStateStatusEnum},
     query_parameters::{CreateContainerOptionsBuilder, InspectContainerOptions, StartContainerOptions},
@@ -110,11 +106,7 @@ async fn image_volumes(engine: &ContainerEngine, image: &ImageDigest) -> Result<
 }
 
 /// Makes the container, in place of one that an older claim of the same attempt has left.
-async fn create(
-    engine: &ContainerEngine,
-    launch: &Launch,
-    body: ContainerCreateBody,
-) -> Result<String, EngineError> {
+async fn create(engine: &ContainerEngine, launch: &Launch, body: ContainerCreateBody) -> Result<String, EngineError> {
     let name = launch.claim.container_name();
     let make = || {
         let options = CreateContainerOptionsBuilder::new().name(&name).build();

@@ -11,7 +11,7 @@ use cap_std::{
     fs::{Dir, OpenOptions, OpenOptionsExt},
 };
 use rustix::{
-    fs::{FallocateFlags, Mode, fallocate, statvfs},
+    fs::{AtFlags, FallocateFlags, Gid, Mode, Uid, chownat, fallocate, fchown, statvfs},
     io::Errno,
     process::geteuid,
 };
@@ -19,7 +19,7 @@ use std::{
     collections::BTreeSet,
     fs::{self, DirBuilder, File},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt as _, fchown},
+    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt as _},
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -32,6 +32,8 @@ const PROGRAM_SECONDS_MAX: u64 = 120;
 const BYTES_PER_INODE: u64 = 16 << 10;
 const INODES_MIN: u64 = 1024;
 const INODES_MAX: u64 = 65_536;
+/// What the kernel takes of a filesystem at once: a large write fails as a whole where less is left.
+const WRITE_BYTES_MAX: u64 = 2 << 20;
 const COPY_BUFFER_BYTES: usize = 1 << 20;
 /// A volume is busy for moments after its container's end.
 const UNMOUNT_TRIES: u32 = 40;
@@ -101,7 +103,9 @@ impl Volumes {
     /// `HostFull`, or what failed; nothing is left of it then.
     pub async fn create(&self, key: &str, bytes: u64) -> Result<Volume, VolumeError> {
         let volume = self.volume(key);
-        match volume.make(bytes.max(DISK_BYTES_MIN)).await {
+        let file = File::options().write(true).create_new(true).mode(0o600).open(&volume.file);
+        let file = file.map_err(VolumeError::io("making a work folder's file"))?;
+        match volume.make(&file, bytes.max(DISK_BYTES_MIN)).await {
             Ok(()) => Ok(volume),
             Err(error) => {
                 if let Err(left) = volume.remove().await {
@@ -172,12 +176,12 @@ impl Volume {
         written.await.map_err(|error| VolumeError::Io { what: "filling the work folder", source: error.into() })?
     }
 
-    /// Bytes that can still be written.
+    /// Bytes that can still be written, whatever the size of a write: 0 says that writes may have failed.
     ///
     /// # Errors
     /// Where it is not mounted any more.
     pub fn free_bytes(&self) -> Result<u64, VolumeError> {
-        self.space().map(|(free, _)| free)
+        self.space().map(|(free, _)| free.saturating_sub(WRITE_BYTES_MAX))
     }
 
     /// Free and whole.
@@ -192,7 +196,8 @@ impl Volume {
     pub fn files(&self, files_max: usize) -> Result<WorkFolder, VolumeError> {
         let (_, bytes) = self.space()?;
         let root = Dir::open_ambient_dir(&self.mount, ambient_authority());
-        root.and_then(|root| WorkFolder::new(root, files_max, bytes)).map_err(VolumeError::io("opening the work folder"))
+        root.and_then(|root| WorkFolder::new(root, files_max, bytes))
+            .map_err(VolumeError::io("opening the work folder"))
     }
 
     /// Unmounts it and gives its space back.
@@ -220,8 +225,8 @@ impl Volume {
         gone(fs::remove_file(&self.file))
     }
 
-    async fn make(&self, bytes: u64) -> Result<(), VolumeError> {
-        self.reserve(bytes)?;
+    async fn make(&self, file: &File, bytes: u64) -> Result<(), VolumeError> {
+        self.reserve(file, bytes)?;
         let inodes = (bytes / BYTES_PER_INODE).clamp(INODES_MIN, INODES_MAX).to_string();
         let extended = format!("lazy_itable_init=1,nodiscard,root_owner={CONTAINER_UID}:{CONTAINER_UID}");
         let features = "^has_journal,^resize_inode";
@@ -235,13 +240,12 @@ impl Volume {
         fs::remove_dir(self.mount.join("lost+found")).map_err(VolumeError::io("emptying a work folder"))
     }
 
-    /// Makes the file, its space taken.
-    fn reserve(&self, bytes: u64) -> Result<(), VolumeError> {
-        let failed = VolumeError::io("making a work folder's file");
-        let file = File::options().write(true).create_new(true).mode(0o600).open(&self.file).map_err(&failed)?;
+    /// Takes the file's space.
+    fn reserve(&self, file: &File, bytes: u64) -> Result<(), VolumeError> {
+        let failed = VolumeError::io("taking a work folder's space");
         let folder = || self.file.parent().unwrap_or(&self.file).to_owned();
         let full = || VolumeError::HostFull { folder: folder(), bytes };
-        match fallocate(&file, FallocateFlags::empty(), 0, bytes) {
+        match fallocate(file, FallocateFlags::empty(), 0, bytes) {
             Ok(()) => Ok(()),
             Err(Errno::NOSPC | Errno::FBIG | Errno::DQUOT) => Err(full()),
             // Not every filesystem can reserve: then the space must at least be there now.
@@ -269,6 +273,7 @@ fn space(path: &Path) -> io::Result<(u64, u64)> {
 }
 
 fn write(root: &Dir, file: &InputFile) -> io::Result<()> {
+    let (owner, group) = (Some(Uid::from_raw(CONTAINER_UID)), Some(Gid::from_raw(CONTAINER_UID)));
     let mut folder = root.try_clone()?;
     let mut parts = file.name.as_str().split('/').peekable();
     while let Some(part) = parts.next() {
@@ -277,16 +282,16 @@ fn write(root: &Dir, file: &InputFile) -> io::Result<()> {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
                 result => result.map(|()| true)?,
             };
-            folder = folder.open_dir(part)?;
             if made {
-                fchown(&folder, Some(CONTAINER_UID), Some(CONTAINER_UID))?;
+                chownat(&folder, part, owner, group, AtFlags::SYMLINK_NOFOLLOW)?;
             }
+            folder = folder.open_dir(part)?;
         } else {
             let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
             let options = OpenOptions::new().write(true).create_new(true).mode(mode.bits()).clone();
             let mut target = folder.open_with(part, &options)?.into_std();
             copy(&file.content, &mut target)?;
-            fchown(&target, Some(CONTAINER_UID), Some(CONTAINER_UID))?;
+            fchown(&target, owner, group)?;
         }
     }
     Ok(())

@@ -12,7 +12,9 @@ use crate::cancel::Cancel;
 use bollard::{
     errors::Error as ClientError,
     models::{ContainerInspectResponse, ContainerState},
-    query_parameters::{InspectContainerOptions, KillContainerOptionsBuilder, StatsOptionsBuilder, WaitContainerOptions},
+    query_parameters::{
+        InspectContainerOptions, KillContainerOptionsBuilder, StatsOptionsBuilder, WaitContainerOptions,
+    },
 };
 use mecapy_model::Usage;
 use std::time::Duration;
@@ -79,11 +81,8 @@ impl Run {
             ended.send_replace(true);
             Ok(end)
         };
-        let (end, (), sampled) = tokio::try_join!(
-            guarded,
-            output.follow(&self.engine, &self.id, &flood, &ended),
-            self.sample(&ended)
-        )?;
+        let (end, (), sampled) =
+            tokio::try_join!(guarded, output.follow(&self.engine, &self.id, &flood, &ended), self.sample(&ended))?;
         let counted = self.cgroup.as_ref().and_then(|group| group.counted()).unwrap_or(sampled);
         // What it said in its last moments is read after its end.
         let flooded = flood.borrow().then_some(Stopped::Flood);
@@ -117,7 +116,7 @@ impl Run {
         let out_of_memory = killed && state.and_then(|state| state.oom_killed).unwrap_or_default();
         let stopped = asked.or(out_of_memory.then_some(Stopped::OutOfMemory));
         let fell = killed || matches!(exit_code, EXIT_TERMINATED | EXIT_UNKNOWN);
-        if stopped.is_none() && patience.was_away && fell {
+        if stopped.is_none() && patience.was_tried() && fell {
             return Err(EngineError::Lost(self.id.clone()));
         }
         Ok(End { container, stopped })
@@ -128,7 +127,8 @@ impl Run {
         loop {
             // An exit code other than 0 is an error to the client. What counts is the state, which is asked for next.
             let waited = {
-                let mut wait = std::pin::pin!(self.engine.docker.wait_container(&self.id, None::<WaitContainerOptions>));
+                let mut wait =
+                    std::pin::pin!(self.engine.docker.wait_container(&self.id, None::<WaitContainerOptions>));
                 wait.next().await
             };
             if let Some(Err(error)) = waited
@@ -139,10 +139,7 @@ impl Run {
             }
             match self.inspect().await {
                 Ok(container) if has_ended(container.state.as_ref()) => return Ok(container),
-                Ok(_) => {
-                    patience.answered();
-                    sleep(LOOK_EVERY).await;
-                }
+                Ok(_) => sleep(LOOK_EVERY).await,
                 Err(error) => patience.pause(error).await?,
             }
         }
@@ -187,10 +184,7 @@ impl Run {
         loop {
             match self.signal("SIGKILL").await {
                 // A process that waits for a dead device survives KILL for a while, and the run waits for it.
-                Ok(()) => {
-                    patience.answered();
-                    sleep(KILL_EVERY).await;
-                }
+                Ok(()) => sleep(KILL_EVERY).await,
                 Err(error) => {
                     if let Err(error) = patience.pause(error).await {
                         return error;
