@@ -136,10 +136,15 @@ impl Facts {
     }
 }
 
-/// The limits that this engine's kernel would silently not enforce.
+/// What we rely on and this engine, or its kernel, would silently not do.
 fn lacking(info: &SystemInfo) -> Vec<&'static str> {
     let seccomp = info.security_options.iter().flatten().find(|option| option.starts_with("name=seccomp"));
+    let has_own_users = |option: &String| option.starts_with("name=userns") || option.starts_with("name=rootless");
     let rows = [
+        (
+            !info.security_options.iter().flatten().any(has_own_users),
+            "the host's user ids, which own the work folders (it runs rootless, or with userns-remap)",
+        ),
         (info.memory_limit == Some(true), "memory limits (the memory control group)"),
         (info.cpu_cfs_quota == Some(true), "CPU quotas (CONFIG_CFS_BANDWIDTH)"),
         (info.pids_limit == Some(true), "limits on processes (the pids control group)"),

@@ -47,7 +47,7 @@ impl WorkFolder {
         Ok(Self { root, device, files_max, file_bytes_max })
     }
 
-    /// Names and lengths in bytes, in the order of the names. Links, pipes, devices, sockets and names that no artifact
+    /// Names and lengths in bytes, holes counted, in the order of the names. Links, pipes, devices, sockets and names that no artifact
     /// may have are left out: see [`Self::refused`].
     ///
     /// # Errors

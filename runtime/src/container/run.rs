@@ -5,8 +5,12 @@ use bollard::{
     models::{ContainerCreateBody, ContainerStateStatusEnum},
     query_parameters::{CreateContainerOptionsBuilder, InspectContainerOptions, StartContainerOptions},
 };
+use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::Instant;
+
+/// A run that may last longer has no deadline that anybody would see.
+const WALL_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// A container of ours that was started. It stays until it is removed: a worker may end while its containers go on.
 #[derive(Debug)]
@@ -31,7 +35,7 @@ impl Run {
         let run = Self {
             engine: engine.clone(),
             id,
-            deadline: Instant::now() + launch.sizes.wall,
+            deadline: after(launch.sizes.wall),
             output_bytes_max: launch.sizes.output_bytes_max,
             cgroup: CgroupFolder::of(engine.facts(), &launch.owner, &launch.claim.key()),
         };
@@ -60,11 +64,11 @@ impl Run {
         let Some(claim) = found.claim else {
             return Err(EngineError::Refused(format!("the labels of {} are not ours", found.id)));
         };
-        let left = std::time::Duration::try_from(claim.deadline - now).unwrap_or_default();
+        let left = Duration::try_from(claim.deadline - now).unwrap_or_default();
         let run = Self {
             engine: engine.clone(),
             id: found.id.clone(),
-            deadline: Instant::now() + left,
+            deadline: after(left),
             output_bytes_max: found.output_bytes_max,
             cgroup: CgroupFolder::of(engine.facts(), owner, &claim.key()),
         };
@@ -96,6 +100,10 @@ impl Run {
         let started = self.engine.docker.start_container(&self.id, None::<StartContainerOptions>).await;
         started.map_err(|error| EngineError::about(&self.id, error))
     }
+}
+
+fn after(wall: Duration) -> Instant {
+    Instant::now() + wall.min(WALL_MAX)
 }
 
 /// The folders that an image declares as volumes.

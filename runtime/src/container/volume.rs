@@ -81,7 +81,8 @@ pub struct Volumes {
 }
 
 impl Volumes {
-    /// Makes `folder` where it does not exist, for root alone, and checks that work folders can be mounted there.
+    /// Makes `folder` where it does not exist, for root alone, and checks that work folders can be mounted there. It is
+    /// to hold nothing else.
     ///
     /// # Errors
     /// `NotRoot` or `NoProgram`, which say what to do.

@@ -19,8 +19,8 @@ use tokio::{
     task::JoinSet,
 };
 
-pub const MIB: u64 = 1 << 20;
-pub const SIZES: Sizes = Sizes {
+pub(crate) const MIB: u64 = 1 << 20;
+pub(crate) const SIZES: Sizes = Sizes {
     cpus: 1,
     memory_bytes: 64 * MIB,
     disk_bytes: 32 * MIB,
@@ -35,51 +35,51 @@ fn told(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: it names a Docker engine, or an image on it"))
 }
 
-pub fn engine_url() -> String {
+pub(crate) fn engine_url() -> String {
     told("MECAPY_TEST_DOCKER")
 }
 
 /// An engine, and a place for work folders, which the test's end removes.
-pub struct Bench {
-    pub engine: ContainerEngine,
-    pub volumes: Volumes,
+pub(crate) struct Bench {
+    pub(crate) engine: ContainerEngine,
+    pub(crate) volumes: Volumes,
     /// One for each bench, so that no test sweeps another's.
-    pub owner: String,
-    pub folder: TempDir,
+    pub(crate) owner: String,
+    pub(crate) folder: TempDir,
 }
 
 /// What came of a script.
-pub struct Said {
-    pub watched: Watched,
-    pub lines: Vec<(LogStream, String)>,
-    pub run: Run,
-    pub volume: Volume,
+pub(crate) struct Said {
+    pub(crate) watched: Watched,
+    pub(crate) lines: Vec<(LogStream, String)>,
+    pub(crate) run: Run,
+    pub(crate) volume: Volume,
 }
 
 impl Said {
-    pub fn stdout(&self) -> Vec<&str> {
+    pub(crate) fn stdout(&self) -> Vec<&str> {
         self.lines.iter().filter(|(of, _)| *of == LogStream::Stdout).map(|(_, line)| line.as_str()).collect()
     }
 
     /// The value of a line `name=value`.
-    pub fn value(&self, name: &str) -> &str {
+    pub(crate) fn value(&self, name: &str) -> &str {
         let find = |line: &'_ &str| line.split_once('=').is_some_and(|(key, _)| key == name);
         let line = self.stdout().into_iter().find(find).unwrap_or_else(|| panic!("no {name}= in {:?}", self.lines));
         line.split_once('=').unwrap().1
     }
 
-    pub async fn remove(self) {
+    pub(crate) async fn remove(self) {
         self.run.remove().await.unwrap();
         self.volume.remove().await.unwrap();
     }
 }
 
 impl Bench {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::at(&engine_url()).await
     }
 
-    pub async fn at(url: &str) -> Self {
+    pub(crate) async fn at(url: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self {
             engine: ContainerEngine::connect(url).await.unwrap(),
@@ -89,11 +89,11 @@ impl Bench {
         }
     }
 
-    pub fn launch(&self, script: &str, sizes: Sizes, volume: &Volume) -> Launch {
+    pub(crate) fn launch(&self, script: &str, sizes: Sizes, volume: &Volume) -> Launch {
         self.launch_as(claim(), script, sizes, volume.path())
     }
 
-    pub fn launch_as(&self, claim: Claim, script: &str, sizes: Sizes, work: &Path) -> Launch {
+    pub(crate) fn launch_as(&self, claim: Claim, script: &str, sizes: Sizes, work: &Path) -> Launch {
         Launch {
             owner: self.owner.clone(),
             claim,
@@ -106,11 +106,11 @@ impl Bench {
         }
     }
 
-    pub async fn run(&self, script: &str, sizes: Sizes) -> Said {
+    pub(crate) async fn run(&self, script: &str, sizes: Sizes) -> Said {
         self.run_until(script, sizes, &Cancel::new()).await
     }
 
-    pub async fn run_until(&self, script: &str, sizes: Sizes, cancel: &Cancel) -> Said {
+    pub(crate) async fn run_until(&self, script: &str, sizes: Sizes, cancel: &Cancel) -> Said {
         let volume = self.volumes.create(&format!("v{}", number()), sizes.disk_bytes).await.unwrap();
         let run = Run::launch(&self.engine, &self.launch(script, sizes, &volume)).await.unwrap();
         let (watched, lines) = watch(&run, cancel).await.unwrap();
@@ -118,7 +118,7 @@ impl Bench {
     }
 
     /// Fails where a container of this test is left.
-    pub async fn nothing_is_left(&self) {
+    pub(crate) async fn nothing_is_left(&self) {
         assert_eq!(self.engine.find(&self.owner).await.unwrap(), []);
         assert_eq!(self.volumes.found().unwrap(), [""; 0]);
     }
@@ -140,7 +140,7 @@ impl Drop for Bench {
     }
 }
 
-pub async fn watch(run: &Run, cancel: &Cancel) -> Result<(Watched, Vec<(LogStream, String)>), EngineError> {
+pub(crate) async fn watch(run: &Run, cancel: &Cancel) -> Result<(Watched, Vec<(LogStream, String)>), EngineError> {
     let mut lines = Vec::new();
     let mut follower = |of: LogStream, line: &str| lines.push((of, line.to_owned()));
     let watched = run.watch(&mut follower, cancel).await?;
@@ -148,12 +148,12 @@ pub async fn watch(run: &Run, cancel: &Cancel) -> Result<(Watched, Vec<(LogStrea
 }
 
 /// Where the claims' clock stands.
-pub fn now() -> OffsetDateTime {
+pub(crate) fn now() -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap()
 }
 
 /// A claim of a task that nobody else has.
-pub fn claim() -> Claim {
+pub(crate) fn claim() -> Claim {
     let mut random = [0; 10];
     random[..8].copy_from_slice(&number().to_le_bytes());
     Claim {
@@ -166,21 +166,21 @@ pub fn claim() -> Claim {
     }
 }
 
-pub fn number() -> u64 {
+pub(crate) fn number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// A socket before the engine's, which can be taken away as a restart takes it.
-pub struct Cuttable {
-    pub url: String,
+pub(crate) struct Cuttable {
+    pub(crate) url: String,
     path: PathBuf,
     target: String,
     connections: JoinSet<()>,
 }
 
 impl Cuttable {
-    pub fn new(folder: &Path) -> Self {
+    pub(crate) fn new(folder: &Path) -> Self {
         let path = folder.join("cuttable.sock");
         let target =
             engine_url().strip_prefix("unix://").expect("this test needs an engine on a unix socket").to_owned();
@@ -189,7 +189,7 @@ impl Cuttable {
         this
     }
 
-    pub fn open(&mut self) {
+    pub(crate) fn open(&mut self) {
         let listener = UnixListener::bind(&self.path).unwrap();
         let target = self.target.clone();
         self.connections.spawn(async move {
@@ -205,7 +205,7 @@ impl Cuttable {
     }
 
     /// Breaks all connections; nobody listens until it is opened again.
-    pub async fn cut(&mut self) {
+    pub(crate) async fn cut(&mut self) {
         self.connections.shutdown().await;
         std::fs::remove_file(&self.path).unwrap();
     }

@@ -85,7 +85,7 @@ async fn memory_that_is_used_up_is_told_from_a_child_that_its_parent_survived() 
 }
 
 #[tokio::test]
-async fn security_06_a_flood_is_stopped_and_the_log_file_stays_small() {
+async fn security_06_a_flood_is_stopped_and_what_is_kept_of_it_is_capped() {
     let bench = Bench::new().await;
     let sizes = Sizes { output_bytes_max: 100_000, ..SIZES };
     for script in ["yes", "yes '' >&2", "cat /dev/zero"] {

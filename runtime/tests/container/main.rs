@@ -3,6 +3,8 @@
 //! `MECAPY_TEST_DOCKER` names an engine (`unix:///path`), `MECAPY_TEST_DOCKER_IMAGE` an image on it by digest, with
 //! `/bin/sh` and the core utilities. They need root, for the work folders.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // A test may fail.
+
 mod bench;
 mod contained;
 mod ends;
