@@ -26,7 +26,9 @@ use tokio_stream::StreamExt;
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 /// How often KILL is repeated: the engine may be away, or restarting.
 const KILL_EVERY: Duration = Duration::from_secs(2);
-const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+/// The first sample comes soon, for short runs, and each takes twice as long as the one before it, up to the most.
+const SAMPLE_FIRST: Duration = Duration::from_millis(50);
+const SAMPLE_EVERY_MAX: Duration = Duration::from_secs(1);
 /// What a shell says of a child that KILL ended, and the engine of a container's first process.
 const EXIT_KILLED: i64 = 137;
 const EXIT_TERMINATED: i64 = 143;
@@ -208,6 +210,7 @@ impl Run {
     /// What was used, by samples: for control groups that are gone, or out of our sight, once the container has ended.
     async fn sample(&self, ended: &Signal) -> Result<Counted, EngineError> {
         let mut counted = Counted::default();
+        let mut pause = SAMPLE_FIRST;
         if self.cgroup.as_ref().is_some_and(|group| group.counted().is_some()) {
             return Ok(counted);
         }
@@ -226,7 +229,7 @@ impl Run {
             }
             tokio::select! {
                 () = told(ended) => return Ok(counted),
-                () = sleep(SAMPLE_EVERY) => {}
+                () = sleep(pause) => pause = (pause * 2).min(SAMPLE_EVERY_MAX),
             }
         }
     }
