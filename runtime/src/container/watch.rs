@@ -12,9 +12,7 @@ use crate::cancel::Cancel;
 use bollard::{
     errors::Error as ClientError,
     models::{ContainerInspectResponse, ContainerState},
-    query_parameters::{
-        InspectContainerOptions, KillContainerOptionsBuilder, StatsOptionsBuilder, WaitContainerOptions,
-    },
+    query_parameters::{InspectContainerOptions, KillContainerOptionsBuilder, StatsOptions, WaitContainerOptions},
 };
 use mecapy_model::Usage;
 use std::time::Duration;
@@ -26,9 +24,7 @@ use tokio_stream::StreamExt;
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 /// How often KILL is repeated: the engine may be away, or restarting.
 const KILL_EVERY: Duration = Duration::from_secs(2);
-/// The first sample comes soon, for short runs, and each takes twice as long as the one before it, up to the most.
-const SAMPLE_FIRST: Duration = Duration::from_millis(50);
-const SAMPLE_EVERY_MAX: Duration = Duration::from_secs(1);
+const SAMPLE_PAUSE: Duration = Duration::from_secs(1);
 /// What a shell says of a child that KILL ended, and the engine of a container's first process.
 const EXIT_KILLED: i64 = 137;
 const EXIT_TERMINATED: i64 = 143;
@@ -207,29 +203,30 @@ impl Run {
         }
     }
 
-    /// What was used, by samples: for control groups that are gone, or out of our sight, once the container has ended.
+    /// What was used, by the engine's samples of each second: for control groups that are out of our sight. What a run
+    /// used after the last one is not in it.
     async fn sample(&self, ended: &Signal) -> Result<Counted, EngineError> {
         let mut counted = Counted::default();
-        let mut pause = SAMPLE_FIRST;
         if self.cgroup.as_ref().is_some_and(|group| group.counted().is_some()) {
             return Ok(counted);
         }
         loop {
-            let options = StatsOptionsBuilder::new().stream(false).one_shot(true).build();
-            let stats = {
-                let mut stats = std::pin::pin!(self.engine.docker.stats(&self.id, Some(options)));
-                stats.next().await
-            };
-            if let Some(Ok(stats)) = stats {
-                let memory = stats.memory_stats.unwrap_or_default();
+            let mut samples = std::pin::pin!(self.engine.docker.stats(&self.id, None::<StatsOptions>));
+            loop {
+                let sample = tokio::select! {
+                    () = told(ended) => return Ok(counted),
+                    sample = samples.next() => sample,
+                };
+                let Some(Ok(sample)) = sample else { break };
+                let memory = sample.memory_stats.unwrap_or_default();
                 let peak = memory.max_usage.or(memory.usage).unwrap_or_default();
-                let cpu_ns = stats.cpu_stats.and_then(|cpu| cpu.cpu_usage?.total_usage).unwrap_or_default();
+                let cpu_ns = sample.cpu_stats.and_then(|cpu| cpu.cpu_usage?.total_usage).unwrap_or_default();
                 counted.memory_peak_bytes = counted.memory_peak_bytes.max(peak);
                 counted.cpu_ms = counted.cpu_ms.max(cpu_ns as f64 / 1e6);
             }
             tokio::select! {
                 () = told(ended) => return Ok(counted),
-                () = sleep(pause) => pause = (pause * 2).min(SAMPLE_EVERY_MAX),
+                () = sleep(SAMPLE_PAUSE) => {}
             }
         }
     }

@@ -136,7 +136,9 @@ async fn what_can_not_be_launched_says_why_and_leaves_nothing() {
 #[tokio::test]
 async fn memory_and_processor_time_are_counted() {
     let bench = Bench::new().await;
-    let script = "x=$(head -c 30000000 /dev/zero | tr '\\0' x); i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
+    // Long enough for an engine whose control groups are out of sight, and that samples each second.
+    let script =
+        "x=$(head -c 30000000 /dev/zero | tr '\\0' x); i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; sleep 2";
     let said = bench.run(script, Sizes { memory_bytes: 256 * MIB, ..SIZES }).await;
     let usage = said.watched.usage;
     assert!((30 * MIB..=256 * MIB).contains(&usage.memory_peak_bytes), "{usage:?}");
