@@ -13,7 +13,7 @@ async fn a_worker_that_starts_again_takes_over_what_runs_and_hears_all_of_it() {
     let bench = Bench::new().await;
     let claim = Claim { fence: 9, log_offset: 1234, ..claim() };
     let volume = bench.volumes.create(&claim.key(), SIZES.disk_bytes).await.unwrap();
-    let script = "i=0; while [ $i -lt 100 ]; do echo line $i; i=$((i+1)); sleep 0.01; done; echo out > result";
+    let script = "i=0; while [ $i -lt 100 ]; do echo line $i; i=$((i+1)); sleep 0.03; done; echo out > result";
     let launch = bench.launch_as(claim, script, SIZES, volume.path());
     let run = Run::launch(&bench.engine, &launch).await.unwrap();
     // The worker dies in the middle of it.
