@@ -3,12 +3,29 @@
 //! Nothing of a request reaches the engine but as an argument of an array, a file in the work folder, or a number. The
 //! worker that owns a container may die: containers carry what names their attempt, and are found again by it.
 
+mod cgroup;
+mod claim;
 mod engine;
+mod error;
+mod folder;
+mod image;
+mod janitor;
+mod launch;
 mod limits;
+mod output;
 mod run;
 mod volume;
+mod watch;
 
-pub use engine::{ContainerEngine, EngineError, Found};
+pub use claim::{Claim, Found};
+pub use engine::{ContainerEngine, Facts};
+pub use error::EngineError;
+pub use folder::{RefusedFile, WorkFolder};
+pub use image::{ImageDigest, NoDigest};
+pub use janitor::{SweepError, Swept, sweep};
+pub use launch::{CONTAINER_UID, Launch, WORK_FOLDER};
 pub use limits::{Room, Sizes};
-pub use run::{Claim, Follower, Launch, Run, Watched};
-pub use volume::{Volume, VolumeError, WorkFolder};
+pub use output::Follower;
+pub use run::Run;
+pub use volume::{Volume, VolumeError, Volumes};
+pub use watch::{Stopped, Watched};
