@@ -44,7 +44,8 @@ impl Shape {
     fn nodes(self) -> usize {
         match self {
             Shape::Hexahedron8 | Shape::Quadrilateral8 => 8,
-            Shape::Wedge6 | Shape::Tetrahedron10 | Shape::Triangle6 => if self == Shape::Tetrahedron10 { 10 } else { 6 },
+            Shape::Wedge6 | Shape::Triangle6 => 6,
+            Shape::Tetrahedron10 => 10,
             Shape::Tetrahedron4 | Shape::Quadrilateral4 => 4,
             Shape::Hexahedron20 => 20,
             Shape::Wedge15 => 15,
