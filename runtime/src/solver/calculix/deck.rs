@@ -115,6 +115,20 @@ impl Deck {
         let periods: Option<Vec<f64>> = self.steps.iter().map(|step| step.period).collect();
         periods.map(|periods| periods.iter().sum()).filter(|total: &f64| *total > 0.0 && total.is_finite())
     }
+
+    /// The number, from 1, of the step that begins at a total time.
+    pub(super) fn step_at(&self, start: f64) -> Option<u64> {
+        let mut passed = 0.0;
+        for (number, step) in (1..).zip(&self.steps) {
+            let Some(period) = step.period else { continue };
+            // Times are printed with seven digits.
+            if (passed - start).abs() <= 1e-5 * (passed + period) {
+                return Some(number);
+            }
+            passed += period;
+        }
+        None
+    }
 }
 
 /// Finds the line that CalculiX shows as a card image: in capitals and without blanks.

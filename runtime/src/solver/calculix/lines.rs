@@ -12,17 +12,23 @@ pub(super) struct Lines<'a> {
     pub(super) number: u64,
     /// Whether the last line was longer than what is held of it.
     pub(super) cut: bool,
+    /// The last bytes of the last line, of one that is cut as well.
+    pub(super) tail: Vec<u8>,
 }
+
+/// Bytes of a line's tail.
+const TAIL_BYTES: usize = 8;
 
 impl<'a> Lines<'a> {
     pub(super) fn new(reader: Box<dyn Read + 'a>, bytes_max: usize) -> Self {
         let reader = BufReader::with_capacity(1 << 16, reader);
-        Self { reader, line: Vec::new(), bytes_max, number: 0, cut: false }
+        Self { reader, line: Vec::new(), bytes_max, number: 0, cut: false, tail: Vec::new() }
     }
 
     /// The next line; `None` at the end of the file.
     pub(super) fn next(&mut self) -> io::Result<Option<&[u8]>> {
         self.line.clear();
+        self.tail.clear();
         self.cut = false;
         let mut any = false;
         loop {
@@ -36,6 +42,8 @@ impl<'a> Lines<'a> {
             let room = self.bytes_max.saturating_sub(self.line.len());
             self.cut |= part.len() > room;
             self.line.extend(part.iter().take(room));
+            self.tail.extend(part.iter().skip(part.len().saturating_sub(TAIL_BYTES)));
+            self.tail.drain(..self.tail.len().saturating_sub(TAIL_BYTES));
             let used = part.len() + usize::from(end.is_some());
             self.reader.consume(used);
             if end.is_some() {
@@ -63,9 +71,15 @@ mod tests {
         let mut found = Vec::new();
         while let Some(line) = lines.next().unwrap() {
             let text = String::from_utf8(line.to_vec()).unwrap();
-            found.push((text, lines.number, lines.cut));
+            found.push((text, lines.number, lines.cut, String::from_utf8(lines.tail.clone()).unwrap()));
         }
-        let expected = [("one", 1, false), ("", 2, false), ("twenty", 3, true), ("last", 4, false)];
-        assert_eq!(found, expected.map(|(text, number, cut)| (text.to_owned(), number, cut)));
+        let row = |text: &str, number, cut, tail: &str| (text.to_owned(), number, cut, tail.to_owned());
+        let expected = [
+            row("one", 1, false, "one\r"),
+            row("", 2, false, ""),
+            row("twenty", 3, true, "enty-two"),
+            row("last", 4, false, "last"),
+        ];
+        assert_eq!(found, expected);
     }
 }

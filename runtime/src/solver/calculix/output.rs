@@ -1,4 +1,7 @@
 //! CalculiX's standard output, read as it is said: steps, increments, iterations, residuals, errors and warnings.
+//!
+//! Half of it is written by Fortran (` STEP`, `*ERROR`) and half by C (increments, residuals), each with a buffer of its
+//! own, so a step's title may come before or long after its increments. What is said of time is C's, and decides.
 
 use super::super::Reader;
 use super::deck::Deck;
@@ -13,6 +16,9 @@ const BLOCK_LINES_MAX: usize = 8;
 const TAIL_LINES_MAX: usize = 40;
 /// Characters that are kept of a line.
 const LINE_CHARS_MAX: usize = 240;
+
+/// CalculiX says so of every nonlinear step that names no least increment; it means nothing.
+const MINIMUM_INCREMENT: &str = "the minimum increment 0.0000000000000000 is smaller";
 
 /// One message of CalculiX, its lines trimmed at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,16 +62,26 @@ pub(super) struct Run {
     pub(super) attempt: u64,
     pub(super) iteration: u64,
     pub(super) residual: Option<Residual>,
-    /// `largest correction to …` of the last iteration, as it stands.
-    pub(super) correction: Option<String>,
     /// Size of the increment that was tried last.
     pub(super) increment_size: Option<String>,
     pub(super) tail: VecDeque<String>,
     average: Option<f64>,
-    /// Time within the step that is behind the present increment.
-    time_done: f64,
+    /// Steps whose first increment was begun.
+    begun: u64,
+    /// Time within the step before the present increment, and at its end.
+    step_done: f64,
+    step_time: f64,
+    /// Total time at which the step began.
+    start: f64,
     gathering: Option<Gathering>,
     farthest: f64,
+}
+
+/// What a line tells.
+enum Event {
+    Told(String),
+    /// An increment begins.
+    Increment,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,10 +122,11 @@ impl Follower {
         let steps = self.plan.as_ref().map_or(&[][..], |plan| &plan.steps);
         if let Some(total) = self.plan.as_ref().and_then(Deck::total_time) {
             let passed: f64 = steps.iter().take(before).filter_map(|step| step.period).sum();
-            return (passed + run.time_done) / total;
+            let passed = if run.begun > 0 { run.start } else { passed };
+            return (passed + run.step_done) / total;
         }
         let period = steps.get(before).and_then(|step| step.period).unwrap_or(1.0);
-        let within = (run.time_done / period).clamp(0.0, 1.0);
+        let within = (run.step_done / period).clamp(0.0, 1.0);
         (before as f64 + within) / steps.len().max(before + 1) as f64
     }
 }
@@ -123,14 +140,22 @@ impl Reader for Follower {
         }
         self.run.remember(&line);
         let said = line.trim_start();
-        if said.starts_with('*') && line.starts_with(' ') && self.run.begins_block(said) {
+        // A full buffer of the other half may end in the middle of a line.
+        let message = said.find("*ERROR").and_then(|at| said.get(at..)).unwrap_or(said);
+        if message.starts_with('*') && line.starts_with(' ') && self.run.begins_block(message) {
             return None;
         }
         if self.run.continues_block(&line) {
             return None;
         }
-        let message = self.run.event(said)?;
-        self.progress(message)
+        match self.run.event(said)? {
+            Event::Told(message) => self.progress(message),
+            Event::Increment => {
+                let planned = self.plan.as_ref().and_then(|plan| plan.step_at(self.run.start));
+                self.run.step = planned.unwrap_or(self.run.begun);
+                self.progress(self.run.place())
+            }
+        }
     }
 
     fn as_any(&self) -> &dyn std::any::Any {
@@ -197,7 +222,9 @@ impl Run {
                 let card = warnings.next_if(|next| next.text().contains("Card image:"));
                 let image = card.and_then(|card| card.lines.get(1).map(|line| line.trim().to_owned()));
                 self.uninterpreted.push((image.unwrap_or_default(), last.clone()));
-            } else {
+            } else if let (Some(card), Some(known)) = (text.split_once("Card image:"), self.warnings.last_mut()) {
+                known.lines.push(format!("({})", card.1.trim()));
+            } else if !text.contains(MINIMUM_INCREMENT) {
                 last = Some(text);
                 self.warnings.push(block);
             }
@@ -206,62 +233,64 @@ impl Run {
     }
 
     /// Reads a line that is no message; answers what to tell, where there is something new.
-    fn event(&mut self, said: &str) -> Option<String> {
+    fn event(&mut self, said: &str) -> Option<Event> {
+        let linear = self.begun == 0;
         if let Some(version) = said.strip_prefix("CalculiX Version ") {
             self.version = version.split(',').next().map(|version| version.trim().to_owned());
-            return None;
-        }
-        if said == "Job finished" {
+            None
+        } else if said.ends_with("Job finished") {
             self.finished = true;
-            return Some("CalculiX has finished".to_owned());
+            Some(Event::Told("CalculiX has finished".to_owned()))
+        } else if let Some(step) = said.strip_prefix("STEP ").and_then(whole) {
+            self.step = if linear { step } else { self.step };
+            linear.then(|| Event::Told(format!("step {step}")))
+        } else if let Some(kind) = said.strip_suffix(" analysis was selected").filter(|_| linear && self.step > 0) {
+            Some(Event::Told(format!("step {}, {} analysis", self.step, kind.to_lowercase())))
+        } else if said.starts_with("Factoring the system of equations") {
+            let step = if self.step > 0 { format!("step {}, ", self.step) } else { String::new() };
+            linear.then(|| Event::Told(format!("{step}solving the equations")))
+        } else {
+            self.iterates(said)
         }
-        if let Some(step) = said.strip_prefix("STEP ").and_then(whole) {
-            *self = Run { step, increment: 0, attempt: 0, iteration: 0, residual: None, ..std::mem::take(self) };
-            self.time_done = 0.0;
-            return Some(format!("step {step}"));
-        }
-        if said.strip_suffix(" analysis was selected").is_some() {
-            let kind = said.split(' ').next().unwrap_or_default().to_lowercase();
-            return Some(format!("step {}, {kind} analysis", self.step));
-        }
-        if said.starts_with("Factoring the system of equations") {
-            return (self.increment == 0).then(|| format!("step {}, solving the equations", self.step));
-        }
-        self.iterates(said)
     }
 
-    fn iterates(&mut self, said: &str) -> Option<String> {
+    fn iterates(&mut self, said: &str) -> Option<Event> {
         if let Some(rest) = said.strip_prefix("increment ").filter(|rest| rest.contains(" attempt ")) {
             let mut numbers = rest.split_whitespace().filter_map(|word| word.parse().ok());
-            self.increment = numbers.next()?;
-            self.attempt = numbers.next()?;
+            (self.increment, self.attempt) = (numbers.next()?, numbers.next()?);
             (self.iteration, self.residual, self.average) = (0, None, None);
+            self.begun += u64::from((self.increment, self.attempt) == (1, 1));
         } else if let Some(rest) = said.strip_prefix("increment size=") {
             self.increment_size = Some(rest.trim().to_owned());
         } else if let Some(time) = said.strip_prefix("sum of previous increments=").and_then(number) {
-            self.time_done = time;
-            return Some(self.place());
+            self.step_done = time;
+        } else if let Some(time) = said.strip_prefix("actual step time=").and_then(number) {
+            self.step_time = time;
+        } else if let Some(time) = said.strip_prefix("actual total time=").and_then(number) {
+            self.start = time - self.step_time;
+            return Some(Event::Increment);
         } else if let Some(iteration) = said.strip_prefix("iteration ").and_then(whole) {
             self.iteration = iteration;
         } else if let Some((_, average)) = said.strip_prefix("time avg.").and_then(|rest| rest.split_once('=')) {
             self.average = number(average);
         } else if let Some(rest) = said.strip_prefix("largest residual ") {
             self.residual = residual(rest, self.average);
-        } else if said.starts_with("largest correction to ") {
-            self.correction = Some(said.to_owned());
         } else if said.starts_with("no convergence") {
-            return Some(self.place());
+            return Some(Event::Told(self.place()));
         } else if said.starts_with("convergence") {
-            return Some(format!("{}: converged", self.place()));
+            return Some(Event::Told(format!("{}: converged", self.place())));
         } else if said.starts_with("divergence") {
-            return Some(format!("{}: diverges, the increment is made smaller", self.place()));
+            return Some(Event::Told(format!("{}: diverges, the increment is made smaller", self.place())));
         }
         None
     }
 
     /// Where the run is, for people: `step 1, increment 3, attempt 2, iteration 4, residual 1.2 %`.
     pub(super) fn place(&self) -> String {
-        let mut text = format!("step {}, increment {}", self.step, self.increment);
+        let mut text = format!("step {}", self.step);
+        if self.increment > 0 {
+            text.push_str(&format!(", increment {}", self.increment));
+        }
         if self.attempt > 1 {
             text.push_str(&format!(", attempt {}", self.attempt));
         }
@@ -336,11 +365,13 @@ mod tests {
 
     const SAID: &str = " STEP            1\n\n Static analysis was selected\n\n increment 1 attempt 1 \n \
         increment size= 5.000000e-01\n sum of previous increments=0.000000e+00\n actual step time=5.000000e-01\n \
-        iteration 1\n time avg. forc= 10.0\n largest residual force= 0.12 in node 7 and dof 3\n \
-        largest correction to disp= 4.7e+01 in node 21 and dof 3\n\n no convergence\n\n iteration 2\n \
+        actual total time=5.000000e-01\n iteration 1\n time avg. forc= 10.0\n largest residual force= 0.12 in node 7 and dof 3\n \
+        \n\n no convergence\n\n iteration 2\n \
         time avg. forc= 10.0\n largest residual force= 0.001 in node 7 and dof 3\n convergence\n\n \
-        increment 2 attempt 2 \n sum of previous increments=5.000000e-01\n iteration 1\n \
-        divergence; the increment size is decreased to 1.2e-01\n\n STEP            2\n\n Job finished\n";
+        increment 2 attempt 2 \n sum of previous increments=5.000000e-01\n actual step time=7.5e-01\n \
+        actual total time=7.5e-01\n iteration 1\n divergence; the increment size is decreased to 1.2e-01\n\n \
+        STEP            2\n\n increment 1 attempt 1 \n sum of previous increments=0.000000e+00\n \
+        actual step time=1.000000e+00\n actual total time=2.000000e+00\n\n Job finished\n";
 
     #[test]
     fn progress_follows_the_time_of_the_decks_steps() {
@@ -353,7 +384,7 @@ mod tests {
             (0.0, "step 1, increment 1, iteration 2, residual 0.01 %: converged"),
             (0.125, "step 1, increment 2, attempt 2"),
             (0.125, "step 1, increment 2, attempt 2, iteration 1: diverges, the increment is made smaller"),
-            (0.25, "step 2"),
+            (0.25, "step 2, increment 1"),
             (1.0, "CalculiX has finished"),
         ];
         assert_eq!(told, expected.map(|(fraction, message)| (fraction, message.to_owned())));

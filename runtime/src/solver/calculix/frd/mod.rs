@@ -106,8 +106,10 @@ pub(super) fn read(file: Box<dyn io::Read + '_>) -> io::Result<Frd> {
     let mut parser = Parser::default();
     let mut lines = Lines::new(file, LINE_BYTES_MAX);
     while let Some(line) = lines.next()? {
-        parser.frd.complete = line.starts_with(b" 9999");
+        let closing = line.starts_with(b" 9999");
         parser.line(line);
+        // Binary values end with no line of their own.
+        parser.frd.complete = closing || (parser.frd.binary && lines.tail.ends_with(b" 9999"));
     }
     parser.end_section();
     parser.keep_shot();
@@ -145,6 +147,8 @@ struct Parser {
     step: u64,
     increment: u64,
     mode: Option<u64>,
+    /// The number that the present frame's blocks carry.
+    block_number: u64,
     field: Option<Field>,
     stored: Vec<Component>,
     /// The node that the next record likely has, as an index.
@@ -227,33 +231,27 @@ impl Parser {
     fn frame(&mut self, head: &BlockHead) {
         let kind = match head.kind {
             2 => Kind::Frequency,
-            4 => Kind::Buckling,
+            // The load that buckling starts from comes first, with the factor 0.
+            4 if token::value(&head.value) != 0.0 => Kind::Buckling,
             _ => Kind::Time,
         };
-        let number = if kind == Kind::Time { self.increment } else { self.mode.unwrap_or(head.number) };
-        let frame = Frame {
-            step: self.step,
-            number,
-            kind,
-            value: head.value.clone(),
-            displacement_max: None,
-            von_mises_max: None,
-            temperature_max: None,
-            temperature_min: None,
-            plastic_strain_max: None,
-            not_finite: None,
-        };
-        let present = self.frd.frames.last();
-        let same = |known: &Frame| (known.step, known.number, known.kind) == (frame.step, number, kind);
-        if present.is_some_and(|known| same(known) && known.value == frame.value) {
+        let same = |known: &Frame| (known.step, known.kind, &known.value) == (self.step, kind, &head.value);
+        if self.block_number == head.number && self.frd.frames.last().is_some_and(same) {
             return;
         }
         self.keep_shot();
+        self.block_number = head.number;
+        let alike = |known: &&Frame| (known.step, known.kind) == (self.step, kind);
+        let number = match (kind, self.mode) {
+            (Kind::Time, _) => self.increment,
+            (_, Some(mode)) => mode,
+            (_, None) => 1 + self.frd.frames.iter().filter(alike).count() as u64,
+        };
         if self.frd.frames.len() >= FRAMES_MAX {
             self.frd.frames_left_out += 1;
             self.frd.frames.pop();
         }
-        self.frd.frames.push(frame);
+        self.frd.frames.push(Frame::new(self.step, number, kind, &head.value));
     }
 
     /// Keeps the fields of the frame that ends, where a picture may be made of them.
@@ -323,6 +321,23 @@ impl Parser {
                 note(&mut frame.plastic_strain_max, &mut frame.not_finite, strain, node);
             }
             _ => {}
+        }
+    }
+}
+
+impl Frame {
+    fn new(step: u64, number: u64, kind: Kind, value: &str) -> Self {
+        Frame {
+            step,
+            number,
+            kind,
+            value: value.to_owned(),
+            displacement_max: None,
+            von_mises_max: None,
+            temperature_max: None,
+            temperature_min: None,
+            plastic_strain_max: None,
+            not_finite: None,
         }
     }
 }

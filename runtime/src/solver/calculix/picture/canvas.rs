@@ -131,6 +131,14 @@ impl Canvas {
         }
     }
 
+    /// Whether nothing nearer to the eye hides a place.
+    pub(super) fn shows(&self, spot: Spot) -> bool {
+        let (x, y) = (spot.x * FINE as f32, spot.y * FINE as f32);
+        let inside = spot.is_drawable() && x >= 0.0 && y >= 0.0 && x < self.width as f32 && y < self.height as f32;
+        let known = if inside { self.depths.get(y as usize * self.width + x as usize) } else { None };
+        known.is_some_and(|known| *known <= spot.depth + 3.0)
+    }
+
     /// The finished picture's rows of red, green and blue.
     pub(super) fn into_pixels(self) -> Pixels {
         let (width, height) = (self.width / FINE, self.height / FINE);

@@ -18,14 +18,20 @@ pub(super) struct Legend {
     pub(super) subtitle: String,
     pub(super) quantity: &'static str,
     pub(super) note: String,
+    /// Whether the greatest value is 1 by definition.
+    pub(super) relative: bool,
 }
 
 impl Legend {
-    pub(super) fn draw(&self, pixels: &mut Pixels, [low, high]: [f32; 2]) {
+    pub(super) fn draw(&self, pixels: &mut Pixels, [low, high]: [f32; 2], node: u32) {
         TITLE.write(pixels, (40, 28), &self.title, INK);
         PLAIN.write(pixels, (40, 58), &self.subtitle, FAINT);
         PLAIN.write(pixels, (40, pixels.height - 38), &self.note, FAINT);
         bar(pixels, self.quantity, [low, high]);
+        let below = BAR_TOP + BANDS * BAND_HEIGHT + 24;
+        let max = if self.relative { "max".to_owned() } else { format!("max {}", number(f64::from(high))) };
+        PLAIN.write(pixels, (BAR_LEFT, below), &max, INK);
+        PLAIN.write(pixels, (BAR_LEFT, below + 20), &format!("at node {node}"), INK);
         axes(pixels);
     }
 }
@@ -82,22 +88,19 @@ fn dot(pixels: &mut Pixels, (x, y): (f32, f32), radius: f32) {
     }
 }
 
-/// Marks a place with a dot and a label beside it.
-pub(super) fn mark(pixels: &mut Pixels, spot: Spot, label: &str) {
+/// Marks the place of the greatest value.
+pub(super) fn mark(pixels: &mut Pixels, spot: Spot) {
     dot(pixels, (spot.x, spot.y), 4.0);
-    let wide = PLAIN.width(label);
-    let left = if spot.x as usize + wide + 20 < BAR_LEFT { spot.x as usize + 12 } else { (spot.x as usize).saturating_sub(wide + 14) };
-    let top = (spot.y as usize).saturating_sub(26).max(84);
+    let wide = PLAIN.width("max");
+    let x = spot.x as usize;
+    let left = if x + wide + 24 < BAR_LEFT { x + 14 } else { x.saturating_sub(wide + 14) };
+    let top = (spot.y as usize).saturating_sub(28);
     for row in 0..20 {
         for column in 0..wide + 8 {
             pixels.blend((left + column).saturating_sub(4), top + row, WHITE, 0.8);
         }
     }
-    PLAIN.write(pixels, (left, top + 1), label, INK);
-}
-
-pub(super) fn peak(value: f32, node: u32) -> String {
-    format!("max {} at node {node}", number(f64::from(value)))
+    PLAIN.write(pixels, (left, top + 1), "max", INK);
 }
 
 /// A printed number with four significant digits at most.

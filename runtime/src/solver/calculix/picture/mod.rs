@@ -70,7 +70,7 @@ impl<'a> Scene<'a> {
         let size = |[x, y, z]: &[f32; 3]| (x * x + y * y + z * z).sqrt();
         let sizes: Vec<f32> = shot.displacements.iter().map(size).collect();
         let stresses = frame.kind == Kind::Time && !shot.von_mises.is_empty();
-        let values = if stresses { shot.von_mises.clone() } else { sizes.clone() };
+        let mut values = if stresses { shot.von_mises.clone() } else { sizes.clone() };
         let (mut low, mut high, mut peak, mut farthest) = (f32::INFINITY, f32::NEG_INFINITY, 0, 0.0_f32);
         for node in surface.nodes().map(|node| node as usize) {
             let value = values.get(node).copied().filter(|value| value.is_finite())?;
@@ -80,8 +80,17 @@ impl<'a> Scene<'a> {
             low = low.min(value);
             farthest = farthest.max(sizes.get(node).copied().filter(|size| size.is_finite())?);
         }
+        if frame.kind != Kind::Time && high > 0.0 {
+            // A mode has a shape and no size.
+            values.iter_mut().for_each(|value| *value /= high);
+            (low, high) = (low / high, 1.0);
+        }
         let scale = shown_scale(f64::from(farthest), frd.diagonal, frame.kind);
-        let quantity = if stresses { "von Mises stress" } else { "displacement" };
+        let quantity = match frame.kind {
+            Kind::Time if stresses => "von Mises stress",
+            Kind::Time => "displacement",
+            _ => "relative displacement",
+        };
         let (name, title, what) = match frame.kind {
             Kind::Time => {
                 let name = if stresses { "von-mises" } else { "displacement" };
@@ -104,12 +113,12 @@ impl<'a> Scene<'a> {
             Kind::Time => format!("displacements {} times enlarged", legend::number(scale)),
             _ => "amplitude arbitrary, scaled to be seen".to_owned(),
         };
-        let units = if frame.kind == Kind::Time { "Values in the deck's units." } else { "Values relative." };
-        let mut note = format!("Undeformed shape in grey. {units}");
+        let units = if frame.kind == Kind::Time { " Values in the deck's units." } else { "" };
+        let mut note = format!("Undeformed shape in grey.{units}");
         if surface.one_of > 1 {
             note.push_str(&format!(" 1 of {} faces is drawn.", surface.one_of));
         }
-        let legend = Legend { title, subtitle: format!("{what}; {shown}"), quantity, note };
+        let legend = Legend { title, subtitle: format!("{what}; {shown}"), quantity, note, relative: frame.kind != Kind::Time };
         let displacements = &shot.displacements;
         Some(Scene { frd, surface, displacements, values, low, high, peak, scale: scale as f32, name, legend })
     }
@@ -123,11 +132,14 @@ impl<'a> Scene<'a> {
         if canvas.is_exhausted() {
             self.legend.note.push_str(" Not all is drawn: too much work.");
         }
+        let peak = view.spot(self.place(u32::try_from(self.peak).ok()?, self.scale));
+        let shown = canvas.shows(peak);
         let mut pixels = canvas.into_pixels();
-        let node = u32::try_from(self.peak).ok()?;
-        self.legend.draw(&mut pixels, [self.low, self.high]);
         let id = self.frd.mesh.ids.get(self.peak).copied().unwrap_or_default();
-        legend::mark(&mut pixels, view.spot(self.place(node, self.scale)), &legend::peak(self.high, id));
+        self.legend.draw(&mut pixels, [self.low, self.high], id);
+        if shown {
+            legend::mark(&mut pixels, peak);
+        }
         let png = pixels.encode()?;
         let png = if png.len() > PNG_BYTES_MAX { pixels.halved().encode()? } else { png };
         Some(Drawn { name: self.name, png })
@@ -184,7 +196,7 @@ impl<'a> Scene<'a> {
                 canvas.line(view.spot(*from), view.spot(*to), pen);
             }
         };
-        let grid = Pen { colour: colours::INK, strength: 0.22, width: 1, lift: 0.4 };
+        let grid = Pen { colour: colours::INK, strength: 0.3, width: 1, lift: 0.4 };
         if self.surface.one_of == 1 && self.side_pixels(view) > 5.0 {
             let mut sides: Vec<_> = self.surface.faces.iter().flat_map(surface::Face::sides).collect();
             sides.iter_mut().for_each(|(from, _, to)| (*from, *to) = ((*from).min(*to), (*from).max(*to)));
