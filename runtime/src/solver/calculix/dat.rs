@@ -75,7 +75,12 @@ struct Open {
 #[derive(Debug, Clone)]
 enum Kind {
     /// `columns` are as printed, and may lack the leading node number; `width` is that of the first row.
-    Block { set: String, time: String, columns: Vec<String>, width: usize },
+    Block {
+        set: String,
+        time: String,
+        columns: Vec<String>,
+        width: usize,
+    },
     Table(&'static [&'static str]),
 }
 
@@ -269,6 +274,9 @@ mod tests {
         let printed = read(Box::new(text.as_bytes())).unwrap();
         assert!(printed.members[0].1[0].contains("\"time\":0.1000000E+01,"));
         assert!(printed.members[0].1[0].ends_with(&format!("[{ROWS_MAX},1.000000E-01]]}}")));
-        assert_eq!(printed.left_out, ["temperatures of A at time 0.1000000E+01: 10000 rows are in the result, 2 are not"]);
+        assert_eq!(
+            printed.left_out,
+            ["temperatures of A at time 0.1000000E+01: 10000 rows are in the result, 2 are not"]
+        );
     }
 }

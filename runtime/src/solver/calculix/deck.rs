@@ -179,7 +179,9 @@ impl Walker<'_> {
         })?;
         let mut lines = Lines::new(reader, LINE_BYTES_MAX);
         loop {
-            let Some(bytes) = lines.next().map_err(DeckFault::Unreadable)? else { return Ok(ControlFlow::Continue(())) };
+            let Some(bytes) = lines.next().map_err(DeckFault::Unreadable)? else {
+                return Ok(ControlFlow::Continue(()));
+            };
             let bytes = bytes.to_vec();
             let (number, cut) = (lines.number, lines.cut);
             let wrong = |message: &str| Err(DeckFault::wrong(name, number, message));

@@ -59,9 +59,10 @@ impl Case<'_> {
         let place = if self.run.step > 0 { format!(" in {}", self.run.place()) } else { String::new() };
         let equations = "an iterative solver (*STATIC, SOLVER=ITERATIVE CHOLESKY) and a coarser mesh need less";
         let (kind, message) = match stopped {
-            Stopped::OutOfMemory => {
-                (ErrorKind::OutOfMemory, format!("CalculiX needed more memory than it was given{place}: give more; {equations}"))
-            }
+            Stopped::OutOfMemory => (
+                ErrorKind::OutOfMemory,
+                format!("CalculiX needed more memory than it was given{place}: give more; {equations}"),
+            ),
             Stopped::Timeout => (ErrorKind::Timeout, format!("the time limit ended the run{place}")),
             Stopped::Cancelled => (ErrorKind::Cancelled, format!("the run was cancelled{place}")),
             Stopped::Flood => (ErrorKind::Solver, format!("CalculiX wrote more output than is kept{place}")),
@@ -88,7 +89,8 @@ impl Case<'_> {
 
     /// CalculiX's own errors; where there are none, what it said last.
     fn explaining_block(&self) -> Option<String> {
-        let times = |block: &Block| if block.times > 1 { format!("  (said {} times)", block.times) } else { String::new() };
+        let times =
+            |block: &Block| if block.times > 1 { format!("  (said {} times)", block.times) } else { String::new() };
         let said = self.run.errors.iter().flat_map(|block| {
             let first = block.lines.first().map(|line| format!(" {line}{}", times(block)));
             first.into_iter().chain(block.lines.iter().skip(1).cloned())
@@ -130,7 +132,11 @@ impl Case<'_> {
     fn said(&self) -> Option<Cause> {
         let errors = &self.run.errors;
         let speaking = |block: &&Block| !block.text().contains("at least one fatal error");
-        let (at, first) = errors.iter().enumerate().find(|(_, block)| speaking(block)).or_else(|| errors.iter().enumerate().next())?;
+        let (at, first) = errors
+            .iter()
+            .enumerate()
+            .find(|(_, block)| speaking(block))
+            .or_else(|| errors.iter().enumerate().next())?;
         let text = first.text();
         if let Some(message) = self.diverged().or_else(|| self.turned_inside_out()) {
             return Some(message.into());
@@ -153,7 +159,9 @@ impl Case<'_> {
         let run = self.run;
         let says = |words: &str| run.errors.iter().any(|block| block.text().contains(words));
         let residual = run.residual.as_ref().map_or_else(String::new, |residual| {
-            let percent = residual.percent.map_or_else(String::new, |percent| format!(" ({} % of the average)", two_digits(percent)));
+            let percent = residual
+                .percent
+                .map_or_else(String::new, |percent| format!(" ({} % of the average)", two_digits(percent)));
             format!("; the last residual {} was {}{percent} at node {}", residual.kind, residual.value, residual.node)
         });
         let step = usize::try_from(run.step.saturating_sub(1)).ok().and_then(|at| self.deck?.steps.get(at));
@@ -164,7 +172,10 @@ impl Case<'_> {
                 run.step
             ));
         }
-        if ["increment size smaller than minimum", "too many cutbacks", "too many iterations needed"].into_iter().any(says) {
+        if ["increment size smaller than minimum", "too many cutbacks", "too many iterations needed"]
+            .into_iter()
+            .any(says)
+        {
             let size = run.increment_size.as_ref().map_or_else(String::new, |size| format!(", size {size}"));
             return Some(format!(
                 "the solution diverges in step {}, increment {} (attempt {}{size}){residual}: check supports, material \
@@ -226,13 +237,16 @@ impl Case<'_> {
         if self.run.finished {
             return None;
         }
-        let place = if self.run.step > 0 { format!(" in {}", self.run.place()) } else { " while reading the deck".to_owned() };
+        let place =
+            if self.run.step > 0 { format!(" in {}", self.run.place()) } else { " while reading the deck".to_owned() };
         let cause = "an element that names a node which isn't defined does that";
         Some(match self.ended.exit_code {
             139 => format!("CalculiX crashed{place} (segmentation fault); {cause}").into(),
             134 => format!("CalculiX crashed{place} (aborted); {cause}, and so does a deck that is no text").into(),
             153 => "CalculiX wrote a file larger than is allowed: ask for fewer results".to_owned().into(),
-            code => format!("CalculiX ended{place} without finishing, and without saying why (exit code {code})").into(),
+            code => {
+                format!("CalculiX ended{place} without finishing, and without saying why (exit code {code})").into()
+            }
         })
     }
 }
@@ -249,7 +263,9 @@ fn keyword_of(text: &str) -> String {
 fn known(text: &str) -> Option<String> {
     let has = |words: &str| text.contains(words);
     if let Some((_, name)) = text.split_once("cannot open file ") {
-        return Some(format!("CalculiX can't open {name}: add it to the task's files, or correct its name in the deck"));
+        return Some(format!(
+            "CalculiX can't open {name}: add it to the task's files, or correct its name in the deck"
+        ));
     }
     let cure = if has("no material was assigned") {
         "give every element a section (*SOLID SECTION, *SHELL SECTION, … with ELSET= and MATERIAL=)"
@@ -280,6 +296,7 @@ pub(super) fn bare(text: &str) -> String {
     let text = ["*ERROR", "*WARNING"].iter().find_map(|start| text.strip_prefix(start)).unwrap_or(text);
     let text = text.trim_start_matches([':', ' ']);
     // `in calinput:` names a routine of CalculiX, which tells an engineer nothing.
-    let routine = text.strip_prefix("in ").and_then(|rest| rest.split_once(": ")).filter(|(name, _)| !name.contains(' '));
+    let routine =
+        text.strip_prefix("in ").and_then(|rest| rest.split_once(": ")).filter(|(name, _)| !name.contains(' '));
     routine.map_or(text, |(_, rest)| rest).to_owned()
 }

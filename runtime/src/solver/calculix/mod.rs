@@ -109,7 +109,8 @@ fn warnings(run: &Run) -> Vec<Warning> {
 /// Reads the results of a run that went through, and judges them.
 fn finished(case: &Case<'_>) -> Result<Conclusion, TaskError> {
     let job = study::job(case.main);
-    let unreadable = |error: io::Error| TaskError::new(ErrorKind::Executor, format!("the results can't be read: {error}"));
+    let unreadable =
+        |error: io::Error| TaskError::new(ErrorKind::Executor, format!("the results can't be read: {error}"));
     let printed = match open(case.files, &format!("{job}.dat")).map_err(unreadable)? {
         Some(file) => dat::read(file).map_err(unreadable)?,
         None => Printed::default(),
@@ -165,7 +166,12 @@ fn unusable(case: &Case<'_>, frd: Option<&Frd>) -> Option<String> {
         let peak = frame.displacement_max.filter(|peak| frd.diagonal > 0.0 && peak.value > far * frd.diagonal)?;
         Some(format!("node {} moves by {:.1e}, and the model is {:.3} across", peak.node, peak.value, frd.diagonal))
     });
-    let broken = || times.clone().find_map(|frame| frame.not_finite).map(|node| format!("node {node} has values that are no numbers"));
+    let broken = || {
+        times
+            .clone()
+            .find_map(|frame| frame.not_finite)
+            .map(|node| format!("node {node} has values that are no numbers"))
+    };
     let what = lost.or_else(broken)?;
     let why = if held {
         "it is probably not held against every rigid motion, or parts of it hang loose"
@@ -177,7 +183,11 @@ fn unusable(case: &Case<'_>, frd: Option<&Frd>) -> Option<String> {
 
 /// What an engineer should know of results that are incomplete by their own choice or by size.
 fn output_warnings(case: &Case<'_>, printed: &Printed, frd: Option<&Frd>) -> Vec<Warning> {
-    let mut found: Vec<Warning> = printed.left_out.iter().map(|text| warning("rows_left_out", format!("{text}; the .dat file has all"))).collect();
+    let mut found: Vec<Warning> = printed
+        .left_out
+        .iter()
+        .map(|text| warning("rows_left_out", format!("{text}; the .dat file has all")))
+        .collect();
     if case.deck.is_some_and(|deck| !deck.asks_for_file) {
         found.push(warning(
             "no_field_output",
@@ -194,7 +204,11 @@ fn output_warnings(case: &Case<'_>, printed: &Printed, frd: Option<&Frd>) -> Vec
         ));
     }
     if frd.frames_left_out > 0 {
-        let message = format!("{} of {} increments and modes are in the result", frd::FRAMES_MAX, frd.frames_left_out + frd::FRAMES_MAX as u64);
+        let message = format!(
+            "{} of {} increments and modes are in the result",
+            frd::FRAMES_MAX,
+            frd.frames_left_out + frd::FRAMES_MAX as u64
+        );
         found.push(warning("steps_left_out", message));
     }
     if frd.mesh.too_large {

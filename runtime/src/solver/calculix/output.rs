@@ -400,8 +400,7 @@ mod tests {
 
     #[test]
     fn messages_are_gathered_whole_and_repeated_ones_counted() {
-        let said = " *ERROR in e_c3d: nonpositive jacobian\n        determinant in element           1\n\n"
-            .repeat(3)
+        let said = " *ERROR in e_c3d: nonpositive jacobian\n        determinant in element           1\n\n".repeat(3)
             + " *WARNING in calinput. Card image cannot be inter    preted:\n *WARNING reading the input file. Card image:\n          \
             *BOUNDRAY\n\n *INFO reading *STEP: nonlinear geometric\n       effects are turned on\n\n *WARNING x\n";
         let (follower, _) = follow("", &said);

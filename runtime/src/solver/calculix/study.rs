@@ -68,7 +68,8 @@ fn only_deck(names: &[&str]) -> Result<String, Fault> {
         [] => Err(Fault::new("/code/files", "missing_deck", "there is no deck: send a file whose name ends with .inp")),
         [first, ..] => {
             let listed = decks.iter().take(10).copied().collect::<Vec<_>>().join(", ");
-            let message = format!("which is the main deck: {listed}? Say so in the inputs, as {{\"deck\": \"{first}\"}}");
+            let message =
+                format!("which is the main deck: {listed}? Say so in the inputs, as {{\"deck\": \"{first}\"}}");
             Err(Fault::new("/inputs/deck", "ambiguous_deck", message))
         }
     }

@@ -3,7 +3,7 @@
 use super::shelf::Shelf;
 use super::*;
 use crate::solver::Stopped;
-use mecapy_model::{LimitsRequest, Lane};
+use mecapy_model::{Lane, LimitsRequest};
 use serde_json::value::RawValue;
 use std::time::Duration;
 
@@ -51,7 +51,8 @@ fn ended(exit_code: i64) -> Ended {
 
 #[test]
 fn faults_of_a_study_point_at_what_is_wrong() {
-    let rows: [(&str, &[(&str, &str)], Option<(&str, &str)>); 10] = [
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<(&'a str, &'a str)>);
+    let rows: [Row<'_>; 10] = [
         ("{}", &[("beam.inp", ""), ("mesh.msh", "")], None),
         ("{\"deck\": \"b.inp\"}", &[("a.inp", ""), ("b.inp", "")], None),
         ("{}", &[("a.inp", ""), ("b.inp", "")], Some(("/inputs/deck", "ambiguous_deck"))),
@@ -77,7 +78,10 @@ fn the_command_is_the_catalogues_with_the_jobs_name() {
     assert_eq!(prepared, Prepared { command: vec!["/usr/bin/ccx".to_owned(), "a".to_owned()], files: Vec::new() });
     let files = [("a.inp", "*HEADING\n")];
     let error = with_study("{}", &files, |study| CalculiX.prepare(study, &Shelf::of(&files))).unwrap_err();
-    assert_eq!((error.kind, error.message.as_str()), (ErrorKind::InvalidInput, "a.inp has no *STEP, so nothing would be computed"));
+    assert_eq!(
+        (error.kind, error.message.as_str()),
+        (ErrorKind::InvalidInput, "a.inp has no *STEP, so nothing would be computed")
+    );
 }
 
 #[test]
@@ -98,56 +102,87 @@ fn a_run_that_went_through_gives_numbers_and_files() {
     assert_eq!(done.warnings[0].message, "reading *STEP: parameter not recognized: NLGEM (*STEP,NLGEM)");
 }
 
-#[test]
-fn each_known_failure_is_told_in_the_engineers_words() {
-    let finished = " STEP            1\n\n Job finished\n";
-    let good = frd(" 3.00000E+00");
-    let far = frd(" 5.00000E+09");
-    let not_a_number = frd("         NaN");
-    let card = " *WARNING in calinput. Card image cannot be inter    preted:\n *WARNING reading the input file. Card image:\n          ";
-    let unknown = DECK.replace("*BOUNDARY", "*BOUNDRAY");
-    let unheld = DECK.replace("*BOUNDARY\nFIX, 1, 3\n", "");
-    let iterations = " STEP            1\n\n increment 1 attempt 2 \n increment size= 1.25e-01\n sum of previous increments=0.0\n \
-        actual step time=1.25e-01\n actual total time=1.25e-01\n iteration 4\n time avg. forc= 200.0\n \
-        largest residual force= 961.5 in node 170 and dof 3\n\n divergence; the increment size is decreased to 3.1e-02\n\n";
-    let diverged = format!("{iterations} *ERROR: increment size smaller than minimum\n");
-    let used_up = format!("{iterations} *ERROR in nonlingeo: max. # of increments reached\n");
-    let rows: [(&str, String, &str, i64, &str); 17] = [
-        (DECK, " *ERROR in readinput: cannot open file mesh.inp\n".into(), "", 0, "CalculiX can't open mesh.inp: add it"),
-        (&unknown, format!("{card}*BOUNDRAY\n\n{card}FIX,1,3\n\n{finished}"), &good, 0,
-            "a.inp, line 9: CalculiX doesn't know the keyword *BOUNDRAY, and passed over it and its lines; did you mean *BOUNDARY?"),
-        (DECK, format!(" *WARNING reading *NODE PRINT: node set FXI does not exist\n\n{card}FIX,1,3\n\n{finished}"), &good, 0,
-            "a.inp, line 10: CalculiX passed over the line \"FIX,1,3\": the node set FXI in *NODE PRINT is not defined; did you mean FIX?"),
-        (DECK, " *ERROR reading *BOUNDARY: node set FIXX        \n        has not yet been defined. \n\n *ERROR reading \
-            *BOUNDARY. Card image:\n        FIX,1,3\n\n".into(), "", 201,
-            "a.inp, line 10: the node set FIXX in *BOUNDARY is not defined; did you mean FIX?"),
-        (DECK, " *ERROR reading *SOLID SECTION: nonexistent material\n  \n *ERROR reading *SOLID SECTION. Card image:\n \
-            *SOLIDSECTION,ELSET=EALL,MATERIAL=STEL\n\n".into(), "", 201,
-            "the material STEL in *SOLID SECTION is not defined; did you mean STEEL?"),
-        (DECK, " *ERROR reading *CLOAD: node        99999\n        is not defined\n".into(), "", 201,
-            "the node 99999 in *CLOAD is not defined"),
-        (DECK, " *ERROR reading *ELASTIC. Card image:\n        2100ABC,0.3\n\n".into(), "", 201,
-            "CalculiX can't read the line \"2100ABC,0.3\" of *ELASTIC"),
-        (DECK, " *ERROR in e_c3d: nonpositive jacobian\n        determinant in element           7\n\n".repeat(9), "", 201,
-            "elements are turned inside out (nonpositive Jacobian): 7. "),
-        (DECK, diverged, "", 201, "the solution diverges in step 1, increment 1 (attempt 2, size 1.25e-01); the last residual \
-            force was 961.5 (480 % of the average) at node 170: check supports"),
-        (DECK, used_up, "", 201, "step 1 used up its increments (2) before its end"),
-        (DECK, " *ERROR in spooles: matrix found to be singular\n".into(), "", 201,
-            "matrix found to be singular: the system of equations is singular: the model is probably not held"),
-        (DECK, finished.into(), &far, 0, "the results are meaningless (node 2 moves by 5.0e9, and the model is 100.000 across)"),
-        (&unheld, finished.into(), &not_a_number, 0, "the results are meaningless (node 2 has values that are no numbers). Check \
-            the supports of the model: nothing holds it: the deck has no *BOUNDARY"),
-        (DECK, finished.into(), &good[..good.len() - 6], 0, "the .frd file breaks off before its end"),
-        (DECK, finished.into(), &format!("{MESH} 9999\n"), 0, "the .frd file holds a mesh and no results"),
-        (DECK, " Job finished\n".into(), " 9999\n", 0, "nothing was computed"),
-        (DECK, " STEP            1\n".into(), "", 139, "CalculiX crashed in step 1 (segmentation fault)"),
-    ];
+/// The deck, what CalculiX said, the `.frd` file, the exit code, and how the message begins.
+type Failure<'a> = (&'a str, &'a str, &'a str, i64, &'a str);
+
+fn assert_told(rows: &[Failure<'_>]) {
     for (deck, said, frd, exit_code, expected) in rows {
-        let error = concluded(deck, &said, &[("a.frd", frd)], ended(exit_code)).result.unwrap_err();
+        let error = concluded(deck, said, &[("a.frd", frd)], ended(*exit_code)).result.unwrap_err();
         assert!(error.message.starts_with(expected), "{}\n{expected}", error.message);
         assert_eq!(error.kind, ErrorKind::Solver);
     }
+}
+
+const FINISHED: &str = " STEP            1\n\n Job finished\n";
+
+#[test]
+fn lines_that_calculix_passed_over_fail_the_run_though_it_finished() {
+    let card = " *WARNING in calinput. Card image cannot be inter    preted:\n *WARNING reading the input file. Card \
+        image:\n          ";
+    let keyword = format!("{card}*BOUNDRAY\n\n{card}FIX,1,3\n\n{FINISHED}");
+    let line = format!(" *WARNING reading *NODE PRINT: node set FXI does not exist\n\n{card}FIX,1,3\n\n{FINISHED}");
+    let (good, misspelt) = (frd(" 3.00000E+00"), DECK.replace("*BOUNDARY", "*BOUNDRAY"));
+    let told = "a.inp, line 9: CalculiX doesn't know the keyword *BOUNDRAY, and passed over it and its lines; did you \
+        mean *BOUNDARY?";
+    let also = "a.inp, line 10: CalculiX passed over the line \"FIX,1,3\": the node set FXI in *NODE PRINT is not \
+        defined; did you mean FIX?";
+    assert_told(&[(&misspelt, &keyword, &good, 0, told), (DECK, &line, &good, 0, also)]);
+}
+
+#[test]
+fn errors_of_the_deck_are_told_in_the_engineers_words() {
+    let set = " *ERROR reading *BOUNDARY: node set FIXX        \n        has not yet been defined. \n\n *ERROR reading \
+        *BOUNDARY. Card image:\n        FIX,1,3\n\n";
+    let material = " *ERROR reading *SOLID SECTION: nonexistent material\n  \n *ERROR reading *SOLID SECTION. Card \
+        image:\n        *SOLIDSECTION,ELSET=EALL,MATERIAL=STEL\n\n";
+    let number = " *ERROR reading *ELASTIC. Card image:\n        2100ABC,0.3\n\n";
+    let node = " *ERROR reading *CLOAD: node        99999\n        is not defined\n";
+    let element = " *ERROR in e_c3d: nonpositive jacobian\n        determinant in element           7\n\n".repeat(9);
+    let file = " *ERROR in readinput: cannot open file mesh.inp\n";
+    assert_told(&[
+        (DECK, set, "", 201, "a.inp, line 10: the node set FIXX in *BOUNDARY is not defined; did you mean FIX?"),
+        (DECK, material, "", 201, "the material STEL in *SOLID SECTION is not defined; did you mean STEEL?"),
+        (DECK, number, "", 201, "CalculiX can't read the line \"2100ABC,0.3\" of *ELASTIC"),
+        (DECK, node, "", 201, "the node 99999 in *CLOAD is not defined"),
+        (DECK, &element, "", 201, "elements are turned inside out (nonpositive Jacobian): 7. "),
+        (DECK, file, "", 0, "CalculiX can't open mesh.inp: add it"),
+    ]);
+}
+
+#[test]
+fn a_solution_that_fails_is_told_with_its_last_residual() {
+    let iterations = " STEP            1\n\n increment 1 attempt 2 \n increment size= 1.25e-01\n sum of previous \
+        increments=0.0\n actual step time=1.25e-01\n actual total time=1.25e-01\n iteration 4\n time avg. forc= \
+        200.0\n largest residual force= 961.5 in node 170 and dof 3\n\n divergence; the increment size is decreased \
+        to 3.1e-02\n\n";
+    let diverged = format!("{iterations} *ERROR: increment size smaller than minimum\n");
+    let used_up = format!("{iterations} *ERROR in nonlingeo: max. # of increments reached\n");
+    let singular = " *ERROR in spooles: matrix found to be singular\n";
+    let last = "the solution diverges in step 1, increment 1 (attempt 2, size 1.25e-01); the last residual force was \
+        961.5 (480 % of the average) at node 170: check supports";
+    let loose = "matrix found to be singular: the system of equations is singular: the model is probably not held";
+    assert_told(&[
+        (DECK, &diverged, "", 201, last),
+        (DECK, &used_up, "", 201, "step 1 used up its increments (2) before its end"),
+        (DECK, singular, "", 201, loose),
+        (DECK, " STEP            1\n", "", 139, "CalculiX crashed in step 1 (segmentation fault)"),
+    ]);
+}
+
+#[test]
+fn results_that_cant_be_trusted_fail_a_run_that_finished() {
+    let (good, far, no_number) = (frd(" 3.00000E+00"), frd(" 5.00000E+09"), frd("         NaN"));
+    let unheld = DECK.replace("*BOUNDARY\nFIX, 1, 3\n", "");
+    let lost = "the results are meaningless (node 2 moves by 5.0e9, and the model is 100.000 across)";
+    let broken = "the results are meaningless (node 2 has values that are no numbers). Check the supports of the model: \
+        nothing holds it: the deck has no *BOUNDARY";
+    assert_told(&[
+        (DECK, FINISHED, &far, 0, lost),
+        (&unheld, FINISHED, &no_number, 0, broken),
+        (DECK, FINISHED, &good[..good.len() - 6], 0, "the .frd file breaks off before its end"),
+        (DECK, FINISHED, &format!("{MESH} 9999\n"), 0, "the .frd file holds a mesh and no results"),
+        (DECK, " Job finished\n", " 9999\n", 0, "nothing was computed"),
+    ]);
 }
 
 #[test]
@@ -164,14 +199,16 @@ fn what_ended_the_container_comes_before_what_calculix_said() {
         assert_eq!(error.traceback.as_deref(), Some(" STEP            1"));
     }
     let full = Ended { disk_free_bytes: 0, ..ended(0) };
-    let error = concluded(DECK, " STEP            1\n Job finished\n", &[("a.frd", &frd("1.0"))], full).result.unwrap_err();
+    let error =
+        concluded(DECK, " STEP            1\n Job finished\n", &[("a.frd", &frd("1.0"))], full).result.unwrap_err();
     assert!(error.message.starts_with("the work folder is full"), "{}", error.message);
 }
 
 #[test]
 fn a_deck_that_asks_for_no_fields_is_run_as_it_is_and_says_what_to_add() {
     let deck = DECK.replace("*NODE FILE\nU\n", "");
-    let done = concluded(&deck, " STEP            1\n Job finished\n", &[("a.frd", &format!("{MESH} 9999\n"))], ended(0));
+    let done =
+        concluded(&deck, " STEP            1\n Job finished\n", &[("a.frd", &format!("{MESH} 9999\n"))], ended(0));
     assert!(done.result.is_ok() && done.made.is_empty());
     assert_eq!(done.warnings[0].code, "no_field_output");
     assert!(done.warnings[0].message.contains("*NODE FILE, then U, then *EL FILE, then S"));

@@ -136,7 +136,8 @@ impl Mesh {
     pub(super) fn element_nodes(&mut self, text: &str, id_width: usize) {
         let mut from = 3;
         while let Some((shape, missing)) = self.open {
-            let Some(field) = text.get(from..(from + id_width).min(text.len())).filter(|field| !field.is_empty()) else {
+            let Some(field) = text.get(from..(from + id_width).min(text.len())).filter(|field| !field.is_empty())
+            else {
                 return;
             };
             from += id_width;

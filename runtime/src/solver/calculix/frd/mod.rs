@@ -194,7 +194,8 @@ impl Parser {
     }
 
     fn head(&mut self, text: &str) {
-        let numbers = |from: usize| text.get(from..).unwrap_or_default().split_whitespace().map(|word| word.parse().ok());
+        let numbers =
+            |from: usize| text.get(from..).unwrap_or_default().split_whitespace().map(|word| word.parse().ok());
         if text.starts_with("    2C") {
             let format = text.get(73..74).and_then(|format| format.parse().ok()).unwrap_or(1);
             self.end_section();

@@ -26,13 +26,20 @@ fn sample(wide: bool) -> String {
     text += &block("DISP", &["D1", "D2", "D3"]);
     text += " -5  ALL         1    2    0    0    1ALL\n";
     for node in 1..=12 {
-        text += &format!(" -1{}-3.00000E+00 4.00000E+00{}\n", id(node), if node == 7 { " 1.20000E+01" } else { " 0.00000E+00" });
+        text += &format!(
+            " -1{}-3.00000E+00 4.00000E+00{}\n",
+            id(node),
+            if node == 7 { " 1.20000E+01" } else { " 0.00000E+00" }
+        );
     }
     text += " -3\n";
     text += &block("STRESS", &["SXX", "SYY", "SZZ", "SXY", "SYZ", "SZX"]);
     for node in 1..=12 {
-        text += &format!(" -1{} 1.00000E+02 0.00000E+00 0.00000E+00{} 0.00000E+00 0.00000E+00\n", id(node),
-            if node == 3 { "-1.00000E+02" } else { " 0.00000E+00" });
+        text += &format!(
+            " -1{} 1.00000E+02 0.00000E+00 0.00000E+00{} 0.00000E+00 0.00000E+00\n",
+            id(node),
+            if node == 3 { "-1.00000E+02" } else { " 0.00000E+00" }
+        );
     }
     text + " -3\n 9999\n"
 }

@@ -200,7 +200,8 @@ impl Pixels {
     /// The same at half the width and height.
     pub(super) fn halved(&self) -> Pixels {
         let (width, height) = (self.width / 2, self.height / 2);
-        let part = |x: usize, y: usize, of: usize| self.rgb.get((y * self.width + x) * 3 + of).copied().map_or(255, u32::from);
+        let part =
+            |x: usize, y: usize, of: usize| self.rgb.get((y * self.width + x) * 3 + of).copied().map_or(255, u32::from);
         let mut rgb = Vec::with_capacity(width * height * 3);
         for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (2 * y, 2 * x))) {
             for of in 0..3 {
@@ -214,7 +215,8 @@ impl Pixels {
     /// PNG.
     pub(super) fn encode(&self) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
-        let mut encoder = png::Encoder::new(&mut bytes, u32::try_from(self.width).ok()?, u32::try_from(self.height).ok()?);
+        let mut encoder =
+            png::Encoder::new(&mut bytes, u32::try_from(self.width).ok()?, u32::try_from(self.height).ok()?);
         encoder.set_color(png::ColorType::Rgb);
         encoder.set_depth(png::BitDepth::Eight);
         encoder.set_compression(png::Compression::High);
@@ -240,7 +242,11 @@ mod tests {
                 canvas.triangle(corners, [value; 3], 1.0);
             }
             canvas.triangle([spot(f32::NAN, 0.0, 9.0), spot(1e30, 0.0, 9.0), spot(0.0, 8.0, 9.0)], [0.5; 3], 1.0);
-            canvas.line(spot(-1e9, 0.0, 9.0), spot(f32::INFINITY, 8.0, 9.0), Pen { colour: WHITE, strength: 1.0, width: 1, lift: 0.0 });
+            canvas.line(
+                spot(-1e9, 0.0, 9.0),
+                spot(f32::INFINITY, 8.0, 9.0),
+                Pen { colour: WHITE, strength: 1.0, width: 1, lift: 0.0 },
+            );
             assert_eq!(canvas.into_pixels().rgb[..3], banded(1.0));
         }
     }

@@ -61,7 +61,9 @@ mod tests {
     #[test]
     fn the_map_starts_dark_ends_bright_and_grows_lighter() {
         assert_eq!((banded(0.0), banded(1.0), banded(f32::NAN)), ([68, 1, 84], [253, 231, 37], [68, 1, 84]));
-        let light = |colour: Colour| 0.2126 * f32::from(colour[0]) + 0.7152 * f32::from(colour[1]) + 0.0722 * f32::from(colour[2]);
+        let light = |colour: Colour| {
+            0.2126 * f32::from(colour[0]) + 0.7152 * f32::from(colour[1]) + 0.0722 * f32::from(colour[2])
+        };
         let bands: Vec<f32> = (0..BANDS).map(|band| light(banded((band as f32 + 0.5) / BANDS as f32))).collect();
         assert!(bands.is_sorted(), "{bands:?}");
     }

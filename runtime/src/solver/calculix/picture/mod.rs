@@ -94,18 +94,25 @@ impl<'a> Scene<'a> {
         let (name, title, what) = match frame.kind {
             Kind::Time => {
                 let name = if stresses { "von-mises" } else { "displacement" };
-                let what = format!("Step {}, increment {}, time {}", frame.step, frame.number, legend::short(&frame.value));
+                let what =
+                    format!("Step {}, increment {}, time {}", frame.step, frame.number, legend::short(&frame.value));
                 (name.to_owned(), format!("{job}: {quantity}"), what)
             }
             Kind::Frequency => {
                 let hertz = legend::short(&frame.value);
-                (format!("mode-{}", frame.number), format!("{job}: mode {}, {hertz} Hz", frame.number),
-                    format!("Step {}, natural frequency", frame.step))
+                (
+                    format!("mode-{}", frame.number),
+                    format!("{job}: mode {}, {hertz} Hz", frame.number),
+                    format!("Step {}, natural frequency", frame.step),
+                )
             }
             Kind::Buckling => {
                 let factor = legend::short(&frame.value);
-                (format!("mode-{}", frame.number), format!("{job}: buckling mode {}, factor {factor}", frame.number),
-                    format!("Step {}, buckling", frame.step))
+                (
+                    format!("mode-{}", frame.number),
+                    format!("{job}: buckling mode {}, factor {factor}", frame.number),
+                    format!("Step {}, buckling", frame.step),
+                )
             }
         };
         let shown = match frame.kind {
@@ -118,7 +125,8 @@ impl<'a> Scene<'a> {
         if surface.one_of > 1 {
             note.push_str(&format!(" 1 of {} faces is drawn.", surface.one_of));
         }
-        let legend = Legend { title, subtitle: format!("{what}; {shown}"), quantity, note, relative: frame.kind != Kind::Time };
+        let legend =
+            Legend { title, subtitle: format!("{what}; {shown}"), quantity, note, relative: frame.kind != Kind::Time };
         let displacements = &shot.displacements;
         Some(Scene { frd, surface, displacements, values, low, high, peak, scale: scale as f32, name, legend })
     }
@@ -182,7 +190,7 @@ impl<'a> Scene<'a> {
                 let normal = unit(cross(side(a, b), side(a, c)));
                 let facing: f32 = normal.iter().zip(lamp).map(|(part, light)| part * light).sum();
                 let spots = enlarged(corners.map(|(point, _)| view.spot(point)), grown);
-                canvas.triangle(spots, corners.map(|(_, value)| value), 0.78 + 0.22 * facing.abs());
+                canvas.triangle(spots, corners.map(|(_, value)| value), 0.86 + 0.14 * facing.abs());
             }
         }
     }

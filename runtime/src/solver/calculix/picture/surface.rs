@@ -171,7 +171,8 @@ fn edges(mesh: &Mesh, faces: &[Face]) -> Vec<(u32, Option<u32>, u32)> {
 
 /// Of length 1; of a quadrilateral from its diagonals.
 fn normal(mesh: &Mesh, corners: &[u32]) -> [f32; 3] {
-    let point = |at: usize| corners.get(at).and_then(|node| mesh.points.get(*node as usize)).copied().unwrap_or_default();
+    let point =
+        |at: usize| corners.get(at).and_then(|node| mesh.points.get(*node as usize)).copied().unwrap_or_default();
     let (a, b) = if corners.len() == 4 { ((0, 2), (1, 3)) } else { ((0, 1), (0, 2)) };
     let [left, right] = [a, b].map(|(from, to)| between(point(from), point(to)));
     unit(cross(left, right))

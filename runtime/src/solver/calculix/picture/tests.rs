@@ -19,7 +19,8 @@ fn brick(kind: u64) -> Frd {
     text += &(11..=20).map(|node| format!("{node:>10}")).collect::<String>();
     text += "\n -3\n    1PSTEP                         1           1           1\n";
     for (name, count) in [("DISP", 3), ("STRESS", 6)] {
-        text += &format!("  100CL  101 2.50000E+02{:>12}{kind:>22}{:>5}{:>12}\n -4  {name:<8}{count:>5}    1\n", 20, 1, 1);
+        text +=
+            &format!("  100CL  101 2.50000E+02{:>12}{kind:>22}{:>5}{:>12}\n -4  {name:<8}{count:>5}    1\n", 20, 1, 1);
         text += &" -5  C           1    2    1    0\n".repeat(count);
         for (node, [x, ..]) in (1..).zip(&places) {
             let value = if count == 3 { f64::from(*x) / 2.0 } else { 100.0 + 50.0 * f64::from(*x) };

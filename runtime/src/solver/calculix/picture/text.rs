@@ -27,7 +27,8 @@ impl Type {
     pub(super) fn write(self, pixels: &mut Pixels, (x, y): (usize, usize), text: &str, colour: Colour) {
         let step = get_raster_width(self.weight, self.height);
         for (at, letter) in text.chars().take(CHARS_MAX).enumerate() {
-            let drawn = get_raster(letter, self.weight, self.height).or_else(|| get_raster('?', self.weight, self.height));
+            let drawn =
+                get_raster(letter, self.weight, self.height).or_else(|| get_raster('?', self.weight, self.height));
             let Some(drawn) = drawn else { continue };
             for (row, line) in drawn.rows().enumerate() {
                 for (column, strength) in line.iter().enumerate().filter(|(_, strength)| **strength > 0) {
