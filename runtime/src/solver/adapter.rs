@@ -22,6 +22,13 @@ pub trait Adapter: Send + Sync + std::fmt::Debug {
     /// container replays it.
     fn reader(&self, study: &Study<'_>) -> Box<dyn Reader>;
 
+    /// The same for adapters that can tell from the study's files how long a run will be; `files` are as they were when it
+    /// began. To be preferred where the folder is at hand.
+    fn reader_beside(&self, study: &Study<'_>, files: &dyn Folder) -> Box<dyn Reader> {
+        let _ = files;
+        self.reader(study)
+    }
+
     /// What came of the run, from how it ended, what it said and what it left in its folder.
     fn conclude(&self, study: &Study<'_>, ended: &Ended, reader: &dyn Reader, files: &dyn Folder) -> Conclusion;
 }

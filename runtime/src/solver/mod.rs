@@ -4,9 +4,11 @@
 //! `container`'s work.
 
 mod adapter;
+mod calculix;
 mod catalogue;
 mod registry;
 
 pub use adapter::{Adapter, Conclusion, Ended, Folder, Prepared, Reader, Stopped, Study};
+pub use calculix::CalculiX;
 pub use catalogue::{AdapterKind, Catalogue, CatalogueError, Solver, SolverVersion, is_solver_name, is_solver_version};
 pub use registry::Solvers;
