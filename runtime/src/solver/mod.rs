@@ -6,9 +6,13 @@
 mod adapter;
 mod calculix;
 mod catalogue;
+mod code_aster;
+mod plain;
 mod registry;
 
 pub use adapter::{Adapter, Conclusion, Ended, Folder, Prepared, Reader, Stopped, Study};
 pub use calculix::CalculiX;
 pub use catalogue::{AdapterKind, Catalogue, CatalogueError, Solver, SolverVersion, is_solver_name, is_solver_version};
+pub use code_aster::CodeAster;
+pub use plain::Plain;
 pub use registry::Solvers;
