@@ -1,7 +1,7 @@
 //! The Docker engine: how we reach it, what it can do, and which of its containers are ours.
 
 use super::{
-    EngineError, Room,
+    EngineError,
     claim::{Found, owned_by},
     error::{API_VERSION_MIN, status},
 };
@@ -10,6 +10,7 @@ use bollard::{
     models::{ContainerSummaryStateEnum, SystemInfo},
     query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder},
 };
+use mecapy_model::Room;
 use std::net::SocketAddr;
 
 /// How long the engine may take to begin an answer. Output and waits are streams, which may stay silent for longer.

@@ -3,10 +3,12 @@
 //! Names are walked one component at a time from the root's handle, and each is opened as what it is, never as what it
 //! points to. A file is then looked at through its handle, so that nothing can be exchanged in between.
 
+use crate::solver::Folder;
 use cap_std::fs::{Dir, DirEntry, File, MetadataExt, OpenOptions, OpenOptionsExt};
 use mecapy_model::ArtifactName;
 use rustix::fs::OFlags;
 use std::{
+    fs,
     io::{self, Read},
     os::fd::OwnedFd,
 };
@@ -47,29 +49,20 @@ impl WorkFolder {
         Ok(Self { root, device, files_max, file_bytes_max })
     }
 
-    /// Names and lengths in bytes, holes counted, in the order of the names. Links, pipes, devices, sockets and names that no artifact
-    /// may have are left out: see [`Self::refused`].
+    /// The first of what its list leaves out, and why.
     ///
     /// # Errors
-    /// `InvalidData` where there are more than the folder was opened for.
-    pub fn list(&self) -> io::Result<Vec<(ArtifactName, u64)>> {
-        self.walk().map(|listed| listed.files)
-    }
-
-    /// The first of what [`Self::list`] leaves out, and why.
-    ///
-    /// # Errors
-    /// As [`Self::list`].
+    /// As where it is listed.
     pub fn refused(&self) -> io::Result<Vec<RefusedFile>> {
         self.walk().map(|listed| listed.refused)
     }
 
-    /// Opens a file for reading, from its start to what is now its end.
+    /// Opens a file for reading: a regular one, which stands at its start.
     ///
     /// # Errors
     /// `NotFound`; `InvalidInput` for a name that no artifact may have; `InvalidData` where it is a link, no regular
     /// file, or longer than its folder.
-    pub fn open(&self, name: &str) -> io::Result<Box<dyn Read + '_>> {
+    pub fn file(&self, name: &str) -> io::Result<fs::File> {
         let name = ArtifactName::parse(name)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()))?;
         let (folder, last) = match name.as_str().rsplit_once('/') {
@@ -81,7 +74,7 @@ impl WorkFolder {
         let metadata = file.metadata()?;
         match self.refusal(metadata.is_file(), &metadata) {
             Some(reason) => Err(invalid(name.as_str(), reason)),
-            None => Ok(Box::new(file.into_std().take(metadata.len()))),
+            None => Ok(file.into_std()),
         }
     }
 
@@ -155,6 +148,22 @@ impl WorkFolder {
     }
 }
 
+/// Names and lengths in bytes, holes counted, in the order of the names. Links, pipes, devices, sockets and names that no
+/// artifact may have are left out: see [`WorkFolder::refused`]. `InvalidData` where there are more than the folder was
+/// opened for.
+impl Folder for WorkFolder {
+    fn list(&self) -> io::Result<Vec<(ArtifactName, u64)>> {
+        self.walk().map(|listed| listed.files)
+    }
+
+    /// To what is its end now: whoever still writes doesn't hold the reader.
+    fn open(&self, name: &str) -> io::Result<Box<dyn Read + '_>> {
+        let file = self.file(name)?;
+        let bytes = file.metadata()?.len();
+        Ok(Box::new(file.take(bytes)))
+    }
+}
+
 impl Listed {
     fn refuse(&mut self, name: &str, reason: &'static str) {
         if self.refused.len() < REFUSED_MAX {
@@ -190,7 +199,7 @@ fn invalid(name: &str, reason: &str) -> io::Error {
 mod tests {
     use super::*;
     use cap_std::ambient_authority;
-    use std::{fs, os::unix::fs::symlink, path::Path};
+    use std::{os::unix::fs::symlink, path::Path};
 
     fn folder_at(path: &Path) -> WorkFolder {
         WorkFolder::new(Dir::open_ambient_dir(path, ambient_authority()).unwrap(), 5, 1 << 20).unwrap()

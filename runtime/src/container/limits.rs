@@ -1,43 +1,13 @@
-//! What a worker has for containers, and what one of them may use.
+//! What one container may use.
 
 use super::EngineError;
+use mecapy_model::Room;
 use std::time::Duration;
 
 /// The least that an engine takes for a container's memory.
 const MEMORY_BYTES_MIN: u64 = 6 << 20;
 /// The least that an ext4 volume with its tables makes sense for.
 pub(super) const DISK_BYTES_MIN: u64 = 8 << 20;
-
-/// Cores and memory: what a machine has, what is free of it, what a run needs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Room {
-    pub cpus: u32,
-    pub memory_bytes: u64,
-}
-
-impl Room {
-    /// Whether `need` can be taken from it.
-    pub const fn fits(self, need: Room) -> bool {
-        need.cpus <= self.cpus && need.memory_bytes <= self.memory_bytes
-    }
-
-    /// What is left when `need` is taken; `None` where it does not fit.
-    pub fn take(self, need: Room) -> Option<Room> {
-        Some(Room {
-            cpus: self.cpus.checked_sub(need.cpus)?,
-            memory_bytes: self.memory_bytes.checked_sub(need.memory_bytes)?,
-        })
-    }
-
-    /// What there is when `freed` is given back.
-    #[must_use]
-    pub const fn give_back(self, freed: Room) -> Room {
-        Room {
-            cpus: self.cpus.saturating_add(freed.cpus),
-            memory_bytes: self.memory_bytes.saturating_add(freed.memory_bytes),
-        }
-    }
-}
 
 /// The ceilings of one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,17 +58,6 @@ impl Sizes {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn room_is_taken_whole_and_given_back() {
-        let all = Room { cpus: 4, memory_bytes: 100 };
-        let left = all.take(Room { cpus: 3, memory_bytes: 40 }).unwrap();
-        assert_eq!(left, Room { cpus: 1, memory_bytes: 60 });
-        assert!(
-            !left.fits(Room { cpus: 2, memory_bytes: 1 }) && left.take(Room { cpus: 1, memory_bytes: 61 }).is_none()
-        );
-        assert_eq!(left.give_back(Room { cpus: 3, memory_bytes: 40 }), all);
-    }
 
     #[test]
     fn sizes_that_no_engine_takes_are_refused_by_name() {

@@ -8,7 +8,7 @@ use super::{
     output::{Follower, Output},
     run::Run,
 };
-use crate::cancel::Cancel;
+use crate::{cancel::Cancel, solver::Stopped};
 use bollard::{
     errors::Error as ClientError,
     models::{ContainerInspectResponse, ContainerState},
@@ -38,17 +38,6 @@ pub(super) type Signal = watch::Sender<bool>;
 pub(super) async fn told(signal: &Signal) {
     // It is not dropped while it is borrowed.
     let _ = signal.subscribe().wait_for(|set| *set).await;
-}
-
-/// What ended a container, where that was not its own program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stopped {
-    /// The kernel ended its first process, because its memory was used up.
-    OutOfMemory,
-    Timeout,
-    Cancelled,
-    /// It said more than `output_bytes_max`.
-    Flood,
 }
 
 /// How a container ended.

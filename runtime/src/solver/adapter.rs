@@ -82,8 +82,10 @@ pub struct Ended {
     pub wall: Duration,
 }
 
+/// What ended a container, where that was not its own program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped {
+    /// The kernel ended its first process, because its memory was used up.
     OutOfMemory,
     Timeout,
     Cancelled,

@@ -4,7 +4,8 @@ use crate::bench::{Bench, Cuttable, MIB, SIZES, watch};
 use mecapy_model::LogStream::{Stderr, Stdout};
 use mecapy_runtime::{
     Cancel,
-    container::{Run, Sizes, Stopped},
+    container::{Run, Sizes},
+    solver::Stopped,
 };
 use std::time::{Duration, Instant};
 

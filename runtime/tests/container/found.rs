@@ -4,7 +4,8 @@ use crate::bench::{Bench, SIZES, claim, now, number, watch};
 use mecapy_model::LogStream::Stdout;
 use mecapy_runtime::{
     Cancel,
-    container::{Claim, EngineError, Found, Run, Stopped, sweep},
+    container::{Claim, EngineError, Found, Run, sweep},
+    solver::{Folder as _, Stopped},
 };
 use std::time::Duration;
 

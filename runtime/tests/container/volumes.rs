@@ -5,6 +5,7 @@ use mecapy_model::ArtifactName;
 use mecapy_runtime::{
     FileContent, InputFile,
     container::{Sizes, VolumeError},
+    solver::Folder as _,
 };
 use std::{io::Read, os::unix::fs::MetadataExt, sync::Arc};
 

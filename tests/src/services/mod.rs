@@ -1,11 +1,12 @@
 //! The services that the shared mode runs on, started for real: PostgreSQL, Redis, an S3 server, an OpenID Connect
-//! provider, and a TCP proxy that breaks connections to them.
+//! provider, a Docker engine, and a TCP proxy that breaks connections to them.
 //!
 //! A test that harms a service starts one of its own (`Postgres::start`); all others take what `tests/run.sh` started
 //! once (`shared`). Knows nothing of MecaPy.
 
 mod daemon;
 mod database;
+mod docker;
 pub mod oidc;
 mod postgres;
 mod proxy;
@@ -15,6 +16,7 @@ pub mod shared;
 mod sigv4;
 
 pub use database::{Database, Databases, psql};
+pub use docker::{Docker, docker};
 pub use postgres::{Postgres, Shutdown};
 pub use proxy::Proxy;
 pub use redis::{Redis, RedisAddress};
