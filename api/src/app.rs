@@ -9,7 +9,7 @@ use crate::{
     webhooks::Guard,
     worker::Worker,
 };
-use mecapy_model::{TaskId, TenantId};
+use mecapy_model::{Executor, TaskId, TenantId};
 use mecapy_runtime::{Sandboxes, solver::Solvers};
 use mecapy_store::{SeenWorker, Store, StoreError};
 use std::sync::{Arc, OnceLock};
@@ -102,6 +102,11 @@ impl App {
     /// `None` while the interpreter is being built.
     pub fn programs(&self) -> Option<&Arc<Programs>> {
         self.engine.get()
+    }
+
+    /// Whether this process can do its work: with the interpreter, or with containers, which need none.
+    pub fn can_work(&self) -> bool {
+        self.programs().is_some() || self.worker.get().is_some_and(|worker| worker.row().executor == Executor::Container)
     }
 
     /// Tasks may name these solvers from now on.

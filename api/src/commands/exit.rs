@@ -1,7 +1,7 @@
 //! What the process's exit code says, in one place: commands answer an [`Exit`], never a number.
 
 use super::refusal::{Misuse, Refusal};
-use crate::{client::ClientError, config::ConfigError};
+use crate::{client::ClientError, config::ConfigError, worker::ContainersError};
 use mecapy_model::{ErrorKind, TaskState};
 use mecapy_python::OpenError;
 use mecapy_runtime::solver::CatalogueError;
@@ -100,6 +100,7 @@ fn is_misuse(cause: &(dyn Error + 'static)) -> bool {
             Some(StoreError::Locked { .. } | StoreError::Schema { .. } | StoreError::Session { .. })
         )
         || matches!(cause.downcast_ref(), Some(OpenError::NotBuilt))
+        || matches!(cause.downcast_ref(), Some(error) if !matches!(error, ContainersError::Store(_)))
 }
 
 impl From<Exit> for ExitCode {

@@ -19,6 +19,10 @@ use anyhow::Result;
 /// SIGTERM or Ctrl-C stops it: it claims nothing more, and what is not done after --drain-seconds goes back to the
 /// queue without losing an attempt. A second signal ends it at once. On one machine alone, `mecapy serve` runs a
 /// worker itself.
+///
+/// With --docker-url it runs the tasks of solvers instead, each in a locked-down container of that Docker engine, and
+/// no others. It must run as root, which mounts the work folders. On SIGTERM its containers go on, and the worker that
+/// is started next with the same --state-dir goes on with them.
 #[derive(Debug, clap::Args)]
 pub(super) struct WorkerArguments {
     #[command(flatten)]
@@ -45,7 +49,12 @@ async fn run(settings: Settings, role: WorkerRole, terminal: &Terminal) -> Resul
         WorkerConfig { kind: WorkerKind::Alone, lanes: role.lanes, long_running: settings.claims.long_running };
     let lanes: Vec<_> = config.lanes.iter().map(|lane| lane.as_str()).collect();
     let lanes = lanes.join(", ");
-    let composed = process::compose(&settings, Some(config), terminal).await?;
+    let (composed, what) = match role.containers {
+        Some(containers) => {
+            (process::compose_containers(&settings, containers, config, terminal).await?, "Solvers' tasks are claimed from")
+        }
+        None => (process::compose(&settings, Some(config), terminal).await?, "Tasks are claimed from"),
+    };
     let answering = match listener {
         Some(listener) => {
             process::greet(terminal, "Health is answered at", &format!("http://{}", listener.local_addr()?));
@@ -54,7 +63,7 @@ async fn run(settings: Settings, role: WorkerRole, terminal: &Terminal) -> Resul
         }
         None => None,
     };
-    process::greet(terminal, "Tasks are claimed from", &lanes);
+    process::greet(terminal, what, &lanes);
     tracing::info!(worker.lanes = %lanes, "worker.start: ready");
     composed.run(answering, role.drain).await
 }

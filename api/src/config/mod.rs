@@ -4,6 +4,7 @@
 
 mod backends;
 mod client;
+mod containers;
 mod control_group;
 mod identity;
 mod layer;
@@ -14,6 +15,7 @@ mod worker;
 
 pub use backends::Backends;
 pub(crate) use client::{ClientFlags, ConnectionFlags, colours_allowed, docker_socket};
+pub(crate) use containers::{ContainerFlags, ContainerRole};
 pub(crate) use control_group::{ControlGroup, memory_bytes};
 pub use identity::OidcSettings;
 pub use layer::Layer;

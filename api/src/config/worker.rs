@@ -1,6 +1,6 @@
 //! How tasks are claimed, and what `mecapy worker` is told beside the settings of all processes.
 
-use super::{ConfigError, Layer, Settings, settings::positive};
+use super::{ConfigError, ContainerFlags, ContainerRole, Layer, Settings, settings::positive};
 use mecapy_model::Lane;
 use std::{net::SocketAddr, time::Duration};
 
@@ -49,6 +49,8 @@ pub(crate) struct WorkerFlags {
     /// Answer /health, /ready and /metrics at this address [default: nowhere]
     #[arg(long, env = "MECAPY_WORKER_HEALTH_LISTEN", hide_env_values = true, value_name = "ADDRESS")]
     health_listen: Option<String>,
+    #[command(flatten)]
+    containers: ContainerFlags,
 }
 
 /// What those flags come to.
@@ -58,6 +60,8 @@ pub(crate) struct WorkerRole {
     /// How long running tasks may go on after the signal to stop.
     pub(crate) drain: Duration,
     pub(crate) health_listen: Option<SocketAddr>,
+    /// Where it says so, the worker runs containers, and no sandboxes.
+    pub(crate) containers: Option<ContainerRole>,
 }
 
 impl ClaimSettings {
@@ -86,6 +90,7 @@ impl WorkerFlags {
         if lanes.is_empty() {
             lanes = Lane::ALL.to_vec();
         }
+        let containers = self.containers.load(settings)?;
         let concurrency = positive("concurrency", self.concurrency)?;
         let sandboxes = &mut settings.sandboxes;
         for (lane, threads) in [
@@ -94,13 +99,14 @@ impl WorkerFlags {
             (Lane::LongRunning, &mut sandboxes.long_running_threads),
         ] {
             // Nothing runs in a lane that isn't served.
-            *threads = if lanes.contains(&lane) { concurrency.or(*threads) } else { Some(1) };
+            let served = containers.is_none() && lanes.contains(&lane);
+            *threads = if served { concurrency.or(*threads) } else { Some(1) };
         }
         let drain = self.drain_seconds.unwrap_or(DRAIN_SECONDS);
         within("drain-seconds", drain, (0, DRAIN_SECONDS_MAX), "0 to 86400 are possible")?;
         let health_listen =
             self.health_listen.map(|text| super::settings::address("health-listen", &text)).transpose()?;
-        Ok(WorkerRole { lanes, drain: Duration::from_secs(drain), health_listen })
+        Ok(WorkerRole { lanes, drain: Duration::from_secs(drain), health_listen, containers })
     }
 }
 

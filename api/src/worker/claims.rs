@@ -41,9 +41,9 @@ struct Held {
 }
 
 impl Live {
-    pub(super) fn new(claim: ClaimRef, hold: Hold) -> Self {
-        let follow = Arc::new(Follow::default());
-        Self { claim, cancel: Cancel::new(), hold: Arc::new(hold), follow, give_back: Arc::default() }
+    pub(super) fn new(claim: ClaimRef, hold: Hold, follow: Follow) -> Self {
+        let (hold, follow) = (Arc::new(hold), Arc::new(follow));
+        Self { claim, cancel: Cancel::new(), hold, follow, give_back: Arc::default() }
     }
 
     pub(super) fn is_given_back(&self) -> bool {
@@ -156,7 +156,7 @@ mod tests {
 
     fn live(claim: ClaimRef) -> Live {
         let clock = Arc::new(SystemClock::new().unwrap());
-        Live::new(claim, Hold::new(clock, None, Duration::ZERO))
+        Live::new(claim, Hold::new(clock, None, Duration::ZERO), Follow::default())
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! What a running guest says of itself, kept until it is written: log lines and progress.
+//! What a run says of itself, kept until it is written: log lines and progress.
 
 use mecapy_model::{LogStream, Progress};
 use mecapy_runtime::Observer;
@@ -9,10 +9,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// store is slow, and the newest text is dropped.
 const PENDING_BYTES_MAX: usize = 2 << 20;
 
-/// Collects on the sandbox's thread, is drained on the worker's.
-#[derive(Default)]
+/// Collects on the run's thread, is drained on the worker's.
 pub(super) struct Follow {
     pending: Mutex<Pending>,
+    bytes_max: usize,
     writing: tokio::sync::Mutex<()>,
 }
 
@@ -23,7 +23,22 @@ pub(super) struct Pending {
     bytes: usize,
 }
 
+impl Default for Follow {
+    fn default() -> Self {
+        Self::new(PENDING_BYTES_MAX)
+    }
+}
+
 impl Follow {
+    fn new(bytes_max: usize) -> Self {
+        Self { pending: Mutex::default(), bytes_max, writing: tokio::sync::Mutex::default() }
+    }
+
+    /// Drops nothing: for runs that are ended where they say too much.
+    pub(super) fn keeping_all() -> Self {
+        Self::new(usize::MAX)
+    }
+
     /// Held from a drain to the end of its write, so that entries are written in order and none after the finish.
     pub(super) async fn writing(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.writing.lock().await
@@ -42,7 +57,7 @@ impl Follow {
             pending.progress = newer.progress;
         }
         for NewLog { stream, text } in newer.logs {
-            pending.push(stream, &text);
+            pending.push(stream, &text, self.bytes_max);
         }
     }
 
@@ -63,8 +78,8 @@ impl Follow {
 }
 
 impl Pending {
-    fn push(&mut self, stream: LogStream, text: &str) {
-        if self.bytes + text.len() > PENDING_BYTES_MAX {
+    fn push(&mut self, stream: LogStream, text: &str, bytes_max: usize) {
+        if self.bytes.saturating_add(text.len()) > bytes_max {
             return;
         }
         self.bytes += text.len();
@@ -78,7 +93,7 @@ impl Pending {
 
 impl Observer for Follow {
     fn log(&self, stream: LogStream, text: &str) {
-        self.lock().push(stream, text);
+        self.lock().push(stream, text, self.bytes_max);
     }
 
     fn progress(&self, progress: Progress) {

@@ -45,7 +45,7 @@ impl Registered {
     /// `asked_at`: when the claim was asked for, on the monotonic clock.
     pub(super) fn new(shared: &Arc<Shared>, claimed: &Claimed, asked_at: Duration) -> Self {
         let hold = Hold::new(Arc::clone(shared.store.clock()), trusted_for(&shared.store), asked_at);
-        let live = Live::new(claimed.claim.clone(), hold);
+        let live = Live::new(claimed.claim.clone(), hold, shared.means.follow());
         shared.claims.insert(live.clone());
         if claimed.task.cancel_requested {
             live.cancel.cancel();

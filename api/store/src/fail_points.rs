@@ -7,6 +7,7 @@
 //! | `store.after_hint` | told the other processes |
 //! | `worker.after_claim` | claimed tasks, started none |
 //! | `worker.run:NAME` | begun to run a task with this name |
+//! | `worker.after_container_start` | started a container, followed none of its output |
 //! | `worker.after_objects` | stored an attempt's files, not its end |
 //! | `store.after_finish` | committed an end, told nobody |
 //! | `webhook.after_post` | posted an event, not written that down |

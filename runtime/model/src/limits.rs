@@ -66,6 +66,15 @@ impl Room {
         needed.cpus <= self.cpus && needed.memory_bytes <= self.memory_bytes
     }
 
+    /// This and `more` together.
+    #[must_use]
+    pub const fn with(self, more: Room) -> Room {
+        Room {
+            cpus: self.cpus.saturating_add(more.cpus),
+            memory_bytes: self.memory_bytes.saturating_add(more.memory_bytes),
+        }
+    }
+
     /// What is left when `taken` is; never less than nothing.
     #[must_use]
     pub const fn without(self, taken: Room) -> Room {
@@ -178,6 +187,7 @@ mod tests {
         assert!(room(2, 8).holds(room(2, 8)));
         assert!(!room(2, 8).holds(room(3, 1)) && !room(2, 8).holds(room(1, 9)));
         assert_eq!(room(2, 8).without(room(1, 9)), room(1, 0));
+        assert_eq!(room(2, 8).with(room(1, 9)).without(room(2, 8)), room(1, 9));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The Docker engine: how we reach it, what it can do, and which of its containers are ours.
 
 use super::{
-    EngineError,
+    EngineError, ImageDigest,
     claim::{Found, owned_by},
     error::{API_VERSION_MIN, status},
 };
@@ -80,6 +80,18 @@ impl ContainerEngine {
         Room { cpus: self.facts.cpus, memory_bytes: self.facts.memory_bytes }
     }
 
+    /// Whether an image is on the engine's machine.
+    ///
+    /// # Errors
+    /// Where the engine does not answer or can't.
+    pub async fn has_image(&self, image: &ImageDigest) -> Result<bool, EngineError> {
+        match self.docker.inspect_image(image.as_str()).await {
+            Ok(_) => Ok(true),
+            Err(error) if status(&error) == Some(404) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The containers that carry `owner`'s label, running or not.
     ///
     /// # Errors
@@ -119,6 +131,15 @@ impl ContainerEngine {
 }
 
 impl Facts {
+    /// # Errors
+    /// `RuntimeMissing`.
+    pub fn must_have_runtime(&self, runtime: &str) -> Result<(), EngineError> {
+        if self.runtimes.iter().any(|known| known == runtime) {
+            return Ok(());
+        }
+        Err(EngineError::RuntimeMissing { runtime: runtime.to_owned(), known: self.runtimes.clone() })
+    }
+
     fn new(info: SystemInfo, api_version: String) -> Self {
         let mut runtimes: Vec<_> = info.runtimes.unwrap_or_default().into_keys().collect();
         runtimes.sort();

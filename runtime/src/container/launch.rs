@@ -72,10 +72,8 @@ impl Launch {
             return refused("the volume's folder is not an absolute UTF-8 path");
         }
         match &self.runtime {
-            Some(runtime) if !facts.runtimes.contains(runtime) => {
-                Err(EngineError::RuntimeMissing { runtime: runtime.clone(), known: facts.runtimes.clone() })
-            }
-            _ => Ok(()),
+            Some(runtime) => facts.must_have_runtime(runtime),
+            None => Ok(()),
         }
     }
 

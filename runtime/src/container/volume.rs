@@ -87,15 +87,24 @@ impl Volumes {
     /// # Errors
     /// `NotRoot` or `NoProgram`, which say what to do.
     pub async fn open(folder: &Path) -> Result<Self, VolumeError> {
+        Self::possible().await?;
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder).and_then(|()| folder.canonicalize());
+        let folder = made.map_err(VolumeError::io("making the folder of the work folders"))?;
+        Ok(Self { folder })
+    }
+
+    /// Whether work folders can be made and mounted by this process at all.
+    ///
+    /// # Errors
+    /// `NotRoot` or `NoProgram`, which say what to do.
+    pub async fn possible() -> Result<(), VolumeError> {
         if !geteuid().is_root() {
             return Err(VolumeError::NotRoot);
         }
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder).and_then(|()| folder.canonicalize());
-        let folder = made.map_err(VolumeError::io("making the folder of the work folders"))?;
         for program in ["mkfs.ext4", "mount", "umount"] {
             run(program, &["-V"]).await?;
         }
-        Ok(Self { folder })
+        Ok(())
     }
 
     /// A work folder of `bytes`, empty, owned by the container's user. `key` is one path component.

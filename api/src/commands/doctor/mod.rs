@@ -3,6 +3,7 @@
 
 mod backends;
 mod check;
+mod containers;
 mod engine;
 mod folders;
 mod ledger;
@@ -14,7 +15,7 @@ use super::{
     exit::Exit,
     terminal::{Format, Style, Terminal, neutralise_line},
 };
-use crate::config::{ConnectionFlags, Layer, Settings};
+use crate::config::{ConfigError, ConnectionFlags, ContainerFlags, Layer, Settings};
 use anyhow::Result;
 use check::{Check, Status};
 use serde::Serialize;
@@ -24,6 +25,8 @@ use serde::Serialize;
 pub(crate) struct DoctorArguments {
     #[command(flatten)]
     connection: ConnectionFlags,
+    #[command(flatten)]
+    containers: ContainerFlags,
     #[command(flatten)]
     settings: Layer,
 }
@@ -48,8 +51,9 @@ pub(crate) async fn doctor(arguments: DoctorArguments, terminal: &Terminal) -> R
             checks.extend(backends::checks(&settings).await);
             checks.extend(ledger::check(&settings).await);
             checks.extend(network::checks(&settings, &arguments.connection).await);
+            checks.extend(containers::checks(&settings, arguments.containers).await);
         }
-        Err(error) => checks.push(Check::fail("configuration", error, "mend it; nothing starts before that")),
+        Err(error) => checks.push(unusable(&error)),
     }
     checks.extend(tools::checks().await);
     bar.finish_and_clear();
@@ -60,6 +64,11 @@ pub(crate) async fn doctor(arguments: DoctorArguments, terminal: &Terminal) -> R
         Format::Human => show(&checks, (failed, warned), terminal),
     }
     Ok(if failed == 0 { Exit::Completed } else { Exit::Failed })
+}
+
+/// Settings that can't be used.
+fn unusable(error: &ConfigError) -> Check {
+    Check::fail("configuration", error, "mend it; nothing starts before that")
 }
 
 fn show(checks: &[Check], (failed, warned): (usize, usize), terminal: &Terminal) {

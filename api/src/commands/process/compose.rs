@@ -4,16 +4,16 @@ use super::{python, sandboxes, store};
 use crate::{
     app::App,
     commands::terminal::Terminal,
-    config::Settings,
+    config::{ContainerRole, Settings},
     identity::Verifier,
     programs::Programs,
     webhooks::{Dispatcher, Guard, Sender, StoredOutbox},
-    worker::{Worker, WorkerConfig, WorkerKind},
+    worker::{ContainersConfig, Worker, WorkerConfig, WorkerKind},
 };
 use anyhow::{Context as _, Result};
 use mecapy_runtime::{
     Engine,
-    solver::{Catalogue, Solvers},
+    solver::{Adapter, AdapterKind, CalculiX, Catalogue, CodeAster, Plain, Solvers},
 };
 use mecapy_store::{Clock, Store, SystemClock};
 use std::{
@@ -55,13 +55,9 @@ pub(in crate::commands) async fn compose(
     serves: Option<WorkerConfig>,
     terminal: &Terminal,
 ) -> Result<Composed> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new()?);
-    let store = store::open(settings, clock, terminal).await?;
-    let (engine, sandboxes) = sandboxes::start(settings)?;
-    let guard = Guard::new(settings.webhooks.allow.clone(), settings.webhooks.allow_http);
+    let (engine, app) = app(settings, terminal).await?;
     let answers = serves.as_ref().is_none_or(|config| config.kind != WorkerKind::Alone);
-    let dispatcher = answers.then(|| start_dispatcher(&store, &guard)).transpose()?;
-    let app = App::new(store, sandboxes, settings.requests, settings.public_url.clone(), guard);
+    let dispatcher = answers.then(|| start_dispatcher(&app.store, &app.guard)).transpose()?;
     if let Some(file) = &settings.solvers {
         app.set_solvers(Arc::new(solvers(file)?));
     }
@@ -92,11 +88,54 @@ pub(in crate::commands) async fn compose(
     Ok(Composed { app, worker, dispatcher, building, failure })
 }
 
+/// Opens the store and reaches the engine that containers run on; the worker goes on with what it left there. No Python
+/// is needed, and none is built.
+pub(in crate::commands) async fn compose_containers(
+    settings: &Settings,
+    role: ContainerRole,
+    serves: WorkerConfig,
+    terminal: &Terminal,
+) -> Result<Composed> {
+    let ContainerRole { docker_url, solvers: file, cores, memory_bytes, disk_bytes, runtime, state_dir } = role;
+    let solvers = Arc::new(solvers(&file)?);
+    let (_, app) = app(settings, terminal).await?;
+    app.set_solvers(Arc::clone(&solvers));
+    let config = ContainersConfig { docker_url, solvers, cores, memory_bytes, disk_bytes, state_dir, runtime };
+    let worker = Worker::start_containers(app.store.clone(), config, worker_id(&app.store), serves).await?;
+    let worker = Arc::new(worker);
+    app.set_worker(Arc::clone(&worker));
+    let (worker, failure) = (Arc::new(OnceLock::from(worker)), Arc::default());
+    Ok(Composed { app, worker, dispatcher: None, building: None, failure })
+}
+
+/// What every process has.
+async fn app(settings: &Settings, terminal: &Terminal) -> Result<(Engine, Arc<App>)> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new()?);
+    let store = store::open(settings, clock, terminal).await?;
+    let (engine, sandboxes) = sandboxes::start(settings)?;
+    let guard = Guard::new(settings.webhooks.allow.clone(), settings.webhooks.allow_http);
+    Ok((engine, App::new(store, sandboxes, settings.requests, settings.public_url.clone(), guard)))
+}
+
 /// The solvers that a catalogue names, with what this program understands of them.
 fn solvers(file: &Path) -> Result<Solvers> {
     let catalogue = Catalogue::load(file)?;
     tracing::info!(solvers = ?catalogue.names(), "process.solvers: read");
-    Ok(Solvers::new(catalogue, []))
+    let adapters: [(AdapterKind, Arc<dyn Adapter>); 3] = [
+        (AdapterKind::CodeAster, Arc::new(CodeAster)),
+        (AdapterKind::CalculiX, Arc::new(CalculiX)),
+        (AdapterKind::Plain, Arc::new(Plain)),
+    ];
+    Ok(Solvers::new(catalogue, adapters))
+}
+
+/// What names a worker.
+fn worker_id(store: &Store) -> uuid::Uuid {
+    let mut random = [0; 10];
+    store.clock().fill_random(&mut random);
+    let unix_ms = store.clock().now().unix_timestamp_nanos() / 1_000_000;
+    let unix_ms = u64::try_from(unix_ms).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(unix_ms, &random).into_uuid()
 }
 
 /// Webhooks go out from every server; those that share a store share what is due. A worker needs no way out.
@@ -146,11 +185,7 @@ impl Rest {
 
     fn start_worker(&self, config: WorkerConfig, programs: Arc<Programs>) -> Worker {
         let store = self.app.store.clone();
-        let mut random = [0; 10];
-        store.clock().fill_random(&mut random);
-        let unix_ms = store.clock().now().unix_timestamp_nanos() / 1_000_000;
-        let unix_ms = u64::try_from(unix_ms).unwrap_or(0);
-        let id = uuid::Builder::from_unix_timestamp_millis(unix_ms, &random).into_uuid();
+        let id = worker_id(&store);
         Worker::start(store, self.app.sandboxes.clone(), programs, id, config)
     }
 }

@@ -7,7 +7,7 @@ mod sandboxes;
 mod signals;
 mod store;
 
-pub(super) use compose::compose;
+pub(super) use compose::{compose, compose_containers};
 pub(super) use store::options as store_options;
 
 use super::{

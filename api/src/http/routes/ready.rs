@@ -26,7 +26,7 @@ pub(in crate::http) async fn ready(State(api): State<Arc<Api>>) -> Result<Respon
     if api.app.stopping.is_cancelled() {
         return Err(Problem::not_ready("the server is shutting down", RETRY_AFTER));
     }
-    if api.app.programs().is_none() {
+    if !api.app.can_work() {
         return Err(not_built());
     }
     match tokio::time::timeout(PING_TIMEOUT, api.app.store.ping()).await {
