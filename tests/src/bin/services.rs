@@ -1,9 +1,9 @@
 //! Starts the services that tests share, prints the variables that lead to them as lines for a shell, and stops them
-//! when its input closes or it is told to end: `services [postgres] [redis] [s3]` (all of them without a name).
+//! when its input closes or it is told to end: `services [postgres] [redis] [s3] [docker]` (all of them without a name).
 
 use anyhow::{Result, bail};
 use mecapy_tests::services::{
-    Postgres, Redis, S3,
+    Docker, Postgres, Redis, S3, SHELL_IMAGE,
     shared::{self, folder_in_memory},
 };
 use std::{
@@ -21,6 +21,7 @@ struct Started {
     postgres: Option<Postgres>,
     redis: Option<Redis>,
     s3: Option<S3>,
+    docker: Option<Docker>,
 }
 
 fn main() -> Result<()> {
@@ -51,11 +52,12 @@ async fn run() -> Result<()> {
 async fn start() -> Result<Started> {
     let mut names: Vec<String> = std::env::args().skip(1).collect();
     if names.is_empty() {
-        names = [shared::POSTGRES, shared::REDIS, shared::S3].map(|(_, name)| name.to_owned()).into();
+        names = [shared::POSTGRES, shared::REDIS, shared::S3, shared::DOCKER].map(|(_, name)| name.to_owned()).into();
     }
     let mut started = Started::default();
     let mut lines = String::new();
     for name in names {
+        let mut image = None;
         let (variable, url) = match name.as_str() {
             "postgres" => {
                 let parent = folder_in_memory().map_or_else(std::env::temp_dir, PathBuf::from);
@@ -70,9 +72,17 @@ async fn start() -> Result<Started> {
                 let s3 = started.s3.insert(S3::start().await?);
                 (shared::S3.0, s3.buckets().url()?)
             }
-            other => bail!("{other} is not a service: postgres, redis or s3"),
+            "docker" => {
+                let docker = started.docker.insert(Docker::with_solvers().await?);
+                image = Some(docker.engine().image(SHELL_IMAGE)?);
+                (shared::DOCKER.0, docker.url())
+            }
+            other => bail!("{other} is not a service: postgres, redis, s3 or docker"),
         };
         lines.push_str(&format!("export {variable}='{url}'\n"));
+        if let Some(image) = image {
+            lines.push_str(&format!("export {}='{image}'\n", shared::DOCKER_IMAGE));
+        }
     }
     // All at once: who reads the first line may rely on the others.
     let mut output = std::io::stdout().lock();

@@ -1,6 +1,7 @@
 //! A Docker engine of its own, without a network, in a temporary folder; stopped, killed and started again.
 
 use super::daemon::Daemon;
+use crate::repository_root;
 use anyhow::{Context, Result, bail, ensure};
 use std::{
     path::{Path, PathBuf},
@@ -10,14 +11,59 @@ use tempfile::TempDir;
 
 /// What the engine logs when it can be used.
 const READY: &str = "API listen on";
+/// The images that `tests/toolchain/docker.sh` makes, below the repository's root.
+const IMAGES: &str = "target/solvers";
+/// The one of them whose shell the tests of the executor use.
+pub const SHELL_IMAGE: &str = "mecapy/calculix:2.20";
 
-/// A running engine; dropped, it is stopped with all of its containers.
+/// An engine that runs, whoever started it.
+#[derive(Debug)]
+pub struct Engine {
+    url: String,
+}
+
+/// A running engine of our own; dropped, it is stopped with all of its containers.
 pub struct Docker {
     daemon: Option<Daemon>,
     home: TempDir,
 }
 
+impl Engine {
+    pub fn at(url: &str) -> Self {
+        Self { url: url.to_owned() }
+    }
+
+    /// As `MECAPY_DOCKER_URL` takes it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The id of an image, which a catalogue can name.
+    pub fn image(&self, name: &str) -> Result<String> {
+        Ok(docker(&self.url, &["image", "inspect", "--format", "{{.Id}}", name])?.trim().to_owned())
+    }
+}
+
 impl Docker {
+    /// An engine with the solvers' images. Needs root.
+    pub async fn with_solvers() -> Result<Self> {
+        let docker = Self::start().await?;
+        let folder = repository_root().join(IMAGES);
+        let images = std::fs::read_dir(&folder).with_context(|| format!("no {IMAGES}: run tests/toolchain/docker.sh"))?;
+        for image in images {
+            let path = image?.path();
+            if path.extension().is_some_and(|extension| extension == "tar") {
+                docker.load(&path)?;
+            }
+        }
+        Ok(docker)
+    }
+
+    /// What any test may know of it.
+    pub fn engine(&self) -> Engine {
+        Engine::at(&self.url())
+    }
+
     /// An engine without images, ready to answer. Needs root.
     pub async fn start() -> Result<Self> {
         // Short: a socket's path may have 108 bytes.

@@ -1,7 +1,7 @@
 //! The services that tests share: those that `tests/run.sh` started and named in the environment, or, where one test is
 //! run by hand, ones started for its process alone.
 
-use super::{Buckets, Databases, RedisAddress, daemon::sibling};
+use super::{Buckets, Databases, Engine, RedisAddress, daemon::sibling};
 use anyhow::{Context, Result};
 use reqwest::Url;
 use std::{
@@ -15,6 +15,9 @@ use tokio::sync::OnceCell;
 pub const POSTGRES: (&str, &str) = ("MECAPY_TEST_POSTGRES", "postgres");
 pub const REDIS: (&str, &str) = ("MECAPY_TEST_REDIS", "redis");
 pub const S3: (&str, &str) = ("MECAPY_TEST_S3", "s3");
+pub const DOCKER: (&str, &str) = ("MECAPY_TEST_DOCKER", "docker");
+/// An image on that engine by its digest, with a shell and the core utilities.
+pub const DOCKER_IMAGE: &str = "MECAPY_TEST_DOCKER_IMAGE";
 
 /// A database takes some 8 MB while its test runs, and the log at most 256 MB.
 const MEMORY_FREE_BYTES_MIN: u64 = 1 << 30;
@@ -41,6 +44,12 @@ pub async fn redis() -> Result<&'static RedisAddress> {
 pub async fn s3() -> Result<&'static Buckets> {
     static CELL: OnceCell<Shared<Buckets>> = OnceCell::const_new();
     service(&CELL, S3, Buckets::parse).await
+}
+
+/// The Docker engine that tests share, with the images of the solvers: each test's worker has its own containers there.
+pub async fn docker() -> Result<&'static Engine> {
+    static CELL: OnceCell<Shared<Engine>> = OnceCell::const_new();
+    service(&CELL, DOCKER, |url| Ok(Engine::at(url))).await
 }
 
 async fn service<T>(
