@@ -16,7 +16,10 @@ use mecapy_runtime::{
     solver::Reader,
 };
 use mecapy_store::{Claimed, fail_point};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use tokio::task::spawn_blocking;
 
 /// Processes and threads of one container.
@@ -135,7 +138,14 @@ impl Solve {
             tracing::error!(%error, "worker.containers: a claim can't be kept");
             executor("the worker could not write its state folder")
         })?;
-        let (volume, command) = until_cancelled(&live.cancel, self.fill(case)).await?;
+        let (volume, command) = tokio::select! {
+            filled = until_cancelled(&live.cancel, self.fill(case)) => filled?,
+            () = containers.told_to_hand_over() => {
+                // There is no container yet that could go on.
+                live.give_back.store(true, Ordering::Release);
+                return Err(executor("the worker ends"));
+            }
+        };
         let launch = self.launch_of(case, command, &volume)?;
         let run = Run::launch(&containers.engine, &launch).await.map_err(|error| engine_fault(&error))?;
         fail_point("worker.after_container_start");
