@@ -2,17 +2,27 @@
 
 use anyhow::{Context, Result, ensure};
 use mecapy_tests::{
-    Cluster, ClusterOptions, Server, Worker, fixture_path, merge,
+    Cluster, ClusterOptions, Server, Worker, fixture_path, invariants, merge,
     services::{docker, shared},
     until,
 };
 use serde_json::{Value, json};
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 use tempfile::TempDir;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 /// The numbered lines of a run that is disturbed.
 const LINES: usize = 60;
+/// Runs that are queued while their worker is killed, how often it is, and how long all of it may take.
+const RUNS: usize = 200;
+const KILLS: usize = 5;
+const RUNS_DEADLINE: Duration = Duration::from_secs(240);
+/// Samples of a line's way to a client.
+const LIVE_LINES: usize = 40;
+const LIVE_MAX: Duration = Duration::from_millis(300);
 
 /// A server, a worker with the shared engine, and a catalogue.
 struct Lane {
@@ -286,5 +296,55 @@ async fn a_large_run_waits_for_its_room_and_is_not_passed_over() -> Result<()> {
     for id in [&large, &last] {
         lane.node()?.result(id).await?.expect_completed()?;
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_hundred_runs_in_two_places_end_once_each_though_their_worker_is_killed_five_times() -> Result<()> {
+    let mut lane = Lane::with(&[("MECAPY_CONTAINER_CORES", "2")]).await?;
+    let upload = lane.node()?.upload("run.sh", b"echo ran".to_vec()).await?;
+    let body = json!({"code": {"solver": "shell", "files": {"run.sh": upload}}});
+    let mut ids = Vec::with_capacity(RUNS);
+    for _ in 0..RUNS {
+        ids.push(lane.node()?.submit(&body).await?);
+    }
+    let ended = async |lane: &Lane| {
+        let sql = "SELECT count(*) FROM tasks WHERE state = 'completed'";
+        Ok::<usize, anyhow::Error>(lane.cluster.rows(sql).await?.lines().last().unwrap_or_default().trim().parse()?)
+    };
+    for kill in 1..=KILLS {
+        let enough = kill * RUNS / (KILLS + 2);
+        until("more runs have ended", RUNS_DEADLINE, || async { Ok((ended(&lane).await? >= enough).then_some(())) }).await?;
+        lane.worker()?.kill()?;
+        lane.worker()?.start_again().await?;
+    }
+    until("all runs have ended", RUNS_DEADLINE, || async { Ok((ended(&lane).await? == RUNS).then_some(())) }).await?;
+    for id in &ids {
+        ensure!(lane.log(id).await? == "ran\n", "{id}");
+        lane.until_cleared(id).await?;
+    }
+    invariants(&lane.cluster).await
+}
+
+/// From the solver's line to a client that follows the task: the line says when it was said, by the machine's own clock.
+#[tokio::test]
+async fn a_line_reaches_a_client_that_follows_within_300_ms() -> Result<()> {
+    let lane = Lane::start().await?;
+    let script = format!("i=0; while [ $i -lt {LIVE_LINES} ]; do date +at=%s.%N; i=$((i+1)); sleep 0.15; done");
+    let id = lane.script(&script, json!({})).await?;
+    let mut events = lane.node()?.events(&id, None).await?;
+    let mut waits = Vec::with_capacity(LIVE_LINES);
+    let started = Instant::now();
+    while waits.len() < LIVE_LINES && started.elapsed() < DEADLINE {
+        let event = events.next(DEADLINE).await?.context("the stream ended")?;
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs_f64();
+        for said in event.data.split("at=").skip(1) {
+            let digits: String = said.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+            waits.push(Duration::from_secs_f64((now - digits.parse::<f64>()?).max(0.0)));
+        }
+    }
+    waits.sort();
+    let p95 = waits.get(waits.len() * 95 / 100).context("no line was heard")?;
+    ensure!(*p95 <= LIVE_MAX, "{waits:?}");
     Ok(())
 }
