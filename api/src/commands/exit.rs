@@ -100,7 +100,7 @@ fn is_misuse(cause: &(dyn Error + 'static)) -> bool {
             Some(StoreError::Locked { .. } | StoreError::Schema { .. } | StoreError::Session { .. })
         )
         || matches!(cause.downcast_ref(), Some(OpenError::NotBuilt))
-        || matches!(cause.downcast_ref(), Some(error) if !matches!(error, ContainersError::Store(_)))
+        || cause.downcast_ref::<ContainersError>().is_some_and(|error| !matches!(error, ContainersError::Store(_)))
 }
 
 impl From<Exit> for ExitCode {

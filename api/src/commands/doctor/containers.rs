@@ -82,7 +82,7 @@ async fn images(engine: &ContainerEngine, role: &ContainerRole) -> Check {
     let mut missing = Vec::new();
     for (solver, version) in catalogue.solvers().flat_map(|solver| solver.versions.iter().map(move |it| (solver, it))) {
         let name = || format!("{}@{} ({})", solver.name, version.version, version.image);
-        let image: ImageDigest = match version.image.parse() {
+        let image = match version.image.parse::<ImageDigest>() {
             Ok(image) => image,
             Err(error) => return Check::fail(NAME, error, "mend the catalogue"),
         };

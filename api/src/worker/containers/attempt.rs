@@ -167,7 +167,7 @@ impl Solve {
 
     fn launch_of(&self, case: &Case, command: Vec<String>, volume: &Volume) -> Result<Launch, TaskError> {
         let (containers, task) = (&self.containers, &self.claimed.task);
-        let image: ImageDigest = case.version.image.parse().map_err(|error| executor(format!("{error}")))?;
+        let image = case.version.image.parse::<ImageDigest>().map_err(|error| executor(error.to_string()))?;
         let sizes = sizes(task, containers.disk_bytes);
         Ok(Launch {
             owner: containers.state.owner().to_owned(),
