@@ -40,12 +40,14 @@ pub(super) struct FormBody {
     allowance: Allowance,
     /// The reader has looked at what came before.
     looked_at: bool,
+    /// It was let look again before it is refused more: while it seeks a boundary, it asks twice before it looks.
+    looked_again: bool,
 }
 
 impl FormBody {
     pub(super) fn new(body: LimitedBody) -> (Self, Allowance) {
         let allowance = Allowance(Arc::new(AtomicU64::new(FORM_BYTES_MAX)));
-        (Self { body, allowance: allowance.clone(), looked_at: true }, allowance)
+        (Self { body, allowance: allowance.clone(), looked_at: true, looked_again: false }, allowance)
     }
 }
 
@@ -60,12 +62,16 @@ impl HttpBody for FormBody {
             return Poll::Pending;
         }
         let left = self.allowance.0.load(Ordering::Relaxed);
+        if left == 0 && !std::mem::replace(&mut self.looked_again, true) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if left == 0 {
             return Poll::Ready(Some(Err(BodyFault::FormTooLarge { bytes_max: FORM_BYTES_MAX })));
         }
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         if let Poll::Ready(Some(Ok(frame))) = &polled {
-            self.looked_at = false;
+            (self.looked_at, self.looked_again) = (false, false);
             if left != UNCOUNTED {
                 // A piece that passes the limit is let through: the file may begin in it.
                 let bytes = u64::try_from(frame.data_ref().map_or(0, Bytes::len)).unwrap_or(u64::MAX);
