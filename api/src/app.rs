@@ -106,7 +106,8 @@ impl App {
 
     /// Whether this process can do its work: with the interpreter, or with containers, which need none.
     pub fn can_work(&self) -> bool {
-        self.programs().is_some() || self.worker.get().is_some_and(|worker| worker.row().executor == Executor::Container)
+        self.programs().is_some()
+            || self.worker.get().is_some_and(|worker| worker.row().executor == Executor::Container)
     }
 
     /// Tasks may name these solvers from now on.

@@ -162,7 +162,8 @@ async fn calculix_agrees_with_beam_and_plate_theory_and_draws_the_stress() -> Re
             ensure!((found - value).abs() <= tolerance * value.abs(), "{name}{pointer}: {found}, not {value}");
         }
         let kept = lane.node()?.get(&format!("/v1/tasks/{id}/artifacts")).await?.expect(200)?.json()?;
-        let names: Vec<&str> = kept.as_array().into_iter().flatten().filter_map(|it| it.get("name")?.as_str()).collect();
+        let names: Vec<&str> =
+            kept.as_array().into_iter().flatten().filter_map(|it| it.get("name")?.as_str()).collect();
         let has = |ending: &str| names.iter().any(|name| name.ends_with(ending));
         ensure!(has(".frd") && has(".dat") && has(".png"), "{name}: {names:?}");
         ensure!(lane.log(&id).await?.contains("Job finished"), "{name}");
@@ -314,7 +315,8 @@ async fn two_hundred_runs_in_two_places_end_once_each_though_their_worker_is_kil
     };
     for kill in 1..=KILLS {
         let enough = kill * RUNS / (KILLS + 2);
-        until("more runs have ended", RUNS_DEADLINE, || async { Ok((ended(&lane).await? >= enough).then_some(())) }).await?;
+        until("more runs have ended", RUNS_DEADLINE, || async { Ok((ended(&lane).await? >= enough).then_some(())) })
+            .await?;
         lane.worker()?.kill()?;
         lane.worker()?.start_again().await?;
     }

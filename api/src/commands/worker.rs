@@ -50,9 +50,10 @@ async fn run(settings: Settings, role: WorkerRole, terminal: &Terminal) -> Resul
     let lanes: Vec<_> = config.lanes.iter().map(|lane| lane.as_str()).collect();
     let lanes = lanes.join(", ");
     let (composed, what) = match role.containers {
-        Some(containers) => {
-            (process::compose_containers(&settings, containers, config, terminal).await?, "Solvers' tasks are claimed from")
-        }
+        Some(containers) => (
+            process::compose_containers(&settings, containers, config, terminal).await?,
+            "Solvers' tasks are claimed from",
+        ),
         None => (process::compose(&settings, Some(config), terminal).await?, "Tasks are claimed from"),
     };
     let answering = match listener {

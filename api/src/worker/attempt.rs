@@ -50,12 +50,7 @@ pub(super) async fn carry_out(sandboxed: Arc<Sandboxed>, claimed: Claimed, regis
 }
 
 /// Runs the attempt as a task of its own: a panic in it is an outcome like any other.
-async fn outcome_of(
-    sandboxed: &Arc<Sandboxed>,
-    shared: &Arc<Shared>,
-    claimed: &Arc<Claimed>,
-    live: &Live,
-) -> Outcome {
+async fn outcome_of(sandboxed: &Arc<Sandboxed>, shared: &Arc<Shared>, claimed: &Arc<Claimed>, live: &Live) -> Outcome {
     let (in_sandbox, in_shared) = (Arc::clone(sandboxed), Arc::clone(shared));
     let (in_claimed, in_live) = (Arc::clone(claimed), live.clone());
     let ran = tokio::spawn(async move { run(&in_sandbox, &in_shared.store, &in_claimed.task, &in_live).await }).await;

@@ -120,9 +120,8 @@ pub(super) fn look_again(shared: &Shared, lane: Lane, due: Option<OffsetDateTime
         (false, true) => DUE_AGAIN_SHARED,
         (true, true) => DUE_AGAIN_CAPPED_SHARED,
     };
-    let wait = due.map_or(IDLE_MAX, |at| {
-        Duration::try_from(at - shared.store.now()).unwrap_or(soonest).clamp(soonest, IDLE_MAX)
-    });
+    let wait = due
+        .map_or(IDLE_MAX, |at| Duration::try_from(at - shared.store.now()).unwrap_or(soonest).clamp(soonest, IDLE_MAX));
     Instant::now() + wait
 }
 

@@ -259,8 +259,7 @@ impl Store {
             return Ok(None);
         }
         let ranks = ranks_of(executor);
-        let earliest =
-            query(EARLIEST).bind(lane.as_str()).bind(Group::FIRST_ID).bind(ranks.start).bind(ranks.end);
+        let earliest = query(EARLIEST).bind(lane.as_str()).bind(Group::FIRST_ID).bind(ranks.start).bind(ranks.end);
         let row = earliest.fetch_one(self.readers()).await?;
         Ok(row.try_get::<Option<i64>>(0)?.map(crate::clock::from_unix_ms))
     }

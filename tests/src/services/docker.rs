@@ -49,7 +49,8 @@ impl Docker {
     pub async fn with_solvers() -> Result<Self> {
         let docker = Self::start().await?;
         let folder = repository_root().join(IMAGES);
-        let images = std::fs::read_dir(&folder).with_context(|| format!("no {IMAGES}: run tests/toolchain/docker.sh"))?;
+        let images =
+            std::fs::read_dir(&folder).with_context(|| format!("no {IMAGES}: run tests/toolchain/docker.sh"))?;
         for image in images {
             let path = image?.path();
             if path.extension().is_some_and(|extension| extension == "tar") {

@@ -106,8 +106,13 @@ fn engine_failed(error: &EngineError) -> Check {
 async fn docker(socket: &Path) -> Check {
     match timeout(DOCKER_PATIENCE, ping(socket)).await {
         Ok(Ok(())) => Check::info(ENGINE, format!("answers at {}", socket.display())),
-        Ok(Err(error)) => Check::info(ENGINE, format!("none at {} ({error}); only a worker with --docker-url needs one", socket.display())),
-        Err(_) => Check::info(ENGINE, format!("silent at {}; only a worker with --docker-url needs one", socket.display())),
+        Ok(Err(error)) => Check::info(
+            ENGINE,
+            format!("none at {} ({error}); only a worker with --docker-url needs one", socket.display()),
+        ),
+        Err(_) => {
+            Check::info(ENGINE, format!("silent at {}; only a worker with --docker-url needs one", socket.display()))
+        }
     }
 }
 

@@ -245,7 +245,9 @@ pub(super) fn volume_fault(error: &VolumeError) -> TaskError {
     }
     tracing::error!(%error, cause = ?std::error::Error::source(error), "worker.volume: a work folder can't be used");
     match error {
-        VolumeError::HostFull { .. } => TaskError::new(ErrorKind::Quota, "the worker's disk has no room for this run now"),
+        VolumeError::HostFull { .. } => {
+            TaskError::new(ErrorKind::Quota, "the worker's disk has no room for this run now")
+        }
         _ => executor("the run's work folder can't be used"),
     }
 }

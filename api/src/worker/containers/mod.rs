@@ -180,7 +180,9 @@ impl Containers {
             }
         };
         if timeout(HAND_OVER_MAX, extending).await.is_err() {
-            tracing::error!("worker.hand_over: the store does not answer, others may run these tasks before this worker is back");
+            tracing::error!(
+                "worker.hand_over: the store does not answer, others may run these tasks before this worker is back"
+            );
         }
     }
 

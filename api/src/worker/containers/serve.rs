@@ -18,7 +18,8 @@ const CLAIMED_AT_ONCE_MAX: u32 = 64;
 
 /// Claims for as long as the worker does not drain.
 pub(in crate::worker) async fn serve(shared: Arc<Shared>, containers: Arc<Containers>) {
-    let wakeups = Lane::ALL.map(|lane| shared.config.lanes.contains(&lane).then(|| shared.store.container_wakeup(lane)));
+    let wakeups =
+        Lane::ALL.map(|lane| shared.config.lanes.contains(&lane).then(|| shared.store.container_wakeup(lane)));
     while !shared.draining.load(Ordering::Acquire) {
         // Room that is made from here on is noticed.
         let changed = shared.changed.notified();

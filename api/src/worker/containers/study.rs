@@ -44,9 +44,8 @@ impl Case {
         };
         let mut files = Vec::with_capacity(task.files.len());
         for (name, upload) in &task.files {
-            let invalid = |error: mecapy_model::InvalidArtifactName| {
-                TaskError::new(ErrorKind::InvalidInput, error.to_string())
-            };
+            let invalid =
+                |error: mecapy_model::InvalidArtifactName| TaskError::new(ErrorKind::InvalidInput, error.to_string());
             let name = ArtifactName::parse(name).map_err(invalid)?;
             let upload = store.upload(task.tenant, *upload).await.map_err(storage)?;
             files.push((name, upload.map(|upload| upload.size_bytes)));
@@ -63,7 +62,8 @@ impl Case {
     pub(super) fn plan(&self, volume: &Volume) -> Result<Plan, TaskError> {
         let folder = open(volume)?;
         let prepared = self.adapter.prepare(&self.study(), &folder)?;
-        let input = |(name, bytes): (ArtifactName, Vec<u8>)| InputFile { name, content: FileContent::Bytes(bytes.into()) };
+        let input =
+            |(name, bytes): (ArtifactName, Vec<u8>)| InputFile { name, content: FileContent::Bytes(bytes.into()) };
         Ok(Plan { command: prepared.command, files: prepared.files.into_iter().map(input).collect() })
     }
 
