@@ -6,7 +6,7 @@ use super::state::{Writer, weight};
 use crate::clock::unix_ms;
 use crate::reading::{Settings, bytes_of, read_task, task_columns};
 use crate::shared::Change;
-use crate::sql::{Executor, Rows, pieces, query, script};
+use crate::sql::{self, Rows, pieces, query, script};
 use crate::{Idempotency, OverQuota, Replayed, StoreError, Submitted};
 use mecapy_model::{Executor, Lane, Room, Task, TaskId, TaskState, TenantId, UploadId};
 use std::collections::HashMap;
@@ -358,7 +358,7 @@ impl Writer {
 
 /// A task that an idempotency key made before, as it was then, unless it was deleted.
 pub(crate) async fn earlier(
-    on: impl Into<Executor<'_>>,
+    on: impl Into<sql::Executor<'_>>,
     task_no: i64,
     queue_position: Option<u64>,
 ) -> Result<Option<Submitted>, StoreError> {
