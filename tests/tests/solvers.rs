@@ -3,12 +3,13 @@
 use anyhow::{Context, Result, ensure};
 use mecapy_tests::{
     Cluster, ClusterOptions, Server, Worker, fixture_path, invariants, merge,
-    services::{docker, shared},
+    services::{Engine, docker, shared},
     until,
 };
 use serde_json::{Value, json};
 use std::{
     fs,
+    process::Command,
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -29,6 +30,7 @@ struct Lane {
     cluster: Cluster,
     /// The worker's state folder and the catalogue.
     home: TempDir,
+    engine: &'static Engine,
 }
 
 impl Lane {
@@ -66,7 +68,7 @@ impl Lane {
         ];
         own.extend(variables.iter().map(|(name, value)| pair(name, value)));
         cluster.add_worker(&own).await?;
-        Ok(Self { cluster, home })
+        Ok(Self { cluster, home, engine })
     }
 
     fn node(&self) -> Result<&Server> {
@@ -108,8 +110,8 @@ impl Lane {
 
     /// The ids of the task's containers, running or not.
     async fn containers(&self, id: &str) -> Result<Vec<String>> {
-        let engine = shared::docker().await?;
-        let said = docker(engine.url(), &["ps", "--all", "--quiet", "--filter", &format!("label=mecapy.task={id}")])?;
+        let said =
+            docker(self.engine.url(), &["ps", "--all", "--quiet", "--filter", &format!("label=mecapy.task={id}")])?;
         Ok(said.split_whitespace().map(str::to_owned).collect())
     }
 
@@ -124,6 +126,24 @@ impl Lane {
             Ok(left.is_empty().then_some(()))
         })
         .await
+    }
+}
+
+impl Drop for Lane {
+    /// What a test leaves in the middle of a run: its containers, and then the work folders, which are mounted.
+    fn drop(&mut self) {
+        let _ = self.worker().and_then(Worker::kill);
+        let state = self.home.path().join("state");
+        let owner = fs::read_to_string(state.join("owner")).unwrap_or_default();
+        let owned = format!("label=mecapy.owner={owner}");
+        let ids = docker(self.engine.url(), &["ps", "--all", "--quiet", "--filter", &owned]).unwrap_or_default();
+        for id in ids.split_whitespace() {
+            let _ = docker(self.engine.url(), &["rm", "--force", id]);
+        }
+        let folders = fs::read_dir(state.join("volumes")).into_iter().flatten().flatten();
+        for folder in folders.map(|entry| entry.path()).filter(|path| path.is_dir()) {
+            let _ = Command::new("umount").arg(folder).output();
+        }
     }
 }
 

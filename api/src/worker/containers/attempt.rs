@@ -52,7 +52,7 @@ pub(super) enum Begin {
 
 /// What became of a run.
 enum Ran {
-    Ended(Ended),
+    Ended(Box<Ended>),
     /// This process ends; the container goes on.
     HandedOver,
 }
@@ -91,7 +91,7 @@ pub(super) async fn carry_out(solve: Solve, begin: Begin, taken: Taken) {
     let running = Arc::clone(&solve);
     // A task of its own: a panic in it is an end like any other.
     let ended = match tokio::spawn(async move { running.run(begin).await }).await {
-        Ok(Ok(Ran::Ended(ended))) => ended,
+        Ok(Ok(Ran::Ended(ended))) => *ended,
         Ok(Ok(Ran::HandedOver)) => return solve.containers.leave(solve.claimed.claim.clone()),
         Ok(Err(error)) => Outcome::failed(error).into(),
         Err(error) => {
@@ -127,7 +127,7 @@ impl Solve {
         let reader: Box<dyn Reader> = told.into_reader();
         let conclude = move |case: &Case, volume: &Volume| case.conclude(&watched, &*reader, volume);
         let (ended, _) = blocking(&case, volume, conclude).await?;
-        Ok(Ran::Ended(ended))
+        Ok(Ran::Ended(Box::new(ended)))
     }
 
     /// Makes the work folder and starts the container.

@@ -6,7 +6,7 @@ use mecapy_model::{ArtifactName, Code, ErrorKind, Outcome, Task, TaskError, Warn
 use mecapy_runtime::{
     FileContent, InputFile,
     container::{RefusedFile, Volume, Watched, WorkFolder},
-    solver::{self, Adapter, Conclusion, Folder, Reader, SolverVersion, Solvers, Stopped, Study},
+    solver::{self, Adapter, Conclusion, Reader, SolverVersion, Solvers, Stopped, Study},
 };
 use mecapy_store::{ArtifactFile, Store};
 use std::{collections::BTreeSet, sync::Arc};
