@@ -35,6 +35,7 @@ Examples:
   mecapy worker
   mecapy worker --lanes default,long_running --concurrency 8
   mecapy worker --drain-seconds 120 --health-listen 0.0.0.0:9000
+  mecapy worker --docker-url unix:///var/run/docker.sock --solvers solvers.toml
 
 It takes the settings of `mecapy serve`, and must be told the same database,
 queue and objects:
