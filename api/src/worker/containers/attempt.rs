@@ -6,7 +6,7 @@ use super::{
     told::Told,
 };
 use crate::worker::{
-    attempt::{DID_NOT_END, cancelled, input_files, until_cancelled},
+    attempt::{DID_NOT_END, input_files, until_cancelled},
     ending::{Ended, write_down},
     held::Registered,
 };
