@@ -1,10 +1,10 @@
 //! Credentials: who may ask, and that the answer tells nothing else.
 
 use anyhow::{Context, Result, ensure};
-use mecapy_tests::{Server, python};
+use mecapy_tests::{EventStream, Server, python};
 use reqwest::Method;
 use serde_json::json;
-use std::os::unix::fs::PermissionsExt as _;
+use std::{os::unix::fs::PermissionsExt as _, time::Duration};
 
 /// A well-formed id that nothing has.
 const NOBODYS_ID: &str = "018bcfe5-6800-7707-8707-070707070707";
@@ -107,5 +107,18 @@ async fn a_new_key_works_and_is_shown_once() -> Result<()> {
     server.send(preview).await?.expect_result(&json!({"result": 1}))?;
     let me = server.send(server.anonymous(Method::GET, "/v1/me").bearer_auth(&key)).await?.expect(200)?;
     ensure!(!me.text().contains(&key), "{}", me.text());
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_event_stream_ends_soon_after_its_key_was_revoked() -> Result<()> {
+    let server = Server::start().await?;
+    let made = server.post("/v1/api-keys", &json!({"name": "browser"})).await?.expect(201)?;
+    let request = server.anonymous(Method::GET, "/v1/events").bearer_auth(made.str_at("/key")?);
+    let mut stream = EventStream::of(request.send().await?)?;
+    ensure!(stream.next(Duration::from_secs(5)).await?.is_some(), "the stream begins with an id");
+    server.delete(&format!("/v1/api-keys/{}", made.str_at("/id")?)).await?.expect(204)?;
+    // Nothing happens that would wake it: it is asked when it would say that it lives.
+    ensure!(stream.next(Duration::from_secs(20)).await?.is_none(), "the stream goes on");
     Ok(())
 }

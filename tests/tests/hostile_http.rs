@@ -77,9 +77,14 @@ async fn security_33_bodies_without_end_are_refused_with_memory_flat() -> Result
     let mut server = Server::start().await?;
     server.probe().await?;
     let before = server.process().resting_bytes().await?;
-    for (path, kind) in
-        [("/v1/preview", "application/json"), ("/v1/modules", "application/wasm"), ("/v1/tasks", "application/json")]
-    {
+    let rows = [
+        ("/v1/preview", "application/json"),
+        ("/v1/modules", "application/wasm"),
+        ("/v1/tasks", "application/json"),
+        // A form whose boundary never comes.
+        ("/v1/uploads", "multipart/form-data; boundary=x"),
+    ];
+    for (path, kind) in rows {
         let head = format!(
             "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n",
             server.key()

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use mecapy_tests::{
-    Answer, Server, ServerOptions, python,
+    Answer, Cluster, ClusterOptions, Server, ServerOptions, python,
     services::oidc::{MachineClient, Mode, OidcProvider, OldKeys},
     until,
 };
@@ -408,6 +408,21 @@ async fn fault_12_keys_are_not_used_for_ever_without_their_issuer() -> Result<()
     provider.set_mode(Mode::Up).await?;
     until_status(&server, &token, 200, KEYS_DEADLINE).await?;
     Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_leaves_the_issuer_alone() -> Result<()> {
+    let provider = OidcProvider::start(&clients()).await?;
+    let mut cluster =
+        Cluster::with(ClusterOptions { workers: 1, variables: provider.variables(), ..ClusterOptions::default() })
+            .await?;
+    ensure!(provider.key_requests().await? == 0, "a worker asked for keys");
+    // A server with the same settings asks.
+    cluster.add_node(&[]).await?;
+    until("the server has asked for keys", KEYS_DEADLINE, || async {
+        Ok((provider.key_requests().await? > 0).then_some(()))
+    })
+    .await
 }
 
 #[tokio::test]

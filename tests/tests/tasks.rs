@@ -103,7 +103,7 @@ async fn tasks_are_listed_filtered_and_paged() -> Result<()> {
         let mut body = python(if index % 2 == 0 { "result = 1" } else { "raise ValueError('no')" });
         merge(
             &mut body,
-            json!({"name": format!("beam {index}"), "lane": if index == 6 { "long_running" } else { "default" }}),
+            json!({"name": format!("beam {index}"), "labels": {"a b": format!("{}=é", index % 3)}, "lane": if index == 6 { "long_running" } else { "default" }}),
         );
         ids.insert(server.submit(&body).await?);
     }
@@ -122,11 +122,22 @@ async fn tasks_are_listed_filtered_and_paged() -> Result<()> {
         }
     }
     ensure!(seen.len() == 7 && seen.iter().cloned().collect::<BTreeSet<_>>() == ids, "{seen:?} instead of {ids:?}");
-    for (query, count) in
-        [("state=completed", 4), ("state=failed", 3), ("lane=long_running", 1), ("q=beam%205", 1), ("state=queued", 0)]
-    {
+    for (query, count) in [
+        ("state=completed", 4),
+        ("state=failed", 3),
+        ("lane=long_running", 1),
+        ("q=beam%205", 1),
+        ("state=queued", 0),
+        ("label=a%20b=0=%C3%A9", 3),
+        ("label=a%20b%3D2%3D%C3%A9&state=failed", 1),
+        ("label=a%20b=0", 0),
+        ("label=", 7),
+    ] {
         let found = server.get(&format!("/v1/tasks?{query}")).await?.expect(200)?.at("/tasks")?;
         ensure!(found.as_array().map(Vec::len) == Some(count), "{query}: {found}");
+    }
+    for query in ["label=a", "label==a"] {
+        server.get(&format!("/v1/tasks?{query}")).await?.expect_fault("/label")?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Tenants, their keys and what they must not know of one another.
 
 use anyhow::{Context, Result, bail, ensure};
-use mecapy_tests::{Answer, Company, Server, ServerOptions, in_days, merge, python, until, wasm};
+use mecapy_tests::{Answer, Company, Server, ServerOptions, guest, in_days, merge, python, until, wasm};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
@@ -304,6 +304,34 @@ async fn security_31_a_hundred_submissions_with_one_key_are_one_task_and_one_ans
     };
     let (again, once_more) = (retry(&id).await?.expect(202)?, retry(&id).await?.expect(202)?);
     ensure!(again.text() == once_more.text() && once_more.header("idempotency-replayed") == Some("true"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_repeated_request_is_answered_when_what_it_refers_to_is_gone() -> Result<()> {
+    let server = Server::start().await?;
+    let module = server.module(&guest::answering("{\"n\": 1}")).await?;
+    let keyed = |path: &str, key: &str, body: &Value| {
+        server.send(server.request(Method::POST, path).header("idempotency-key", key).json(body))
+    };
+    let first = keyed("/v1/tasks", "k-1", &wasm(&module)).await?.expect(202)?;
+    let id = first.str_at("/id")?;
+    server.result(&id).await?.expect_completed()?;
+    let path = format!("/v1/tasks/{id}/retry");
+    let retried =
+        server.send(server.request(Method::POST, &path).header("idempotency-key", "r-1")).await?.expect(202)?;
+    server.result(&retried.str_at("/id")?).await?.expect_completed()?;
+    server.delete(&format!("/v1/modules/{module}")).await?.expect(204)?;
+    server.post("/v1/tasks", &wasm(&module)).await?.expect_fault("/code/module")?;
+    keyed("/v1/tasks", "k-2", &wasm(&module)).await?.expect_fault("/code/module")?;
+    let again = keyed("/v1/tasks", "k-1", &wasm(&module)).await?.expect(202)?;
+    ensure!(again.text() == first.text() && again.header("idempotency-replayed") == Some("true"), "{}", again.text());
+    let again = server.send(server.request(Method::POST, &path).header("idempotency-key", "r-1")).await?.expect(202)?;
+    ensure!(again.text() == retried.text() && again.header("idempotency-replayed") == Some("true"), "{}", again.text());
+    // Another request under the key is what the key refuses, whatever else is wrong with it.
+    let mut other = wasm(&module);
+    merge(&mut other, json!({"seed": 1}));
+    keyed("/v1/tasks", "k-1", &other).await?.expect_fault_code("", "idempotency_mismatch")?;
     Ok(())
 }
 

@@ -56,6 +56,18 @@ async fn uploads_that_are_no_uploads_are_refused() -> Result<()> {
     let request = server.request(Method::POST, "/v1/uploads").header("content-type", "multipart/form-data; boundary=x");
     let answer = server.send(request.body("--y\r\nnonsense")).await?;
     ensure!([400, 422].contains(&answer.status), "{}", answer.status);
+    // A name that can't be kept as it is sent: in a form and in JSON the same.
+    for name in ["x".repeat(256), "a\0b".to_owned(), "a\u{9b}b".to_owned()] {
+        let form =
+            format!("--x\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n1\r\n--x--\r\n");
+        let request =
+            server.request(Method::POST, "/v1/uploads").header("content-type", "multipart/form-data; boundary=x");
+        let answer = server.send(request.body(form)).await?;
+        ensure!([400, 422].contains(&answer.status), "{name:?}: {} {}", answer.status, answer.text());
+        server.post("/v1/uploads", &json!({ "name": name })).await?.expect_fault("/name")?;
+    }
+    let list = server.get("/v1/uploads").await?.expect(200)?;
+    ensure!(list.at("/uploads")? == json!([]), "{}", list.text());
     let request = server.request(Method::POST, "/v1/uploads").header("content-type", "text/plain").body("x");
     server.send(request).await?.expect_problem(415)?;
     server.post("/v1/uploads/018bcfe5-6800-7707-8707-070707070707/complete", &json!({})).await?.expect_problem(404)?;

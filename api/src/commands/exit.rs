@@ -95,7 +95,10 @@ fn is_misuse(cause: &(dyn Error + 'static)) -> bool {
     cause.is::<Misuse>()
         || cause.is::<ConfigError>()
         || cause.is::<CatalogueError>()
-        || matches!(cause.downcast_ref(), Some(StoreError::Locked { .. } | StoreError::Schema { .. }))
+        || matches!(
+            cause.downcast_ref(),
+            Some(StoreError::Locked { .. } | StoreError::Schema { .. } | StoreError::Session { .. })
+        )
         || matches!(cause.downcast_ref(), Some(OpenError::NotBuilt))
 }
 

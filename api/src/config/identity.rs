@@ -30,13 +30,14 @@ pub struct OidcSettings {
 pub(super) fn oidc(layer: &Layer) -> Result<Option<OidcSettings>, ConfigError> {
     let Some(issuer) = &layer.oidc_issuer else {
         let alone = [
-            ("oidc-audience", layer.oidc_audience.as_ref()),
-            ("oidc-tenant-claim", layer.oidc_tenant_claim.as_ref()),
-            ("oidc-client", layer.oidc_client.as_ref()),
-            ("oidc-clients-allowed", layer.oidc_clients_allowed.as_ref()),
+            ("oidc-audience", layer.oidc_audience.clone()),
+            ("oidc-tenant-claim", layer.oidc_tenant_claim.clone()),
+            ("oidc-client", layer.oidc_client.clone()),
+            ("oidc-clients-allowed", layer.oidc_clients_allowed.clone()),
+            ("oidc-refresh-seconds", layer.oidc_refresh_seconds.map(|seconds| seconds.to_string())),
         ];
         return match alone.into_iter().find_map(|(setting, value)| value.map(|value| (setting, value))) {
-            Some((setting, value)) => Err(bad(setting, value, "oidc-issuer is needed with it")),
+            Some((setting, value)) => Err(bad(setting, &value, "oidc-issuer is needed with it")),
             None => Ok(None),
         };
     };
@@ -49,7 +50,6 @@ pub(super) fn oidc(layer: &Layer) -> Result<Option<OidcSettings>, ConfigError> {
         Some(value) => text(setting, value),
         None => Ok(default.to_owned()),
     };
-    let clients_allowed = layer.oidc_clients_allowed.as_deref().unwrap_or_default();
     let refresh = layer.oidc_refresh_seconds.unwrap_or(600);
     if !(REFRESH_SECONDS_MIN..=REFRESH_SECONDS_MAX).contains(&refresh) {
         return Err(bad("oidc-refresh-seconds", &refresh.to_string(), "10 to 86400 are possible"));
@@ -57,16 +57,23 @@ pub(super) fn oidc(layer: &Layer) -> Result<Option<OidcSettings>, ConfigError> {
     Ok(Some(OidcSettings {
         tenant_claim: or("oidc-tenant-claim", &layer.oidc_tenant_claim, "company")?,
         role_client: or("oidc-client", &layer.oidc_client, &audience)?,
-        clients_allowed: clients_allowed
-            .split(',')
-            .map(str::trim)
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned)
-            .collect(),
+        clients_allowed: layer.oidc_clients_allowed.as_deref().map_or(Ok(Vec::new()), clients)?,
         refresh_every: Duration::from_secs(refresh),
         issuer: issuer.clone(),
         audience,
     }))
+}
+
+/// The clients of a list that was given. One without a name would let every client in, which nobody writes down a list
+/// for.
+fn clients(list: &str) -> Result<Vec<String>, ConfigError> {
+    let names: Vec<String> =
+        list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    if names.is_empty() {
+        let needed = "one client at least is needed, as in console,machine (leave the setting out to allow any)";
+        return Err(bad("oidc-clients-allowed", list, needed));
+    }
+    Ok(names)
 }
 
 /// Keys that come over plain HTTP are anybody's who sits on the way. On this machine, or under a name without dots as
@@ -122,6 +129,12 @@ mod tests {
     fn one_without_the_other_is_refused() {
         let alone = Layer { oidc_audience: Some("x".to_owned()), ..Layer::default() };
         assert!(oidc(&alone).unwrap_err().to_string().starts_with("oidc-audience"));
+        let alone = Layer { oidc_refresh_seconds: Some(600), ..Layer::default() };
+        assert!(oidc(&alone).unwrap_err().to_string().starts_with("oidc-refresh-seconds"));
+        for list in ["", ",", " , ,"] {
+            let nobody = Layer { oidc_clients_allowed: Some(list.to_owned()), ..layer("https://x") };
+            assert!(oidc(&nobody).unwrap_err().to_string().starts_with("oidc-clients-allowed"), "{list:?}");
+        }
         let without = Layer { oidc_audience: None, ..layer("https://x") };
         assert!(oidc(&without).unwrap_err().to_string().starts_with("oidc-audience"));
         for seconds in [0, 9, 86_401] {

@@ -44,7 +44,38 @@ pub(super) struct Caller {
 pub(super) enum Principal {
     ApiKey(Arc<ApiKey>),
     AccessToken(Arc<Identity>),
-    Ticket(Ticket),
+}
+
+/// Who has an event stream open: a caller, or who holds the ticket of one. It may read and nothing else.
+#[derive(Debug, Clone)]
+pub(super) struct Reader {
+    pub(super) tenant: TenantId,
+    holder: TicketHolder,
+    /// When the credential ends; `None`: never.
+    until: Option<OffsetDateTime>,
+}
+
+impl Reader {
+    /// Whom streams are counted for.
+    pub(super) fn id(&self) -> Uuid {
+        self.holder.id()
+    }
+
+    /// Whether the credential is good at this moment, as far as this process knows.
+    pub(super) fn is_good(&self, store: &Store) -> bool {
+        match self.holder {
+            TicketHolder::ApiKey(key) => store.key_in_force(self.tenant, key).is_some(),
+            // What an issuer withdraws nobody tells us: a token is good until it ends.
+            TicketHolder::Identity(_) => {
+                let is_over = self.until.is_some_and(|until| until <= store.clock().now());
+                !is_over && !store.is_disabled(self.tenant)
+            }
+        }
+    }
+
+    fn of_ticket(ticket: Ticket) -> Self {
+        Self { tenant: ticket.tenant, holder: ticket.holder, until: ticket.holder_until }
+    }
 }
 
 impl Caller {
@@ -57,25 +88,20 @@ impl Caller {
         Self { tenant, scopes, principal: Principal::AccessToken(identity), request_id: None }
     }
 
-    /// Who may read what the ticket's holder may read.
-    fn of_ticket(ticket: Ticket) -> Self {
-        let scopes = [Scope::Read].into_iter().collect();
-        Self { tenant: ticket.tenant, scopes, principal: Principal::Ticket(ticket), request_id: None }
+    /// The caller as one who reads streams.
+    pub(super) fn reader(&self) -> Reader {
+        let holder = match &self.principal {
+            Principal::ApiKey(key) => TicketHolder::ApiKey(key.id),
+            Principal::AccessToken(identity) => TicketHolder::Identity(identity.id),
+        };
+        Reader { tenant: self.tenant, holder, until: self.expires_at() }
     }
 
     /// What lets a browser open an event stream as this caller.
     pub(super) fn ticket(&self, now: OffsetDateTime) -> Ticket {
-        let holder = match &self.principal {
-            Principal::ApiKey(key) => TicketHolder::ApiKey(key.id),
-            Principal::AccessToken(identity) => TicketHolder::Identity(identity.id),
-            Principal::Ticket(ticket) => ticket.holder,
-        };
+        let Reader { tenant, holder, until } = self.reader();
         let expires_at = now + TICKET_FOR;
-        Ticket {
-            tenant: self.tenant,
-            holder,
-            expires_at: self.expires_at().map_or(expires_at, |at| at.min(expires_at)),
-        }
+        Ticket { tenant, holder, expires_at: until.map_or(expires_at, |at| at.min(expires_at)), holder_until: until }
     }
 
     pub(super) fn principal(&self) -> &Principal {
@@ -90,7 +116,6 @@ impl Caller {
         match &self.principal {
             Principal::ApiKey(key) => key.role,
             Principal::AccessToken(identity) => identity.role,
-            Principal::Ticket(_) => Role::Viewer,
         }
     }
 
@@ -99,7 +124,6 @@ impl Caller {
         match &self.principal {
             Principal::ApiKey(key) => key.id.0,
             Principal::AccessToken(identity) => identity.id,
-            Principal::Ticket(ticket) => ticket.holder.id(),
         }
     }
 
@@ -108,7 +132,6 @@ impl Caller {
         match &self.principal {
             Principal::ApiKey(key) => &key.name,
             Principal::AccessToken(identity) => &identity.name,
-            Principal::Ticket(_) => "ticket",
         }
     }
 
@@ -116,7 +139,6 @@ impl Caller {
         match &self.principal {
             Principal::ApiKey(key) => key.expires_at,
             Principal::AccessToken(identity) => Some(identity.expires_at),
-            Principal::Ticket(ticket) => Some(ticket.expires_at),
         }
     }
 
@@ -130,8 +152,6 @@ impl Caller {
         let principal = match &self.principal {
             Principal::ApiKey(key) => format!("api_key:{}", key.id),
             Principal::AccessToken(identity) => format!("access_token:{}", short(&identity.subject)),
-            // It only reads, and is whoever holds it.
-            Principal::Ticket(ticket) => format!("ticket:{}", ticket.holder.id()),
         };
         Actor { principal, name: short(self.name()), request_id: self.request_id.as_deref().map(str::to_owned) }
     }
@@ -177,32 +197,42 @@ pub(super) async fn authenticate(State(api): State<Arc<Api>>, mut request: Reque
     let route = route.as_ref().map_or("", MatchedPath::as_str);
     let needed = needed(request.method(), route);
     let ticket = ticket(request.uri()).filter(|_| request.method() == Method::GET && STREAMS.contains(&route));
-    let identified = match ticket.filter(|_| !request.headers().contains_key(header::AUTHORIZATION)) {
-        Some(ticket) => of_ticket(&api.app, ticket),
-        None => identify(&api.app, request.headers()).await,
-    };
-    match identified.and_then(|caller| admit(&api, request.headers(), caller, needed)) {
-        Ok(caller) => {
+    let admitted = match ticket.filter(|_| !request.headers().contains_key(header::AUTHORIZATION)) {
+        // There is no caller then: of all routes those alone that read streams do without.
+        Some(ticket) => of_ticket(&api, ticket).map(|reader| {
+            request.extensions_mut().insert(reader);
+        }),
+        None => admit(&api, request.headers(), needed).await.map(|caller| {
+            request.extensions_mut().insert(caller.reader());
             request.extensions_mut().insert(caller);
-            next.run(request).await
-        }
+        }),
+    };
+    match admitted {
+        Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
 }
 
-fn admit(api: &Api, headers: &HeaderMap, caller: Caller, needed: Scope) -> Result<Caller, Problem> {
+async fn admit(api: &Api, headers: &HeaderMap, needed: Scope) -> Result<Caller, Problem> {
+    let caller = identify(&api.app, headers).await?;
+    count(api, caller.id(), caller.tenant)?;
+    caller.must(needed)?;
+    Ok(Caller { request_id: request_id(headers), ..caller })
+}
+
+/// 429 where more is asked than may be.
+fn count(api: &Api, id: Uuid, tenant: TenantId) -> Result<(), Problem> {
     let now = api.app.store.clock().monotonic();
-    if let Err(wait) = api.rates.count(caller.id(), api.app.limits.requests_per_second_max, now) {
+    if let Err(wait) = api.rates.count(id, api.app.limits.requests_per_second_max, now) {
         return Err(Problem::too_many("you ask more often than you may", wait));
     }
-    if let Some(max) = api.app.store.quota(caller.tenant).requests_per_second_max
-        && let Err(wait) = api.rates.count(caller.tenant.0, max, now)
+    if let Some(max) = api.app.store.quota(tenant).requests_per_second_max
+        && let Err(wait) = api.rates.count(tenant.0, max, now)
     {
         let detail = format!("the tenant's quota requests_per_second_max is {max}, and more were sent");
         return Err(Problem::too_many(detail, wait));
     }
-    caller.must(needed)?;
-    Ok(Caller { request_id: request_id(headers), ..caller })
+    Ok(())
 }
 
 /// What the client calls its request, where that can be kept.
@@ -224,16 +254,16 @@ fn needed(method: &Method, route: &str) -> Scope {
     }
 }
 
-/// A ticket is as good as the key of its holder is at this moment. Of other holders nothing can be asked: for the minute
-/// that it lasts it stands for itself, unless its tenant was disabled.
-fn of_ticket(app: &App, text: &str) -> Result<Caller, Problem> {
-    let unauthorized = |_| Problem::unauthorized();
-    let ticket = app.store.signer().read_ticket(text, app.store.clock().now()).map_err(unauthorized)?;
-    let good = match ticket.holder {
-        TicketHolder::ApiKey(key) => app.store.key_in_force(ticket.tenant, key).is_some(),
-        TicketHolder::Identity(_) => !app.store.is_disabled(ticket.tenant),
-    };
-    if good { Ok(Caller::of_ticket(ticket)) } else { Err(Problem::unauthorized()) }
+/// A ticket is as good as the credential of its holder is at this moment.
+fn of_ticket(api: &Api, text: &str) -> Result<Reader, Problem> {
+    let store = &api.app.store;
+    let ticket = store.signer().read_ticket(text, store.clock().now()).map_err(|_| Problem::unauthorized())?;
+    let reader = Reader::of_ticket(ticket);
+    if !reader.is_good(store) {
+        return Err(Problem::unauthorized());
+    }
+    count(api, reader.id(), reader.tenant)?;
+    Ok(reader)
 }
 
 /// The ticket in a URL; it is made of letters that nobody has to encode.
@@ -286,6 +316,14 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         parts.extensions.get::<Caller>().cloned().ok_or_else(Problem::unauthorized)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Reader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Reader>().cloned().ok_or_else(Problem::unauthorized)
     }
 }
 

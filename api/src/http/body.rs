@@ -26,6 +26,8 @@ const PATIENCE_BYTES_PER_SECOND: u64 = 16 << 10;
 pub(super) enum BodyFault {
     #[error("the body is larger than {bytes_max} bytes")]
     TooLarge { bytes_max: u64 },
+    #[error("the form has more than {bytes_max} bytes beside its file")]
+    FormTooLarge { bytes_max: u64 },
     #[error("the body did not arrive in time")]
     TooSlow,
     #[error("the body broke off")]
@@ -45,8 +47,15 @@ pub(super) struct LimitedBody {
 
 impl From<BodyFault> for Problem {
     fn from(fault: BodyFault) -> Self {
+        Problem::from(&fault)
+    }
+}
+
+impl From<&BodyFault> for Problem {
+    fn from(fault: &BodyFault) -> Self {
         match fault {
-            BodyFault::TooLarge { bytes_max } => Problem::too_large(bytes_max),
+            BodyFault::TooLarge { bytes_max } => Problem::too_large(*bytes_max),
+            BodyFault::FormTooLarge { bytes_max } => Problem::form_too_large(*bytes_max),
             BodyFault::TooSlow => Problem::too_slow(),
             BodyFault::Broken(_) => Problem::malformed("the body broke off before its end"),
         }
@@ -149,12 +158,10 @@ pub(super) async fn json(request: Request, bytes_max: u64) -> Result<Bytes, Prob
 pub(super) fn fault_in(error: &(dyn Error + 'static)) -> Option<Problem> {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        match error.downcast_ref::<BodyFault>() {
-            Some(BodyFault::TooLarge { bytes_max }) => return Some(Problem::too_large(*bytes_max)),
-            Some(BodyFault::TooSlow) => return Some(Problem::too_slow()),
-            Some(BodyFault::Broken(_)) => return Some(Problem::malformed("the body broke off before its end")),
-            None => cause = error.source(),
+        if let Some(fault) = error.downcast_ref::<BodyFault>() {
+            return Some(fault.into());
         }
+        cause = error.source();
     }
     None
 }

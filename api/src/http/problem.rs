@@ -99,7 +99,14 @@ impl Problem {
     }
 
     pub fn too_large(bytes_max: u64) -> Self {
-        let detail = format!("the body may have {bytes_max} bytes at most");
+        Self::over_limit(format!("the body may have {bytes_max} bytes at most"))
+    }
+
+    pub fn form_too_large(bytes_max: u64) -> Self {
+        Self::over_limit(format!("a form may have {bytes_max} bytes before its file, and as many after it"))
+    }
+
+    fn over_limit(detail: String) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
     }
 

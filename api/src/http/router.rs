@@ -12,6 +12,7 @@ pub(super) struct Api {
     pub(super) app: Arc<App>,
     pub(super) rates: Rates,
     pub(super) streams: Arc<Streams>,
+    pub(super) waits: Arc<Streams>,
 }
 
 /// The whole API of `app`.
@@ -44,8 +45,8 @@ pub fn operations(app: Arc<App>) -> Router {
 }
 
 fn api(app: Arc<App>) -> Arc<Api> {
-    let streams = Streams::new(&app.limits);
-    Arc::new(Api { app, rates: Rates::default(), streams })
+    let (streams, waits) = (Streams::of_events(&app.limits), Streams::of_waits(&app.limits));
+    Arc::new(Api { app, rates: Rates::default(), streams, waits })
 }
 
 /// Routes that need no credentials; `/openapi.json` and `/docs` are added above.

@@ -1,23 +1,114 @@
 //! Server-sent events: how a stream is answered, where it goes on, and when its reader is given up.
 
-use super::{Problem, query::Query};
+use super::{Problem, auth::Reader, query::Query, streams::StreamPlace};
+use crate::app::App;
 use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, HeaderValue, Uri, header},
     response::Response,
 };
-use std::{convert::Infallible, time::Duration};
-use tokio::sync::mpsc;
+use mecapy_store::StoreError;
+use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
 use tokio_stream::wrappers::ReceiverStream;
 
 /// A comment goes out after so long without an event, so that nobody between takes the stream for dead.
-pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// A client that leaves what was written unread for so long is dropped.
 const READER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Pieces that wait for a reader.
 const PIECES_WAITING_MAX: usize = 2;
 /// Events are sent together up to about so many bytes.
-pub(super) const PIECE_BYTES: usize = 32 << 10;
+const PIECE_BYTES: usize = 32 << 10;
+/// Whether the reader's credential is still good is asked once in so long at most, however much there is to send.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
+/// Where the events of a stream come from.
+pub(super) trait Events: Send + 'static {
+    type Event: Send + Sync;
+
+    /// What has happened after the last event that was written; nothing where that was the newest.
+    fn page(&mut self) -> impl Future<Output = Result<Page<Self::Event>, StoreError>> + Send;
+
+    /// Appends an event, which is then the last that was written.
+    fn write(&mut self, out: &mut Vec<u8>, event: &Self::Event) -> Result<(), StoreError>;
+
+    /// Returns once there may be more; a call that is given up loses nothing.
+    fn changed(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// Some of the events, oldest first.
+#[derive(Debug)]
+pub(super) struct Page<E> {
+    pub(super) events: Vec<E>,
+    /// Nothing will follow.
+    pub(super) done: bool,
+}
+
+/// One open stream.
+pub(super) struct Follow<E> {
+    pub(super) app: Arc<App>,
+    pub(super) reader: Reader,
+    pub(super) outlet: Outlet,
+    pub(super) place: StreamPlace,
+    pub(super) events: E,
+}
+
+impl<E: Events> Follow<E> {
+    /// Sends until all is said, the client is gone, too slow or no longer allowed to read, or the server stops.
+    pub(super) async fn send(mut self) {
+        if let Err(error) = self.send_all().await {
+            let tenant = self.reader.tenant;
+            tracing::warn!(tenant.id = %tenant, error = ?error, "events: the stream is closed, the store failed");
+        }
+        drop(self.place);
+    }
+
+    async fn send_all(&mut self) -> Result<(), StoreError> {
+        let mut asked_at = Instant::now();
+        loop {
+            if asked_at.elapsed() >= ASK_EVERY {
+                asked_at = Instant::now();
+                if !self.reader.is_good(&self.app.store) {
+                    return Ok(());
+                }
+            }
+            let page = self.events.page().await?;
+            let is_last = page.events.is_empty();
+            if !self.send_page(page.events).await? || page.done {
+                return Ok(());
+            }
+            if !is_last {
+                continue;
+            }
+            tokio::select! {
+                () = self.events.changed() => (),
+                () = sleep(KEEP_ALIVE) => {
+                    if !self.outlet.keep_alive().await {
+                        return Ok(());
+                    }
+                }
+                () = self.outlet.closed() => return Ok(()),
+                () = self.app.stopping.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    /// Sends a page's events; says whether there still is a reader.
+    async fn send_page(&mut self, events: Vec<E::Event>) -> Result<bool, StoreError> {
+        let mut piece = Vec::new();
+        for event in &events {
+            self.events.write(&mut piece, event)?;
+            if piece.len() >= PIECE_BYTES && !self.outlet.send(std::mem::take(&mut piece)).await {
+                return Ok(false);
+            }
+        }
+        Ok(piece.is_empty() || self.outlet.send(piece).await)
+    }
+}
 
 /// Where an open stream is written to.
 #[derive(Debug)]

@@ -43,10 +43,12 @@ impl Source {
             .user_agent(concat!("mecapy/", env!("CARGO_PKG_VERSION")))
             .timeout(FETCH_TIMEOUT)
             // Where an answer leads is the discovery document's to say, and nothing else's.
-            .redirect(redirect::Policy::none());
+            .redirect(redirect::Policy::none())
+            // Nor is it what the environment says, which is nobody's setting here.
+            .no_proxy();
         if issuer.starts_with("http:") {
-            // Plain HTTP is for neighbours: no certificates and no proxy between.
-            builder = builder.tls_certs_only([]).no_proxy();
+            // Plain HTTP is for neighbours: no certificates.
+            builder = builder.tls_certs_only([]);
         }
         Ok(Self { http: builder.build()?, issuer: issuer.to_owned() })
     }

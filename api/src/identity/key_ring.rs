@@ -11,8 +11,10 @@ use tokio::sync::{Notify, watch};
 
 /// At most one fetch begins in so long.
 const WINDOW: Duration = Duration::from_secs(10);
-/// While the issuer is down, its keys go on being used for so many times what lies between two fetches.
+/// While the issuer is down, its keys go on being used for so many times what lies between two fetches, and for no
+/// longer than this beyond the fetch that did not work.
 const AGE_MAX_REFRESHES: u32 = 6;
+const OUTAGE_MAX: Duration = Duration::from_secs(3600);
 
 /// Why there is no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +121,7 @@ impl KeyRing {
     }
 
     fn age_max(&self) -> Duration {
-        self.refresh_every * AGE_MAX_REFRESHES
+        (self.refresh_every * AGE_MAX_REFRESHES).min(self.refresh_every + OUTAGE_MAX)
     }
 }
 
@@ -184,6 +186,14 @@ mod tests {
         held.begin(seconds(20));
         held.end(seconds(20), None);
         assert!(!held.may_attempt(seconds(29)), "a failed one counts too");
+    }
+
+    #[test]
+    fn fault_12_however_seldom_keys_are_fetched_they_outlive_an_hour_at_most() {
+        for (refresh, age_max) in [(10, 60), (600, 3600), (3600, 7200), (86_400, 90_000)] {
+            let clock = Arc::new(ManualClock::at(OffsetDateTime::UNIX_EPOCH, 1));
+            assert_eq!(KeyRing::new(seconds(refresh), clock).age_max(), seconds(age_max), "{refresh}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::{
     analysis::Analysis,
     json::{Faults, Path},
     programs::{Place, Programs, Room},
-    webhooks::{Guard, URL_REFUSED},
+    webhooks::{Guard, LOOKUPS_BUSY, LOOKUPS_RETRY_AFTER, Refused, URL_REFUSED},
 };
 use mecapy_model::{ArtifactName, Code, Fault, TenantId, UploadId};
 use mecapy_runtime::{
@@ -83,14 +83,23 @@ impl Intake<'_> {
 
     /// The URL as it is called; a fault where it may not be. Where its host leads is looked up only while the request is
     /// one that may be accepted.
-    pub(super) async fn check_webhook(&self, url: &str, look_up: bool, faults: &mut Faults) -> Option<String> {
-        let judged = if look_up { self.guard.admit(url).await } else { self.guard.check_url(url) };
+    ///
+    /// # Errors
+    /// There is no room for one more look-up.
+    pub(super) async fn check_webhook(
+        &self,
+        url: &str,
+        look_up: bool,
+        faults: &mut Faults,
+    ) -> Result<Option<String>, Rejected> {
+        let judged = if look_up { self.guard.admit(self.tenant, url).await } else { self.guard.check_url(url) };
         match judged {
-            Ok(checked) => Some(checked.as_str().to_owned()),
+            Ok(checked) => Ok(Some(checked.as_str().to_owned())),
+            Err(Refused::Busy) => Err(Rejected::Busy { detail: LOOKUPS_BUSY, retry_after: LOOKUPS_RETRY_AFTER }),
             Err(refused) => {
                 let root = Path::Root;
                 faults.at(root.key("webhook").key("url"), URL_REFUSED, refused.to_string());
-                None
+                Ok(None)
             }
         }
     }

@@ -72,7 +72,7 @@ impl Intake<'_> {
             self.check_files(&asked.computation.files, &asked.computation.files_of_code, &mut faults).await?;
         }
         let webhook_url = match &asked.webhook_url {
-            Some(url) => self.check_webhook(url, readable, &mut faults).await,
+            Some(url) => self.check_webhook(url, readable, &mut faults).await?,
             None => None,
         };
         let mut warnings = asked.warnings;

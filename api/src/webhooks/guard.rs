@@ -4,13 +4,17 @@
 //! for each connection, all its addresses are judged, and those are connected to: a name that leads elsewhere a moment
 //! later changes nothing. Knows no delivery.
 
-use super::{address::AllowList, lookup::Lookup};
+use super::{
+    address::AllowList,
+    lookup::{Lookup, LookupError},
+};
+use mecapy_model::TenantId;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::time::timeout;
 use url::{Host, Url};
 
 /// The longest URL, bytes.
-pub const URL_BYTES_MAX: usize = 2048;
+pub(super) const URL_BYTES_MAX: usize = 2048;
 /// How long a name may take to be looked up.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -55,6 +59,9 @@ pub enum Refused {
     /// this network.
     #[error("the URL's host has no public address")]
     Address,
+    /// Nothing is known of the URL's host yet: the only one of these that passes by itself.
+    #[error("too many host names are being looked up just now")]
+    Busy,
 }
 
 impl Checked {
@@ -78,11 +85,17 @@ impl Guard {
         Self(Arc::new(Rules { allow, allow_http, lookup }))
     }
 
-    /// Everything that can be known when a URL is registered: its form, and where its host leads now.
-    pub async fn admit(&self, text: &str) -> Result<Checked, Refused> {
+    /// A guard that finds no place to look a name up.
+    #[cfg(test)]
+    pub(crate) fn busy() -> Self {
+        Self::with_lookup(AllowList::default(), false, Arc::new(|_, _| Box::pin(async { Err(LookupError::Busy) })))
+    }
+
+    /// Everything that can be known when a tenant registers a URL: its form, and where its host leads now.
+    pub async fn admit(&self, tenant: TenantId, text: &str) -> Result<Checked, Refused> {
         let checked = self.check_url(text)?;
         if let Some(Host::Domain(name)) = checked.0.host() {
-            self.resolve(name).await?;
+            self.resolve(tenant, name).await?;
         }
         Ok(checked)
     }
@@ -121,14 +134,15 @@ impl Guard {
         if url.as_str().len() > URL_BYTES_MAX { Err(Refused::TooLong) } else { Ok(Checked(url)) }
     }
 
-    /// The addresses of a name, all of which may be called.
+    /// The addresses of a name that a tenant's webhooks are sent to, all of which may be called.
     ///
     /// # Errors
     /// One address that may not be called refuses the name: which of them is tried is not ours to say.
-    pub async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, Refused> {
-        let looked_up = timeout(LOOKUP_TIMEOUT, (self.0.lookup)(name.to_owned())).await;
+    pub async fn resolve(&self, tenant: TenantId, name: &str) -> Result<Vec<IpAddr>, Refused> {
+        let looked_up = timeout(LOOKUP_TIMEOUT, (self.0.lookup)(tenant, name.to_owned())).await;
         let addresses = match looked_up {
             Ok(Ok(addresses)) if !addresses.is_empty() => addresses,
+            Ok(Err(LookupError::Busy)) => return Err(Refused::Busy),
             _ => return Err(Refused::Address),
         };
         self.judge(&addresses).inspect_err(|_| {

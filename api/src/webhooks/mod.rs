@@ -1,6 +1,6 @@
 //! Webhooks: which URLs may be called, signatures, one delivery, its retries, and the loop that carries them out.
 //!
-//! Knows no table and no route: what is due comes from an [`Outbox`], and how it ended goes back there. Every
+//! Knows no table and no route: what is due comes from an `Outbox`, and how it ended goes back there. Every
 //! delivery is judged again before its connection is made, however it was judged when its URL was registered.
 
 mod address;
@@ -15,14 +15,17 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
-pub use address::{AllowList, AllowListError};
+pub use address::AllowList;
 pub use dispatch::Dispatcher;
-pub use guard::{Checked, Guard, Refused, URL_BYTES_MAX};
-pub use outbox::{Due, Effect, Health, Next, Outbox, Report, Room, WhyDisabled};
-pub use schedule::{ATTEMPTS_MAX, FAILING_MAX};
-pub use send::{Outcome, SNIPPET_BYTES_MAX, Sender, Verdict};
-pub use signature::{Secret, SecretError, sign};
+pub use guard::{Guard, Refused};
+pub use send::Sender;
 pub use stored::StoredOutbox;
+
+use std::time::Duration;
 
 /// The code of the fault in a request that names a URL which may not be called.
 pub const URL_REFUSED: &str = "url_refused";
+/// What a caller is told whose URL's host could not be looked up yet, and when it should come back.
+pub const LOOKUPS_BUSY: &str =
+    "too many host names are being looked up, of your webhooks or in all: try again in a moment";
+pub const LOOKUPS_RETRY_AFTER: Duration = Duration::from_secs(5);

@@ -10,14 +10,14 @@ use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 /// Waits after the first failure, the second, and so on: 43 hours in all, so that a weekend's outage is survived.
 const WAITS_S: [u64; 10] = [5, 30, 2 * 60, 10 * 60, 30 * 60, 3600, 2 * 3600, 5 * 3600, 10 * 3600, 24 * 3600];
 /// Attempts of one delivery.
-pub const ATTEMPTS_MAX: u32 = WAITS_S.len() as u32 + 1;
+pub(super) const ATTEMPTS_MAX: u32 = WAITS_S.len() as u32 + 1;
 /// A wait is longer or shorter by up to so many thousandths, so that what failed together does not come back together.
 const JITTER_PER_MILLE: u64 = 200;
 /// The longest wait that an answer may ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 /// An endpoint that has answered nothing else for so long is disabled, after so many failures at least: one event a
 /// week that failed twice says little.
-pub const FAILING_MAX: Duration = Duration::from_secs(5 * 24 * 3600);
+pub(super) const FAILING_MAX: Duration = Duration::from_secs(5 * 24 * 3600);
 const FAILURES_MIN: u32 = ATTEMPTS_MAX;
 
 /// What becomes of a delivery after its attempt number `attempt` (from 1). `random` may be any number.

@@ -9,6 +9,7 @@ use super::{
     schedule,
     signature::sign,
 };
+use mecapy_model::TenantId;
 use reqwest::{
     Response, StatusCode,
     dns::{Addrs, Name, Resolve, Resolving},
@@ -18,12 +19,18 @@ use reqwest::{
 use std::{error::Error as _, io, net::SocketAddr, time::Duration};
 use time::OffsetDateTime;
 use tokio::time::{Instant, timeout_at};
+use uuid::Uuid;
 
 /// What is kept of an answer's body, bytes, after escaping.
-pub const SNIPPET_BYTES_MAX: usize = 1024;
+pub(super) const SNIPPET_BYTES_MAX: usize = 1024;
 /// What is read of it at most, bytes; the rest is cut with the connection.
 const BODY_BYTES_MAX: usize = 8 << 10;
 const USER_AGENT: &str = concat!("mecapy-webhooks/", env!("CARGO_PKG_VERSION"));
+
+tokio::task_local! {
+    /// Whose delivery is being made: the resolver of connections is told a name and nothing else.
+    static OF_TENANT: TenantId;
+}
 
 /// How long a delivery may take.
 #[derive(Debug, Clone, Copy)]
@@ -130,7 +137,7 @@ impl Sender {
             .header("webhook-timestamp", timestamp_s)
             .header("webhook-id", id)
             .body(due.body.clone());
-        request.send().await.map_err(|error| explain(&error))
+        OF_TENANT.scope(due.tenant, request.send()).await.map_err(|error| explain(&error))
     }
 }
 
@@ -150,8 +157,10 @@ impl Outcome {
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
         let guard = self.clone();
+        // A connection is made by the task that asked for it. Were it not, all would have one tenant's share.
+        let tenant = OF_TENANT.try_with(|tenant| *tenant).unwrap_or(TenantId(Uuid::nil()));
         Box::pin(async move {
-            let addresses = Guard::resolve(&guard, name.as_str()).await?;
+            let addresses = Guard::resolve(&guard, tenant, name.as_str()).await?;
             // Port 0 is replaced by the URL's.
             let addresses: Addrs = Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0)));
             Ok(addresses)

@@ -4,7 +4,7 @@
 use crate::bus::{BusState, Hint};
 use crate::counts::track_of_turns;
 use crate::pace::tracks;
-use crate::sql::{Conn, SchemaState, grant_to, migrate as apply, query, with_list};
+use crate::sql::{Conn, SchemaState, grant_to, migrate as apply, pieces, query, union_all, with_list};
 use crate::{Clock, Store, StoreError};
 use mecapy_model::{Executor, TaskId, TaskState, TenantId};
 use std::collections::HashMap;
@@ -15,8 +15,9 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// How often a process looks at the rows itself, whatever it hears.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How many followed tasks one look asks for; the rest have to wait for the next.
+/// How many followed tenants one question names at most.
 const FOLLOWED_AT_ONCE: usize = 512;
+const FOLLOWED: &str = "SELECT id, tenant, event_seq, state FROM tasks WHERE tenant = ? AND id = ?";
 const SIGNING_KEY: &str = "signing_key";
 
 /// What [`migrate`] found.
@@ -28,7 +29,7 @@ pub struct Migrated {
 /// Brings a PostgreSQL database up to this program's schema, and lets `role`, which owns nothing, use it. The URL's role
 /// must own the database or be allowed to create tables in it. Running it again changes nothing.
 pub async fn migrate(url: &str, role: Option<&str>) -> Result<Migrated, StoreError> {
-    let mut conn = Conn::open_postgres(url).await?;
+    let mut conn = Conn::open_postgres_to_maintain(url).await?;
     let before = conn.schema_state().await?;
     if before == SchemaState::Ahead {
         return Err(StoreError::Schema { advice: AHEAD });
@@ -112,7 +113,6 @@ impl Store {
             }
             Hint::Tenant { tenant, seq } => self.shared().tenants().tell(*tenant, *seq),
             Hint::Deliveries => self.shared().deliveries().notify_one(),
-            Hint::Workers => {}
         }
     }
 
@@ -135,20 +135,20 @@ impl Store {
 
     /// Reads what hints may have failed to say: who may come in, what became of followed tasks, which lanes hold
     /// something.
-    async fn look(&self, seen: &mut HashMap<TaskId, i64>) -> Result<(), StoreError> {
+    async fn look(&self, seen: &mut HashMap<(TaskId, TenantId), i64>) -> Result<(), StoreError> {
         self.keys().reload(self.readers()).await?;
         self.look_at_paces().await?;
         let followed = self.shared().followed();
         seen.retain(|task, _| followed.contains(task));
-        for tasks in followed.chunks(FOLLOWED_AT_ONCE) {
-            let list = with_list("SELECT id, event_seq, state FROM tasks WHERE id IN (", tasks.len(), ")");
-            let rows =
-                tasks.iter().fold(query(list), |query, task| query.bind(*task)).fetch_all(self.readers()).await?;
+        for tasks in pieces(&Vec::from_iter(followed)) {
+            // Each by the index of its tenant's tasks: there is none by id alone.
+            let list = union_all(FOLLOWED, "", tasks.len());
+            let asked = tasks.iter().fold(query(list), |query, (task, tenant)| query.bind(*tenant).bind(*task));
             let mut changed = Vec::new();
-            for row in rows {
-                let (task, seq) = (TaskId(row.id(0)?), row.try_get::<i64>(1)?);
-                let state: TaskState = row.try_get::<&str>(2)?.parse().map_err(StoreError::corrupt)?;
-                if seen.insert(task, seq) != Some(seq) {
+            for row in asked.fetch_all(self.readers()).await? {
+                let (task, tenant, seq) = (TaskId(row.id(0)?), TenantId(row.id(1)?), row.try_get::<i64>(2)?);
+                let state: TaskState = row.try_get::<&str>(3)?.parse().map_err(StoreError::corrupt)?;
+                if seen.insert((task, tenant), seq) != Some(seq) {
                     changed.push((task, state.is_terminal()));
                 }
             }

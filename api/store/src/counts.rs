@@ -26,6 +26,9 @@ pub(crate) enum Group {
 }
 
 impl Group {
+    /// No [`id`](Self::id) is less.
+    pub(crate) const FIRST_ID: Uuid = Uuid::nil();
+
     /// The group of an enabled tenant's task.
     pub(crate) fn of_lane(lane: Lane, tenant: TenantId) -> Self {
         match lane {

@@ -16,6 +16,12 @@ pub enum StoreError {
     /// PostgreSQL's schema is not this program's.
     #[error("the database's schema is not this program's: {advice}")]
     Schema { advice: &'static str },
+    /// Something between drops what a connection to PostgreSQL asks for.
+    #[error(
+        "PostgreSQL did not get the setting {setting} that the connection asked for: connect to it directly, or through a \
+         pooler in session mode that passes startup options"
+    )]
+    Session { setting: &'static str },
     #[error("{doing} failed")]
     Io { doing: String, source: Arc<std::io::Error> },
     /// An object store could not be reached or did not do what it was asked. Names no credential and no signed URL.

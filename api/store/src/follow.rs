@@ -65,8 +65,8 @@ pub struct LogEntry {
 
 impl Store {
     /// Be told of commits that touch the task. Subscribe before reading, and nothing is missed.
-    pub fn watch(&self, id: TaskId) -> TaskWatch {
-        self.shared().watch(id)
+    pub fn watch(&self, tenant: TenantId, id: TaskId) -> TaskWatch {
+        self.shared().watch(tenant, id)
     }
 
     /// Events after the event `after` (0: from the start), at most [`EVENTS_PAGE_MAX`]. `None`: no such task.

@@ -176,7 +176,7 @@ impl Store {
         if secret.len() > SECRET_BYTES_MAX {
             return None;
         }
-        let now = self.clock().now();
+        let now = self.now();
         let found = self.keys().find(&digest_of(secret), now)?;
         if found.use_is_news {
             self.note_key_use(found.key.id, unix_ms(now));
@@ -186,7 +186,7 @@ impl Store {
 
     /// A key of the tenant that is good at this moment, by its id.
     pub fn key_in_force(&self, tenant: TenantId, id: ApiKeyId) -> Option<Arc<ApiKey>> {
-        self.keys().of_id(id, self.clock().now()).filter(|key| key.tenant == tenant)
+        self.keys().of_id(id, self.now()).filter(|key| key.tenant == tenant)
     }
 
     /// Whether the tenant is disabled, as far as this process knows.
@@ -272,18 +272,18 @@ impl Store {
 
     async fn insert_key(&self, key: ApiKey, secret: &Secret) -> Result<ApiKey, ApiKeyError> {
         let digest = digest_of(secret.expose());
-        let (row, keys, now) = (key.clone(), Arc::clone(self.keys()), self.clock().now());
+        let (row, keys, now) = (key.clone(), Arc::clone(self.keys()), self.now());
         let actor = self.actor();
         let made: Result<(), ApiKeyError> = self
             .write_rarely(async move |writer| {
                 let (tenant, now_ms) = (row.tenant, writer.now_ms);
-                let sql = "SELECT (SELECT count(*) FROM tenants WHERE id = ?1), (SELECT count(*) FROM api_keys \
-                           WHERE tenant = ?1 AND revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ?2))";
-                let counts = query(sql).bind(tenant).bind(now_ms).fetch_one(&mut writer.conn).await?;
-                if counts.try_get::<i64>(0)? == 0 {
+                if writer.lock_tenant(tenant).await? == Found::No {
                     return Ok(Err(ApiKeyError::UnknownTenant));
                 }
-                if counts.try_get::<i64>(1)? >= i64::from(API_KEYS_PER_TENANT_MAX) {
+                let sql = "SELECT count(*) FROM api_keys \
+                           WHERE tenant = ? AND revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ?)";
+                let good = query(sql).bind(tenant).bind(now_ms).fetch_one(&mut writer.conn).await?;
+                if good.count(0)? >= u64::from(API_KEYS_PER_TENANT_MAX) {
                     return Ok(Err(ApiKeyError::TooMany { max: API_KEYS_PER_TENANT_MAX }));
                 }
                 let sql = "DELETE FROM api_keys WHERE id IN (SELECT id FROM api_keys WHERE tenant = ? \

@@ -3,10 +3,11 @@
 use crate::clock::unix_ms;
 use crate::folder::DataFolder;
 use crate::spent::DAY_MS;
-use crate::sql::{Conn, Executor, Row, query};
+use crate::sql::{Conn, Executor, Query, Row, query};
 use crate::{Database, Store, StoreError, StoreOptions};
 use mecapy_model::{ErrorKind, Lane, TenantId};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use time::{Date, OffsetDateTime};
 
 /// How usage is added up.
@@ -61,6 +62,8 @@ const TOTALS: &str = "SELECT at_ms / 86400000, lane, error_kind, sum(task), coun
                        FROM preview_usage WHERE tenant = ?1 AND at_ms >= ?2 AND at_ms < ?3) AS used \
                       GROUP BY at_ms / 86400000, lane, error_kind";
 
+/// It reads every task and every row of the ledger.
+const RECONCILE_TIMEOUT: Duration = Duration::from_secs(3_600);
 /// One statement, so that all its numbers are of one moment.
 const RECONCILE: &str = "SELECT \
     (SELECT count(*) FROM tasks WHERE state NOT IN ('queued', 'running')), \
@@ -98,7 +101,7 @@ impl Store {
     /// Compares the ledger of all tenants with the tasks: proves that each task that has ended has one row, and each
     /// row a task that has ended or is gone.
     pub async fn reconcile_usage(&self) -> Result<Reconciliation, StoreError> {
-        reconcile(self.readers().into()).await
+        reconcile(query(RECONCILE), self.readers().into()).await
     }
 }
 
@@ -111,18 +114,18 @@ pub async fn reconcile_usage(options: &StoreOptions) -> Result<Option<Reconcilia
             None => return Ok(None),
         },
         Database::Postgres(url) => {
-            let mut conn = Conn::open_postgres(url).await?;
+            let mut conn = Conn::open_postgres_to_maintain(url).await?;
             conn.must_be_current().await?;
             conn
         }
     };
-    let found = reconcile((&mut conn).into()).await?;
+    let found = reconcile(query(RECONCILE).within(RECONCILE_TIMEOUT), (&mut conn).into()).await?;
     conn.close().await?;
     Ok(Some(found))
 }
 
-async fn reconcile(on: Executor<'_>) -> Result<Reconciliation, StoreError> {
-    let row = query(RECONCILE).fetch_one(on).await?;
+async fn reconcile(query: Query, on: Executor<'_>) -> Result<Reconciliation, StoreError> {
+    let row = query.fetch_one(on).await?;
     Ok(Reconciliation {
         ended: row.count(0)?,
         rows: row.count(1)?,

@@ -60,8 +60,8 @@ impl Store {
     }
 
     async fn attempts(&self, tasks: Vec<(TenantId, TaskId)>) -> Result<HashMap<TaskId, Latest>, StoreError> {
-        const ATTEMPT: &str = "SELECT id, tenant, fence, CASE WHEN state IN ('queued', 'running') THEN 0 ELSE 1 END \
-                               FROM tasks WHERE tenant = ? AND id = ?";
+        const ATTEMPT: &str = "SELECT id, tenant, fence, \
+                               CAST(CASE WHEN state IN ('queued', 'running') THEN 0 ELSE 1 END AS BIGINT) FROM tasks WHERE tenant = ? AND id = ?";
         let mut attempts = HashMap::new();
         for piece in pieces(&tasks) {
             for row in of_tasks(ATTEMPT, piece).fetch_all(self.readers()).await? {

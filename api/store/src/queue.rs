@@ -22,6 +22,40 @@ const POSITION_COUNTED_MAX: u32 = 10_000;
 const FAULT_BACKOFF: Duration = Duration::from_secs(1);
 const FAULT_BACKOFF_MAX: Duration = Duration::from_secs(30);
 
+/// The earliest time in a lane, in the ranks from `?3` to before `?4`, by a walk over the index of what is queued, from one rank to the next and in each from one
+/// group to the next: it reads the first entry of each, however many wait. What is held has no group and is passed over.
+const EARLIEST: &str = "WITH RECURSIVE ranks (queue_rank) AS ( \
+     SELECT (SELECT t.queue_rank FROM tasks t WHERE t.state = 'queued' AND t.lane = ?1 \
+      AND t.queue_rank >= ?3 AND t.queue_rank < ?4 ORDER BY t.queue_rank LIMIT 1) \
+     UNION ALL SELECT (SELECT t.queue_rank FROM tasks t WHERE t.state = 'queued' AND t.lane = ?1 \
+      AND t.queue_rank > ranks.queue_rank AND t.queue_rank < ?4 ORDER BY t.queue_rank LIMIT 1) FROM ranks WHERE ranks.queue_rank IS NOT NULL), \
+     lines (queue_rank, queue_group) AS ( \
+     SELECT ranks.queue_rank, (SELECT t.queue_group FROM tasks t WHERE t.state = 'queued' AND t.lane = ?1 \
+      AND t.queue_rank = ranks.queue_rank AND t.queue_group >= ?2 ORDER BY t.queue_group LIMIT 1) \
+      FROM ranks WHERE ranks.queue_rank IS NOT NULL \
+     UNION ALL SELECT lines.queue_rank, (SELECT t.queue_group FROM tasks t WHERE t.state = 'queued' AND t.lane = ?1 \
+      AND t.queue_rank = lines.queue_rank AND t.queue_group > lines.queue_group ORDER BY t.queue_group LIMIT 1) \
+      FROM lines WHERE lines.queue_group IS NOT NULL) \
+     SELECT min((SELECT t.due_ms FROM tasks t WHERE t.state = 'queued' AND t.lane = ?1 \
+      AND t.queue_rank = lines.queue_rank AND t.queue_group = lines.queue_group ORDER BY t.due_ms LIMIT 1)) \
+     FROM lines WHERE lines.queue_group IS NOT NULL";
+
+/// How many tasks of one group are ahead of one, as far as is counted.
+const AHEAD_IN_GROUP: &str = "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE state = 'queued' AND lane = ?1 \
+     AND queue_rank = ?2 AND queue_group = ?3 AND (due_ms, no) < (?4, ?5) LIMIT ?6) AS counted";
+
+/// How many of all groups, from the group `?3` on, which is the first there can be: group by group, until there are
+/// enough.
+const AHEAD_IN_RANK: &str = "WITH RECURSIVE line (queue_group, ahead) AS ( \
+     SELECT (SELECT t.queue_group FROM tasks t WHERE t.state = 'queued' AND t.lane = ?1 AND t.queue_rank = ?2 \
+      AND t.queue_group >= ?3 ORDER BY t.queue_group LIMIT 1), CAST(0 AS BIGINT) \
+     UNION ALL SELECT (SELECT t.queue_group FROM tasks t WHERE t.state = 'queued' AND t.lane = ?1 AND t.queue_rank = ?2 \
+      AND t.queue_group > line.queue_group ORDER BY t.queue_group LIMIT 1), \
+      line.ahead + (SELECT count(*) FROM (SELECT 1 FROM tasks t WHERE t.state = 'queued' AND t.lane = ?1 \
+       AND t.queue_rank = ?2 AND t.queue_group = line.queue_group AND (t.due_ms, t.no) < (?4, ?5) LIMIT ?6) AS counted) \
+      FROM line WHERE line.queue_group IS NOT NULL AND line.ahead < ?6) \
+     SELECT max(ahead) FROM line";
+
 /// A request for work.
 #[derive(Debug, Clone, Copy)]
 pub struct ClaimRequest {
@@ -215,10 +249,9 @@ impl Store {
         if !self.shared().may_have_queued(lane, executor) {
             return Ok(None);
         }
-        let sql = "SELECT min(due_ms) FROM tasks WHERE state = 'queued' AND lane = ? AND queue_group IS NOT NULL \
-                   AND queue_rank >= ? AND queue_rank < ?";
         let ranks = ranks_of(executor);
-        let row = query(sql).bind(lane.as_str()).bind(ranks.start).bind(ranks.end).fetch_one(self.readers()).await?;
+        let earliest = query(EARLIEST).bind(lane.as_str()).bind(Group::FIRST_ID).bind(ranks.start).bind(ranks.end);
+        let row = earliest.fetch_one(self.readers()).await?;
         Ok(row.try_get::<Option<i64>>(0)?.map(crate::clock::from_unix_ms))
     }
 
@@ -344,23 +377,17 @@ impl Store {
         let (due_ms, no, rank): (i64, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         let Some(group) = row.try_get::<Option<Uuid>>(3)? else { return Ok(None) };
         let fair = Group::of_lane(task.lane, task.tenant) != Group::Shared && task.lane == Lane::Default;
-        let sql = if fair {
-            "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE state = 'queued' AND lane = ?1 AND queue_rank = ?2 \
-             AND queue_group = ?3 AND (due_ms, no) < (?4, ?5) LIMIT ?6) AS ahead"
-        } else {
-            "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE state = 'queued' AND lane = ?1 AND queue_rank = ?2 \
-             AND queue_group IS NOT NULL AND ?3 IS NOT NULL AND (due_ms, no) < (?4, ?5) LIMIT ?6) AS ahead"
-        };
+        let (sql, group_or_first) = if fair { (AHEAD_IN_GROUP, group) } else { (AHEAD_IN_RANK, Group::FIRST_ID) };
         let counted = query(sql)
             .bind(task.lane.as_str())
             .bind(rank)
-            .bind(group)
+            .bind(group_or_first)
             .bind(due_ms)
             .bind(no)
             .bind(POSITION_COUNTED_MAX)
             .fetch_one(self.readers())
             .await?;
-        let ahead = u64::try_from(counted.try_get::<i64>(0)?).unwrap_or(0);
+        let ahead = counted.count(0)?.min(u64::from(POSITION_COUNTED_MAX));
         if !fair {
             return Ok(Some(ahead));
         }

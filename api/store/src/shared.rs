@@ -8,10 +8,11 @@ use crate::events::TenantFollowers;
 use crate::pace::{Paces, Track, tracks};
 use crate::recent::{EndedTask, Known, Recent};
 use mecapy_model::{Executor, Lane, TaskId, TenantId};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, broadcast, watch};
+use uuid::Uuid;
 
 /// Cancels that a worker may be behind; heartbeats find what it missed.
 const CANCELS_BEHIND_MAX: usize = 1_024;
@@ -35,7 +36,8 @@ pub(crate) enum Change {
     Deleted,
 }
 
-type Followers = Mutex<HashMap<TaskId, watch::Sender<News>>>;
+/// By task first: hints name no tenant. Whoever asks for another tenant's task follows nothing, and disturbs nobody.
+type Followers = Mutex<BTreeMap<(TaskId, TenantId), watch::Sender<News>>>;
 
 const UNKNOWN: i64 = i64::MIN;
 
@@ -122,7 +124,7 @@ impl Shared {
     }
 
     /// The tasks that somebody follows here.
-    pub(crate) fn followed(&self) -> Vec<TaskId> {
+    pub(crate) fn followed(&self) -> HashSet<(TaskId, TenantId)> {
         self.followers.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
     }
 
@@ -130,7 +132,8 @@ impl Shared {
     pub(crate) fn others_changed(&self, tasks: impl IntoIterator<Item = (TaskId, bool)>) {
         let followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
         for (task, ended) in tasks {
-            if let Some(sender) = followers.get(&task) {
+            let of_task = (task, TenantId(Uuid::nil()))..=(task, TenantId(Uuid::max()));
+            for (_, sender) in followers.range(of_task) {
                 sender.send_modify(|news| news.ended |= ended);
             }
         }
@@ -154,10 +157,11 @@ impl Shared {
         }
     }
 
-    pub(crate) fn watch(&self, task: TaskId) -> TaskWatch {
+    pub(crate) fn watch(&self, tenant: TenantId, task: TaskId) -> TaskWatch {
         let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
-        let news = followers.entry(task).or_insert_with(|| watch::Sender::new(News::default())).subscribe();
-        TaskWatch { task, news: Some(news), followers: self.followers.clone() }
+        let of = (task, tenant);
+        let news = followers.entry(of).or_insert_with(|| watch::Sender::new(News::default())).subscribe();
+        TaskWatch { of, news: Some(news), followers: self.followers.clone() }
     }
 
     /// What is known of a task without reading: nothing, where other processes write too.
@@ -199,7 +203,7 @@ impl Shared {
 /// News of one task. Holds no lock; the last one for a task frees what the store keeps for it.
 #[derive(Debug)]
 pub struct TaskWatch {
-    task: TaskId,
+    of: (TaskId, TenantId),
     news: Option<watch::Receiver<News>>,
     followers: Arc<Followers>,
 }
@@ -230,8 +234,8 @@ impl Drop for TaskWatch {
     fn drop(&mut self) {
         let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
         self.news = None;
-        if followers.get(&self.task).is_some_and(|sender| sender.receiver_count() == 0) {
-            followers.remove(&self.task);
+        if followers.get(&self.of).is_some_and(|sender| sender.receiver_count() == 0) {
+            followers.remove(&self.of);
         }
     }
 }

@@ -14,8 +14,9 @@ use std::time::Duration;
 pub(crate) const DAY_MS: i64 = 24 * 3_600 * 1_000;
 /// How long a sum is taken for true.
 const KEPT_FOR: Duration = Duration::from_secs(2);
-/// What is older is complete: it is not added up again.
-const SETTLED_AFTER_MS: i64 = 60_000;
+/// What is older is complete: it is not added up again. A row is of when its task ended, and is tried to be written for
+/// some minutes where the database or the object store fails.
+const SETTLED_AFTER_MS: i64 = 10 * 60_000;
 
 const SPENT: &str = "SELECT CAST(coalesce(sum(CASE WHEN at_ms < ?3 THEN fuel ELSE 0 END), 0) AS BIGINT), \
                      CAST(coalesce(sum(fuel), 0) AS BIGINT) FROM (\

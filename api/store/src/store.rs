@@ -129,7 +129,8 @@ impl Store {
     /// an earlier process was running is taken back; PostgreSQL's schema must be this program's (see [`migrate`]).
     ///
     /// # Errors
-    /// [`StoreError::Locked`] where another process has the folder, [`StoreError::Schema`] where the schema is another.
+    /// [`StoreError::Locked`] where another process has the folder, [`StoreError::Schema`] where the schema is another,
+    /// [`StoreError::Session`] where a pooler between drops what a connection asks for.
     ///
     /// [`migrate`]: crate::migrate
     pub async fn open(options: StoreOptions, clock: Arc<dyn Clock>) -> Result<Store, StoreError> {
@@ -378,7 +379,7 @@ async fn open_database(options: &StoreOptions, clock: &Arc<dyn Clock>) -> Result
             let mut conn = Conn::open_postgres(url).await?;
             conn.must_be_current().await?;
             let signing_key = cluster::signing_key(&mut conn, &**clock).await?;
-            let readers = Readers::open_postgres(url, options.read_connections)?;
+            let readers = Readers::open_postgres(url, options.read_connections).await?;
             Ok(Opened { conn, readers, folder, signing_key })
         }
     }

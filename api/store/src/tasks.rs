@@ -6,7 +6,7 @@ use crate::reading::{bytes_of, read_task, task_columns, task_from};
 use crate::recent::{EndedTask, Known};
 use crate::shared::Change;
 use crate::sql::{Row, query};
-use crate::writer::{Call, CancelRequest, NewRow, Op, SubmitAnswer, SubmitRefusal};
+use crate::writer::{Call, CancelRequest, NewRow, Op, SubmitAnswer, SubmitRefusal, earlier};
 use crate::{ObjectKey, OverQuota, Store, StoreError, StoredText};
 use mecapy_model::{
     Code, Digest, Lane, Limits, NonFinite, Retry, Task, TaskError, TaskId, TaskState, TenantId, UploadId, Warning,
@@ -139,6 +139,25 @@ impl Store {
         }
     }
 
+    /// What [`submit`](Self::submit) would answer a request that repeats an earlier one; `None` where none was under the
+    /// key. For requests that can't be submitted any more, as what they refer to is gone.
+    pub async fn submitted_before(
+        &self,
+        tenant: TenantId,
+        key: &Idempotency,
+    ) -> Result<Option<Submitted>, SubmitError> {
+        let sql = "SELECT body_digest, task_no, queue_position FROM idempotency WHERE tenant = ? AND key = ?";
+        let mut reader = self.reader(tenant).await?;
+        let row = query(sql).bind(tenant).bind(key.key.as_str()).fetch_optional(&mut reader).await?;
+        let Some(row) = row else { return Ok(None) };
+        let queue_position = row.try_get::<Option<i64>>(2)?.and_then(|position| u64::try_from(position).ok());
+        let earlier = earlier(&mut reader, row.try_get(1)?, queue_position).await?;
+        if earlier.is_some() && bytes_of::<32>(row.try_get(0)?)? != key.body_digest {
+            return Err(SubmitError::IdempotencyMismatch);
+        }
+        Ok(earlier)
+    }
+
     /// A task of the tenant.
     pub async fn task(&self, tenant: TenantId, id: TaskId) -> Result<Option<Task>, StoreError> {
         let sql = concat!("SELECT ", task_columns!("s.inputs"), task_from!(), " WHERE t.tenant = ? AND t.id = ?");
@@ -204,7 +223,7 @@ impl Store {
         id: TaskId,
         at_most: Duration,
     ) -> Result<Option<TaskResult>, StoreError> {
-        let mut watch = self.watch(id);
+        let mut watch = self.watch(tenant, id);
         let known = self.shared().known(tenant, id);
         let first = match known {
             Known::Ended(ended) => return TaskResult::of(ended).map(Some),
@@ -250,7 +269,10 @@ impl Store {
                         .bind(no),
                     )
                     .await?;
-                writer.run(query("DELETE FROM tasks WHERE no = ?").bind(no)).await?;
+                if writer.run(query("DELETE FROM tasks WHERE no = ?").bind(no)).await? == 0 {
+                    // Another process did, after this one had looked.
+                    return Ok(Deleted::Missing);
+                }
                 let target = id.to_string();
                 let record = AuditRecord { tenant, action: AuditAction::TaskDeleted, target, detail: None };
                 writer.audit(actor.as_deref(), record).await?;

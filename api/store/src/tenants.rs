@@ -5,7 +5,8 @@ use crate::audit::{AuditAction, AuditRecord};
 use crate::clock::from_unix_ms;
 use crate::quota::Quota;
 use crate::shared::Group;
-use crate::sql::{Row, query};
+use crate::sql::{Dialect, Row, query};
+use crate::writer::Writer;
 use crate::{Store, StoreError};
 use mecapy_model::{Lane, TenantId};
 use serde_json::json;
@@ -189,6 +190,19 @@ impl Store {
             Ok(Found::Yes)
         })
         .await
+    }
+}
+
+impl Writer {
+    /// Whether there is such a tenant. In PostgreSQL its row is locked until the commit, as submissions lock it, so that no
+    /// two processes count the same room.
+    pub(crate) async fn lock_tenant(&mut self, tenant: TenantId) -> Result<Found, StoreError> {
+        let sql = match self.dialect {
+            Dialect::Sqlite => "SELECT id FROM tenants WHERE id = ?",
+            Dialect::Postgres => "SELECT id FROM tenants WHERE id = ? FOR NO KEY UPDATE",
+        };
+        let row = query(sql).bind(tenant).fetch_optional(&mut self.conn).await?;
+        Ok(if row.is_some() { Found::Yes } else { Found::No })
     }
 }
 

@@ -13,8 +13,10 @@ use uuid::Uuid;
 
 /// What every ticket starts with, so that it is not taken for another credential.
 const START: &str = "ticket_";
-/// Tenant, holder with its kind, and a time; the tag over them follows.
-const CONTENT_BYTES: usize = 16 + 1 + 16 + 8;
+/// Tenant, holder with its kind, and two times; the tag over them follows.
+const CONTENT_BYTES: usize = 16 + 1 + 16 + 8 + 8;
+/// How a credential is written that has no end.
+const NEVER: i64 = i64::MAX;
 const TAG_BYTES: usize = 32;
 /// The longest text that is looked at, in bytes.
 const TEXT_BYTES_MAX: usize = 256;
@@ -24,8 +26,10 @@ const TEXT_BYTES_MAX: usize = 256;
 pub struct Ticket {
     pub tenant: TenantId,
     pub holder: TicketHolder,
-    /// Nothing is allowed from this second on.
+    /// It opens nothing from this second on.
     pub expires_at: OffsetDateTime,
+    /// What it has opened ends with the holder's own credential; `None`: that has no end.
+    pub holder_until: Option<OffsetDateTime>,
 }
 
 /// Who asked for a ticket.
@@ -53,6 +57,8 @@ impl Signer {
         bytes.push(u8::from(matches!(ticket.holder, TicketHolder::ApiKey(_))));
         bytes.extend_from_slice(ticket.holder.id().as_bytes());
         bytes.extend_from_slice(&ticket.expires_at.unix_timestamp().to_be_bytes());
+        let until = ticket.holder_until.map_or(NEVER, OffsetDateTime::unix_timestamp);
+        bytes.extend_from_slice(&until.to_be_bytes());
         let mut mac = self.mac("ticket");
         mac.update(&bytes);
         bytes.extend_from_slice(&mac.finalize().into_bytes());
@@ -70,15 +76,20 @@ impl Signer {
         mac.verify_slice(tag).map_err(|_| SignatureError::Forged)?;
         let (tenant, rest) = content.split_first_chunk::<16>().ok_or(malformed)?;
         let (kind, rest) = rest.split_first().ok_or(malformed)?;
-        let (holder, expires) = rest.split_first_chunk::<16>().ok_or(malformed)?;
-        let expires = i64::from_be_bytes(expires.try_into().map_err(|_| malformed)?);
-        let expires_at = OffsetDateTime::from_unix_timestamp(expires).map_err(|_| malformed)?;
+        let (holder, rest) = rest.split_first_chunk::<16>().ok_or(malformed)?;
+        let (expires, until) = rest.split_first_chunk::<8>().ok_or(malformed)?;
+        let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| malformed);
+        let expires_at = at(i64::from_be_bytes(*expires))?;
+        let holder_until = match i64::from_be_bytes(until.try_into().map_err(|_| malformed)?) {
+            NEVER => None,
+            seconds => Some(at(seconds)?),
+        };
         if now >= expires_at {
             return Err(SignatureError::Expired);
         }
         let holder = Uuid::from_bytes(*holder);
         let holder = if *kind == 1 { TicketHolder::ApiKey(ApiKeyId(holder)) } else { TicketHolder::Identity(holder) };
-        Ok(Ticket { tenant: TenantId(Uuid::from_bytes(*tenant)), holder, expires_at })
+        Ok(Ticket { tenant: TenantId(Uuid::from_bytes(*tenant)), holder, expires_at, holder_until })
     }
 }
 
@@ -92,6 +103,7 @@ mod tests {
             tenant: TenantId(Uuid::from_u128(1)),
             holder: TicketHolder::ApiKey(ApiKeyId(Uuid::from_u128(2))),
             expires_at: OffsetDateTime::from_unix_timestamp(2_000).unwrap(),
+            holder_until: None,
         }
     }
 
@@ -102,7 +114,8 @@ mod tests {
         assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{text}");
         let before = ticket.expires_at - Duration::from_secs(1);
         assert_eq!(signer.read_ticket(&text, before), Ok(ticket.clone()));
-        let other = Ticket { holder: TicketHolder::Identity(ticket.holder.id()), ..ticket.clone() };
+        let holder_until = OffsetDateTime::from_unix_timestamp(9_000).ok();
+        let other = Ticket { holder: TicketHolder::Identity(ticket.holder.id()), holder_until, ..ticket.clone() };
         assert_eq!(signer.read_ticket(&signer.ticket(&other), before), Ok(other));
         assert_eq!(signer.read_ticket(&text, ticket.expires_at), Err(SignatureError::Expired));
         assert_eq!(Signer::new(&[8; 32]).read_ticket(&text, before), Err(SignatureError::Forged));

@@ -139,6 +139,7 @@ impl Store {
         let (tenant, actor) = (new.tenant, self.actor());
         let made = self
             .write_rarely(async move |writer| {
+                writer.lock_tenant(tenant).await?;
                 let count = query("SELECT count(*) FROM webhooks WHERE tenant = ?").bind(tenant);
                 if count.fetch_one(&mut writer.conn).await?.count(0)? >= u64::from(WEBHOOKS_PER_TENANT_MAX) {
                     return Ok(false);

@@ -6,13 +6,15 @@ use mecapy_store::{Reconciliation, reconcile_usage};
 
 const NAME: &str = "usage";
 
-/// `None` where there is no database yet, or one that other checks have told of.
+/// `None` where there is no database yet.
 pub(super) async fn check(settings: &Settings) -> Option<Check> {
     match reconcile_usage(&store_options(settings)).await {
         Ok(found) => found.map(|found| judge(&found)),
-        Err(_) if settings.backends.is_shared() => None,
         Err(error) => {
-            let advice = "start the server once, which brings the database up to date, and look again";
+            let advice = match settings.backends.is_shared() {
+                true => "see what is said of the database and its schema, and look again",
+                false => "start the server once, which brings the database up to date, and look again",
+            };
             Some(Check::warn(NAME, format!("the database can't be read: {}", reasons(&error)), advice))
         }
     }

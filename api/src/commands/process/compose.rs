@@ -65,7 +65,8 @@ pub(in crate::commands) async fn compose(
     if let Some(file) = &settings.solvers {
         app.set_solvers(Arc::new(solvers(file)?));
     }
-    if let Some(oidc) = settings.oidc.clone() {
+    // Who answers nobody checks nobody's token, and has no business with the issuer.
+    if let Some(oidc) = settings.oidc.clone().filter(|_| answers) {
         app.set_identity(Verifier::start(oidc, Arc::clone(app.store.clock())).context("can't check access tokens")?);
     }
     let worker = Arc::new(OnceLock::new());

@@ -1,14 +1,10 @@
 //! `GET /v1/events`: what a tenant's tasks came to, as server-sent events, from where the client left off.
 
-use crate::{
-    app::App,
-    http::{
-        Problem,
-        auth::Caller,
-        router::Api,
-        sse::{self, KEEP_ALIVE, Outlet, PIECE_BYTES},
-        streams::StreamPlace,
-    },
+use crate::http::{
+    Problem,
+    auth::Reader,
+    router::Api,
+    sse::{self, Events, Follow, Outlet, Page},
 };
 use axum::{
     extract::State,
@@ -16,7 +12,7 @@ use axum::{
     response::Response,
 };
 use mecapy_model::TenantId;
-use mecapy_store::{StoreError, TenantEvent, TenantWatch};
+use mecapy_store::{Store, StoreError, TenantEvent, TenantWatch};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -35,30 +31,50 @@ use std::sync::Arc;
 )]
 pub(in crate::http) async fn events(
     State(api): State<Arc<Api>>,
-    caller: Caller,
+    reader: Reader,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let asked = sse::last_event_id(&uri, &headers)?;
-    let place = api.streams.open(&caller)?;
-    let (store, tenant) = (&api.app.store, caller.tenant());
+    let place = api.streams.open(&reader)?;
+    let (store, tenant) = (api.app.store.clone(), reader.tenant);
     // Before the first read, so that nothing is missed between them.
     let watch = store.watch_tenant(tenant);
     let newest = store.last_tenant_event(tenant).await?;
     let (outlet, response) = Outlet::open();
     // An id that was never given is taken for the newest.
     let after = asked.map_or(newest, |asked| asked.min(newest));
-    let follow = Follow { app: Arc::clone(&api.app), tenant, after, outlet };
-    tokio::spawn(follow.send_until_gone(watch, place));
+    // An id without data: a browser keeps it, and comes back with it if the stream breaks before the first event.
+    outlet.send(format!("id: {after}\n\n")).await;
+    let events = OfTenant { store, tenant, after, watch };
+    tokio::spawn(Follow { app: Arc::clone(&api.app), reader, outlet, place, events }.send());
     Ok(response)
 }
 
-/// One open stream.
-struct Follow {
-    app: Arc<App>,
+/// The events of a tenant after one of them.
+struct OfTenant {
+    store: Store,
     tenant: TenantId,
     after: u64,
-    outlet: Outlet,
+    watch: TenantWatch,
+}
+
+impl Events for OfTenant {
+    type Event = TenantEvent;
+
+    async fn page(&mut self) -> Result<Page<TenantEvent>, StoreError> {
+        Ok(Page { events: self.store.tenant_events(self.tenant, self.after).await?, done: false })
+    }
+
+    fn write(&mut self, out: &mut Vec<u8>, event: &TenantEvent) -> Result<(), StoreError> {
+        write_after(out, self.after, event)?;
+        self.after = event.seq;
+        Ok(())
+    }
+
+    async fn changed(&mut self) {
+        self.watch.changed().await;
+    }
 }
 
 /// Events that were asked for and are not kept any more.
@@ -66,57 +82,6 @@ struct Follow {
 struct Missed {
     from: u64,
     to: u64,
-}
-
-impl Follow {
-    /// Sends until the client is gone or too slow, or the server stops.
-    async fn send_until_gone(mut self, mut watch: TenantWatch, _place: StreamPlace) {
-        // An id without data: a browser keeps it, and comes back with it if the stream breaks before the first event.
-        if !self.outlet.send(format!("id: {}\n\n", self.after)).await {
-            return;
-        }
-        loop {
-            match self.send_new().await {
-                Ok(Sent::More) => continue,
-                Ok(Sent::All) => (),
-                Ok(Sent::Gone) => return,
-                Err(error) => {
-                    tracing::warn!(tenant.id = %self.tenant, error = ?error, "events: the stream is closed, the store failed");
-                    return;
-                }
-            }
-            tokio::select! {
-                () = watch.changed() => (),
-                () = tokio::time::sleep(KEEP_ALIVE) => {
-                    if !self.outlet.keep_alive().await {
-                        return;
-                    }
-                }
-                () = self.outlet.closed() => return,
-                () = self.app.stopping.cancelled() => return,
-            }
-        }
-    }
-
-    /// Sends a page of what has happened since.
-    async fn send_new(&mut self) -> Result<Sent, StoreError> {
-        let events = self.app.store.tenant_events(self.tenant, self.after).await?;
-        if events.is_empty() {
-            return Ok(Sent::All);
-        }
-        let mut piece = Vec::new();
-        for event in &events {
-            write_after(&mut piece, self.after, event)?;
-            self.after = event.seq;
-            if piece.len() >= PIECE_BYTES && !self.outlet.send(std::mem::take(&mut piece)).await {
-                return Ok(Sent::Gone);
-            }
-        }
-        if !piece.is_empty() && !self.outlet.send(piece).await {
-            return Ok(Sent::Gone);
-        }
-        Ok(Sent::More)
-    }
 }
 
 /// Appends an event that follows the number `after`, and before it what is missing between them.
@@ -128,13 +93,4 @@ pub(in crate::http) fn write_after(out: &mut Vec<u8>, after: u64, event: &Tenant
     }
     sse::write_event(out, event.seq, "task", event.body()?.as_bytes());
     Ok(())
-}
-
-/// What is left after a page was sent.
-enum Sent {
-    /// There may be another page.
-    More,
-    All,
-    /// The reader went away.
-    Gone,
 }

@@ -42,7 +42,6 @@ pub(in crate::http) async fn me(State(api): State<Arc<Api>>, caller: Caller, _: 
     let (credential, client, api_key) = match caller.principal() {
         Principal::ApiKey(key) => ("api_key", None, Some(ApiKeyShown::new(key))),
         Principal::AccessToken(identity) => ("access_token", identity.client.as_deref(), None),
-        Principal::Ticket(_) => ("ticket", None, None),
     };
     let me = Me {
         tenant_id: caller.tenant().to_string(),

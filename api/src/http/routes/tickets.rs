@@ -16,7 +16,8 @@ use utoipa::ToSchema;
 pub(in crate::http) struct TicketShown {
     /// Give this as the query field `ticket`.
     ticket: String,
-    /// A stream that is open by then goes on.
+    /// It opens nothing from then on. A stream that is open by then goes on for as long as the credential is good that the
+    /// ticket was asked for with.
     #[schema(format = DateTime)]
     expires_at: String,
 }

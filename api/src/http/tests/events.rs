@@ -28,17 +28,15 @@ impl Api {
         self.get("/v1/me").await.json()["tenant_id"].as_str().unwrap().parse().unwrap()
     }
 
-    /// A task of the tenant that has ended.
-    async fn end_one(&self, tenant: TenantId, name: &str) {
-        let store = &self.app.store;
-        let text = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
+    /// A task of the tenant, queued.
+    async fn submit(&self, tenant: TenantId, name: &str) {
         let task = NewTask {
             tenant,
             name: Some(name.to_owned()),
             lane: Lane::Default,
             priority: 5,
             code: Code::Python { source: "result = 1".to_owned(), entry: None },
-            inputs: text("{}"),
+            inputs: RawValue::from_string("{}".to_owned()).unwrap(),
             files: BTreeMap::new(),
             limits: LimitsRequest::default().resolve(Lane::Default).unwrap(),
             retry: Retry::default(),
@@ -50,7 +48,14 @@ impl Api {
             webhook_url: None,
             warnings: Vec::new(),
         };
-        store.submit(Submission { task, idempotency: None, queued_max: 100 }).await.unwrap();
+        self.app.store.submit(Submission { task, idempotency: None, queued_max: 100 }).await.unwrap();
+    }
+
+    /// A task of the tenant that has ended.
+    async fn end_one(&self, tenant: TenantId, name: &str) {
+        self.submit(tenant, name).await;
+        let store = &self.app.store;
+        let text = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
         let claimed = store.claim(ClaimRequest::new(Lane::Default, 1)).await.unwrap().pop().unwrap();
         let finish = Finish {
             result: Ok(text("{}")),
@@ -78,6 +83,18 @@ impl Api {
             text.push_str(std::str::from_utf8(&bytes).unwrap());
         }
         (status, text)
+    }
+
+    /// An open stream.
+    async fn open(&self, path: &str, key: Option<&str>) -> Body {
+        let request = Request::builder().uri(path);
+        let request = match key {
+            Some(key) => request.header("authorization", format!("Bearer {key}")),
+            None => request,
+        };
+        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        response.into_body()
     }
 
     async fn ticket(&self, key: &str) -> String {
@@ -191,12 +208,81 @@ async fn a_ticket_is_as_good_as_its_holder() {
     let signed = |seconds: i64| {
         let expires_at = api.app.store.clock().now() + time::Duration::seconds(seconds);
         let holder = TicketHolder::Identity(Uuid::from_u128(7));
-        api.app.store.signer().ticket(&Ticket { tenant, holder, expires_at })
+        let holder_until = Some(expires_at);
+        api.app.store.signer().ticket(&Ticket { tenant, holder, expires_at, holder_until })
     };
     assert_eq!(api.heard(&path(&signed(30)), None, "ours").await.0, 200);
     assert_eq!(api.heard(&path(&signed(-1)), None, "ours").await.0, 401);
     api.app.store.set_tenant_access(tenant, Access::Disabled).await.unwrap();
     assert_eq!(api.heard(&path(&signed(30)), None, "ours").await.0, 401);
+}
+
+#[tokio::test]
+async fn security_27_a_stream_ends_with_what_opened_it() {
+    let api = Api::new(RequestLimits::default()).await;
+    let tenant = api.own_tenant().await;
+    let (by_key, by_ticket) = (api.key_of(tenant, Role::Viewer).await, api.key_of(tenant, Role::Viewer).await);
+    let ticket = api.ticket(by_ticket.secret.expose()).await;
+    let holder_until = Some(api.app.store.clock().now() + Duration::from_secs(2));
+    let token = Ticket {
+        tenant,
+        holder: TicketHolder::Identity(Uuid::from_u128(7)),
+        expires_at: api.app.store.clock().now() + Duration::from_secs(30),
+        holder_until,
+    };
+    let token = api.app.store.signer().ticket(&token);
+    let mut streams = vec![
+        api.open("/v1/events", Some(by_key.secret.expose())).await,
+        api.open(&format!("/v1/events?ticket={ticket}"), None).await,
+        api.open(&format!("/v1/events?ticket={token}"), None).await,
+    ];
+    let mut other = api.open("/v1/events", Some(&api.key)).await;
+    for key in [by_key, by_ticket] {
+        api.app.store.revoke_api_key(tenant, key.key.id).await.unwrap();
+    }
+    // Not asked twice in a second.
+    tokio::time::sleep(Duration::from_millis(3500)).await;
+    api.end_one(tenant, "wakes them").await;
+    for body in &mut streams {
+        let mut text = String::new();
+        while let Some(frame) = tokio::time::timeout(Duration::from_secs(5), body.frame()).await.expect("an end") {
+            text.push_str(std::str::from_utf8(&frame.unwrap().into_data().unwrap()).unwrap());
+        }
+        assert!(!text.contains("wakes them"), "{text}");
+    }
+    let mut text = String::new();
+    while !text.contains("wakes them") {
+        let frame = tokio::time::timeout(Duration::from_secs(5), other.frame()).await.unwrap().unwrap();
+        text.push_str(std::str::from_utf8(&frame.unwrap().into_data().unwrap()).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn security_35_requests_that_wait_for_results_are_counted() {
+    let limits = RequestLimits { streams_per_key_max: 2, streams_per_tenant_max: 3, ..RequestLimits::default() };
+    let api = Api::new(limits).await;
+    let tenant = api.own_tenant().await;
+    let key = api.key_of(tenant, Role::Viewer).await.secret.expose().to_owned();
+    api.submit(tenant, "goes on").await;
+    let id = api.get("/v1/tasks").await.json()["tasks"][0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/tasks/{id}/result");
+    let (wait, mut waiting) = (format!("{path}?wait=60"), Vec::new());
+    for key in [&api.key, &api.key, &key] {
+        let mut one = Box::pin(api.call("GET", &wait, key, None));
+        assert!(tokio::time::timeout(Duration::from_millis(100), &mut one).await.is_err(), "it waits");
+        waiting.push(one);
+    }
+    assert_eq!(api.call("GET", &wait, &key, None).await.status, 429, "of the tenant");
+    let refused = api.get(&format!("{path}?wait=1")).await;
+    assert_eq!((refused.status, &refused.headers["retry-after"]), (429, &"5".parse().unwrap()), "{}", refused.text);
+    // Whoever does not wait takes no place, and event streams have their own.
+    assert_eq!(api.get(&path).await.status, 409);
+    drop(api.open("/v1/events", Some(&api.key)).await);
+    api.app.stopping.cancel();
+    for one in waiting {
+        assert_eq!(one.await.status, 409);
+    }
+    assert_eq!(api.get(&format!("{path}?wait=1")).await.status, 409);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use super::{
     outbox::{Due, Health},
     signature::Secret,
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use mecapy_model::TenantId;
 use mecapy_store::ManualClock;
 use std::{
@@ -36,7 +37,7 @@ fn scripted(answers: &[&[&str]]) -> (Lookup, Arc<AtomicUsize>) {
         answers.iter().map(|answer| answer.iter().map(|address| address.parse().unwrap()).collect()).collect();
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
-    let lookup: Lookup = Arc::new(move |_| {
+    let lookup: Lookup = Arc::new(move |_, _| {
         let at = count.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1);
         let answer = answers[at].clone();
         Box::pin(async move { Ok(answer) })
@@ -46,19 +47,22 @@ fn scripted(answers: &[&[&str]]) -> (Lookup, Arc<AtomicUsize>) {
 
 /// A guard with a resolver that says that no name exists.
 fn strict() -> Guard {
-    let lookup: Lookup = Arc::new(|_| Box::pin(async { Err(io::Error::other("no such name")) }));
+    let lookup: Lookup = Arc::new(|_, _| Box::pin(async { Err(io::Error::other("no such name").into()) }));
     Guard::with_lookup("".parse().unwrap(), false, lookup)
 }
 
+fn secret(byte: u8) -> Secret {
+    Secret::parse(&format!("whsec_{}", STANDARD.encode([byte; 32]))).unwrap()
+}
+
 fn due(url: &str) -> Due {
-    let clock = clock();
     Due {
         delivery: Uuid::from_u128(1),
         attempt: 1,
         tenant: TenantId::from_parts(1, &[1; 10]),
         endpoint: Some(Uuid::from_u128(2)),
         url: url.to_owned(),
-        secrets: vec![Secret::generate(clock.as_ref()), Secret::generate(clock.as_ref())],
+        secrets: [7, 8].map(secret).to_vec(),
         event: Uuid::from_u128(3),
         body: BODY.to_vec(),
         health: Health::default(),

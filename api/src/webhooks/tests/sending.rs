@@ -6,13 +6,13 @@ use super::{
 };
 use crate::webhooks::{
     guard::Guard,
-    lookup::Lookup,
+    lookup::{Lookup, LookupError},
     send::{Outcome, Patience, SNIPPET_BYTES_MAX, Sender, Verdict},
-    signature::verify,
+    signature::{sign, verify},
 };
 use mecapy_store::Clock as _;
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Mutex, atomic::Ordering},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -56,7 +56,7 @@ async fn both_secrets_of_a_rotation_sign_a_delivery() {
     let sink = Sink::start(http("204 No Content", "", "")).await;
     // The header of the sink is in lower case, and base64 is not: the request is looked at as it is signed.
     let due = due(&sink.url());
-    let signatures = crate::webhooks::sign(&due.secrets, &due.event.to_string(), 1_700_000_000, BODY);
+    let signatures = sign(&due.secrets, &due.event.to_string(), 1_700_000_000, BODY);
     sender(scripted(&[&[]]).0).send(&due, clock().now()).await;
     assert_eq!(sink.hits().pop().unwrap().header("webhook-signature"), signatures.to_lowercase());
     for secret in &due.secrets {
@@ -192,9 +192,30 @@ async fn what_fails_is_told_without_addresses() {
 
 #[tokio::test]
 async fn a_look_up_that_takes_too_long_is_cut_with_the_delivery() {
-    let lookup: Lookup = Arc::new(|_| Box::pin(std::future::pending()));
+    let lookup: Lookup = Arc::new(|_, _| Box::pin(std::future::pending()));
     let started = Instant::now();
     let outcome = sender(lookup).send(&due("http://silent.example/"), clock().now()).await;
     assert_eq!((outcome.verdict, outcome.status), (FAILED, None));
     assert!(started.elapsed() < CUT_MAX && outcome.duration_ms >= 300, "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_name_is_looked_up_for_the_deliverys_tenant_and_later_where_there_is_no_room() {
+    let (sink, seen) = (Sink::start(http("200 OK", "", "")).await, Arc::new(Mutex::new(Vec::new())));
+    let tenants = Arc::clone(&seen);
+    let lookup: Lookup = Arc::new(move |tenant, _| {
+        let mut tenants = tenants.lock().unwrap();
+        tenants.push(tenant);
+        let is_first = tenants.len() == 1;
+        let answer = if is_first { Err(LookupError::Busy) } else { Ok(vec!["127.0.0.1".parse().unwrap()]) };
+        Box::pin(async move { answer })
+    });
+    let (sender, due) = (sender(lookup), due(&sink.url_of("busy.example")));
+    let busy = sender.send(&due, clock().now()).await;
+    assert_eq!(
+        (busy.verdict, busy.error.as_deref()),
+        (FAILED, Some("too many host names are being looked up just now"))
+    );
+    assert_eq!(sender.send(&due, clock().now()).await.verdict, Verdict::Delivered);
+    assert_eq!(*seen.lock().unwrap(), [due.tenant, due.tenant]);
 }

@@ -2,6 +2,10 @@
 
 use super::{scripted, strict};
 use crate::webhooks::guard::{Guard, Refused, URL_BYTES_MAX};
+use mecapy_model::TenantId;
+use uuid::Uuid;
+
+const TENANT: TenantId = TenantId(Uuid::nil());
 
 #[test]
 fn security_30_addresses_in_every_spelling_are_refused() {
@@ -166,27 +170,32 @@ async fn security_30_a_name_that_leads_inside_is_refused_when_it_is_registered()
     ];
     for answer in mixed {
         let guard = Guard::with_lookup("".parse().unwrap(), false, scripted(&[answer]).0);
-        assert_eq!(guard.admit("https://inside.example/").await, Err(Refused::Address), "{answer:?}");
+        assert_eq!(guard.admit(TENANT, "https://inside.example/").await, Err(Refused::Address), "{answer:?}");
     }
     // A name that doesn't exist is told apart from none of them.
-    assert_eq!(strict().admit("https://inside.example/").await, Err(Refused::Address));
+    assert_eq!(strict().admit(TENANT, "https://inside.example/").await, Err(Refused::Address));
     let guard = Guard::with_lookup("".parse().unwrap(), false, scripted(&[&["8.8.8.8", "2001:4860::8888"]]).0);
-    assert_eq!(guard.admit("https://outside.example").await.unwrap().as_str(), "https://outside.example/");
+    assert_eq!(guard.admit(TENANT, "https://outside.example").await.unwrap().as_str(), "https://outside.example/");
 }
 
 #[tokio::test]
 async fn security_30_this_machine_by_its_names_is_refused() {
     let guard = Guard::new("".parse().unwrap(), false);
     for url in ["https://localhost/", "https://LOCALHOST:8000/", "https://localhost./"] {
-        assert_eq!(guard.admit(url).await, Err(Refused::Address), "{url}");
+        assert_eq!(guard.admit(TENANT, url).await, Err(Refused::Address), "{url}");
     }
 }
 
 #[tokio::test]
 async fn a_name_server_that_says_nothing_is_not_waited_for() {
-    let lookup = std::sync::Arc::new(|_| -> crate::webhooks::lookup::Pending { Box::pin(std::future::pending()) });
+    let lookup = std::sync::Arc::new(|_, _| -> crate::webhooks::lookup::Pending { Box::pin(std::future::pending()) });
     let guard = Guard::with_lookup("".parse().unwrap(), false, lookup);
     let started = tokio::time::Instant::now();
-    assert_eq!(guard.admit("https://silent.example/").await, Err(Refused::Address));
+    assert_eq!(guard.admit(TENANT, "https://silent.example/").await, Err(Refused::Address));
     assert!(started.elapsed() < std::time::Duration::from_secs(6));
+}
+
+#[tokio::test]
+async fn a_host_that_can_not_be_looked_up_yet_is_not_refused_for_good() {
+    assert_eq!(Guard::busy().admit(TENANT, "https://busy.example/").await, Err(Refused::Busy));
 }

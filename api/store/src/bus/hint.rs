@@ -1,7 +1,8 @@
 //! Hints, and the messages that carry them.
 
 use mecapy_model::{Lane, TaskId, TenantId};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 /// Messages of another version are not understood.
@@ -27,8 +28,6 @@ pub enum Hint {
     Tenant { tenant: TenantId, seq: u64 },
     /// Deliveries of webhooks wait.
     Deliveries,
-    /// Workers came, went or changed.
-    Workers,
     /// Hints may have been lost: look at everything once.
     Everything,
 }
@@ -38,7 +37,15 @@ pub enum Hint {
 pub(super) struct Message {
     v: u32,
     pub(super) from: Uuid,
+    #[serde(deserialize_with = "known")]
     pub(super) hints: Vec<Hint>,
+}
+
+/// Leaves out what this program doesn't know: processes of several versions share a bus while they are brought up to
+/// date, and look at the rows anyway.
+fn known<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<Hint>, D::Error> {
+    let hints = Vec::<&RawValue>::deserialize(list)?;
+    Ok(hints.into_iter().filter_map(|hint| serde_json::from_str(hint.get()).ok()).collect())
 }
 
 impl Message {
@@ -73,7 +80,6 @@ mod tests {
             Hint::Access,
             Hint::Tenant { tenant, seq: 7 },
             Hint::Deliveries,
-            Hint::Workers,
             Hint::Everything,
         ];
         let encoded = Message::new(Uuid::nil(), hints.clone()).encode();
@@ -82,9 +88,25 @@ mod tests {
             "{\"v\":1,\"from\":\"00000000-0000-0000-0000-000000000000\",\"hints\":[{\"lane\":\"high_priority\"},\
              {\"containers\":\"long_running\"},{\"tasks\":[[\"00000000-0000-0000-0000-000000000001\",true]]},\
              {\"cancel\":{\"task\":\"00000000-0000-0000-0000-000000000001\"}},\"access\",\
-             {\"tenant\":{\"tenant\":\"00000000-0000-0000-0000-000000000002\",\"seq\":7}},\"deliveries\",\"workers\",\"everything\"]}"
+             {\"tenant\":{\"tenant\":\"00000000-0000-0000-0000-000000000002\",\"seq\":7}},\"deliveries\",\"everything\"]}"
         );
         assert_eq!(Message::decode(&encoded).unwrap().hints, hints);
+    }
+
+    #[test]
+    fn what_another_version_says_is_left_out_and_the_rest_is_heard() {
+        let id = "\"from\":\"00000000-0000-0000-0000-000000000000\"";
+        let unknown = [
+            "\"workers\"",
+            "{\"weather\":{\"wind\":[1,2]}}",
+            "null",
+            "{\"tasks\":[[\"no-id\",true]]}",
+            "{\"tenant\":{\"tenant\":null,\"seq\":-1}}",
+        ];
+        for hint in unknown {
+            let message = format!("{{\"v\":1,{id},\"hints\":[\"access\",{hint},\"everything\"]}}");
+            assert_eq!(Message::decode(message.as_bytes()).unwrap().hints, [Hint::Access, Hint::Everything], "{hint}");
+        }
     }
 
     #[test]
@@ -99,9 +121,8 @@ mod tests {
             "{}",
             "\u{0}\u{ff}",
             &format!("{{\"v\":2,{id},\"hints\":[]}}"),
-            &format!("{{\"v\":1,{id},\"hints\":[\"unheard\"]}}"),
-            &format!("{{\"v\":1,{id},\"hints\":[{{\"tasks\":[[\"no-id\",true]]}}]}}"),
-            &format!("{{\"v\":1,{id},\"hints\":[{{\"tenant\":{{\"tenant\":null,\"seq\":-1}}}}]}}"),
+            &format!("{{\"v\":1,{id},\"hints\":null}}"),
+            &format!("{{\"v\":1,{id},\"hints\":[\"access\"}}"),
             "{\"v\":1,\"from\":\"x\",\"hints\":[]}",
             &large,
             &deep,

@@ -28,7 +28,6 @@ enum Thing {
     Access,
     Tenant(TenantId),
     Deliveries,
-    Workers,
     Everything,
 }
 
@@ -45,7 +44,6 @@ impl Outbox {
             Hint::Access => self.put(Thing::Access, 0),
             Hint::Tenant { tenant, seq } => self.put(Thing::Tenant(tenant), seq),
             Hint::Deliveries => self.put(Thing::Deliveries, 0),
-            Hint::Workers => self.put(Thing::Workers, 0),
             Hint::Everything => self.put(Thing::Everything, 0),
         }
     }
@@ -68,7 +66,6 @@ impl Outbox {
                 Thing::Access => hints.push(Hint::Access),
                 Thing::Tenant(tenant) => hints.push(Hint::Tenant { tenant, seq: value }),
                 Thing::Deliveries => hints.push(Hint::Deliveries),
-                Thing::Workers => hints.push(Hint::Workers),
                 Thing::Everything => hints.push(Hint::Everything),
             }
         }

@@ -135,7 +135,7 @@ async fn processes_hear_one_another_and_not_themselves() {
         Hint::Cancel { task: TaskId(Uuid::from_u128(5)) },
         Hint::Access,
         Hint::Tenant { tenant, seq: 3 },
-        Hint::Workers,
+        Hint::Deliveries,
         tasks(1..4),
     ];
     one.publish(said.clone());
@@ -170,8 +170,8 @@ async fn prefixes_are_apart() {
     let other = Bus::connect(&redis.address("other:"), clock());
     let mut elsewhere = other.subscribe();
     assert_eq!(next(&mut elsewhere).await, [Hint::Everything]);
-    one.publish(vec![Hint::Workers]);
-    assert_eq!(next(&mut from_one).await, [Hint::Workers]);
+    one.publish(vec![Hint::Deliveries]);
+    assert_eq!(next(&mut from_one).await, [Hint::Deliveries]);
     other.publish(vec![Hint::Access]);
     // Closing waits until Redis has the message, so it would be here before the next one.
     other.close().await;
@@ -193,8 +193,8 @@ async fn a_restarted_redis_is_found_again_and_everything_is_looked_at() {
     state_is(&two, true, SOON).await;
     assert_eq!(next(&mut from_one).await, [Hint::Everything]);
     assert_eq!(next(&mut from_two).await, [Hint::Everything]);
-    one.publish(vec![Hint::Workers]);
-    assert_eq!(next(&mut from_one).await, [Hint::Workers]);
+    one.publish(vec![Hint::Deliveries]);
+    assert_eq!(next(&mut from_one).await, [Hint::Deliveries]);
     assert_eq!((one.counts().reconnects, two.counts().reconnects), (1, 1));
 }
 
@@ -234,8 +234,8 @@ async fn a_redis_that_stands_still_is_noticed_and_publishing_never_waits() {
     redis.signal("-CONT");
     state_is(&one, true, SOON).await;
     state_is(&two, true, SOON).await;
-    one.publish(vec![Hint::Workers]);
-    while !next(&mut from_one).await.contains(&Hint::Workers) {}
+    one.publish(vec![Hint::Deliveries]);
+    while !next(&mut from_one).await.contains(&Hint::Deliveries) {}
 }
 
 #[tokio::test]

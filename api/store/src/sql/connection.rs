@@ -1,15 +1,15 @@
 //! Connections to SQLite and PostgreSQL, one that writes and a pool that reads.
 
-use super::query::answered;
+use super::lent::Lent;
+use super::query::{ANSWER_TIMEOUT, answered};
 use super::schema::{SchemaState, postgres_state};
+use super::session::{ACQUIRE_TIMEOUT, EVERY_TENANT, MAINTAINS, READS, Session, WRITES, enter, for_tenant};
 use crate::StoreError;
 use mecapy_model::TenantId;
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sqlx::postgres::{PgConnection, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor as _, PgPool, Postgres, Row as _, SqlitePool};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor as _, PgPool, Row as _, SqlitePool};
 use std::path::Path;
-use std::str::FromStr;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -20,22 +20,14 @@ const WRITER_CACHE_KIB: u32 = 64 << 10;
 /// The write-ahead log's length, in pages, at which a commit moves it into the database.
 const CHECKPOINT_PAGES: u32 = 4_096;
 /// Prepared statements that the writer keeps: every statement in each power-of-two length.
-const STATEMENTS_MAX: usize = 256;
-/// How long one statement may take in PostgreSQL, and how long it may wait for a row that another transaction holds.
-const STATEMENT_TIMEOUT: &str = "20s";
-const LOCK_TIMEOUT: &str = "10s";
-/// A transaction of ours that stands still for so long has lost its process, or its process stands still: what it holds
-/// must be free long before the leases of others end.
-const IDLE_TRANSACTION_TIMEOUT: &str = "5s";
+pub(super) const STATEMENTS_MAX: usize = 256;
 /// Beginning a transaction waits for nobody: a connection that takes longer leads nowhere any more.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a read waits for a connection, and how long one may take to be made.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_CONNECTION: Duration = Duration::from_secs(10 * 60);
 /// So that servers behind one name are found again after a change.
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(30 * 60);
-/// What the policies take for "every tenant": the process itself, not a request.
-const EVERY_TENANT: &str = "*";
+/// What the policies show nothing to: a tenant's connection that serves none yet.
+const NO_TENANT: &str = "";
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +58,12 @@ impl Dialect {
 #[derive(Debug)]
 pub(crate) enum Conn {
     Sqlite(SqliteConnection),
-    Postgres { conn: Box<PgConnection>, options: Box<PgConnectOptions> },
+    Postgres {
+        conn: Box<PgConnection>,
+        session: Box<Session>,
+        /// No transaction is open, for all that is known: the end of the last one was confirmed.
+        is_settled: bool,
+    },
 }
 
 /// Connections that read, for the process itself.
@@ -80,7 +77,7 @@ pub(crate) enum Readers {
 #[derive(Debug)]
 pub(crate) enum Reader<'p> {
     Sqlite(&'p SqlitePool),
-    Postgres(PoolConnection<Postgres>),
+    Postgres(Lent),
 }
 
 /// Whatever executes a query.
@@ -148,10 +145,17 @@ impl Conn {
     }
 
     pub(crate) async fn open_postgres(url: &str) -> Result<Self, StoreError> {
-        // A plan that is kept from when a table was empty must not walk the whole of it later.
-        let options = Box::new(postgres_options(url)?.options([("enable_seqscan", "off")]));
-        let conn = Box::new(connect_for_all(&options).await?);
-        Ok(Conn::Postgres { conn, options })
+        Self::connect(Session::new(url, WRITES)?).await
+    }
+
+    /// For what takes as long as the tables are large.
+    pub(crate) async fn open_postgres_to_maintain(url: &str) -> Result<Self, StoreError> {
+        Self::connect(Session::new(url, MAINTAINS)?).await
+    }
+
+    async fn connect(session: Session) -> Result<Self, StoreError> {
+        let conn = Box::new(session.connect().await?);
+        Ok(Conn::Postgres { conn, session: Box::new(session), is_settled: true })
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
@@ -177,19 +181,24 @@ impl Conn {
         }
     }
 
-    /// Begins a transaction that may write; a connection to PostgreSQL that broke or does not answer is made anew.
+    /// Begins a transaction that may write; a connection to PostgreSQL that broke, does not answer or may still be in the
+    /// one before is made anew.
     pub(crate) async fn begin(&mut self, wanted: &Wanted) -> Result<Begun, StoreError> {
         match self {
             Conn::Sqlite(conn) => {
                 conn.execute("BEGIN IMMEDIATE").await?;
                 Ok(Begun::default())
             }
-            Conn::Postgres { conn, options } => {
-                let begun = timeout(BEGIN_TIMEOUT, sqlx::raw_sql(wanted.sql()).fetch_one(&mut **conn)).await;
+            Conn::Postgres { conn, session, is_settled } => {
+                let begun = match std::mem::replace(is_settled, false) {
+                    true => timeout(BEGIN_TIMEOUT, sqlx::raw_sql(wanted.sql()).fetch_one(&mut **conn)).await.ok(),
+                    // In a transaction BEGIN does nothing but warn, and COMMIT would commit both.
+                    false => None,
+                };
                 let row = match begun {
-                    Ok(Ok(row)) => row,
+                    Some(Ok(row)) => row,
                     _ => {
-                        **conn = connect_for_all(options).await?;
+                        **conn = session.connect().await?;
                         sqlx::raw_sql(wanted.sql()).fetch_one(&mut **conn).await?
                     }
                 };
@@ -201,13 +210,22 @@ impl Conn {
     }
 
     pub(crate) async fn commit(&mut self) -> Result<(), StoreError> {
-        self.command("COMMIT").await
+        self.end("COMMIT").await
     }
 
     pub(crate) async fn roll_back(&mut self) {
         // An error may have ended the transaction already; then there is nothing to roll back. What does not answer is
         // replaced when the next transaction begins.
-        let _ = timeout(BEGIN_TIMEOUT, self.command("ROLLBACK")).await;
+        let _ = timeout(BEGIN_TIMEOUT, self.end("ROLLBACK")).await;
+    }
+
+    /// Ends a transaction. Where the answer does not come, or nobody waits for it any more, it may be open for longer.
+    async fn end(&mut self, how: &'static str) -> Result<(), StoreError> {
+        self.command(how).await?;
+        if let Conn::Postgres { is_settled, .. } = self {
+            *is_settled = true;
+        }
+        Ok(())
     }
 
     /// Executes texts without values, several at a time.
@@ -244,11 +262,17 @@ impl Readers {
     }
 
     /// Half of the connections serve tenants, the rest the process itself.
-    pub(crate) fn open_postgres(url: &str, connections: u32) -> Result<Self, StoreError> {
-        let options = postgres_options(url)?.options([("default_transaction_read_only", "on")]);
+    pub(crate) async fn open_postgres(url: &str, connections: u32) -> Result<Self, StoreError> {
+        let session = Session::new(url, READS)?;
+        // A pool would try again and again, and then say no more than that it took too long.
+        session.connect().await?.close().await?;
         let half = connections.div_ceil(2).max(1);
-        let pool = || {
+        let pool = |tenant: &'static str| {
             PgPoolOptions::new()
+                .after_connect(move |conn, _| {
+                    let entering = enter(conn, tenant, READS);
+                    Box::pin(async { entering.await.map_err(|error| sqlx::Error::Configuration(Box::new(error))) })
+                })
                 .max_connections(half)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .idle_timeout(IDLE_CONNECTION)
@@ -256,10 +280,9 @@ impl Readers {
                 // A connection that broke is replaced when it is used next, at the price of one failed read.
                 .test_before_acquire(false)
         };
-        let own = pool().after_connect(|conn, _| Box::pin(for_tenant(conn, EVERY_TENANT)));
         Ok(Readers::Postgres {
-            own: own.connect_lazy_with(options.clone()),
-            of_tenants: pool().connect_lazy_with(options),
+            own: pool(EVERY_TENANT).connect_lazy_with(session.options()),
+            of_tenants: pool(NO_TENANT).connect_lazy_with(session.options()),
         })
     }
 
@@ -268,8 +291,8 @@ impl Readers {
         match self {
             Readers::Sqlite(pool) => Ok(Reader::Sqlite(pool)),
             Readers::Postgres { of_tenants, .. } => {
-                let mut conn = of_tenants.acquire().await?;
-                answered(for_tenant(&mut conn, &tenant.to_string())).await?;
+                let mut conn = Lent::of(of_tenants).await?;
+                answered(ANSWER_TIMEOUT, for_tenant(&mut conn, &tenant.to_string())).await?;
                 Ok(Reader::Postgres(conn))
             }
         }
@@ -319,35 +342,6 @@ impl Wanted {
     }
 }
 
-/// Sets whose rows the policies show.
-async fn for_tenant(conn: &mut PgConnection, tenant: &str) -> Result<(), sqlx::Error> {
-    sqlx::query("SELECT set_config('mecapy.tenant', $1, false)").bind(tenant).execute(conn).await.map(drop)
-}
-
-async fn connect_for_all(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
-    let connecting = async {
-        let mut conn = options.connect().await?;
-        for_tenant(&mut conn, EVERY_TENANT).await?;
-        Ok(conn)
-    };
-    timeout(ACQUIRE_TIMEOUT, connecting).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
-}
-
 fn sqlite_options(file: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(file).foreign_keys(true).busy_timeout(BUSY_TIMEOUT).disable_statement_logging()
-}
-
-fn postgres_options(url: &str) -> Result<PgConnectOptions, StoreError> {
-    Ok(PgConnectOptions::from_str(url)?
-        .application_name("mecapy")
-        .statement_cache_capacity(STATEMENTS_MAX)
-        .options([
-            ("statement_timeout", STATEMENT_TIMEOUT),
-            ("lock_timeout", LOCK_TIMEOUT),
-            ("idle_in_transaction_session_timeout", IDLE_TRANSACTION_TIMEOUT),
-            ("timezone", "UTC"),
-            // No statement of ours runs long enough to be worth compiling, whatever the planner thinks that it costs.
-            ("jit", "off"),
-        ])
-        .disable_statement_logging())
 }

@@ -1,6 +1,7 @@
 //! One query for both databases: a text with question marks, its values, and rows that are read by position.
 
 use super::connection::Executor;
+use super::lent::Lent;
 use crate::StoreError;
 use mecapy_model::{ApiKeyId, DeliveryId, EventId, TaskId, TenantId, UploadId, WebhookId};
 use sqlx::postgres::{PgArguments, PgRow};
@@ -14,7 +15,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 /// Longer than PostgreSQL lets any of our statements take.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(22);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(22);
 
 /// What a question mark stands for. Whole numbers and truths are 64-bit integers in both databases.
 #[derive(Debug, Clone)]
@@ -31,6 +32,7 @@ pub(crate) enum Value {
 pub(crate) struct Query {
     statements: Vec<SqlStr>,
     values: Vec<Value>,
+    answer_within: Duration,
 }
 
 /// A row of either database.
@@ -42,13 +44,13 @@ pub(crate) enum Row {
 
 /// A query whose values are bound in the order of its question marks (or as `?1`, `?2`, … say).
 pub(crate) fn query(sql: impl SqlSafeStr) -> Query {
-    Query { statements: vec![sql.into_sql_str()], values: Vec::new() }
+    queries(vec![sql.into_sql_str()])
 }
 
 /// Several statements, none of which sees what another one of them changes, and whose question marks have no numbers;
 /// only [`Query::execute`] takes them.
 pub(crate) fn queries(statements: Vec<SqlStr>) -> Query {
-    Query { statements, values: Vec::new() }
+    Query { statements, values: Vec::new(), answer_within: ANSWER_TIMEOUT }
 }
 
 impl Query {
@@ -57,9 +59,14 @@ impl Query {
         self
     }
 
+    /// Lets PostgreSQL take longer than it may for any other statement, on a session that allows it.
+    pub(crate) fn within(self, answer_within: Duration) -> Self {
+        Self { answer_within, ..self }
+    }
+
     /// Executes; answers how many rows were changed.
     pub(crate) async fn execute(self, on: impl Into<Executor<'_>>) -> Result<u64, StoreError> {
-        let Self { statements, values } = self;
+        let Self { statements, values, answer_within: within } = self;
         Ok(match on.into() {
             Executor::Sqlite(conn) => {
                 sqlx::query_with(in_turn(statements), sqlite(values)?).execute(conn).await?.rows_affected()
@@ -68,16 +75,17 @@ impl Query {
                 sqlx::query_with(in_turn(statements), sqlite(values)?).execute(pool).await?.rows_affected()
             }
             on if statements.len() > 1 => {
-                let all = Query { statements: vec![as_one(&statements)], values };
+                let all = Query { values, ..query(as_one(&statements)).within(within) };
                 return all.fetch_one(on).await?.count(0);
             }
             Executor::Postgres(conn) => {
-                answered(sqlx::query_with(numbered(in_turn(statements)), postgres(values)?).execute(conn))
+                answered(within, sqlx::query_with(numbered(in_turn(statements)), postgres(values)?).execute(conn))
                     .await?
                     .rows_affected()
             }
             Executor::PostgresPool(pool) => {
-                answered(sqlx::query_with(numbered(in_turn(statements)), postgres(values)?).execute(pool))
+                let mut conn = Lent::of(pool).await?;
+                answered(within, sqlx::query_with(numbered(in_turn(statements)), postgres(values)?).execute(&mut *conn))
                     .await?
                     .rows_affected()
             }
@@ -85,6 +93,7 @@ impl Query {
     }
 
     pub(crate) async fn fetch_all(self, on: impl Into<Executor<'_>>) -> Result<Vec<Row>, StoreError> {
+        let within = self.answer_within;
         let (sql, values) = self.only();
         Ok(match on.into() {
             Executor::Sqlite(conn) => {
@@ -96,17 +105,20 @@ impl Query {
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             Executor::Postgres(conn) => {
-                let rows = answered(sqlx::query_with(numbered(sql), postgres(values)?).fetch_all(conn)).await?;
+                let rows = answered(within, sqlx::query_with(numbered(sql), postgres(values)?).fetch_all(conn)).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
             Executor::PostgresPool(pool) => {
-                let rows = answered(sqlx::query_with(numbered(sql), postgres(values)?).fetch_all(pool)).await?;
+                let mut conn = Lent::of(pool).await?;
+                let rows =
+                    answered(within, sqlx::query_with(numbered(sql), postgres(values)?).fetch_all(&mut *conn)).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
     }
 
     pub(crate) async fn fetch_optional(self, on: impl Into<Executor<'_>>) -> Result<Option<Row>, StoreError> {
+        let within = self.answer_within;
         let (sql, values) = self.only();
         Ok(match on.into() {
             Executor::Sqlite(conn) => {
@@ -116,12 +128,13 @@ impl Query {
                 sqlx::query_with(sql, sqlite(values)?).fetch_optional(pool).await?.map(Row::Sqlite)
             }
             Executor::Postgres(conn) => {
-                answered(sqlx::query_with(numbered(sql), postgres(values)?).fetch_optional(conn))
+                answered(within, sqlx::query_with(numbered(sql), postgres(values)?).fetch_optional(conn))
                     .await?
                     .map(Row::Postgres)
             }
             Executor::PostgresPool(pool) => {
-                answered(sqlx::query_with(numbered(sql), postgres(values)?).fetch_optional(pool))
+                let mut conn = Lent::of(pool).await?;
+                answered(within, sqlx::query_with(numbered(sql), postgres(values)?).fetch_optional(&mut *conn))
                     .await?
                     .map(Row::Postgres)
             }
@@ -187,8 +200,11 @@ fn as_one(statements: &[SqlStr]) -> SqlStr {
 }
 
 /// A server that doesn't answer is given up: a connection whose other end has vanished says nothing for many minutes.
-pub(super) async fn answered<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    timeout(ANSWER_TIMEOUT, answer).await.unwrap_or_else(|_| Err(sqlx::Error::Io(ErrorKind::TimedOut.into())))
+pub(super) async fn answered<T>(
+    within: Duration,
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    timeout(within, answer).await.unwrap_or_else(|_| Err(sqlx::Error::Io(ErrorKind::TimedOut.into())))
 }
 
 fn sqlite(values: Vec<Value>) -> Result<SqliteArguments, StoreError> {

@@ -26,7 +26,7 @@ pub(crate) use give_back::{GiveBack, LostAttempt};
 pub(crate) use note::Note;
 use state::Failure;
 pub(crate) use state::Writer;
-pub(crate) use submit::{NewRow, SubmitAnswer, SubmitRefusal};
+pub(crate) use submit::{NewRow, SubmitAnswer, SubmitRefusal, earlier};
 
 use crate::folder::DataFolder;
 use crate::{PreviewUsage, StoreError};

@@ -6,7 +6,7 @@ use super::state::{Writer, weight};
 use crate::clock::unix_ms;
 use crate::reading::{Settings, bytes_of, read_task, task_columns};
 use crate::shared::Change;
-use crate::sql::{Rows, pieces, query, script};
+use crate::sql::{self, Rows, pieces, query, script};
 use crate::{Idempotency, OverQuota, Replayed, StoreError, Submitted};
 use mecapy_model::{Executor, Lane, Room, Task, TaskId, TaskState, TenantId, UploadId};
 use std::collections::HashMap;
@@ -169,7 +169,7 @@ impl Writer {
                 match used.get(&(row.tenant, key.key.as_str())) {
                     Some(Used::Before { digest, task_no, queue_position }) => {
                         // Of a task that was deleted nothing is left to repeat: the key serves again.
-                        if let Some(earlier) = self.earlier(*task_no, *queue_position).await? {
+                        if let Some(earlier) = earlier(&mut self.conn, *task_no, *queue_position).await? {
                             let same = *digest == key.body_digest;
                             let mismatch = SubmitAnswer::Refused(SubmitRefusal::IdempotencyMismatch);
                             let answer = if same { SubmitAnswer::Earlier(Box::new(earlier)) } else { mismatch };
@@ -206,7 +206,7 @@ impl Writer {
         self.insert_attachments(&accepted).await?;
         for (index, first) in repeats {
             let (no, position) = accepted.get(first).map_or((0, None), |task| (task.no, task.queue_position));
-            let earlier = self.earlier(no, position).await?;
+            let earlier = earlier(&mut self.conn, no, position).await?;
             let earlier = earlier.ok_or_else(|| StoreError::corrupt("a task just accepted is gone"))?;
             if let Some(answer) = answers.get_mut(index) {
                 *answer = Some(SubmitAnswer::Earlier(Box::new(earlier)));
@@ -287,21 +287,6 @@ impl Writer {
         Ok(keys.into_iter().filter_map(find).collect())
     }
 
-    /// A task that an idempotency key made before, as it was then, unless it was deleted.
-    async fn earlier(&mut self, task_no: i64, queue_position: Option<u64>) -> Result<Option<Submitted>, StoreError> {
-        // Nothing of what came out of it.
-        const SQL: &str = concat!(
-            "SELECT ",
-            task_columns!("s.inputs"),
-            " FROM tasks t JOIN task_specs s ON s.no = t.no LEFT JOIN results r ON r.no = -1 \
-             LEFT JOIN task_usage u ON u.no = -1 WHERE t.no = ?"
-        );
-        let row = query(SQL).bind(task_no).fetch_optional(&mut self.conn).await?;
-        let Some(row) = row else { return Ok(None) };
-        let task = as_accepted(read_task(&row)?.task);
-        Ok(Some(Submitted { task, queue_position, replayed: Replayed::Yes }))
-    }
-
     async fn insert_tasks(&mut self, accepted: &[Accepted<'_>]) -> Result<(), StoreError> {
         for piece in pieces(accepted) {
             let mut query = script(&[&TASKS, &SPECS, &EVENTS], piece.len());
@@ -369,6 +354,25 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// A task that an idempotency key made before, as it was then, unless it was deleted.
+pub(crate) async fn earlier(
+    on: impl Into<sql::Executor<'_>>,
+    task_no: i64,
+    queue_position: Option<u64>,
+) -> Result<Option<Submitted>, StoreError> {
+    // Nothing of what came out of it.
+    const SQL: &str = concat!(
+        "SELECT ",
+        task_columns!("s.inputs"),
+        " FROM tasks t JOIN task_specs s ON s.no = t.no LEFT JOIN results r ON r.no = -1 \
+         LEFT JOIN task_usage u ON u.no = -1 WHERE t.no = ?"
+    );
+    let row = query(SQL).bind(task_no).fetch_optional(on).await?;
+    let Some(row) = row else { return Ok(None) };
+    let task = as_accepted(read_task(&row)?.task);
+    Ok(Some(Submitted { task, queue_position, replayed: Replayed::Yes }))
 }
 
 /// A task as it was when it was accepted.

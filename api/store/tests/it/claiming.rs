@@ -2,7 +2,7 @@
 
 use crate::fixture::{Fixture, finish_with, ids, new_task};
 use mecapy_model::{Lane, TaskState, TenantId};
-use mecapy_store::{Access, Cancelled, ClaimRequest, Clock, NewTask, Submission, Written};
+use mecapy_store::{Access, Cancelled, ClaimRequest, Clock, NewTask, Quota, Submission, Written};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -318,4 +318,53 @@ async fn the_expected_wait_follows_from_what_starts() {
     let later = NewTask { run_at: Some(fixture.clock.now() + Duration::from_secs(3_600)), ..new_task(fixture.tenant) };
     let later = fixture.store.submit(Submission { task: later, ..fixture.submission() }).await.unwrap().task;
     assert_eq!(fixture.store.expected_wait(&later, 0), Some(Duration::from_secs(3_600)));
+}
+
+#[tokio::test]
+async fn the_next_time_is_the_earliest_of_all_ranks_and_tenants_that_may_start() {
+    let fixture = Fixture::new().await;
+    let (store, start) = (&fixture.store, fixture.clock.now());
+    let other = store.create_tenant("other").await.unwrap();
+    let held = store.create_tenant("held").await.unwrap();
+    let at = |seconds: u64| start + Duration::from_secs(seconds);
+    let submit = async |tenant, lane, priority, seconds| {
+        let task = NewTask { lane, priority, run_at: Some(at(seconds)), ..new_task(tenant) };
+        store.submit(Submission { task, ..fixture.submission() }).await.unwrap().task
+    };
+    assert_eq!(store.next_due(Lane::Default).await.unwrap(), None);
+    for (tenant, priority, seconds, earliest) in [
+        (fixture.tenant, 5, 500, 500),
+        (fixture.tenant, 5, 600, 500),
+        (other, 5, 400, 400),
+        (held, 9, 1, 1),
+        (other, 0, 300, 1),
+        (fixture.tenant, 0, 350, 1),
+    ] {
+        submit(tenant, Lane::Default, priority, seconds).await;
+        assert_eq!(store.next_due(Lane::Default).await.unwrap(), Some(at(earliest)));
+    }
+    store.set_tenant_access(held, Access::Disabled).await.unwrap();
+    assert_eq!(store.next_due(Lane::Default).await.unwrap(), Some(at(300)));
+    assert_eq!(store.next_due(Lane::LongRunning).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_place_in_a_lane_of_all_counts_the_older_tasks_of_every_tenant_that_may_start() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let other = store.create_tenant("other").await.unwrap();
+    let held = store.create_tenant("held").await.unwrap();
+    store.set_quota(other, Quota { running_max: Some(1), ..Quota::default() }).await.unwrap();
+    for lane in [Lane::HighPriority, Lane::LongRunning] {
+        let mut line = Vec::new();
+        for tenant in [fixture.tenant, other, held, other, fixture.tenant, fixture.tenant] {
+            line.push((tenant, fixture.submit_for(tenant, lane).await));
+        }
+        store.set_tenant_access(held, Access::Disabled).await.unwrap();
+        for ((tenant, id), expected) in line.iter().zip([Some(0), Some(1), None, Some(2), Some(3), Some(4)]) {
+            let (_, position) = store.task_with_position(*tenant, *id).await.unwrap().unwrap();
+            assert_eq!(position, expected, "{lane}");
+        }
+        store.set_tenant_access(held, Access::Enabled).await.unwrap();
+    }
 }

@@ -122,7 +122,8 @@ async fn a_waiter_is_told_at_the_end_and_not_before() {
 async fn a_watch_sees_each_kind_of_change_and_only_of_its_task() {
     let fixture = Fixture::new().await;
     let (id, other) = (fixture.submit().await.id, fixture.submit().await.id);
-    let (mut watch, mut unmoved) = (fixture.store.watch(id), fixture.store.watch(other));
+    let tenant = fixture.tenant;
+    let (mut watch, mut unmoved) = (fixture.store.watch(tenant, id), fixture.store.watch(tenant, other));
     let claim = fixture.claim_one().await.claim;
     assert_eq!(claim.task, id);
     let told = async |watch: &mut mecapy_store::TaskWatch| {

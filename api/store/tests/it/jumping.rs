@@ -4,7 +4,7 @@ use crate::database::TestDatabase;
 use crate::fixture::{finish_with, new_task};
 use mecapy_model::{Lane, TaskState, TenantId};
 use mecapy_store::{
-    Beat, ClaimRequest, Claimed, Clock, NewTask, Store, StoreOptions, Submission, SystemClock, Written,
+    Beat, ClaimRequest, Claimed, Clock, NewApiKey, NewTask, Role, Store, StoreOptions, Submission, SystemClock, Written,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -147,5 +147,34 @@ async fn what_is_due_at_a_time_starts_when_the_database_says_so() {
         let claimed = claim_soon(&two.wrong).await;
         assert_eq!(claimed.task.id, submitted.id);
         assert!(two.right.now() >= due);
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_good_until_the_database_says_otherwise() {
+    for off in [-HOUR_SECONDS, HOUR_SECONDS] {
+        let two = Two::off(off, LEASE).await;
+        let create = async |seconds| {
+            let expires_at = Some(two.right.now() + Duration::from_secs(seconds));
+            let (name, role) = ("k".to_owned(), Role::Engineer);
+            let new = NewApiKey { tenant: two.tenant, name, role, scopes: None, expires_at };
+            two.wrong.create_api_key(new).await.unwrap()
+        };
+        let (long, short) = (create(1_800).await, create(1).await);
+        assert!(two.wrong.authenticate(long.secret.expose()).is_some(), "it is good for half an hour");
+        assert!(two.wrong.key_in_force(two.tenant, long.key.id).is_some());
+        let mut used = None;
+        for _ in 0..500 {
+            used = two.right.api_key(two.tenant, long.key.id).await.unwrap().unwrap().last_used_at;
+            if used.is_some() && two.wrong.authenticate(short.secret.expose()).is_none() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(two.is_about_now(used.expect("its use is written down")), "used at {used:?}");
+        assert!(two.wrong.authenticate(short.secret.expose()).is_none(), "it was good for a second");
+        // Making another forgets those that have expired, and no others.
+        create(1_800).await;
+        assert!(two.wrong.authenticate(long.secret.expose()).is_some());
     }
 }

@@ -19,6 +19,7 @@ mod jumping;
 mod keeping;
 mod ledger;
 mod listing;
+mod pooling;
 mod processes;
 mod quotas;
 mod registering;

@@ -1,8 +1,11 @@
 //! Several processes on one database.
 
 use crate::fixture::{Fixture, finish_with, ids, new_task};
-use mecapy_model::{Lane, TaskState};
-use mecapy_store::{Access, Beat, ClaimRequest, EventType, NewWebhook, Quota, Store, Submission, SubmitError};
+use mecapy_model::{Lane, TaskId, TaskState};
+use mecapy_store::{
+    Access, Beat, ClaimRequest, Deleted, EventType, NewWebhook, Quota, Store, Submission, SubmitError,
+    WEBHOOKS_PER_TENANT_MAX,
+};
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Row};
 use std::time::Duration;
@@ -219,6 +222,74 @@ async fn what_one_process_commits_another_hears_or_sees() {
     fixture.store.finish(claimed.claim, finish_with("3")).await.unwrap();
     let result = waiter.await.unwrap().unwrap().unwrap();
     assert_eq!((result.state, result.result.unwrap().get()), (TaskState::Completed, "3"));
+}
+
+#[tokio::test]
+async fn a_stranger_who_follows_a_task_first_hides_nothing_from_its_tenant() {
+    let fixture = Fixture::shared().await;
+    let other = fixture.another_process("other").await;
+    let stranger = fixture.store.create_tenant("theirs").await.unwrap();
+    let task = fixture.submit().await.id;
+    // More than one question asks for.
+    let _more: Vec<_> = (0..100).map(|number| other.watch(stranger, TaskId::from_parts(number, &[1; 10]))).collect();
+    let _stranger = other.watch(stranger, task);
+    let mut watch = other.watch(fixture.tenant, task);
+    let claimed = fixture.claim_one().await;
+    fixture.store.finish(claimed.claim, finish_with("3")).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), watch.ended()).await.expect("its end");
+}
+
+#[tokio::test]
+async fn parallel_processes_never_make_more_webhooks_than_a_tenant_may_have() {
+    let fixture = Fixture::shared().await;
+    let new =
+        NewWebhook { tenant: fixture.tenant, url: "https://a.example/".to_owned(), events: EventType::ALL.to_vec() };
+    let mut makers = tokio::task::JoinSet::new();
+    for number in 0..4 {
+        let store = fixture.another_process(&format!("node {number}")).await;
+        let new = new.clone();
+        makers.spawn(async move {
+            let mut made = 0;
+            // One at a time, so that each counts in a transaction of its own.
+            for _ in 0..40 {
+                made += u32::from(store.create_webhook(new.clone()).await.is_ok());
+            }
+            made
+        });
+    }
+    assert_eq!(makers.join_all().await.iter().sum::<u32>(), WEBHOOKS_PER_TENANT_MAX);
+    assert_eq!(fixture.number("SELECT count(*) FROM webhooks").await, i64::from(WEBHOOKS_PER_TENANT_MAX));
+}
+
+#[tokio::test]
+async fn of_two_processes_that_delete_a_task_at_once_one_does() {
+    let fixture = Fixture::shared().await;
+    let other = fixture.another_process("other").await;
+    let (tenant, task) = (fixture.tenant, fixture.submit().await.id);
+    fixture.store.cancel(tenant, task).await.unwrap();
+    let mut still = PgConnection::connect(fixture.database.owner_url().unwrap()).await.unwrap();
+    sqlx::query("SET mecapy.tenant = '*'").execute(&mut still).await.unwrap();
+    sqlx::query("BEGIN").execute(&mut still).await.unwrap();
+    sqlx::query("SELECT no FROM tasks FOR UPDATE").execute(&mut still).await.unwrap();
+    let mut deleting = tokio::task::JoinSet::new();
+    for store in [fixture.store.clone(), other] {
+        deleting.spawn(async move { store.delete_task(tenant, task).await.unwrap() });
+    }
+    // Until both wait for the row, as one of the same role can see.
+    let mut looking = PgConnection::connect(fixture.database.app_url()).await.unwrap();
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    for _ in 0..500 {
+        let count: i64 = sqlx::query(waiting).fetch_one(&mut looking).await.unwrap().get(0);
+        if count == 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    sqlx::query("ROLLBACK").execute(&mut still).await.unwrap();
+    let answers = deleting.join_all().await;
+    assert!(answers.contains(&Deleted::Yes) && answers.contains(&Deleted::Missing), "{answers:?}");
+    assert_eq!(fixture.number("SELECT count(*) FROM audit WHERE action = 'task.deleted'").await, 1);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use crate::fixture::{Fixture, finish_with, ids, new_task, open_when_free};
 use mecapy_model::{Artifact, ArtifactName, Digest, ErrorKind, Lane, Usage};
 use mecapy_store::{
     Finish, Found, Idempotency, NewModule, NewTask, NewUpload, PreviewUsage, Quota, QuotaKind, Replayed, StoreError,
-    StoreOptions, Submission, SubmitError, UploadError,
+    StoreOptions, Submission, SubmitError, UploadError, Written,
 };
 use std::time::Duration;
 
@@ -171,7 +171,7 @@ async fn a_days_fuel_ends_at_midnight_and_a_repeated_request_costs_none() {
     };
     spend(7).await;
     // Long ago, as far as the sum is concerned.
-    fixture.clock.advance(Duration::from_secs(300));
+    fixture.clock.advance(Duration::from_secs(900));
     assert_eq!(store.fuel_today(fixture.tenant).await.unwrap(), 7);
     store.submit(fixture.submission()).await.unwrap();
     spend(12).await;
@@ -202,6 +202,24 @@ async fn a_days_fuel_ends_at_midnight_and_a_repeated_request_costs_none() {
     fixture.clock.advance(over.retry_after);
     assert_eq!(store.over_fuel(fixture.tenant).await.unwrap(), None);
     store.submit(fixture.submission()).await.unwrap();
+}
+
+#[tokio::test]
+async fn fuel_that_is_written_down_minutes_late_counts() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    fixture.submit().await;
+    let usage = Usage { fuel: 7, ..Usage::default() };
+    let finish = store.prepare_finish(fixture.claim_one().await.claim, Finish { usage, ..finish_with("{}") });
+    for _ in 0..5 {
+        fixture.clock.advance(Duration::from_secs(60));
+        assert_eq!(store.fuel_today(fixture.tenant).await.unwrap(), 0);
+    }
+    assert_eq!(store.write_finish(&finish).await.unwrap(), Written::Done);
+    for _ in 0..30 {
+        fixture.clock.advance(Duration::from_secs(60));
+        assert_eq!(store.fuel_today(fixture.tenant).await.unwrap(), 7);
+    }
 }
 
 fn upload(bytes_max: u64) -> NewUpload {

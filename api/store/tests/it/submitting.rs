@@ -55,15 +55,25 @@ async fn a_key_belongs_to_one_body_and_one_tenant_and_outlives_no_task() {
         idempotency: Some(Idempotency { key: "k".to_owned(), body_digest: [body; 32] }),
         queued_max: 100,
     };
+    let before = |body| {
+        let (store, tenant) = (fixture.store.clone(), fixture.tenant);
+        async move { store.submitted_before(tenant, &Idempotency { key: "k".to_owned(), body_digest: [body; 32] }).await }
+    };
+    assert!(before(1).await.unwrap().is_none());
     let first = fixture.store.submit(with(1, fixture.tenant)).await.unwrap().task.id;
     let again = fixture.store.submit(with(1, fixture.tenant)).await.unwrap();
     assert_eq!((again.task.id, again.replayed, again.queue_position), (first, Replayed::Yes, Some(0)));
     assert!(matches!(fixture.store.submit(with(2, fixture.tenant)).await, Err(SubmitError::IdempotencyMismatch)));
+    // What was submitted before is told as a submission would tell it.
+    let told = before(1).await.unwrap().unwrap();
+    assert_eq!(format!("{told:?}"), format!("{again:?}"));
+    assert!(matches!(before(2).await, Err(SubmitError::IdempotencyMismatch)));
     let other = fixture.store.create_tenant("other").await.unwrap();
     assert_ne!(fixture.store.submit(with(2, other)).await.unwrap().task.id, first);
 
     fixture.store.cancel(fixture.tenant, first).await.unwrap();
     fixture.store.delete_task(fixture.tenant, first).await.unwrap();
+    assert!(before(1).await.unwrap().is_none() && before(2).await.unwrap().is_none());
     let anew = fixture.store.submit(with(2, fixture.tenant)).await.unwrap();
     assert_eq!(anew.replayed, Replayed::No);
 }

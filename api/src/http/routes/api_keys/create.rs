@@ -89,7 +89,6 @@ impl Most {
             Principal::ApiKey(key) => key.expires_at,
             // A token ends within minutes, and who it is of goes on.
             Principal::AccessToken(_) => None,
-            Principal::Ticket(ticket) => Some(ticket.expires_at),
         };
         Self { scopes: caller.scopes(), expires_at }
     }

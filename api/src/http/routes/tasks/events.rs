@@ -1,16 +1,12 @@
 //! `GET /v1/tasks/{id}/events`: server-sent events, from where the client left off.
 
 use super::{TASK, task_id};
-use crate::{
-    app::App,
-    http::{
-        Problem,
-        auth::Caller,
-        router::Api,
-        shown::time,
-        sse::{self, KEEP_ALIVE, Outlet, PIECE_BYTES},
-        streams::StreamPlace,
-    },
+use crate::http::{
+    Problem,
+    auth::Reader,
+    router::Api,
+    shown::time,
+    sse::{self, Events, Follow, Outlet, Page},
 };
 use axum::{
     extract::{Path, State},
@@ -18,7 +14,7 @@ use axum::{
     response::Response,
 };
 use mecapy_model::{LogStream, TaskId, TaskState, TenantId};
-use mecapy_store::{EventKind, EventPage, StoreError, TaskEvent, TaskWatch};
+use mecapy_store::{EventKind, EventPage, Store, StoreError, TaskEvent, TaskWatch};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -37,106 +33,55 @@ use std::sync::Arc;
 )]
 pub(in crate::http) async fn events(
     State(api): State<Arc<Api>>,
-    caller: Caller,
+    reader: Reader,
     Path(id): Path<String>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = task_id(&id)?;
     let after = sse::last_event_id(&uri, &headers)?.unwrap_or(0);
-    let place = api.streams.open(&caller)?;
+    let place = api.streams.open(&reader)?;
+    let (store, tenant) = (api.app.store.clone(), reader.tenant);
     // Before the first read, so that nothing is missed between them.
-    let watch = api.app.store.watch(id);
-    let first = api.app.store.events(caller.tenant(), id, after).await?.ok_or_else(|| Problem::not_found(TASK))?;
+    let watch = store.watch(tenant, id);
+    let first = store.events(tenant, id, after).await?.ok_or_else(|| Problem::not_found(TASK))?;
     let (outlet, response) = Outlet::open();
-    let follow = Follow { app: Arc::clone(&api.app), tenant: caller.tenant(), id, after, outlet };
-    tokio::spawn(follow.send_until_done(first, watch, place));
+    let events = OfTask { store, tenant, id, after, watch, first: Some(first) };
+    tokio::spawn(Follow { app: Arc::clone(&api.app), reader, outlet, place, events }.send());
     Ok(response)
 }
 
-/// One open stream.
-struct Follow {
-    app: Arc<App>,
+/// The events of a task after one of them.
+struct OfTask {
+    store: Store,
     tenant: TenantId,
     id: TaskId,
     after: u64,
-    outlet: Outlet,
+    watch: TaskWatch,
+    /// What was read to see that there is such a task.
+    first: Option<EventPage>,
 }
 
-impl Follow {
-    /// Sends until the task is done, the client is gone or too slow, or the server stops.
-    async fn send_until_done(mut self, first: EventPage, mut watch: TaskWatch, _place: StreamPlace) {
-        let mut first = Some(first);
-        loop {
-            let sent = match first.take() {
-                Some(page) => Ok(self.send_page(&page).await),
-                None => self.send_new().await,
-            };
-            match sent {
-                Ok(Sent::More) => continue,
-                Ok(Sent::All) => (),
-                Ok(Sent::Done | Sent::Gone) => return,
-                Err(error) => {
-                    tracing::warn!(task.id = %self.id, error = ?error, "events: the stream is closed, the store failed");
-                    return;
-                }
-            }
-            tokio::select! {
-                () = watch.changed() => (),
-                () = tokio::time::sleep(KEEP_ALIVE) => {
-                    if !self.outlet.keep_alive().await {
-                        return;
-                    }
-                }
-                () = self.outlet.closed() => return,
-                () = self.app.stopping.cancelled() => return,
-            }
-        }
-    }
+impl Events for OfTask {
+    type Event = TaskEvent;
 
-    /// Sends what has happened since.
-    async fn send_new(&mut self) -> Result<Sent, StoreError> {
+    async fn page(&mut self) -> Result<Page<TaskEvent>, StoreError> {
+        let page = match self.first.take() {
+            Some(page) => Some(page),
+            None => self.store.events(self.tenant, self.id, self.after).await?,
+        };
         // A task that was deleted meanwhile has nothing more to say.
-        match self.app.store.events(self.tenant, self.id, self.after).await? {
-            Some(page) => Ok(self.send_page(&page).await),
-            None => Ok(Sent::Done),
-        }
+        Ok(page.map_or(Page { events: Vec::new(), done: true }, |page| Page { events: page.events, done: page.done }))
     }
 
-    async fn send_page(&mut self, page: &EventPage) -> Sent {
-        let mut piece = Vec::new();
-        for event in &page.events {
-            self.after = self.after.max(event.id);
-            write_event(&mut piece, event);
-            if piece.len() >= PIECE_BYTES && !self.outlet.send(std::mem::take(&mut piece)).await {
-                return Sent::Gone;
-            }
-        }
-        if !piece.is_empty() && !self.outlet.send(piece).await {
-            return Sent::Gone;
-        }
-        Sent::of(page)
+    fn write(&mut self, out: &mut Vec<u8>, event: &TaskEvent) -> Result<(), StoreError> {
+        self.after = self.after.max(event.id);
+        write_event(out, event);
+        Ok(())
     }
-}
 
-/// What is left after a page was sent.
-enum Sent {
-    /// There may be another page.
-    More,
-    All,
-    /// The task's last event is out.
-    Done,
-    /// The reader went away.
-    Gone,
-}
-
-impl Sent {
-    fn of(page: &EventPage) -> Self {
-        match (page.done, page.events.is_empty()) {
-            (true, _) => Sent::Done,
-            (false, true) => Sent::All,
-            (false, false) => Sent::More,
-        }
+    async fn changed(&mut self) {
+        self.watch.changed().await;
     }
 }
 

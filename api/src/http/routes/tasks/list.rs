@@ -27,6 +27,7 @@ const LATER: [&str; 2] = ["function", "study"];
     params(
         ("state" = Option<TaskState>, Query, description = "Only tasks in this state"),
         ("lane" = Option<Lane>, Query, description = "Only tasks of this lane"),
+        ("label" = Option<String>, Query, description = "Only tasks with this label, as in `project=A320` (its first `=` divides name and value)"),
         ("q" = Option<String>, Query, description = "Only tasks whose name contains this"),
         ("limit" = Option<u32>, Query, description = "Tasks of a page, 1 to 200; 50 when absent"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")
@@ -34,7 +35,7 @@ const LATER: [&str; 2] = ["function", "study"];
     responses((status = 200, body = TaskPageShown))
 )]
 pub(in crate::http) async fn list(State(api): State<Arc<Api>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {
-    let mut query = Query::of(&uri, &["state", "lane", "q", "limit", "cursor", "function", "study"])?;
+    let mut query = Query::of(&uri, &["state", "lane", "label", "q", "limit", "cursor", "function", "study"])?;
     if let Some(name) = LATER.into_iter().find(|name| query.text(name).is_some()) {
         return Err(Problem::not_available(&format!("/{name}")));
     }
@@ -42,7 +43,7 @@ pub(in crate::http) async fn list(State(api): State<Arc<Api>>, caller: Caller, u
     let asked = TaskQuery {
         state: query.word::<TaskState>("state")?,
         lane: query.word::<Lane>("lane")?,
-        label: None,
+        label: label(&mut query)?,
         name_contains: query.text("q").filter(|text| !text.is_empty()),
         limit: u32::try_from(limit).unwrap_or(LIST_LIMIT_MAX),
         cursor: query.text("cursor").filter(|text| !text.is_empty()),
@@ -58,4 +59,15 @@ pub(in crate::http) async fn list(State(api): State<Arc<Api>>, caller: Caller, u
         tasks.push(TaskShown::new(task, position).expecting(wait));
     }
     json(StatusCode::OK, &TaskPageShown { tasks, next_cursor: page.next_cursor.as_deref() })
+}
+
+/// A label's name and value; an empty text is as good as none.
+fn label(query: &mut Query) -> Result<Option<(String, String)>, Problem> {
+    let Some(text) = query.text("label").filter(|text| !text.is_empty()) else { return Ok(None) };
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok(Some((name.to_owned(), value.to_owned()))),
+        _ => {
+            Err(Problem::fault("/label", "invalid", "a label is needed here with its value, as in label=project=A320"))
+        }
+    }
 }

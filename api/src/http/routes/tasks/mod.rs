@@ -26,8 +26,8 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::Response,
 };
-use mecapy_model::TaskId;
-use mecapy_store::{Idempotency, Replayed, Submission, SubmitError};
+use mecapy_model::{TaskId, TenantId};
+use mecapy_store::{Idempotency, Replayed, Submission, SubmitError, Submitted};
 use sha2::{Digest as _, Sha256};
 
 /// What is not found.
@@ -37,12 +37,28 @@ fn task_id(text: &str) -> Result<TaskId, Problem> {
     id(text, TASK)
 }
 
-/// Stores a new task and answers 202 with it. Another request under the same `key` must repeat `body`, and gets the same
-/// answer.
-async fn submit_new(app: &App, accepted: AcceptedTask, key: Option<String>, body: &[u8]) -> Result<Response, Problem> {
-    let AcceptedTask { task, files_of_code } = accepted;
-    let idempotency = key.map(|key| Idempotency { key, body_digest: Sha256::digest(body).into() });
-    let (tenant, files) = (task.tenant, task.files.clone());
+/// A request's key, where it has one, with what its body is known by.
+fn keyed(key: Option<String>, body: &[u8]) -> Option<Idempotency> {
+    key.map(|key| Idempotency { key, body_digest: Sha256::digest(body).into() })
+}
+
+/// Stores the task that was `asked` for and answers 202 with it. Another request under the same key must repeat the body,
+/// and gets the same answer, also where what it asks for could not be accepted any more.
+async fn submit_new(
+    app: &App,
+    tenant: TenantId,
+    asked: Result<AcceptedTask, Problem>,
+    idempotency: Option<Idempotency>,
+) -> Result<Response, Problem> {
+    let AcceptedTask { task, files_of_code } = match (asked, &idempotency) {
+        (Ok(asked), _) => asked,
+        (Err(problem), None) => return Err(problem),
+        (Err(problem), Some(key)) => {
+            let earlier = app.store.submitted_before(tenant, key).await?;
+            return accepted(&earlier.ok_or(problem)?);
+        }
+    };
+    let files = task.files.clone();
     let submission = Submission { task, idempotency, queued_max: app.limits.queued_per_tenant_max };
     let submitted = match app.store.submit(submission).await {
         Ok(submitted) => submitted,
@@ -54,6 +70,10 @@ async fn submit_new(app: &App, accepted: AcceptedTask, key: Option<String>, body
             return Err(error.into());
         }
     };
+    accepted(&submitted)
+}
+
+fn accepted(submitted: &Submitted) -> Result<Response, Problem> {
     let shown = TaskShown::new(&submitted.task, submitted.queue_position);
     let mut response = json(StatusCode::ACCEPTED, &shown)?;
     if let Ok(location) = HeaderValue::from_str(&task_path(submitted.task.id)) {

@@ -20,7 +20,8 @@ const WAIT_SECONDS_MAX: u64 = 60;
     ),
     responses(
         (status = 200, body = ResultShown),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "Not ended yet")
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "Not ended yet"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "As many requests wait as may at once")
     )
 )]
 pub(in crate::http) async fn result(
@@ -32,6 +33,7 @@ pub(in crate::http) async fn result(
     let id = task_id(&id)?;
     let wait = Query::of(&uri, &["wait"])?.integer("wait", 0..=WAIT_SECONDS_MAX)?.unwrap_or(0);
     let store = &api.app.store;
+    let _place = if wait > 0 { Some(api.waits.open(&caller.reader())?) } else { None };
     let found = tokio::select! {
         found = store.wait(caller.tenant(), id, Duration::from_secs(wait)) => found?,
         () = api.app.stopping.cancelled() => store.result(caller.tenant(), id).await?,

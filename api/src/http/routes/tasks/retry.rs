@@ -1,7 +1,8 @@
 //! `POST /v1/tasks/{id}/retry`
 
-use super::{TASK, idempotency, no_body, submit_new, task_id};
+use super::{TASK, idempotency, keyed, no_body, submit_new, task_id};
 use crate::{
+    app::App,
     http::{Problem, auth::Caller, problem::ProblemBody, router::Api, shown::TaskShown},
     intake::AcceptedTask,
 };
@@ -9,6 +10,7 @@ use axum::{
     extract::{Path, Request, State},
     response::Response,
 };
+use mecapy_model::{TaskId, TenantId};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Submits an ended task again, as a new task with the same seed.
@@ -34,14 +36,16 @@ pub(in crate::http) async fn retry(
     let id = task_id(&id)?;
     let key = idempotency::key(request.headers())?;
     no_body(request).await?;
-    let task = api.app.store.task(caller.tenant(), id).await?.ok_or_else(|| Problem::not_found(TASK))?;
+    let asked = again(&api.app, caller.tenant(), id).await;
+    submit_new(&api.app, caller.tenant(), asked, keyed(key, format!("retry {id}").as_bytes())).await
+}
+
+async fn again(app: &App, tenant: TenantId, id: TaskId) -> Result<AcceptedTask, Problem> {
+    let task = app.store.task(tenant, id).await?.ok_or_else(|| Problem::not_found(TASK))?;
     if !task.state.is_terminal() {
-        return Err(Problem::conflict(format!(
-            "the task is {}: only a task that has ended can be retried",
-            task.state
-        )));
+        let detail = format!("the task is {}: only a task that has ended can be retried", task.state);
+        return Err(Problem::conflict(detail));
     }
-    let task = api.app.intake(caller.tenant()).again(task).await?;
-    let again = AcceptedTask { task, files_of_code: BTreeSet::new() };
-    submit_new(&api.app, again, key, format!("retry {id}").as_bytes()).await
+    let task = app.intake(tenant).again(task).await?;
+    Ok(AcceptedTask { task, files_of_code: BTreeSet::new() })
 }

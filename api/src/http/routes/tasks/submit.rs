@@ -1,6 +1,6 @@
 //! `POST /v1/tasks`
 
-use super::{idempotency, submit_new};
+use super::{idempotency, keyed, submit_new};
 use crate::{
     http::{
         Problem, auth::Caller, body, problem::ProblemBody, query::NoQuery, router::Api, schema::TaskRequest,
@@ -37,6 +37,6 @@ pub(in crate::http) async fn submit(
 ) -> Result<Response, Problem> {
     let key = idempotency::key(request.headers())?;
     let body = body::json(request, api.app.limits.json_bytes_max).await?;
-    let accepted = api.app.intake(caller.tenant()).task(json::check(&body)?).await?;
-    submit_new(&api.app, accepted, key, &body).await
+    let asked = api.app.intake(caller.tenant()).task(json::check(&body)?).await;
+    submit_new(&api.app, caller.tenant(), asked.map_err(Problem::from), keyed(key, &body)).await
 }

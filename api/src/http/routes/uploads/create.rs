@@ -1,8 +1,11 @@
 //! `POST /v1/uploads`: the file itself in a form, or a request for where to PUT it.
 
-use super::super::{
-    json,
-    objects::{Origin, url_of},
+use super::{
+    super::{
+        json,
+        objects::{Origin, url_of},
+    },
+    form::{Allowance, FORM_BYTES_MAX, FormBody},
 };
 use crate::{
     app::App,
@@ -30,8 +33,6 @@ use std::{sync::Arc, time::Duration};
 
 /// How long the URL for a PUT works.
 const URL_LIFETIME: Duration = Duration::from_secs(15 * 60);
-/// What a form may have around its file, bytes.
-const FORM_BYTES_MAX: u64 = 64 << 10;
 /// The longest name or content type, bytes.
 const TEXT_BYTES_MAX: usize = 255;
 
@@ -91,26 +92,38 @@ fn read(text: &str, upload_bytes_max: u64) -> Result<Asked, Problem> {
         new.content_type = fields.string("content_type", &mut faults).map(Into::into);
         size_bytes = fields.integer("size_bytes", 0..=upload_bytes_max, &mut faults);
         new.bytes_max = size_bytes.unwrap_or(upload_bytes_max);
-        for (name, text) in [("name", &new.name), ("content_type", &new.content_type)] {
-            if text.as_ref().is_some_and(|text| text.len() > TEXT_BYTES_MAX) {
-                faults.at(path.key(name), "too_long", format!("{TEXT_BYTES_MAX} bytes are allowed here"));
-            }
-        }
+        check_texts(&new, path, &mut faults);
         fields.finish(&mut faults);
     }
     if faults.is_empty() { Ok(Asked { new, size_bytes }) } else { Err(Problem::invalid(faults.into_vec())) }
+}
+
+/// Adds the faults of a name and a content type, wherever they come from.
+fn check_texts(new: &NewUpload, path: Path<'_>, faults: &mut Faults) {
+    for (name, text) in [("name", &new.name), ("content_type", &new.content_type)] {
+        let Some(text) = text else { continue };
+        if text.len() > TEXT_BYTES_MAX {
+            faults.at(path.key(name), "too_long", format!("{TEXT_BYTES_MAX} bytes are allowed here"));
+        }
+        if text.chars().any(char::is_control) {
+            faults.at(path.key(name), "invalid", "control characters are not allowed here");
+        }
+    }
 }
 
 /// Streams the one file of a form to the store.
 async fn receive(app: &App, tenant: TenantId, request: Request) -> Result<Upload, Problem> {
     let bytes_max = app.limits.upload_bytes_max;
     let (parts, body) = request.into_parts();
-    let limited = LimitedBody::of(Request::from_parts(parts.clone(), body), bytes_max.saturating_add(FORM_BYTES_MAX))?;
-    let request = Request::from_parts(parts, Body::new(limited));
+    // What comes before the file, and what comes after it.
+    let whole_max = bytes_max.saturating_add(2 * FORM_BYTES_MAX);
+    let limited = LimitedBody::of(Request::from_parts(parts.clone(), body), whole_max)?;
+    let (body, allowance) = FormBody::new(limited);
+    let request = Request::from_parts(parts, Body::new(body));
     let form = Multipart::from_request(request, &()).await;
     let mut form = form.map_err(|_| Problem::malformed("the form has no boundary that could be used"))?;
     let mut received = None;
-    let read = read_form(app, tenant, &mut form, &mut received).await;
+    let read = read_form(app, tenant, (&mut form, &allowance), &mut received).await;
     // Only now: of a form that is refused nothing is kept.
     match (read, received) {
         (Ok(()), Some(pending)) => Ok(pending.finish().await?),
@@ -127,23 +140,29 @@ async fn receive(app: &App, tenant: TenantId, request: Request) -> Result<Upload
 async fn read_form(
     app: &App,
     tenant: TenantId,
-    form: &mut Multipart,
+    (form, allowance): (&mut Multipart, &Allowance),
     received: &mut Option<PendingUpload>,
 ) -> Result<(), Problem> {
-    let short = |text: &str| text.chars().take(TEXT_BYTES_MAX).collect();
     while let Some(mut field) = form.next_field().await.map_err(form_problem)? {
         if received.is_some() || field.file_name().is_none() && field.name() != Some("file") {
             return Err(Problem::fault("", "form", "a form with exactly one field is needed: file"));
         }
         let new = NewUpload {
-            name: field.file_name().map(short),
-            content_type: field.content_type().map(short),
+            name: field.file_name().map(Into::into),
+            content_type: field.content_type().map(Into::into),
             bytes_max: app.limits.upload_bytes_max,
         };
+        let mut faults = Faults::default();
+        check_texts(&new, Path::Root, &mut faults);
+        if !faults.is_empty() {
+            return Err(Problem::invalid(faults.into_vec()));
+        }
         let upload = received.insert(app.store.begin_upload(tenant, new).await?);
+        allowance.file();
         while let Some(bytes) = field.chunk().await.map_err(form_problem)? {
             upload.write(&bytes).await?;
         }
+        allowance.form();
     }
     Ok(())
 }
@@ -172,7 +191,12 @@ mod tests {
         assert_eq!((new.name.as_deref(), new.bytes_max, size_bytes), (Some("mesh.med"), 7, Some(7)));
         let Asked { new, size_bytes } = read("{}", 100).unwrap();
         assert_eq!((new.bytes_max, size_bytes), (100, None));
+        let long = format!(r#"{{"name": "{}"}}"#, "é".repeat(128));
         for (text, pointer) in [
+            (long.as_str(), "/name"),
+            (r#"{"name": "a\u0000"}"#, "/name"),
+            (r#"{"name": "a\u009bb"}"#, "/name"),
+            (r#"{"content_type": "text/plain\n"}"#, "/content_type"),
             (r#"{"size_bytes": 101}"#, "/size_bytes"),
             (r#"{"name": 1}"#, "/name"),
             (r#"{"bytes": 1}"#, "/bytes"),

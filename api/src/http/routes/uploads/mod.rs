@@ -3,6 +3,7 @@
 pub(in crate::http) mod complete;
 pub(in crate::http) mod create;
 pub(in crate::http) mod delete;
+mod form;
 pub(in crate::http) mod get;
 pub(in crate::http) mod list;
 

@@ -29,7 +29,7 @@ pub(in crate::http) async fn create(
     request: Request,
 ) -> Result<Response, Problem> {
     let body = body::json(request, api.app.limits.json_bytes_max).await?;
-    let asked = fields::read(&body, &api.app.guard).await?;
+    let asked = fields::read(&body, caller.tenant(), &api.app.guard).await?;
     let needed = |pointer: &str, missing: bool| {
         missing.then(|| Fault::new(format!("/{pointer}"), "required", format!("the field {pointer:?} is needed")))
     };

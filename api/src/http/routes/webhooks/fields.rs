@@ -3,8 +3,9 @@
 use crate::{
     http::Problem,
     json::{Faults, Fields, Path, Value, check},
-    webhooks::{Guard, URL_REFUSED},
+    webhooks::{Guard, LOOKUPS_BUSY, LOOKUPS_RETRY_AFTER, Refused, URL_REFUSED},
 };
+use mecapy_model::TenantId;
 use mecapy_store::{EventType, WebhookChange};
 
 const STATES: [(&str, bool); 2] = [("enabled", true), ("disabled", false)];
@@ -13,7 +14,7 @@ const EVENTS_MAX: usize = 32;
 
 /// What a body asks for; what it leaves out is absent. Where the URL's host leads is looked up only while nothing else is
 /// wrong.
-pub(super) async fn read(body: &[u8], guard: &Guard) -> Result<WebhookChange, Problem> {
+pub(super) async fn read(body: &[u8], tenant: TenantId, guard: &Guard) -> Result<WebhookChange, Problem> {
     let mut faults = Faults::default();
     let mut change = WebhookChange::default();
     if let Some(mut fields) = Fields::open(Value::of(check(body)?), Path::Root, &mut faults) {
@@ -23,9 +24,10 @@ pub(super) async fn read(body: &[u8], guard: &Guard) -> Result<WebhookChange, Pr
         fields.finish(&mut faults);
     }
     if let Some(url) = &change.url {
-        let judged = if faults.is_empty() { guard.admit(url).await } else { guard.check_url(url) };
+        let judged = if faults.is_empty() { guard.admit(tenant, url).await } else { guard.check_url(url) };
         match judged {
             Ok(checked) => change.url = Some(checked.as_str().to_owned()),
+            Err(Refused::Busy) => return Err(Problem::too_many(LOOKUPS_BUSY, LOOKUPS_RETRY_AFTER)),
             Err(refused) => faults.at(Path::Root.key("url"), URL_REFUSED, refused.to_string()),
         }
     }
@@ -60,10 +62,13 @@ fn events(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> Option<Vec<EventT
 mod tests {
     use super::*;
     use crate::webhooks::AllowList;
+    use uuid::Uuid;
+
+    const TENANT: TenantId = TenantId(Uuid::nil());
 
     async fn faults(body: &str) -> Vec<(String, String)> {
         let guard = Guard::new(AllowList::default(), false);
-        let problem = read(body.as_bytes(), &guard).await.unwrap_err();
+        let problem = read(body.as_bytes(), TENANT, &guard).await.unwrap_err();
         problem.errors().iter().map(|fault| (fault.pointer.clone(), fault.code.clone())).collect()
     }
 
@@ -72,14 +77,14 @@ mod tests {
         let guard = Guard::new(AllowList::default(), false);
         let body =
             br#"{"url": "https://1.1.1.1/a b", "events": ["task.failed", "task.completed"], "state": "disabled"}"#;
-        assert!(read(body, &guard).await.is_err());
+        assert!(read(body, TENANT, &guard).await.is_err());
         let body =
             br#"{"url": "https://1.1.1.1:443/a", "events": ["task.failed", "task.completed"], "state": "disabled"}"#;
-        let change = read(body, &guard).await.unwrap();
+        let change = read(body, TENANT, &guard).await.unwrap();
         assert_eq!(change.url.as_deref(), Some("https://1.1.1.1/a"));
         assert_eq!(change.events, Some(vec![EventType::TaskFailed, EventType::TaskCompleted]));
         assert_eq!(change.enabled, Some(false));
-        let nothing = read(b"{}", &guard).await.unwrap();
+        let nothing = read(b"{}", TENANT, &guard).await.unwrap();
         assert!(nothing.url.is_none() && nothing.events.is_none() && nothing.enabled.is_none());
     }
 
@@ -101,6 +106,13 @@ mod tests {
             let body = serde_json::json!({ "url": url }).to_string();
             assert_eq!(faults(&body).await, [("/url".to_owned(), URL_REFUSED.to_owned())], "{url}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_host_that_can_not_be_looked_up_yet_is_no_fault() {
+        let body = br#"{"url": "https://hooks.example/a", "events": ["task.failed"]}"#;
+        let problem = read(body, TENANT, &Guard::busy()).await.unwrap_err();
+        assert_eq!((problem.status().as_u16(), problem.errors().len()), (429, 0));
     }
 
     #[tokio::test]

@@ -25,7 +25,7 @@ pub(in crate::http) async fn update(
 ) -> Result<Response, Problem> {
     let id = webhook_id(&id)?;
     let body = body::json(request, api.app.limits.json_bytes_max).await?;
-    let change = fields::read(&body, &api.app.guard).await?;
+    let change = fields::read(&body, caller.tenant(), &api.app.guard).await?;
     let changed = api.store_for(&caller).update_webhook(caller.tenant(), id, change).await?;
     json(StatusCode::OK, &WebhookShown::new(&changed.ok_or_else(|| Problem::not_found(WEBHOOK))?))
 }
