@@ -92,10 +92,10 @@ fn the_environment_is_read_in_config_alone() -> Result<()> {
     let readers = ["var", "vars", "var_os", "vars_os"];
     let mut faults = Vec::new();
     for (file, text) in sources(&["rs"])? {
-        // A build script is told by cargo, through the environment, where to write.
         let exempt =
             ["api/src/config", "api/store/tests", "tests", "fixtures"].iter().any(|folder| file.is_under(folder));
-        if exempt || file.path.ends_with("build.rs") {
+        // A build script is told by cargo, through the environment, where to write; tests, where the servers are.
+        if exempt || file.path.ends_with("build.rs") || file.path == "api/store/src/sql/tests.rs" {
             continue;
         }
         let code = code_only(&text);

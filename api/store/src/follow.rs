@@ -1,10 +1,11 @@
 //! Following one task: its events in order, its log, and being told when there is more.
 
 use crate::clock::from_unix_ms;
+use crate::reading::bytes_of;
 use crate::shared::TaskWatch;
 use crate::sql::{Row, query};
-use crate::{Store, StoreError};
-use mecapy_model::{LogStream, Progress, TaskId, TaskState, TenantId};
+use crate::{ObjectKey, Store, StoreError, StoredText};
+use mecapy_model::{Digest, LogStream, Progress, TaskId, TaskState, TenantId};
 use time::OffsetDateTime;
 
 /// How many events or log entries one page holds at most.
@@ -72,8 +73,8 @@ impl Store {
     /// Events after the event `after` (0: from the start), at most [`EVENTS_PAGE_MAX`]. `None`: no such task.
     pub async fn events(&self, tenant: TenantId, id: TaskId, after: u64) -> Result<Option<EventPage>, StoreError> {
         let Some(head) = self.task_head(tenant, id).await? else { return Ok(None) };
-        let sql = "SELECT seq, at_ms, CAST(0 AS BIGINT), state, attempt, NULL FROM task_events WHERE no = ?1 AND seq > ?2 AND seq <= ?4 \
-             UNION ALL SELECT seq, at_ms, CAST(1 AS BIGINT), stream, CAST(0 AS BIGINT), text FROM task_logs WHERE no = ?1 AND seq > ?2 AND seq <= ?4 \
+        let sql = "SELECT seq, at_ms, CAST(0 AS BIGINT), state, attempt, NULL, NULL, NULL, NULL FROM task_events WHERE no = ?1 AND seq > ?2 AND seq <= ?4 \
+             UNION ALL SELECT seq, at_ms, CAST(1 AS BIGINT), stream, CAST(0 AS BIGINT), text, object_key, object_bytes, object_sha256 FROM task_logs WHERE no = ?1 AND seq > ?2 AND seq <= ?4 \
              ORDER BY seq LIMIT ?3";
         let rows = query(sql)
             .bind(head.no)
@@ -82,7 +83,10 @@ impl Store {
             .bind(head.last_seq)
             .fetch_all(&mut self.reader(tenant).await?)
             .await?;
-        let mut events = rows.iter().map(read_event).collect::<Result<Vec<_>, _>>()?;
+        let mut events = Vec::with_capacity(rows.len());
+        for row in &rows {
+            events.push(self.read_event(row).await?);
+        }
         let whole = rows.len() < EVENTS_PAGE_MAX as usize;
         let end = if whole { u64::MAX } else { events.last().map_or(u64::MAX, |event| event.id) };
         if let Some(progress) = head.progress.filter(|progress| progress.id > after && progress.id <= end) {
@@ -100,7 +104,7 @@ impl Store {
     /// Log entries from index `since` on, at most [`EVENTS_PAGE_MAX`]. `None`: no such task.
     pub async fn logs(&self, tenant: TenantId, id: TaskId, since: u64) -> Result<Option<LogPage>, StoreError> {
         let Some(head) = self.task_head(tenant, id).await? else { return Ok(None) };
-        let sql = "SELECT seq, at_ms, stream, text FROM task_logs WHERE no = ? AND seq >= ? AND seq <= ? \
+        let sql = "SELECT seq, at_ms, stream, text, object_key, object_bytes, object_sha256 FROM task_logs WHERE no = ? AND seq >= ? AND seq <= ? \
                    ORDER BY seq LIMIT ?";
         let rows = query(sql)
             .bind(head.no)
@@ -109,20 +113,41 @@ impl Store {
             .bind(EVENTS_PAGE_MAX)
             .fetch_all(&mut self.reader(tenant).await?)
             .await?;
-        let entries = rows
-            .into_iter()
-            .map(|row| {
-                Ok(LogEntry {
-                    index: seq(row.try_get(0)?),
-                    at: from_unix_ms(row.try_get(1)?),
-                    stream: parse_stream(row.try_get(2)?)?,
-                    text: row.try_get(3)?,
-                })
-            })
-            .collect::<Result<Vec<_>, StoreError>>()?;
+        let mut entries = Vec::with_capacity(rows.len());
+        for row in rows {
+            entries.push(LogEntry {
+                index: seq(row.try_get(0)?),
+                at: from_unix_ms(row.try_get(1)?),
+                stream: parse_stream(row.try_get(2)?)?,
+                text: self.log_text(&row, 3).await?,
+            });
+        }
         let whole = entries.len() < EVENTS_PAGE_MAX as usize;
         let next_index = entries.last().map_or(since, |entry| entry.index + 1);
         Ok(Some(LogPage { entries, next_index, done: whole && head.state.is_terminal() }))
+    }
+
+    async fn read_event(&self, row: &Row) -> Result<TaskEvent, StoreError> {
+        let word: &str = row.try_get(3)?;
+        let kind = match row.try_get::<i64>(2)? {
+            0 => EventKind::State {
+                state: word.parse().map_err(StoreError::corrupt)?,
+                attempt: u32::try_from(row.count(4)?).unwrap_or(u32::MAX),
+            },
+            _ => EventKind::Log { stream: parse_stream(word)?, text: self.log_text(row, 5).await? },
+        };
+        Ok(TaskEvent { id: seq(row.try_get(0)?), at: from_unix_ms(row.try_get(1)?), kind })
+    }
+
+    /// A row's text, which the columns after it may say to be an object.
+    async fn log_text(&self, row: &Row, at: usize) -> Result<String, StoreError> {
+        let Some(key) = row.try_get::<Option<&str>>(at + 1)? else { return row.try_get(at) };
+        let text = StoredText::Object {
+            key: ObjectKey::parse(key).map_err(|error| StoreError::corrupt(error.to_string()))?,
+            size_bytes: row.count(at + 2)?,
+            sha256: Digest(bytes_of(row.try_get(at + 3)?)?),
+        };
+        self.objects().load_text(&text).await
     }
 
     async fn task_head(&self, tenant: TenantId, id: TaskId) -> Result<Option<Head>, StoreError> {
@@ -174,18 +199,6 @@ fn parse_stream(text: &str) -> Result<LogStream, StoreError> {
         "stderr" => Ok(LogStream::Stderr),
         other => Err(StoreError::corrupt(format!("log stream {other:?}"))),
     }
-}
-
-fn read_event(row: &Row) -> Result<TaskEvent, StoreError> {
-    let word: &str = row.try_get(3)?;
-    let kind = match row.try_get::<i64>(2)? {
-        0 => EventKind::State {
-            state: word.parse().map_err(StoreError::corrupt)?,
-            attempt: u32::try_from(row.count(4)?).unwrap_or(u32::MAX),
-        },
-        _ => EventKind::Log { stream: parse_stream(word)?, text: row.try_get(5)? },
-    };
-    Ok(TaskEvent { id: seq(row.try_get(0)?), at: from_unix_ms(row.try_get(1)?), kind })
 }
 
 fn seq(value: i64) -> u64 {

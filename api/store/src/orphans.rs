@@ -10,6 +10,12 @@ use mecapy_model::{Digest, TaskId, TenantId, UploadId};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+/// Objects that one task names.
+const FILES: &str = "SELECT a.object_key FROM tasks t JOIN artifacts a ON a.no = t.no WHERE t.tenant = ? AND t.id = ?";
+const RESULT: &str = "SELECT r.object_key FROM tasks t JOIN results r ON r.no = t.no \
+                      WHERE t.tenant = ? AND t.id = ? AND r.object_key IS NOT NULL";
+const LOG: &str = "SELECT l.object_key FROM tasks t JOIN task_logs l ON l.no = t.no \
+                   WHERE t.tenant = ? AND t.id = ? AND l.object_key IS NOT NULL";
 /// What the upkeep's row of the sweep is called.
 const ORPHANS: &str = "orphans";
 
@@ -32,10 +38,12 @@ impl Store {
     }
 
     async fn needed_objects(&self, keys: Vec<ObjectKey>) -> Result<HashSet<ObjectKey>, StoreError> {
-        let (mut tasks, mut uploads, mut modules) = (HashSet::new(), HashSet::new(), HashSet::new());
+        let (mut tasks, mut logged) = (HashSet::new(), HashSet::new());
+        let (mut uploads, mut modules) = (HashSet::new(), HashSet::new());
         for owner in keys.iter().filter_map(ObjectKey::owner) {
             match owner {
                 Owner::Attempt { tenant, task, .. } => drop(tasks.insert((tenant, task))),
+                Owner::Log { tenant, task } => drop(logged.insert((tenant, task))),
                 Owner::Upload { upload, .. } => drop(uploads.insert(upload)),
                 Owner::Module { tenant, digest } => drop(modules.insert((tenant, digest))),
             }
@@ -44,7 +52,8 @@ impl Store {
         let mut named = self.uploads_objects(uploads.into_iter().collect()).await?;
         named.extend(self.modules_objects(modules.into_iter().collect()).await?);
         let ended = attempts.iter().filter(|(_, latest)| latest.has_ended).map(|(task, latest)| (latest.tenant, *task));
-        named.extend(self.tasks_objects(ended.collect()).await?);
+        named.extend(self.tasks_objects(&[FILES, RESULT], ended.collect()).await?);
+        named.extend(self.tasks_objects(&[LOG], logged.into_iter().collect()).await?);
         let tenants: HashSet<_> = self.tenants().await?.into_iter().map(|tenant| tenant.id).collect();
         let needed = |key: &ObjectKey| match key.owner() {
             // What the latest attempt stored will be needed when that ends.
@@ -72,15 +81,15 @@ impl Store {
         Ok(attempts)
     }
 
-    /// The keys that tasks which have ended name.
-    async fn tasks_objects(&self, tasks: Vec<(TenantId, TaskId)>) -> Result<HashSet<String>, StoreError> {
-        const FILES: &str = "SELECT a.object_key FROM tasks t JOIN artifacts a ON a.no = t.no \
-                             WHERE t.tenant = ? AND t.id = ?";
-        const RESULT: &str = "SELECT r.object_key FROM tasks t JOIN results r ON r.no = t.no \
-                              WHERE t.tenant = ? AND t.id = ? AND r.object_key IS NOT NULL";
+    /// The keys that tasks name.
+    async fn tasks_objects(
+        &self,
+        parts: &[&'static str],
+        tasks: Vec<(TenantId, TaskId)>,
+    ) -> Result<HashSet<String>, StoreError> {
         let mut named = HashSet::new();
         for piece in pieces(&tasks) {
-            for part in [FILES, RESULT] {
+            for part in parts {
                 for row in of_tasks(part, piece).fetch_all(self.readers()).await? {
                     named.insert(row.try_get(0)?);
                 }

@@ -2,10 +2,11 @@
 
 use crate::clock::unix_ms;
 use crate::counts::ranks_of;
+use crate::objects::Nonce;
 use crate::shared::Group;
 use crate::sql::query;
-use crate::writer::{Call, Ending, GiveBack, LostAttempt, Note, Op};
-use crate::{ObjectKey, Store, StoreError, StoredArtifact};
+use crate::writer::{Call, Ending, GiveBack, LogPiece, LostAttempt, Note, Op};
+use crate::{LOG_INLINE_BYTES_MAX, ObjectKey, Store, StoreError, StoredArtifact, StoredText};
 use mecapy_model::{
     ErrorKind, Executor, Lane, LogStream, Outcome, Progress, Room, Task, TaskError, TaskId, TenantId, Usage, Warning,
 };
@@ -161,6 +162,12 @@ pub struct NewLog {
     pub text: String,
 }
 
+impl From<NewLog> for LogPiece {
+    fn from(NewLog { stream, text }: NewLog) -> Self {
+        Self { stream, text: StoredText::Inline(text) }
+    }
+}
+
 /// How an attempt ended. An error of kind `cancelled` ends the task cancelled, any other error failed.
 #[derive(Debug, Clone)]
 pub struct Finish {
@@ -285,7 +292,27 @@ impl Store {
         entries: Vec<NewLog>,
         progress: Option<Progress>,
     ) -> Result<Written, StoreError> {
-        self.write(|reply| Op::Note(Call::new(Note::new(claim, entries, progress), reply))).await
+        let mut logs: Vec<LogPiece> = entries.into_iter().map(LogPiece::from).collect();
+        let name = || Nonce::new(&**self.clock()).to_string();
+        self.keep_large_logs(&claim, &mut logs, name).await?;
+        self.write(|reply| Op::Note(Call::new(Note::new(claim, logs, progress), reply))).await
+    }
+
+    /// Makes objects of the pieces that are too large for their rows, called by `name` and their number.
+    async fn keep_large_logs(
+        &self,
+        claim: &ClaimRef,
+        logs: &mut [LogPiece],
+        name: impl Fn() -> String,
+    ) -> Result<(), StoreError> {
+        for (number, piece) in logs.iter_mut().enumerate() {
+            let StoredText::Inline(text) = &mut piece.text else { continue };
+            if text.len() > LOG_INLINE_BYTES_MAX {
+                let text = std::mem::take(text);
+                piece.text = self.objects().store_log(claim, &format!("{}-{number}.txt", name()), text).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Ends the task: state, result, usage, log, artifacts and events in one transaction. A stale finish writes nothing,
@@ -307,6 +334,9 @@ impl Store {
             let stored = self.objects().store_result(&ending.claim, text.to_owned()).await?;
             ending.refer_to(stored);
         }
+        // Of a finish that is tried again, the same.
+        let claim = ending.claim.clone();
+        self.keep_large_logs(&claim, &mut ending.logs, || "end".to_owned()).await?;
         let stored = ending.first_object();
         let written = self.write(|reply| Op::Finish(Call::new(Box::new(ending), reply))).await?;
         if let (Written::Stale, Some(stored)) = (written, stored) {

@@ -264,6 +264,7 @@ impl Store {
                         query(
                             "INSERT INTO doomed_objects (object_key) SELECT object_key FROM artifacts WHERE no = ?1 \
                              UNION SELECT object_key FROM results WHERE no = ?1 AND object_key IS NOT NULL \
+                             UNION SELECT object_key FROM task_logs WHERE no = ?1 AND object_key IS NOT NULL \
                              ON CONFLICT (object_key) DO NOTHING",
                         )
                         .bind(no),

@@ -18,14 +18,19 @@ pub(crate) struct Nonce([u8; 12]);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Owner {
     Attempt { tenant: TenantId, task: TaskId, fence: u64 },
+    Log { tenant: TenantId, task: TaskId },
     Upload { tenant: TenantId, upload: UploadId },
     Module { tenant: TenantId, digest: Digest },
 }
 
 impl Owner {
     pub(crate) fn tenant(self) -> TenantId {
-        let (Owner::Attempt { tenant, .. } | Owner::Upload { tenant, .. } | Owner::Module { tenant, .. }) = self;
-        tenant
+        match self {
+            Owner::Attempt { tenant, .. }
+            | Owner::Log { tenant, .. }
+            | Owner::Upload { tenant, .. }
+            | Owner::Module { tenant, .. } => tenant,
+        }
     }
 }
 
@@ -82,6 +87,12 @@ impl ObjectKey {
         Self(format!("results/{tenant}/{task}/{fence}"))
     }
 
+    /// A piece of an attempt's log, too large for its row. The log stays when the attempt is lost, so it lies apart from
+    /// the attempt's other texts.
+    pub(crate) fn log_of_attempt(tenant: TenantId, task: TaskId, fence: u64, name: &str) -> Self {
+        Self(format!("logs/{tenant}/{task}/{fence}/{}", encode(name)))
+    }
+
     /// What a signed URL to send an upload's bytes to names; the bytes get a key of their own, [`sent`](Self::sent).
     pub(crate) fn upload(tenant: TenantId, upload: UploadId) -> Self {
         Self(format!("uploads/{tenant}/{upload}"))
@@ -123,6 +134,7 @@ impl ObjectKey {
             "artifacts" | "results" => {
                 Some(Owner::Attempt { tenant, task: id.parse().ok()?, fence: parts.next()?.parse().ok()? })
             }
+            "logs" => Some(Owner::Log { tenant, task: id.parse().ok()? }),
             "uploads" | "incoming" => Some(Owner::Upload { tenant, upload: id.parse().ok()? }),
             "modules" => Some(Owner::Module { tenant, digest: id.trim_end_matches(".wasm").parse().ok()? }),
             _ => None,
@@ -225,6 +237,7 @@ mod tests {
         let rows = [
             (ObjectKey::artifact(tenant, task, 7, &name), attempt),
             (ObjectKey::text_of_attempt(tenant, task, 7, "result.json"), attempt),
+            (ObjectKey::log_of_attempt(tenant, task, 7, "1.txt"), Some(Owner::Log { tenant, task })),
             (ObjectKey::incoming(tenant, upload), Some(Owner::Upload { tenant, upload })),
             (ObjectKey::sent(tenant, upload, nonce), Some(Owner::Upload { tenant, upload })),
             (ObjectKey::module(tenant, digest, nonce), Some(Owner::Module { tenant, digest })),

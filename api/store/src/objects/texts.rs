@@ -20,12 +20,18 @@ pub enum StoredText {
 impl Objects {
     /// Keeps a result's JSON text; what is an object is durable when this returns, under the claim's fence.
     pub async fn store_result(&self, claim: &ClaimRef, text: String) -> Result<StoredText, StoreError> {
-        self.store_text(claim, "result.json", text, RESULT_INLINE_BYTES_MAX).await
+        if text.len() <= RESULT_INLINE_BYTES_MAX {
+            return Ok(StoredText::Inline(text));
+        }
+        self.store_text(ObjectKey::text_of_attempt(claim.tenant, claim.task, claim.fence, "result.json"), text).await
     }
 
-    /// Keeps a piece of an attempt's log. `part` tells it from the attempt's others.
-    pub async fn store_log(&self, claim: &ClaimRef, part: u32, text: String) -> Result<StoredText, StoreError> {
-        self.store_text(claim, &format!("log-{part}.txt"), text, LOG_INLINE_BYTES_MAX).await
+    /// Keeps a piece of an attempt's log. `name` tells it from the attempt's others.
+    pub async fn store_log(&self, claim: &ClaimRef, name: &str, text: String) -> Result<StoredText, StoreError> {
+        if text.len() <= LOG_INLINE_BYTES_MAX {
+            return Ok(StoredText::Inline(text));
+        }
+        self.store_text(ObjectKey::log_of_attempt(claim.tenant, claim.task, claim.fence, name), text).await
     }
 
     /// A kept text, byte for byte.
@@ -45,17 +51,7 @@ impl Objects {
         String::from_utf8(bytes).map_err(|_| wrong())
     }
 
-    async fn store_text(
-        &self,
-        claim: &ClaimRef,
-        name: &str,
-        text: String,
-        inline_bytes_max: usize,
-    ) -> Result<StoredText, StoreError> {
-        if text.len() <= inline_bytes_max {
-            return Ok(StoredText::Inline(text));
-        }
-        let key = ObjectKey::text_of_attempt(claim.tenant, claim.task, claim.fence, name);
+    async fn store_text(&self, key: ObjectKey, text: String) -> Result<StoredText, StoreError> {
         let (size_bytes, sha256) = self.put(&key, text.into_bytes()).await?;
         Ok(StoredText::Object { key, size_bytes, sha256 })
     }

@@ -1,25 +1,19 @@
 //! Ending tasks: state, result, usage, log, artifacts and events in one transaction.
 
 use super::batch::Call;
+use super::logs::{self, LogPiece, LogRow};
 use super::state::Writer;
 use super::submit::EVENTS;
-use crate::follow::stream_name;
 use crate::queue::is_cancel;
 use crate::recent::EndedTask;
 use crate::shared::{Change, Place};
 use crate::sql::{Query, Row, Rows, pieces, query, script};
 use crate::{
-    ClaimRef, Finish, NewLog, ObjectKey, RESULT_INLINE_BYTES_MAX, StoreError, StoreOptions, StoredArtifact, StoredText,
-    Written,
+    ClaimRef, Finish, ObjectKey, RESULT_INLINE_BYTES_MAX, StoreError, StoreOptions, StoredArtifact, StoredText, Written,
 };
-use mecapy_model::{
-    Digest, ErrorKind, Lane, LogStream, TaskError, TaskId, TaskState, TenantId, Transition, Usage, Warning,
-};
+use mecapy_model::{Digest, ErrorKind, Lane, TaskError, TaskId, TaskState, TenantId, Transition, Usage, Warning};
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// Said once where a task's log is cut.
-const LOG_CUT: &str = "\n[log truncated]\n";
 
 /// How a running attempt ended, as its rows will say it; made on the caller's side, where work is not serialised.
 #[derive(Clone)]
@@ -27,7 +21,7 @@ pub(crate) struct Ending {
     pub(crate) claim: ClaimRef,
     at_ms: i64,
     record: Record,
-    logs: Vec<(LogStream, Arc<str>)>,
+    pub(crate) logs: Vec<LogPiece>,
     pub(crate) artifacts: Vec<StoredArtifact>,
 }
 
@@ -88,7 +82,6 @@ const USAGE: Rows = Rows {
     width: 11,
     tail: "",
 };
-const LOGS: Rows = Rows { head: "INSERT INTO task_logs (no, seq, at_ms, stream, text)", width: 5, tail: "" };
 const ARTIFACTS: Rows = Rows {
     head: "INSERT INTO artifacts (no, tenant, name, object_key, size_bytes, sha256, content_type)",
     width: 7,
@@ -114,7 +107,7 @@ impl Ending {
             Err(error) => Record::failed(&error, finish.usage),
         };
         let record = Record { warnings: warnings_json(&finish.warnings), ..record };
-        let logs = finish.logs.into_iter().map(|NewLog { stream, text }| (stream, text.into())).collect();
+        let logs = finish.logs.into_iter().map(LogPiece::from).collect();
         Self { claim, at_ms, record, logs, artifacts: finish.artifacts }
     }
 
@@ -169,7 +162,7 @@ impl Writer {
             });
         }
         let mut ended = Vec::with_capacity(first.len());
-        let mut logs = Vec::new();
+        let mut log_rows = Vec::new();
         for piece in pieces(&first) {
             let rows = self.end_running(calls, piece).await?;
             for row in rows {
@@ -179,12 +172,11 @@ impl Writer {
                 let lane: Lane = row.try_get::<&str>(4)?.parse().map_err(StoreError::corrupt)?;
                 let (seq, log_bytes): (i64, i64) = (row.try_get(1)?, row.try_get(2)?);
                 let ending = &call.input;
-                let before = log_bytes - bytes(&ending.logs);
-                let first_seq = seq - 1 - count(&ending.logs);
-                let entries = cut_logs(&ending.logs, before, self.options.log_bytes_max);
-                logs.extend(
-                    (first_seq..).zip(entries).map(|(seq, (stream, text))| (no, seq, ending.at_ms, stream, text)),
-                );
+                let before = log_bytes - logs::bytes(&ending.logs);
+                let first_seq = seq - 1 - logs::count(&ending.logs);
+                let kept = logs::cut(&ending.logs, before, self.options.log_bytes_max);
+                let at_ms = ending.at_ms;
+                log_rows.extend((first_seq..).zip(kept).map(|(seq, piece)| LogRow { no, seq, at_ms, piece }));
                 let tenant = TenantId(row.id(5)?);
                 self.stopped(lane, tenant);
                 ended.push(Ended {
@@ -204,7 +196,7 @@ impl Writer {
             }
         }
         self.record_ended(&ended).await?;
-        self.insert_logs(&logs).await?;
+        self.insert_logs(&log_rows).await?;
         let done = calls.iter().filter(|call| call.answer == Some(Written::Done));
         let artifacts: Vec<_> =
             done.flat_map(|call| call.input.artifacts.iter().map(|artifact| (&call.input.claim, artifact))).collect();
@@ -226,8 +218,8 @@ impl Writer {
                 .bind(claim.lease.0.as_slice())
                 .bind(record.state_after(TaskState::Running)?.as_str())
                 .bind(*at_ms)
-                .bind(count(logs) + 2)
-                .bind(bytes(logs));
+                .bind(logs::count(logs) + 2)
+                .bind(logs::bytes(logs));
         }
         query.fetch_all(&mut self.conn).await
     }
@@ -303,20 +295,6 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) async fn insert_logs(
-        &mut self,
-        logs: &[(i64, i64, i64, LogStream, Arc<str>)],
-    ) -> Result<(), StoreError> {
-        for piece in pieces(logs) {
-            let mut query = query(LOGS.sql(piece.len()));
-            for (no, seq, at_ms, stream, text) in piece {
-                query = query.bind(*no).bind(*seq).bind(*at_ms).bind(stream_name(*stream)).bind(text.clone());
-            }
-            self.run(query).await?;
-        }
-        Ok(())
-    }
-
     async fn insert_artifacts(&mut self, artifacts: &[(&ClaimRef, &StoredArtifact)]) -> Result<(), StoreError> {
         for piece in pieces(artifacts) {
             let mut query = query(ARTIFACTS.sql(piece.len()));
@@ -369,37 +347,6 @@ pub(super) fn bind_usage(query: Query, error_kind: Option<ErrorKind>, usage: &Us
 /// SQLite has no NaN.
 fn finite(value: f64) -> f64 {
     if value.is_finite() { value } else { 0.0 }
-}
-
-/// The entries that fit a log which holds `before` bytes already; the first that doesn't is cut, with a note.
-pub(super) fn cut_logs(logs: &[(LogStream, Arc<str>)], before: i64, bytes_max: u64) -> Vec<(LogStream, Arc<str>)> {
-    let mut room = bytes_max.saturating_sub(u64::try_from(before).unwrap_or(u64::MAX));
-    let full_before = u64::try_from(before).unwrap_or(u64::MAX) > bytes_max;
-    let mut kept = Vec::with_capacity(logs.len());
-    for (stream, text) in logs {
-        let bytes = text.len() as u64;
-        if bytes <= room {
-            room -= bytes;
-            kept.push((*stream, text.clone()));
-            continue;
-        }
-        if !full_before {
-            let room = usize::try_from(room).unwrap_or(usize::MAX);
-            let end = (0..=room.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-            let start = text.get(..end).unwrap_or_default();
-            kept.push((*stream, format!("{start}{LOG_CUT}").into()));
-        }
-        break;
-    }
-    kept
-}
-
-pub(super) fn bytes(logs: &[(LogStream, Arc<str>)]) -> i64 {
-    logs.iter().map(|(_, text)| i64::try_from(text.len()).unwrap_or(i64::MAX)).fold(0, i64::saturating_add)
-}
-
-pub(super) fn count(logs: &[(LogStream, Arc<str>)]) -> i64 {
-    i64::try_from(logs.len()).unwrap_or(i64::MAX)
 }
 
 fn warnings_json(warnings: &[Warning]) -> Option<Arc<str>> {

@@ -1,26 +1,24 @@
 //! What a worker reports while it runs: progress, log entries, that it lives.
 
-use super::ending::{bytes, count, cut_logs};
+use super::logs::{self, LogPiece, LogRow};
 use super::state::Writer;
 use crate::clock::millis;
 use crate::shared::Change;
 use crate::sql::{Rows, pieces, query};
-use crate::{Beat, ClaimRef, NewLog, StoreError, Written};
-use mecapy_model::{LogStream, Progress, TaskId};
+use crate::{Beat, ClaimRef, StoreError, Written};
+use mecapy_model::{Progress, TaskId};
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Progress and log entries of one attempt.
 pub(crate) struct Note {
     claim: ClaimRef,
     progress: Option<Progress>,
-    logs: Vec<(LogStream, Arc<str>)>,
+    logs: Vec<LogPiece>,
 }
 
 impl Note {
-    pub(crate) fn new(claim: ClaimRef, entries: Vec<NewLog>, progress: Option<Progress>) -> Self {
-        let logs = entries.into_iter().map(|NewLog { stream, text }| (stream, text.into())).collect();
+    pub(crate) fn new(claim: ClaimRef, logs: Vec<LogPiece>, progress: Option<Progress>) -> Self {
         Self { claim, progress, logs }
     }
 }
@@ -36,7 +34,7 @@ const BEAT: Rows = Rows {
 impl Writer {
     pub(super) async fn note(&mut self, note: &Note) -> Result<Written, StoreError> {
         let Note { claim, progress, logs } = note;
-        let steps = count(logs) + i64::from(progress.is_some());
+        let steps = logs::count(logs) + i64::from(progress.is_some());
         let sql = "UPDATE tasks SET event_seq = event_seq + ?1, log_bytes = log_bytes + ?2, \
                    progress_seq = CASE WHEN ?3 IS NULL THEN progress_seq ELSE event_seq + ?1 END, \
                    progress_ms = CASE WHEN ?3 IS NULL THEN progress_ms ELSE ?4 END, \
@@ -47,7 +45,7 @@ impl Writer {
         let fraction = progress.as_ref().map(|progress| progress.fraction).filter(|fraction| fraction.is_finite());
         let query = query(sql)
             .bind(steps)
-            .bind(bytes(logs))
+            .bind(logs::bytes(logs))
             .bind(fraction)
             .bind(self.now_ms)
             .bind(progress.as_ref().and_then(|progress| progress.message.as_deref()))
@@ -56,12 +54,10 @@ impl Writer {
             .bind(claim.lease.0.as_slice());
         let Some(row) = query.fetch_optional(&mut self.conn).await? else { return Ok(Written::Stale) };
         let (seq, log_bytes): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-        let entries = cut_logs(logs, log_bytes - bytes(logs), self.options.log_bytes_max);
-        let now_ms = self.now_ms;
-        let rows: Vec<_> = (seq - steps + 1..)
-            .zip(entries)
-            .map(|(seq, (stream, text))| (claim.no, seq, now_ms, stream, text))
-            .collect();
+        let kept = logs::cut(logs, log_bytes - logs::bytes(logs), self.options.log_bytes_max);
+        let (no, at_ms) = (claim.no, self.now_ms);
+        let rows = (seq - steps + 1..).zip(kept).map(|(seq, piece)| LogRow { no, seq, at_ms, piece });
+        let rows: Vec<_> = rows.collect();
         self.insert_logs(&rows).await?;
         self.changed(claim.task, Change::Moved);
         Ok(Written::Done)

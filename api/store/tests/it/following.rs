@@ -2,8 +2,9 @@
 
 use crate::fixture::{Fixture, finish_with};
 use mecapy_model::{LogStream, Progress, TaskId, TaskState};
-use mecapy_store::{EVENTS_PAGE_MAX, EventKind, Finish, NewLog};
+use mecapy_store::{Deleted, EVENTS_PAGE_MAX, EventKind, Finish, LOG_INLINE_BYTES_MAX, NewLog, ObjectKey, Written};
 use std::time::Duration;
+use time::OffsetDateTime;
 
 fn log(text: &str) -> NewLog {
     NewLog { stream: LogStream::Stdout, text: text.to_owned() }
@@ -164,4 +165,54 @@ impl Fixture {
         drop(handle);
         self.reopen().await
     }
+}
+
+#[tokio::test]
+async fn pieces_of_a_log_that_are_too_large_for_their_rows_are_objects_and_read_as_they_were() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let id = fixture.submit().await.id;
+    let long = |letter: &str| format!("é{}\n", letter.repeat(LOG_INLINE_BYTES_MAX));
+    let at_limit = "x".repeat(LOG_INLINE_BYTES_MAX);
+    let lost = fixture.claim_one().await.claim;
+    store.note(lost.clone(), vec![log(&long("a")), log(&at_limit)], None).await.unwrap();
+    // The log of an attempt that is lost stays, unlike what it stored else.
+    store.lose(lost, OffsetDateTime::UNIX_EPOCH).await.unwrap();
+    let claim = fixture.claim_one().await.claim;
+    let finish = Finish { logs: vec![log("b"), log(&long("c"))], ..finish_with("{}") };
+    store.finish(claim, finish).await.unwrap();
+
+    let expected = [long("a"), at_limit, "b".to_owned(), long("c")];
+    let page = store.logs(fixture.tenant, id, 0).await.unwrap().unwrap();
+    assert!(page.entries.iter().map(|entry| &entry.text).eq(&expected), "{} entries", page.entries.len());
+    let events = store.events(fixture.tenant, id, 0).await.unwrap().unwrap().events;
+    let texts = events.iter().filter_map(|event| match &event.kind {
+        EventKind::Log { text, .. } => Some(text),
+        _ => None,
+    });
+    assert!(texts.eq(&expected));
+    assert_eq!(fixture.number("SELECT count(*) FROM task_logs WHERE text = '' AND object_bytes > 262144").await, 2);
+    assert_eq!(fixture.number("SELECT max(length(text)) FROM task_logs").await, 262_144);
+
+    let folder = ObjectKey::parse(&format!("logs/{}/{id}", fixture.tenant)).unwrap();
+    let kept = async || store.objects().list_under(&folder).next(9).await.unwrap().len();
+    fixture.clock.advance(Duration::from_secs(100 * 365 * 24 * 3_600));
+    store.sweep_orphans(Duration::ZERO).await.unwrap();
+    assert_eq!(kept().await, 2);
+    assert_eq!(store.delete_task(fixture.tenant, id).await.unwrap(), Deleted::Yes);
+    assert_eq!(kept().await, 0);
+}
+
+#[tokio::test]
+async fn what_a_late_worker_said_at_length_is_swept() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let id = fixture.submit().await.id;
+    let late = fixture.claim_one().await.claim;
+    store.lose(late.clone(), OffsetDateTime::UNIX_EPOCH).await.unwrap();
+    let said = vec![log(&"x".repeat(LOG_INLINE_BYTES_MAX + 1))];
+    assert_eq!(store.note(late, said, None).await.unwrap(), Written::Stale);
+    fixture.clock.advance(Duration::from_secs(100 * 365 * 24 * 3_600));
+    assert_eq!(store.sweep_orphans(Duration::from_secs(24 * 3_600)).await.unwrap().objects, 1);
+    assert!(store.logs(fixture.tenant, id, 0).await.unwrap().unwrap().entries.is_empty());
 }

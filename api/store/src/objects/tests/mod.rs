@@ -288,7 +288,7 @@ async fn large_texts_are_objects_and_read_back_verified() {
         let StoredText::Object { key, size_bytes, .. } = &stored else { panic!("{} bytes inline", over.len()) };
         assert_eq!((key.as_str().ends_with("/3/result.json"), *size_bytes), (true, over.len() as u64));
         assert_eq!(objects.load_text(&stored).await.unwrap(), over);
-        let log = objects.store_log(&claim, 2, over.clone()).await.unwrap();
+        let log = objects.store_log(&claim, "2", over.clone()).await.unwrap();
         assert_eq!(objects.load_text(&log).await.unwrap(), over);
         objects.put(key, over.replace('x', "y").into_bytes()).await.unwrap();
         assert!(matches!(objects.load_text(&stored).await, Err(StoreError::Corrupt { .. })));
