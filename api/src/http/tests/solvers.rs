@@ -73,7 +73,7 @@ impl Api {
         answer.json()["upload_id"].as_str().unwrap().to_owned()
     }
 
-    async fn submit_code(&self, code: Value, more: Value) -> Answer {
+    async fn submit_solve(&self, code: Value, more: Value) -> Answer {
         let mut body = json!({"code": code});
         for (name, value) in more.as_object().unwrap() {
             body[name] = value.clone();
@@ -88,7 +88,7 @@ async fn a_solver_task_is_queued_for_containers_and_shown_as_the_contract_says()
     let (deck, mesh) = (api.upload().await, api.upload().await);
     let code = json!({"solver": "calculix", "files": {"beam.inp": deck}});
     let more = json!({"files": {"beam.msh": mesh}, "limits": {"cpus": 4, "timeout_ms": 3_600_000}});
-    let answer = api.submit_code(code, more).await;
+    let answer = api.submit_solve(code, more).await;
     assert_eq!(answer.status, 202, "{}", answer.text);
     let task = answer.json();
     let expected = json!({"solver": "calculix", "version": "2.20", "files": {"beam.inp": deck, "beam.msh": mesh}});
@@ -136,15 +136,15 @@ async fn every_fault_of_a_solver_task_is_pointed_at() {
         (other(), json!({"limits": {"timeout_ms": 86_400_001}}), "/limits/timeout_ms", "out_of_range"),
     ];
     for (code, more, pointer, kind) in rows {
-        let answer = api.submit_code(code.clone(), more.clone()).await;
+        let answer = api.submit_solve(code.clone(), more.clone()).await;
         assert_eq!(answer.fault(), (422, pointer.to_owned(), kind.to_owned()), "{code} {more}: {}", answer.text);
         assert_eq!(answer.json()["errors"].as_array().unwrap().len(), 1, "{}", answer.text);
     }
-    let unknown = api.submit_code(json!({"solver": "abaqus"}), json!({})).await.text;
+    let unknown = api.submit_solve(json!({"solver": "abaqus"}), json!({})).await.text;
     assert!(unknown.contains("calculix") && unknown.contains("other"), "{unknown}");
-    let unknown = api.submit_code(json!({"solver": "other", "version": "9"}), json!({})).await.text;
+    let unknown = api.submit_solve(json!({"solver": "other", "version": "9"}), json!({})).await.text;
     assert!(unknown.contains("2.20") && unknown.contains("2.21"), "{unknown}");
-    assert_eq!(api.submit_code(other(), json!({"limits": {"memory_bytes": 1_u64 << 40}})).await.status, 202);
+    assert_eq!(api.submit_solve(other(), json!({"limits": {"memory_bytes": 1_u64 << 40}})).await.status, 202);
 }
 
 #[tokio::test]
@@ -153,14 +153,14 @@ async fn security_24_what_looks_like_an_option_of_an_engine_is_refused() {
     let upload = api.upload().await;
     for text in ["--privileged", "-v/:/host", "calculix --privileged", "x/../y", "a:b", "a@sha256:0", "A\n", "a\0", ""]
     {
-        let answer = api.submit_code(json!({"solver": text}), json!({})).await;
+        let answer = api.submit_solve(json!({"solver": text}), json!({})).await;
         assert_eq!(answer.fault(), (422, "/code/solver".into(), "invalid".into()), "{text:?}: {}", answer.text);
-        let answer = api.submit_code(json!({"solver": "other", "version": text}), json!({})).await;
+        let answer = api.submit_solve(json!({"solver": "other", "version": text}), json!({})).await;
         assert_eq!(answer.fault(), (422, "/code/version".into(), "invalid".into()), "{text:?}: {}", answer.text);
     }
     for name in ["--privileged", "-v", "sub/--device", "../x", "/etc/passwd", "a\nb", "a\\b", "."] {
         for body in [(json!({name: upload}), json!({})), (json!({}), json!({"files": {name: upload}}))] {
-            let answer = api.submit_code(json!({"solver": "other", "files": body.0}), body.1).await;
+            let answer = api.submit_solve(json!({"solver": "other", "files": body.0}), body.1).await;
             let (status, pointer, code) = answer.fault();
             assert_eq!((status, code.as_str()), (422, "invalid_name"), "{name:?}: {}", answer.text);
             assert!(pointer.contains("files/"), "{pointer}");
@@ -171,7 +171,7 @@ async fn security_24_what_looks_like_an_option_of_an_engine_is_refused() {
         (json!({"labels": {"--device": "x"}}), "/labels/--device"),
         (json!({"labels": {"a": "--network=host"}}), "/labels/a"),
     ] {
-        let answer = api.submit_code(json!({"solver": "other"}), more).await;
+        let answer = api.submit_solve(json!({"solver": "other"}), more).await;
         assert_eq!(answer.fault(), (422, pointer.to_owned(), "invalid".to_owned()), "{}", answer.text);
     }
 }
@@ -180,7 +180,7 @@ async fn security_24_what_looks_like_an_option_of_an_engine_is_refused() {
 async fn without_a_catalogue_and_in_a_preview_there_is_no_solver() {
     let api = Api::new(RequestLimits::default()).await;
     assert_eq!(api.get("/v1/solvers").await.json(), json!([]));
-    let answer = api.submit_code(json!({"solver": "calculix"}), json!({})).await;
+    let answer = api.submit_solve(json!({"solver": "calculix"}), json!({})).await;
     assert_eq!(answer.fault(), (422, "/code/solver".into(), "not_available".into()));
     assert!(answer.text.contains("MECAPY_SOLVERS"), "{}", answer.text);
     let api = Api::with_solvers().await;
