@@ -73,9 +73,11 @@ impl Store {
     /// Events after the event `after` (0: from the start), at most [`EVENTS_PAGE_MAX`]. `None`: no such task.
     pub async fn events(&self, tenant: TenantId, id: TaskId, after: u64) -> Result<Option<EventPage>, StoreError> {
         let Some(head) = self.task_head(tenant, id).await? else { return Ok(None) };
-        let sql = "SELECT seq, at_ms, CAST(0 AS BIGINT), state, attempt, NULL, NULL, NULL, NULL FROM task_events WHERE no = ?1 AND seq > ?2 AND seq <= ?4 \
-             UNION ALL SELECT seq, at_ms, CAST(1 AS BIGINT), stream, CAST(0 AS BIGINT), text, object_key, object_bytes, object_sha256 FROM task_logs WHERE no = ?1 AND seq > ?2 AND seq <= ?4 \
-             ORDER BY seq LIMIT ?3";
+        let sql = "SELECT seq, at_ms, CAST(0 AS BIGINT), state, attempt, NULL, NULL, NULL, NULL FROM task_events \
+                   WHERE no = ?1 AND seq > ?2 AND seq <= ?4 \
+                   UNION ALL SELECT seq, at_ms, CAST(1 AS BIGINT), stream, CAST(0 AS BIGINT), text, object_key, \
+                   object_bytes, object_sha256 FROM task_logs WHERE no = ?1 AND seq > ?2 AND seq <= ?4 \
+                   ORDER BY seq LIMIT ?3";
         let rows = query(sql)
             .bind(head.no)
             .bind(index(after))
@@ -104,8 +106,8 @@ impl Store {
     /// Log entries from index `since` on, at most [`EVENTS_PAGE_MAX`]. `None`: no such task.
     pub async fn logs(&self, tenant: TenantId, id: TaskId, since: u64) -> Result<Option<LogPage>, StoreError> {
         let Some(head) = self.task_head(tenant, id).await? else { return Ok(None) };
-        let sql = "SELECT seq, at_ms, stream, text, object_key, object_bytes, object_sha256 FROM task_logs WHERE no = ? AND seq >= ? AND seq <= ? \
-                   ORDER BY seq LIMIT ?";
+        let sql = "SELECT seq, at_ms, stream, text, object_key, object_bytes, object_sha256 FROM task_logs \
+                   WHERE no = ? AND seq >= ? AND seq <= ? ORDER BY seq LIMIT ?";
         let rows = query(sql)
             .bind(head.no)
             .bind(index(since))
