@@ -11,6 +11,9 @@ use time::OffsetDateTime;
 /// How many events or log entries one page holds at most.
 pub const EVENTS_PAGE_MAX: u32 = 1_000;
 
+/// Said in the place of a piece of a log whose object is gone or not what was stored.
+const LOG_LOST: &str = "[this piece of the log is lost]\n";
+
 /// Something that happened to a task.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaskEvent {
@@ -149,7 +152,14 @@ impl Store {
             size_bytes: row.count(at + 2)?,
             sha256: Digest(bytes_of(row.try_get(at + 3)?)?),
         };
-        self.objects().load_text(&text).await
+        match self.objects().load_text(&text).await {
+            // The rest of the log, and how the task ended, are worth reading without it.
+            Err(error @ StoreError::Corrupt { .. }) => {
+                tracing::error!(%error, "follow: a piece of a log is gone");
+                Ok(LOG_LOST.to_owned())
+            }
+            loaded => loaded,
+        }
     }
 
     async fn task_head(&self, tenant: TenantId, id: TaskId) -> Result<Option<Head>, StoreError> {
