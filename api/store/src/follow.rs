@@ -11,6 +11,9 @@ use time::OffsetDateTime;
 /// How many events or log entries one page holds at most.
 pub const EVENTS_PAGE_MAX: u32 = 1_000;
 
+/// Said in the place of a piece of a log whose object is gone or not what was stored.
+const LOG_LOST: &str = "[this piece of the log is lost]\n";
+
 /// Something that happened to a task.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaskEvent {
@@ -73,9 +76,11 @@ impl Store {
     /// Events after the event `after` (0: from the start), at most [`EVENTS_PAGE_MAX`]. `None`: no such task.
     pub async fn events(&self, tenant: TenantId, id: TaskId, after: u64) -> Result<Option<EventPage>, StoreError> {
         let Some(head) = self.task_head(tenant, id).await? else { return Ok(None) };
-        let sql = "SELECT seq, at_ms, CAST(0 AS BIGINT), state, attempt, NULL, NULL, NULL, NULL FROM task_events WHERE no = ?1 AND seq > ?2 AND seq <= ?4 \
-             UNION ALL SELECT seq, at_ms, CAST(1 AS BIGINT), stream, CAST(0 AS BIGINT), text, object_key, object_bytes, object_sha256 FROM task_logs WHERE no = ?1 AND seq > ?2 AND seq <= ?4 \
-             ORDER BY seq LIMIT ?3";
+        let sql = "SELECT seq, at_ms, CAST(0 AS BIGINT), state, attempt, NULL, NULL, NULL, NULL FROM task_events \
+                   WHERE no = ?1 AND seq > ?2 AND seq <= ?4 \
+                   UNION ALL SELECT seq, at_ms, CAST(1 AS BIGINT), stream, CAST(0 AS BIGINT), text, object_key, \
+                   object_bytes, object_sha256 FROM task_logs WHERE no = ?1 AND seq > ?2 AND seq <= ?4 \
+                   ORDER BY seq LIMIT ?3";
         let rows = query(sql)
             .bind(head.no)
             .bind(index(after))
@@ -104,8 +109,8 @@ impl Store {
     /// Log entries from index `since` on, at most [`EVENTS_PAGE_MAX`]. `None`: no such task.
     pub async fn logs(&self, tenant: TenantId, id: TaskId, since: u64) -> Result<Option<LogPage>, StoreError> {
         let Some(head) = self.task_head(tenant, id).await? else { return Ok(None) };
-        let sql = "SELECT seq, at_ms, stream, text, object_key, object_bytes, object_sha256 FROM task_logs WHERE no = ? AND seq >= ? AND seq <= ? \
-                   ORDER BY seq LIMIT ?";
+        let sql = "SELECT seq, at_ms, stream, text, object_key, object_bytes, object_sha256 FROM task_logs \
+                   WHERE no = ? AND seq >= ? AND seq <= ? ORDER BY seq LIMIT ?";
         let rows = query(sql)
             .bind(head.no)
             .bind(index(since))
@@ -147,7 +152,14 @@ impl Store {
             size_bytes: row.count(at + 2)?,
             sha256: Digest(bytes_of(row.try_get(at + 3)?)?),
         };
-        self.objects().load_text(&text).await
+        match self.objects().load_text(&text).await {
+            // The rest of the log, and how the task ended, are worth reading without it.
+            Err(error @ StoreError::Corrupt { .. }) => {
+                tracing::error!(%error, "follow: a piece of a log is gone");
+                Ok(LOG_LOST.to_owned())
+            }
+            loaded => loaded,
+        }
     }
 
     async fn task_head(&self, tenant: TenantId, id: TaskId) -> Result<Option<Head>, StoreError> {

@@ -1,7 +1,7 @@
 //! Looking at a database without working on it: for a diagnosis.
 
 use crate::StoreError;
-use crate::sql::{Conn, SchemaState, Wanted, query};
+use crate::sql::{Conn, Opening, SchemaState, query};
 use std::time::{Duration, Instant};
 
 /// Commits that are timed; the quickest counts.
@@ -49,7 +49,7 @@ async fn quickest_commit(conn: &mut Conn) -> Result<Duration, StoreError> {
     let mut quickest = Duration::MAX;
     for _ in 0..COMMITS {
         let started = Instant::now();
-        conn.begin(&Wanted::default()).await?;
+        conn.begin(&Opening::default()).await?;
         // A row that is written as it is makes a commit wait for the log, as any other does.
         query("UPDATE access_version SET version = version").execute(&mut *conn).await?;
         conn.commit().await?;

@@ -183,7 +183,7 @@ impl Conn {
 
     /// Begins a transaction that may write; a connection to PostgreSQL that broke, does not answer or may still be in the
     /// one before is made anew.
-    pub(crate) async fn begin(&mut self, wanted: &Wanted) -> Result<Begun, StoreError> {
+    pub(crate) async fn begin(&mut self, opening: &Opening) -> Result<Begun, StoreError> {
         match self {
             Conn::Sqlite(conn) => {
                 conn.execute("BEGIN IMMEDIATE").await?;
@@ -191,7 +191,7 @@ impl Conn {
             }
             Conn::Postgres { conn, session, is_settled } => {
                 let begun = match std::mem::replace(is_settled, false) {
-                    true => timeout(BEGIN_TIMEOUT, sqlx::raw_sql(wanted.sql()).fetch_one(&mut **conn)).await.ok(),
+                    true => timeout(BEGIN_TIMEOUT, sqlx::raw_sql(opening.sql()).fetch_one(&mut **conn)).await.ok(),
                     // In a transaction BEGIN does nothing but warn, and COMMIT would commit both.
                     false => None,
                 };
@@ -199,11 +199,11 @@ impl Conn {
                     Some(Ok(row)) => row,
                     _ => {
                         **conn = session.connect().await?;
-                        sqlx::raw_sql(wanted.sql()).fetch_one(&mut **conn).await?
+                        sqlx::raw_sql(opening.sql()).fetch_one(&mut **conn).await?
                     }
                 };
                 let taken: Vec<bool> = row.try_get(1)?;
-                let held = wanted.locks.iter().zip(taken).filter_map(|(lock, taken)| taken.then_some(*lock)).collect();
+                let held = opening.locks.iter().zip(taken).filter_map(|(lock, taken)| taken.then_some(*lock)).collect();
                 Ok(Begun { now_ms: Some(row.try_get(0)?), held, numbers: row.try_get(2)? })
             }
         }
@@ -311,7 +311,7 @@ impl Readers {
 
 /// What PostgreSQL is asked for in the trip that begins a transaction.
 #[derive(Debug, Default)]
-pub(crate) struct Wanted {
+pub(crate) struct Opening {
     /// Advisory locks to try.
     pub(crate) locks: Vec<i64>,
     /// How many numbers for new tasks.
@@ -329,7 +329,7 @@ pub(crate) struct Begun {
     pub(crate) numbers: Vec<i64>,
 }
 
-impl Wanted {
+impl Opening {
     fn sql(&self) -> AssertSqlSafe<String> {
         let tries: Vec<String> = self.locks.iter().map(|key| format!("pg_try_advisory_xact_lock({key})")).collect();
         // Made of texts of ours and numbers.

@@ -7,7 +7,7 @@ mod rows;
 mod schema;
 mod session;
 
-pub(crate) use connection::{Conn, Dialect, Executor, Reader, Readers, Wanted};
+pub(crate) use connection::{Conn, Dialect, Executor, Opening, Reader, Readers};
 pub(crate) use query::{Query, Row, query};
 pub(crate) use rows::{Rows, pieces, script, union_all, with_list};
 pub use schema::SchemaState;

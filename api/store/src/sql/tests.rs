@@ -2,7 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests are told by their environment where the servers are")]
 
-use super::{Conn, Wanted, query};
+use super::{Conn, Opening, query};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use std::time::Duration;
@@ -29,10 +29,10 @@ async fn a_transaction_whose_end_is_not_known_is_joined_by_no_other() {
     crate::migrate(&url, None).await.unwrap();
 
     let mut conn = Conn::open_postgres(&url).await.unwrap();
-    conn.begin(&Wanted::default()).await.unwrap();
+    conn.begin(&Opening::default()).await.unwrap();
     let first = process_of(&mut conn).await;
     conn.commit().await.unwrap();
-    conn.begin(&Wanted::default()).await.unwrap();
+    conn.begin(&Opening::default()).await.unwrap();
     assert_eq!(process_of(&mut conn).await, first, "what ended well is used again");
     let half = "INSERT INTO doomed_objects (object_key) VALUES ('half')";
     query(half).execute(&mut conn).await.unwrap();
@@ -40,7 +40,7 @@ async fn a_transaction_whose_end_is_not_known_is_joined_by_no_other() {
     let slow = query("SELECT 1 FROM pg_sleep(10)").fetch_one(&mut conn);
     assert!(timeout(Duration::from_millis(200), slow).await.is_err());
     conn.roll_back().await;
-    conn.begin(&Wanted::default()).await.unwrap();
+    conn.begin(&Opening::default()).await.unwrap();
     assert_ne!(process_of(&mut conn).await, first);
     conn.commit().await.unwrap();
     let found = query("SELECT count(*) FROM doomed_objects").fetch_one(&mut conn).await.unwrap();

@@ -3,7 +3,7 @@
 use super::claim;
 use super::lines;
 use super::{CancelRequest, Ending, GiveBack, NewRow, Note, SubmitAnswer, Writer};
-use crate::sql::Wanted;
+use crate::sql::Opening;
 use crate::{Beat, Cancelled, ClaimRef, ClaimRequest, Claims, PreviewUsage, StoreError, Written, fail_point};
 use mecapy_model::{Lane, TaskId};
 use std::future::Future;
@@ -140,11 +140,11 @@ impl Batch {
 
     /// What PostgreSQL can give as the transaction begins. A batch of claims alone may try for its locks: what comes
     /// before claims in others must not wait with a lane in its hands.
-    pub(super) fn wanted_first(&self) -> Wanted {
+    pub(super) fn opening(&self) -> Opening {
         let claims_alone = self.len() == self.claims.len();
         let locks =
             if claims_alone { lines::locks_of(&self.lanes()).map(|(key, _)| key).collect() } else { Vec::new() };
-        Wanted { locks, numbers: self.submits.len() }
+        Opening { locks, numbers: self.submits.len() }
     }
 
     /// What is claimed from.

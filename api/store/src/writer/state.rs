@@ -9,7 +9,7 @@ use crate::clock::{millis, unix_ms};
 use crate::counts::rank_of;
 use crate::pace::{Track, tracks};
 use crate::shared::{Change, Group, Place, Shared};
-use crate::sql::{Conn, Dialect, Query, Wanted, query};
+use crate::sql::{Conn, Dialect, Opening, Query, query};
 use crate::tenants::{STANDINGS, Standing};
 use crate::{Access, Clock, Recovered, StoreError, StoreOptions};
 use mecapy_model::{Code, Executor, Lane, Task, TaskId, TenantId};
@@ -141,7 +141,7 @@ impl Writer {
         };
         if dialect == Dialect::Postgres {
             // Reads the rows and the server's time.
-            writer.begin(Wanted::default()).await?;
+            writer.begin(Opening::default()).await?;
             writer.regroup_held().await?;
             writer.conn.commit().await?;
             return Ok(writer);
@@ -160,7 +160,7 @@ impl Writer {
             // Others may be running it.
             return Ok((Recovered::default(), Vec::new()));
         }
-        self.conn.begin(&Wanted::default()).await?;
+        self.conn.begin(&Opening::default()).await?;
         // An error drops the connection, and with it the transaction.
         let recovered = self.requeue_predecessors().await?;
         self.run(query("DELETE FROM workers")).await?;
@@ -174,7 +174,7 @@ impl Writer {
     /// Runs a batch in a transaction and commits it; after an error nothing of it has happened, unless the connection
     /// broke at the commit: then nobody knows.
     pub(super) async fn transact(&mut self, batch: &mut Batch) -> Result<(), Failure> {
-        let held = self.begin(batch.wanted_first()).await.map_err(Failure::Beginning)?;
+        let held = self.begin(batch.opening()).await.map_err(Failure::Beginning)?;
         let done = match self.dialect {
             Dialect::Sqlite => self.work(batch, &held).await,
             // A connection that has lost its other end may say nothing for many minutes.
@@ -209,25 +209,25 @@ impl Writer {
     }
 
     /// Begins a transaction; answers which of PostgreSQL's locks it holds, of those that were wanted.
-    async fn begin(&mut self, mut wanted: Wanted) -> Result<Vec<i64>, StoreError> {
+    async fn begin(&mut self, mut opening: Opening) -> Result<Vec<i64>, StoreError> {
         self.forget_signals();
         let mut held = Vec::new();
         let due = self.in_memory_is_stale || self.clock.monotonic() >= self.counts_due;
         if due {
             // Others need not wait while this one counts.
-            wanted.locks.clear();
+            opening.locks.clear();
         }
         let now_ms = match self.dialect {
             Dialect::Sqlite => {
                 if self.in_memory_is_stale {
                     self.reload().await?;
                 }
-                self.conn.begin(&Wanted::default()).await?;
+                self.conn.begin(&Opening::default()).await?;
                 self.note_paces();
                 unix_ms(self.clock.now())
             }
             Dialect::Postgres => {
-                let begun = self.conn.begin(&wanted).await?;
+                let begun = self.conn.begin(&opening).await?;
                 held = begun.held;
                 self.numbers.taken = begun.numbers.into();
                 let theirs = begun.now_ms.filter(|_| !self.clock.rules());

@@ -199,6 +199,11 @@ async fn pieces_of_a_log_that_are_too_large_for_their_rows_are_objects_and_read_
     fixture.clock.advance(Duration::from_secs(100 * 365 * 24 * 3_600));
     store.sweep_orphans(Duration::ZERO).await.unwrap();
     assert_eq!(kept().await, 2);
+    let first = store.objects().list_under(&folder).next(1).await.unwrap().pop().unwrap();
+    store.objects().delete(&first.key).await.unwrap();
+    let damaged = store.logs(fixture.tenant, id, 0).await.unwrap().unwrap();
+    let lost = damaged.entries.iter().filter(|entry| entry.text == "[this piece of the log is lost]\n").count();
+    assert_eq!((damaged.entries.len(), lost, damaged.done), (4, 1, true));
     assert_eq!(store.delete_task(fixture.tenant, id).await.unwrap(), Deleted::Yes);
     assert_eq!(kept().await, 0);
 }
