@@ -377,12 +377,15 @@ impl Writer {
         for tenant in self.regrouped.drain(..) {
             self.moved.remove(&tenant);
         }
-        self.shared.publish(&mut self.changes);
+        let tasks = self.shared.publish(&mut self.changes);
         let mut hints = std::mem::take(&mut self.hints);
         for lane in &self.woken {
             self.shared.wake(*lane);
             hints.push(Hint::Lane(*lane));
         }
+        hints.extend(tasks);
+        // All at once: what is told on its own after the first may wait until that has gone to Redis and back, and a
+        // worker with it.
         self.shared.tell_others(hints);
     }
 
