@@ -178,8 +178,8 @@ impl Shared {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in committed changes and tells the tasks' followers.
-    pub(crate) fn publish(&self, changes: &mut Vec<(TaskId, Change)>) {
+    /// Takes in committed changes and tells the tasks' followers; answers what other processes are to be told.
+    pub(crate) fn publish(&self, changes: &mut Vec<(TaskId, Change)>) -> Option<Hint> {
         let mut recent = self.recent();
         let mut told = Vec::with_capacity(changes.len());
         for (task, change) in changes.drain(..) {
@@ -193,10 +193,9 @@ impl Shared {
             }
         }
         drop(recent);
-        if self.bus.is_some() && !told.is_empty() {
-            self.tell_others(vec![Hint::Tasks(told.clone())]);
-        }
+        let hint = (self.bus.is_some() && !told.is_empty()).then(|| Hint::Tasks(told.clone()));
         self.others_changed(told);
+        hint
     }
 }
 

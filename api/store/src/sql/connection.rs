@@ -332,12 +332,16 @@ pub(crate) struct Begun {
 impl Opening {
     fn sql(&self) -> AssertSqlSafe<String> {
         let tries: Vec<String> = self.locks.iter().map(|key| format!("pg_try_advisory_xact_lock({key})")).collect();
+        // A function that makes rows is dear for a few.
+        let numbers = match self.numbers {
+            few @ 0..=4 => format!("ARRAY[{}]", vec!["nextval('task_numbers')"; few].join(", ")),
+            many => format!("ARRAY(SELECT nextval('task_numbers') FROM generate_series(1, {many}))"),
+        };
         // Made of texts of ours and numbers.
         AssertSqlSafe(format!(
             "BEGIN; SELECT CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT), \
-             CAST(ARRAY[{}] AS BOOLEAN[]), ARRAY(SELECT nextval('task_numbers') FROM generate_series(1, {}))",
-            tries.join(", "),
-            self.numbers
+             CAST(ARRAY[{}] AS BOOLEAN[]), CAST({numbers} AS BIGINT[])",
+            tries.join(", ")
         ))
     }
 }

@@ -5,7 +5,7 @@ use super::state::Writer;
 use super::submit::EVENTS;
 use crate::clock::{from_unix_ms, millis};
 use crate::counts::turns_of;
-use crate::reading::{ReadTask, read_task, task_columns, task_from};
+use crate::reading::{ReadTask, TASK_COLUMNS, read_task, task_columns, task_from};
 use crate::shared::{Change, Group, Place, Turn};
 use crate::sql::{Dialect, Rows, pieces, query, script, union_all, with_list};
 use crate::{ClaimRef, ClaimRequest, Claimed, Claims, LeaseToken, StoreError};
@@ -27,6 +27,19 @@ const CONTAINER_HEADS: &str = "SELECT * FROM (SELECT CAST(# AS BIGINT) AS line, 
                                AND due_ms <= ? AND cpus <= ? AND memory_bytes <= ? \
                                AND NOT EXISTS (SELECT 1 FROM tenants q WHERE q.id = tasks.tenant AND q.disabled = 1) \
                                ORDER BY due_ms, no LIMIT ?{lock}) AS heads";
+
+/// What [`HEADS`] finds of one group alone, whole: PostgreSQL then need not be asked twice. The rows are read as they
+/// were locked, and what belongs to them one by one, whatever the planner believes of a table's size.
+const WHOLE_HEADS: &str = concat!(
+    "WITH heads AS MATERIALIZED (SELECT * FROM tasks WHERE state = 'queued' AND lane = ? AND queue_rank = ? \
+     AND queue_group = ? AND due_ms <= ? \
+     AND NOT EXISTS (SELECT 1 FROM tenants q WHERE q.id = tasks.tenant AND q.disabled = 1) \
+     ORDER BY due_ms, no LIMIT ? FOR UPDATE SKIP LOCKED) SELECT ",
+    task_columns!("s.inputs"),
+    ", t.due_ms FROM heads t CROSS JOIN LATERAL (SELECT * FROM task_specs WHERE no = t.no OFFSET 0) s \
+     LEFT JOIN LATERAL (SELECT * FROM results WHERE no = t.no OFFSET 0) r ON TRUE \
+     LEFT JOIN LATERAL (SELECT * FROM task_usage WHERE no = t.no OFFSET 0) u ON TRUE ORDER BY t.due_ms, t.no"
+);
 
 /// The oldest tasks of one group, and how many of its tasks run or have been chosen.
 struct Line {
@@ -63,6 +76,8 @@ struct Wanted {
     free: Room,
     /// What the next one needs, where that is not free.
     waits_for: Option<Room>,
+    /// Tasks that were read when they were looked for, by number.
+    read: HashMap<i64, ReadTask>,
 }
 
 /// Claims tasks as [`Store::claim_or_wait`](crate::Store::claim_or_wait) says.
@@ -75,15 +90,24 @@ pub(super) async fn claim(writer: &mut Writer, request: ClaimRequest) -> Result<
     }
     let count = count.min(lines::room_in_lane(writer, &request).await?);
     let started = lines::lately_started(writer, &request).await?;
-    let (free, chosen_of) = (request.free, HashMap::new());
-    let mut wanted = Wanted { request, count, chosen: chosen_of, running_max, started, free, waits_for: None };
+    let mut wanted = Wanted {
+        free: request.free,
+        request,
+        count,
+        chosen: HashMap::new(),
+        running_max,
+        started,
+        waits_for: None,
+        read: HashMap::new(),
+    };
     for (rank, turns) in ranks {
         if wanted.count == 0 || wanted.waits_for.is_some() {
             break;
         }
         chosen.extend(choose(writer, rank, turns, &mut wanted).await?);
     }
-    Ok(Claims { claimed: take(writer, &chosen, request).await?, waits_for: wanted.waits_for })
+    let waits_for = wanted.waits_for;
+    Ok(Claims { claimed: take(writer, &chosen, wanted).await?, waits_for })
 }
 
 /// The numbers of the tasks of one rank to start, in order.
@@ -141,6 +165,12 @@ async fn choose(
 }
 
 impl Wanted {
+    /// How many tasks of the line are worth reading.
+    fn limit(&self, line: &Line) -> i64 {
+        let limit = u64::try_from(self.count).unwrap_or(u64::MAX).min(self.room(line));
+        i64::try_from(limit).unwrap_or(i64::MAX)
+    }
+
     /// How many more tasks of the line may start.
     fn room(&self, line: &Line) -> u64 {
         let group = line.turn.group;
@@ -165,9 +195,16 @@ impl Wanted {
 async fn load_heads(
     writer: &mut Writer,
     rank: i64,
-    wanted: &Wanted,
+    wanted: &mut Wanted,
     mut lines: Vec<Line>,
 ) -> Result<Vec<Line>, StoreError> {
+    if let (Dialect::Postgres, Executor::Sandbox, [line]) =
+        (writer.dialect, wanted.request.executor, lines.as_mut_slice())
+    {
+        load_whole(writer, rank, wanted, line).await?;
+        lines.retain(|line| !line.heads.is_empty());
+        return Ok(lines);
+    }
     let lane = wanted.request.lane;
     let mut loaded = Vec::with_capacity(lines.len());
     while !lines.is_empty() {
@@ -176,13 +213,12 @@ async fn load_heads(
         let heads = if wanted.request.executor == Executor::Container { CONTAINER_HEADS } else { HEADS };
         let mut query = query(union_all(heads, writer.dialect.lock_free_rows(), piece.len()));
         for line in &piece {
-            let limit = u64::try_from(wanted.count).unwrap_or(u64::MAX).min(wanted.room(line));
             query = query.bind(lane.as_str()).bind(rank).bind(line.turn.group.id()).bind(writer.now_ms);
             if wanted.request.executor == Executor::Container {
                 let total = wanted.request.total;
                 query = query.bind(total.cpus).bind(i64::try_from(total.memory_bytes).unwrap_or(i64::MAX));
             }
-            query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX));
+            query = query.bind(wanted.limit(line));
         }
         for row in query.fetch_all(&mut writer.conn).await? {
             let line: i64 = row.try_get(0)?;
@@ -205,6 +241,22 @@ async fn load_heads(
     Ok(loaded)
 }
 
+/// The same of one line, with all there is to know of its tasks.
+async fn load_whole(writer: &mut Writer, rank: i64, wanted: &mut Wanted, line: &mut Line) -> Result<(), StoreError> {
+    let query = query(WHOLE_HEADS)
+        .bind(wanted.request.lane.as_str())
+        .bind(rank)
+        .bind(line.turn.group.id())
+        .bind(writer.now_ms)
+        .bind(wanted.limit(line));
+    for row in query.fetch_all(&mut writer.conn).await? {
+        let read = read_task(&row)?;
+        line.heads.push_back(Head { due_ms: row.try_get(TASK_COLUMNS)?, no: read.no, needs: (0, 0) });
+        wanted.read.insert(read.no, read);
+    }
+    Ok(())
+}
+
 /// Remembers until when a group has nothing to start, so that claims leave it alone.
 async fn rest(writer: &mut Writer, place: Place) -> Result<(), StoreError> {
     if writer.dialect == Dialect::Postgres {
@@ -220,14 +272,15 @@ async fn rest(writer: &mut Writer, place: Place) -> Result<(), StoreError> {
 }
 
 /// Makes the chosen tasks running, under one new lease token.
-async fn take(writer: &mut Writer, chosen: &[i64], request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
+async fn take(writer: &mut Writer, chosen: &[i64], wanted: Wanted) -> Result<Vec<Claimed>, StoreError> {
+    let Wanted { request, read: mut known, .. } = wanted;
     let mut lease = LeaseToken([0; 16]);
     if !chosen.is_empty() {
         writer.clock.fill_random(&mut lease.0);
     }
     let mut claimed: HashMap<i64, Claimed> = HashMap::with_capacity(chosen.len());
     for piece in pieces(chosen) {
-        let mut rows = queued_tasks(writer, piece).await?;
+        let mut rows = queued_tasks(writer, piece, &mut known).await?;
         // Turns are counted in the order of the choice.
         rows.sort_by_key(|read| piece.iter().position(|no| *no == read.no));
         start(writer, &rows, request, lease).await?;
@@ -251,13 +304,19 @@ async fn take(writer: &mut Writer, chosen: &[i64], request: ClaimRequest) -> Res
     Ok(chosen.iter().filter_map(|no| claimed.remove(no)).collect())
 }
 
-/// The queued tasks with these numbers: as they were just accepted, or else read.
-async fn queued_tasks(writer: &mut Writer, numbers: &[i64]) -> Result<Vec<ReadTask>, StoreError> {
+/// The queued tasks with these numbers: as they are known, as they were just accepted, or else read.
+async fn queued_tasks(
+    writer: &mut Writer,
+    numbers: &[i64],
+    known: &mut HashMap<i64, ReadTask>,
+) -> Result<Vec<ReadTask>, StoreError> {
     let mut tasks = Vec::with_capacity(numbers.len());
     let mut unknown = Vec::new();
     for no in numbers {
-        match writer.fresh().take(*no) {
-            Some(task) => tasks.push(ReadTask { no: *no, lost_attempts: 0, event_seq: 1, log_bytes: 0, task }),
+        let fresh = writer.fresh().take(*no);
+        let fresh = fresh.map(|task| ReadTask { no: *no, lost_attempts: 0, event_seq: 1, log_bytes: 0, task });
+        match known.remove(no).or(fresh) {
+            Some(read) => tasks.push(read),
             None => unknown.push(*no),
         }
     }

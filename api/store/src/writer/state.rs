@@ -381,7 +381,7 @@ impl Writer {
         for tenant in self.regrouped.drain(..) {
             self.moved.remove(&tenant);
         }
-        self.shared.publish(&mut self.changes);
+        let tasks = self.shared.publish(&mut self.changes);
         let mut hints = std::mem::take(&mut self.hints);
         for (lane, executor) in &self.woken {
             self.shared.wake(*lane, *executor);
@@ -390,6 +390,9 @@ impl Writer {
                 Executor::Container => Hint::Containers(*lane),
             });
         }
+        hints.extend(tasks);
+        // All at once: what is told on its own after the first may wait until that has gone to Redis and back, and a
+        // worker with it.
         self.shared.tell_others(hints);
     }
 
