@@ -306,8 +306,8 @@ async fn what_is_stored_in_a_folder_belongs_to_whom_the_folder_does() {
     let _ = chown(folder.path(), somebody, somebody);
     let owner = |path: &str| std::fs::metadata(folder.path().join(path)).unwrap().uid();
     let objects = Folder::open(folder.path()).unwrap();
-    let mut writer = objects.create(&key("a/b/c"), &*clock()).await.unwrap();
+    let mut writer = objects.create(&key("artifacts/a/b"), &*clock()).await.unwrap();
     writer.write(b"x").await.unwrap();
     writer.finish().await.unwrap();
-    assert_eq!(["tmp", "a", "a/b", "a/b/c"].map(owner), [owner("."); 4]);
+    assert_eq!(["tmp", "artifacts", "artifacts/a", "artifacts/a/b"].map(owner), [owner("."); 4]);
 }
