@@ -131,7 +131,8 @@ mod tests {
 
     #[test]
     fn a_missing_image_is_told_with_what_brings_it() {
-        let missing = MissingImage { version: "a@1".to_owned(), fetch: "`docker pull a@sha256:0` fetches it".to_owned() };
+        let missing =
+            MissingImage { version: "a@1".to_owned(), fetch: "`docker pull a@sha256:0` fetches it".to_owned() };
         let told = "a@1: its image is not on the engine's machine: `docker pull a@sha256:0` fetches it";
         assert_eq!(missing.to_string(), told);
     }

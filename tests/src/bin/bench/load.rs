@@ -149,7 +149,10 @@ impl Latency {
 }
 
 /// Wall time, Unix microseconds.
-#[expect(clippy::disallowed_methods, reason = "what it is compared with was stamped by other processes of this machine")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what it is compared with was stamped by other processes of this machine"
+)]
 pub(crate) fn unix_us() -> Result<i64> {
     Ok(i64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_micros())?)
 }

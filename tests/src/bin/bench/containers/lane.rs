@@ -47,10 +47,8 @@ impl Lane {
                  command = [{command}]\nmemory_bytes_default = {MEMORY_BYTES}\n"
             )
         };
-        let solvers = [
-            solver("calculix", "calculix", "\"/usr/bin/ccx\""),
-            solver("shell", "plain", "\"/bin/sh\", \"run.sh\""),
-        ];
+        let solvers =
+            [solver("calculix", "calculix", "\"/usr/bin/ccx\""), solver("shell", "plain", "\"/bin/sh\", \"run.sh\"")];
         fs::write(&catalogue, solvers.concat())?;
         let pair = |name: &str, value: String| (name.to_owned(), value);
         let named = pair("MECAPY_SOLVERS", catalogue.display().to_string());

@@ -41,7 +41,8 @@ pub(super) async fn measure(report: &mut Report, lane: &Lane) -> Result<()> {
         }
     }
     ensure!(waits.len() == LINES, "{} of {LINES} lines were heard", waits.len());
-    let note = format!("one every {PAUSE} s; from `date` in the container, through engine, worker, PostgreSQL and server");
+    let note =
+        format!("one every {PAUSE} s; from `date` in the container, through engine, worker, PostgreSQL and server");
     report.add(Row::new(LINE, SECTION, LINE_LABEL).values(waits).note(note));
     Ok(())
 }

@@ -22,7 +22,8 @@ pub(crate) async fn measure(report: &mut Report) -> Result<()> {
         Ok(engine) => engine,
         Err(reason) => {
             for (key, label) in [(solve::OVERHEAD, solve::OVERHEAD_LABEL), (live::LINE, live::LINE_LABEL)] {
-                report.add(Row::new(key, SECTION, label).note(format!("left out, no engine can be started: {reason:#}")));
+                report
+                    .add(Row::new(key, SECTION, label).note(format!("left out, no engine can be started: {reason:#}")));
             }
             return Ok(());
         }
