@@ -24,6 +24,10 @@ const RUNS_DEADLINE: Duration = Duration::from_secs(240);
 /// Samples of a line's way to a client.
 const LIVE_LINES: usize = 40;
 const LIVE_MAX: Duration = Duration::from_millis(300);
+/// An image that no engine has.
+const ABSENT: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+/// Until a change of the images is known everywhere: shorter than the time between two looks that nothing calls for.
+const OFFERED_DEADLINE: Duration = Duration::from_secs(20);
 
 /// A server, a worker with the shared engine, and a catalogue.
 struct Lane {
@@ -40,23 +44,22 @@ impl Lane {
 
     /// With variables of the worker's own.
     async fn with(variables: &[(&str, &str)]) -> Result<Self> {
+        Self::beside("", variables).await
+    }
+
+    /// With more solvers, as the catalogue's text.
+    async fn beside(more: &str, variables: &[(&str, &str)]) -> Result<Self> {
         let engine = shared::docker().await?;
         let home = tempfile::Builder::new().prefix("mecapy-lane-").tempdir()?;
         let catalogue = home.path().join("solvers.toml");
         let (ccx, stand_in) = (engine.image("mecapy/calculix:2.20")?, engine.image("mecapy/code-aster-stand-in:1")?);
-        let solver = |name: &str, adapter: &str, image: &str, command: &str| {
-            format!(
-                "[[solver]]\nname = \"{name}\"\ntitle = \"{name}\"\nadapter = \"{adapter}\"\nlicence = \"GPL\"\n\
-                 default_version = \"1\"\n[[solver.version]]\nversion = \"1\"\nimage = \"{image}\"\n\
-                 command = [{command}]\nmemory_bytes_default = 268435456\n"
-            )
-        };
         let text = [
             solver("calculix", "calculix", &ccx, "\"/usr/bin/ccx\""),
             solver("code_aster", "code_aster", &stand_in, "\"/bin/sh\", \"/usr/bin/run_aster\""),
             solver("shell", "plain", &ccx, "\"/bin/sh\", \"run.sh\""),
+            solver("absent", "plain", ABSENT, "\"/bin/true\""),
         ];
-        fs::write(&catalogue, text.concat())?;
+        fs::write(&catalogue, text.concat() + more)?;
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let named = pair("MECAPY_SOLVERS", &catalogue.display().to_string());
         let options = ClusterOptions { api_nodes: 1, variables: vec![named], ..ClusterOptions::default() };
@@ -108,6 +111,16 @@ impl Lane {
         .await
     }
 
+    /// Waits until the worker says that it can run these and no others, each as `name@version`.
+    async fn until_offered(&self, versions: &[&str]) -> Result<()> {
+        until(&format!("{versions:?} are offered"), OFFERED_DEADLINE, || async {
+            let workers = self.node()?.get("/v1/workers").await?.expect(200)?.at("/workers")?;
+            let offers = |it: &Value| it.get("solvers") == Some(&json!(versions));
+            Ok(workers.as_array().is_some_and(|workers| workers.iter().any(offers)).then_some(()))
+        })
+        .await
+    }
+
     /// The ids of the task's containers, running or not.
     async fn containers(&self, id: &str) -> Result<Vec<String>> {
         let said =
@@ -145,6 +158,15 @@ impl Drop for Lane {
             let _ = Command::new("umount").arg(folder).output();
         }
     }
+}
+
+/// One of the catalogue, in one version.
+fn solver(name: &str, adapter: &str, image: &str, command: &str) -> String {
+    format!(
+        "[[solver]]\nname = \"{name}\"\ntitle = \"{name}\"\nadapter = \"{adapter}\"\nlicence = \"GPL\"\n\
+         default_version = \"1\"\n[[solver.version]]\nversion = \"1\"\nimage = \"{image}\"\n\
+         command = [{command}]\nmemory_bytes_default = 268435456\n"
+    )
 }
 
 /// A script that says numbered lines, slowly.
@@ -369,4 +391,48 @@ async fn a_line_reaches_a_client_that_follows_within_300_ms() -> Result<()> {
     let p95 = waits.get(waits.len() * 95 / 100).context("no line was heard")?;
     ensure!(*p95 <= LIVE_MAX, "{waits:?}");
     Ok(())
+}
+
+#[tokio::test]
+async fn f11_a_task_whose_image_is_missing_ends_at_once_and_says_what_brings_it() -> Result<()> {
+    let lane = Lane::start().await?;
+    lane.until_offered(&["calculix@1", "code_aster@1", "shell@1"]).await?;
+    let id = lane.submit("absent", &[], json!({})).await?;
+    let failed = lane.node()?.result(&id).await?.expect_error_kind("executor")?;
+    let message = failed.str_at("/error/message")?;
+    ensure!(message.contains(ABSENT) && message.contains("docker load"), "{message}");
+    ensure!(lane.node()?.task(&id).await?.at("/attempt")? == json!(1), "it was tried again");
+    lane.until_cleared(&id).await
+}
+
+#[tokio::test]
+async fn an_image_that_comes_or_goes_changes_what_the_worker_offers() -> Result<()> {
+    let (engine, folder) = (shared::docker().await?, tempfile::tempdir()?);
+    let (empty, archive) = (folder.path().join("empty.tar"), folder.path().join("image.tar"));
+    let (empty, archive) = (empty.to_str().context("no text")?, archive.to_str().context("no text")?);
+    fs::write(empty, [0; 1024])?;
+    let image = docker(engine.url(), &["import", empty])?.trim().to_owned();
+    docker(engine.url(), &["save", "--output", archive, &image])?;
+    docker(engine.url(), &["rmi", &image])?;
+    let lane = Lane::beside(&solver("late", "plain", &image, "\"/bin/true\""), &[]).await?;
+    let (without, with) =
+        (["calculix@1", "code_aster@1", "shell@1"], ["calculix@1", "code_aster@1", "late@1", "shell@1"]);
+    lane.until_offered(&without).await?;
+    docker(engine.url(), &["load", "--input", archive])?;
+    lane.until_offered(&with).await?;
+    docker(engine.url(), &["rmi", &image])?;
+    lane.until_offered(&without).await
+}
+
+#[tokio::test]
+async fn a_task_that_no_worker_can_run_says_so_until_one_is_there() -> Result<()> {
+    let mut lane = Lane::start().await?;
+    lane.worker()?.stop()?;
+    let id = lane.script("echo ran\n", json!({})).await?;
+    let waiting = lane.node()?.task(&id).await?;
+    ensure!(waiting.at("/warnings/0/code")? == json!("no_worker"), "{}", waiting.text());
+    lane.worker()?.start_again().await?;
+    lane.node()?.result(&id).await?.expect_completed()?;
+    ensure!(lane.node()?.task(&id).await?.at("/warnings")? == json!([]));
+    lane.until_cleared(&id).await
 }

@@ -5,7 +5,7 @@ use mecapy_model::{Code, Lane, LogStream, Progress, Task, TaskError, TaskId, Tas
 use mecapy_store::{ApiKey, LogEntry, Module, Scope, TaskResult, Upload};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::{collections::BTreeMap, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 use time::{OffsetDateTime, UtcOffset, format_description::BorrowedFormatItem, macros::format_description};
 use utoipa::ToSchema;
 
@@ -31,7 +31,7 @@ pub(super) struct TaskShown<'a> {
     /// Tasks that run before it; null unless it is queued.
     queue_position: Option<u64>,
     /// How long it is likely to wait, by how many tasks of its lane started within the last minute; null where that can't
-    /// be told, and in the answer to its submission.
+    /// be told, where no worker that is there can run it, and in the answer to its submission.
     expected_wait_ms: Option<u64>,
     #[schema(value_type = CodeRequest)]
     code: CodeShown<'a>,
@@ -49,7 +49,10 @@ pub(super) struct TaskShown<'a> {
     progress: Option<&'a Progress>,
     seed: u64,
     error: Option<&'a TaskError>,
-    warnings: &'a [Warning],
+    /// Of the request and of the run; and `no_worker` for as long as it waits and no worker that is there can run it, which
+    /// the answer to its submission leaves out.
+    #[schema(value_type = Vec<Warning>)]
+    warnings: Cow<'a, [Warning]>,
     #[schema(value_type = Option<uuid::Uuid>)]
     retry_of: Option<TaskId>,
     usage: Option<&'a Usage>,
@@ -117,7 +120,7 @@ impl<'a> TaskShown<'a> {
             progress: task.progress.as_ref(),
             seed: task.seed,
             error: task.error.as_ref(),
-            warnings: &task.warnings,
+            warnings: Cow::Borrowed(&task.warnings),
             retry_of: task.retry_of,
             usage: task.usage.as_ref(),
             labels: &task.labels,
@@ -128,6 +131,14 @@ impl<'a> TaskShown<'a> {
 
     pub(super) fn expecting(self, wait: Option<Duration>) -> Self {
         Self { expected_wait_ms: wait.and_then(|wait| u64::try_from(wait.as_millis()).ok()), ..self }
+    }
+
+    /// With one more warning, where there is one.
+    pub(super) fn warned(mut self, warning: Option<Warning>) -> Self {
+        if let Some(warning) = warning {
+            self.warnings.to_mut().push(warning);
+        }
+        self
     }
 }
 

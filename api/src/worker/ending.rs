@@ -14,20 +14,33 @@ const WRITES_SHARED_MAX: u32 = 40;
 /// The wait after the first try that failed, longer with each further one.
 const AFTER_FAULT: Duration = Duration::from_millis(200);
 const AFTER_FAULT_MAX: Duration = Duration::from_secs(1);
-/// The wait of a task that found no memory when it was first claimed, doubled with each further claim.
-const NO_MEMORY: Duration = Duration::from_secs(1);
-const NO_MEMORY_MAX: Duration = Duration::from_secs(30);
+/// The wait of a task that found no room when it was first claimed, doubled with each further claim.
+const NO_ROOM: Duration = Duration::from_secs(1);
+const NO_ROOM_MAX: Duration = Duration::from_secs(30);
 
 /// An attempt's end.
 pub(super) struct Ended {
     pub(super) outcome: Outcome,
     /// Files beside the outcome's own artifacts, too large for memory.
     pub(super) files: Vec<ArtifactFile>,
+    pub(super) next_try: NextTry,
+}
+
+/// Who tries a task again whose attempt the platform failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum NextTry {
+    /// Any worker, as often as the platform may fail a task.
+    #[default]
+    Usual,
+    /// Nobody: none would go better before an operator has done something.
+    Never,
+    /// Another worker, which has what this one lacks; this attempt doesn't count.
+    Elsewhere,
 }
 
 impl From<Outcome> for Ended {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, files: Vec::new() }
+        Self { outcome, files: Vec::new(), next_try: NextTry::default() }
     }
 }
 
@@ -43,7 +56,7 @@ pub(super) async fn write_down(
     live: &Live,
     ended: Ended,
 ) -> Result<Written, StoreError> {
-    let Ended { mut outcome, files } = ended;
+    let Ended { mut outcome, files, next_try } = ended;
     let (store, claim) = (&shared.store, &live.claim);
     if !live.hold.is_trusted() {
         tracing::warn!(task.id = %claim.task, "worker.fence: the task may be another worker's by now, nothing is written");
@@ -54,8 +67,8 @@ pub(super) async fn write_down(
     if live.is_given_back() {
         return persist.write(|| store.release(claim.clone())).await;
     }
-    if outcome.error_kind() == Some(ErrorKind::Quota) {
-        let not_before = store.now() + no_memory_wait(claim.fence);
+    if outcome.error_kind() == Some(ErrorKind::Quota) || next_try == NextTry::Elsewhere {
+        let not_before = store.now() + no_room_wait(claim.fence);
         return persist.write(|| store.retry_later(claim.clone(), not_before)).await;
     }
     let artifacts = std::mem::take(&mut outcome.artifacts);
@@ -75,6 +88,7 @@ pub(super) async fn write_down(
         fail_point("worker.after_objects");
     }
     if let Some(kind) = outcome.error_kind().filter(|kind| kind.is_platform_fault())
+        && next_try == NextTry::Usual
         && let Some(backoff) = store.fault_backoff(claimed)
     {
         tracing::warn!(task.id = %claim.task, error.kind = %kind, "worker.retry: the platform failed, tried again later");
@@ -98,9 +112,9 @@ fn no_room_for_files(outcome: &mut Outcome, over: OverQuota) {
     }
 }
 
-/// How long a task waits that found no memory, by how often it was claimed.
-fn no_memory_wait(claims: u64) -> Duration {
-    NO_MEMORY.saturating_mul(1_u32 << claims.saturating_sub(1).min(5)).min(NO_MEMORY_MAX)
+/// How long a task waits that found no room, by how often it was claimed.
+fn no_room_wait(claims: u64) -> Duration {
+    NO_ROOM.saturating_mul(1_u32 << claims.saturating_sub(1).min(5)).min(NO_ROOM_MAX)
 }
 
 /// How often a claim's writes are tried.
@@ -178,8 +192,8 @@ mod tests {
     }
 
     #[test]
-    fn who_finds_no_memory_waits_longer_each_time_up_to_a_bound() {
-        let waits: Vec<u64> = [0, 1, 2, 3, 4, 5, 6, 7, u64::MAX].map(|claims| no_memory_wait(claims).as_secs()).into();
+    fn who_finds_no_room_waits_longer_each_time_up_to_a_bound() {
+        let waits: Vec<u64> = [0, 1, 2, 3, 4, 5, 6, 7, u64::MAX].map(|claims| no_room_wait(claims).as_secs()).into();
         assert_eq!(waits, [1, 1, 2, 4, 8, 16, 30, 30, 30]);
     }
 }

@@ -18,7 +18,8 @@ mod upkeep;
 use crate::{config::LongRunningSettings, programs::Programs};
 use claims::Claims;
 use containers::Containers;
-pub use containers::{ContainersConfig, ContainersError};
+pub(crate) use containers::Images;
+pub use containers::{ContainersConfig, ContainersError, MissingImage};
 use follow::Follow;
 use lanes::Sandboxed;
 use mecapy_model::{Executor, Lane, Room, TaskId};
@@ -126,6 +127,9 @@ impl Worker {
         let of = Arc::clone(&containers);
         let serve = move |shared| containers::serve(shared, Arc::clone(&of));
         loops.spawn(supervise(Arc::clone(&shared), "containers", serve));
+        let of = Arc::clone(&containers);
+        let look = move |shared| containers::watch_images(shared, Arc::clone(&of));
+        loops.spawn(supervise(Arc::clone(&shared), "images", look));
         let sweep = move |shared| containers::sweep_now_and_then(shared, Arc::clone(&containers));
         loops.spawn(supervise(Arc::clone(&shared), "janitor", sweep));
         Ok(Self::keep_up(shared, loops))
@@ -145,6 +149,14 @@ impl Worker {
     /// What this worker is and does now.
     pub fn row(&self) -> WorkerRow {
         self.shared.row()
+    }
+
+    /// The versions of the catalogue whose image is not on the engine's machine; none where sandboxes are run.
+    pub fn missing_images(&self) -> Vec<MissingImage> {
+        match &self.shared.means {
+            Means::Sandboxes(_) => Vec::new(),
+            Means::Containers(containers) => containers.images().missing,
+        }
     }
 
     /// Stops a running task at once. The store has been told before.
@@ -273,7 +285,7 @@ impl Shared {
             Means::Containers(containers) => {
                 let total = containers.total();
                 // Each takes one core at least.
-                (Executor::Container, total, containers.free(), containers.solvers().catalogue().names(), total.cpus)
+                (Executor::Container, total, containers.free(), containers.images().here, total.cpus)
             }
         };
         WorkerRow {

@@ -5,7 +5,7 @@ use crate::clock::{from_unix_ms, millis, unix_ms};
 use crate::sql::{Row, query};
 use crate::writer::Writer;
 use crate::{Store, StoreError};
-use mecapy_model::{Executor, Lane, Room};
+use mecapy_model::{Executor, Lane, Room, Task};
 use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -57,6 +57,25 @@ pub struct SeenWorker {
     pub seen_at: OffsetDateTime,
     /// It missed several announcements.
     pub is_lost: bool,
+}
+
+impl SeenWorker {
+    /// Whether it is there and takes tasks.
+    pub fn is_at_work(&self) -> bool {
+        !self.is_lost && !self.row.draining
+    }
+
+    /// Whether it takes a lane's tasks for containers.
+    pub fn serves_containers(&self, lane: Lane) -> bool {
+        self.is_at_work() && self.row.executor == Executor::Container && self.row.lanes.contains(&lane)
+    }
+
+    /// Whether it can run a solver's task, now or once there is room: `version` is the task's, as `name@version`.
+    pub fn can_run(&self, task: &Task, version: &str) -> bool {
+        self.serves_containers(task.lane)
+            && self.row.solvers.iter().any(|known| known == version)
+            && self.row.total.holds(task.limits.room())
+    }
 }
 
 impl WorkerKind {

@@ -8,10 +8,11 @@ use super::{
 use bollard::{
     API_DEFAULT_VERSION, Docker,
     models::{ContainerSummaryStateEnum, SystemInfo},
-    query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder},
+    query_parameters::{EventsOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder},
 };
 use mecapy_model::Room;
-use std::net::SocketAddr;
+use std::{collections::HashMap, net::SocketAddr};
+use tokio_stream::{Stream, StreamExt};
 
 /// How long the engine may take to begin an answer. Output and waits are streams, which may stay silent for longer.
 const ANSWER_SECONDS_MAX: u64 = 60;
@@ -90,6 +91,13 @@ impl ContainerEngine {
             Err(error) if status(&error) == Some(404) => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Says each time that an image came or went, until the engine goes away.
+    pub fn image_events(&self) -> impl Stream<Item = Result<(), EngineError>> + Send + use<> {
+        let of_images = HashMap::from([("type", vec!["image"])]);
+        let options = EventsOptionsBuilder::new().filters(&of_images).build();
+        self.docker.events(Some(options)).map(|event| event.map(drop).map_err(EngineError::from))
     }
 
     /// The containers that carry `owner`'s label, running or not.

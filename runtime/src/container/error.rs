@@ -1,5 +1,6 @@
 //! What can go wrong between us and a Docker engine, and what to do about it.
 
+use super::ImageDigest;
 use bollard::errors::Error as ClientError;
 use std::{error::Error, io, time::Duration};
 use tokio::time::{Instant, sleep};
@@ -30,8 +31,8 @@ pub enum EngineError {
     TooOld { found: String },
     #[error("the Docker engine can't keep a container within bounds: it lacks {0}")]
     Unsafe(String),
-    #[error("the image {0} is not on this machine: pull it, and compare its digest with the catalogue's")]
-    ImageMissing(String),
+    #[error("the image {image} is not on the engine's machine: {}", image.to_fetch())]
+    ImageMissing { image: ImageDigest },
     #[error("the Docker engine has no runtime {runtime:?}, only {}: install it there, or change the catalogue", known.join(", "))]
     RuntimeMissing { runtime: String, known: Vec<String> },
     /// What was to be launched can't be: a fault of the catalogue or of our own code.

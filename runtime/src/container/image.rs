@@ -16,6 +16,16 @@ impl ImageDigest {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// What puts the image on an engine's machine, as a part of a sentence. A digest alone is the id of an image that was
+    /// made here: no registry knows it.
+    pub fn to_fetch(&self) -> String {
+        if self.0.contains('@') {
+            format!("`docker pull {self}` fetches it")
+        } else {
+            "`docker load --input ARCHIVE` brings it, from the archive that it was made as".to_owned()
+        }
+    }
 }
 
 impl FromStr for ImageDigest {
@@ -63,5 +73,14 @@ mod tests {
         ] {
             assert!(bad.parse::<ImageDigest>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_image_of_a_registry_is_pulled_and_an_id_is_loaded() {
+        let digest = format!("sha256:{}", "ab".repeat(32));
+        let fetch = |text: &str| text.parse::<ImageDigest>().unwrap().to_fetch();
+        let named = format!("simvia/code_aster@{digest}");
+        assert_eq!(fetch(&named), format!("`docker pull {named}` fetches it"));
+        assert!(fetch(&digest).starts_with("`docker load "));
     }
 }

@@ -156,7 +156,7 @@ async fn clear(engine: &ContainerEngine, launch: &Launch, name: &str) -> Result<
 
 fn missing(image: &ImageDigest, error: bollard::errors::Error) -> EngineError {
     match status(&error) {
-        Some(404) => EngineError::ImageMissing(image.to_string()),
+        Some(404) => EngineError::ImageMissing { image: image.clone() },
         _ => error.into(),
     }
 }

@@ -160,6 +160,11 @@ pub fn is_solver_version(text: &str) -> bool {
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
 
+/// What one version of one solver is called: `name@version`.
+pub fn version_name(solver: &str, version: &str) -> String {
+    format!("{solver}@{version}")
+}
+
 impl Catalogue {
     /// Reads a file.
     ///
@@ -203,10 +208,14 @@ impl Catalogue {
         self.solver(solver)?.version(version)
     }
 
-    /// All versions of all solvers, each as `name@version`.
+    /// All versions of all solvers.
+    pub fn versions(&self) -> impl Iterator<Item = (&Solver, &SolverVersion)> {
+        self.solvers().flat_map(|solver| solver.versions.iter().map(move |version| (solver, version)))
+    }
+
+    /// The same by name, each as [`version_name`] says it.
     pub fn names(&self) -> Vec<String> {
-        let versions = self.solvers().flat_map(|solver| solver.versions.iter().map(move |version| (solver, version)));
-        versions.map(|(solver, version)| format!("{}@{}", solver.name, version.version)).collect()
+        self.versions().map(|(solver, version)| version_name(&solver.name, &version.version)).collect()
     }
 }
 

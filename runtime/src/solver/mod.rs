@@ -12,7 +12,9 @@ mod registry;
 
 pub use adapter::{Adapter, Conclusion, Ended, Folder, Prepared, Reader, Stopped, Study};
 pub use calculix::CalculiX;
-pub use catalogue::{AdapterKind, Catalogue, CatalogueError, Solver, SolverVersion, is_solver_name, is_solver_version};
+pub use catalogue::{
+    AdapterKind, Catalogue, CatalogueError, Solver, SolverVersion, is_solver_name, is_solver_version, version_name,
+};
 pub use code_aster::CodeAster;
 pub use plain::Plain;
 pub use registry::Solvers;

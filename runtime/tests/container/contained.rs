@@ -107,7 +107,8 @@ async fn what_can_not_be_launched_says_why_and_leaves_nothing() {
     let missing = format!("sha256:{}", "0".repeat(64));
     let image = Launch { image: missing.parse().unwrap(), ..good.clone() };
     let error = Run::launch(&bench.engine, &image).await.unwrap_err();
-    assert!(matches!(&error, EngineError::ImageMissing(name) if *name == missing) && !error.retry_helps(), "{error}");
+    assert!(matches!(&error, EngineError::ImageMissing { image } if image.as_str() == missing), "{error}");
+    assert!(!error.retry_helps() && error.to_string().contains("docker load"), "{error}");
 
     let runtime = Launch { runtime: Some("runsc-that-is-not-there".to_owned()), ..good.clone() };
     let error = Run::launch(&bench.engine, &runtime).await.unwrap_err();

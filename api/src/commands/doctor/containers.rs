@@ -7,9 +7,10 @@ use super::{
 use crate::{
     commands::terminal::bytes,
     config::{ContainerFlags, ContainerRole, Settings, docker_socket},
+    worker::Images,
 };
 use mecapy_runtime::{
-    container::{ContainerEngine, EngineError, Facts, ImageDigest, Volumes},
+    container::{ContainerEngine, EngineError, Facts, Volumes},
     solver::Catalogue,
 };
 use std::{path::Path, time::Duration};
@@ -79,24 +80,15 @@ async fn images(engine: &ContainerEngine, role: &ContainerRole) -> Check {
         Ok(catalogue) => catalogue,
         Err(error) => return Check::fail(NAME, reasons(&error), "mend the catalogue; nothing starts before that"),
     };
-    let mut missing = Vec::new();
-    for (solver, version) in catalogue.solvers().flat_map(|solver| solver.versions.iter().map(move |it| (solver, it))) {
-        let name = || format!("{}@{} ({})", solver.name, version.version, version.image);
-        let image = match version.image.parse::<ImageDigest>() {
-            Ok(image) => image,
-            Err(error) => return Check::fail(NAME, error, "mend the catalogue"),
-        };
-        match engine.has_image(&image).await {
-            Ok(true) => {}
-            Ok(false) => missing.push(name()),
-            Err(error) => return engine_failed(&error),
-        }
+    let images = match Images::of(engine, &catalogue).await {
+        Ok(images) => images,
+        Err(error) => return engine_failed(&error),
+    };
+    if images.missing.is_empty() {
+        return Check::ok(NAME, images.here.join(", "));
     }
-    if missing.is_empty() {
-        return Check::ok(NAME, catalogue.names().join(", "));
-    }
-    let finding = format!("images are not on the engine's machine: {}", missing.join(", "));
-    Check::warn(NAME, finding, "pull them, and compare their digests with the catalogue's")
+    let missing: Vec<_> = images.missing.iter().map(ToString::to_string).collect();
+    Check::warn(NAME, missing.join("; "), "no task of these versions runs before their images are there")
 }
 
 fn engine_failed(error: &EngineError) -> Check {

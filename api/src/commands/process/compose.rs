@@ -3,7 +3,7 @@
 use super::{python, sandboxes, store};
 use crate::{
     app::App,
-    commands::terminal::Terminal,
+    commands::terminal::{Style, Terminal},
     config::{ContainerRole, Settings},
     identity::Verifier,
     programs::Programs,
@@ -103,6 +103,9 @@ pub(in crate::commands) async fn compose_containers(
     let config = ContainersConfig { docker_url, solvers, cores, memory_bytes, disk_bytes, state_dir, runtime };
     let worker = Worker::start_containers(app.store.clone(), config, worker_id(&app.store), serves).await?;
     let worker = Arc::new(worker);
+    for missing in worker.missing_images() {
+        terminal.note(&format!("{} {missing}", terminal.err.paint(Style::Yellow, "Can't be run yet:")));
+    }
     app.set_worker(Arc::clone(&worker));
     let (worker, failure) = (Arc::new(OnceLock::from(worker)), Arc::default());
     Ok(Composed { app, worker, dispatcher: None, building: None, failure })

@@ -3,8 +3,7 @@
 use super::json;
 use crate::http::{Problem, auth::Caller, query::NoQuery, router::Api};
 use axum::{extract::State, http::StatusCode, response::Response};
-use mecapy_model::{Executor, Lane, Room};
-use mecapy_store::{SeenWorker, WorkerRow};
+use mecapy_model::{Lane, Room};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -42,11 +41,6 @@ pub(in crate::http) struct LaneShown {
     tasks_running: u64,
 }
 
-fn serves_containers(worker: &SeenWorker, lane: Lane) -> bool {
-    let WorkerRow { executor, lanes, draining, .. } = &worker.row;
-    *executor == Executor::Container && lanes.contains(&lane) && !draining && !worker.is_lost
-}
-
 fn sum(rooms: impl Iterator<Item = Room>) -> Room {
     rooms.fold(Room::default(), |sum, room| Room {
         cpus: sum.cpus.saturating_add(room.cpus),
@@ -64,7 +58,7 @@ pub(in crate::http) async fn lanes(
     let counts = api.app.store.tenant_counts(caller.tenant());
     let workers = api.app.workers().await?;
     let shown = |lane: Lane| {
-        let of_lane: Vec<_> = workers.iter().filter(|worker| serves_containers(worker, lane)).collect();
+        let of_lane: Vec<_> = workers.iter().filter(|seen| seen.serves_containers(lane)).collect();
         let status = api.app.sandboxes.lane_status(lane);
         let tasks = counts.iter().find(|count| count.lane == lane);
         LaneShown {
@@ -76,8 +70,8 @@ pub(in crate::http) async fn lanes(
             waiting: status.waiting,
             waiting_max: status.waiting_max,
             container_workers: of_lane.len(),
-            container_room_total: sum(of_lane.iter().map(|worker| worker.row.total)),
-            container_room_free: sum(of_lane.iter().map(|worker| worker.row.free)),
+            container_room_total: sum(of_lane.iter().map(|seen| seen.row.total)),
+            container_room_free: sum(of_lane.iter().map(|seen| seen.row.free)),
             tasks_queued: tasks.map_or(0, |count| count.queued),
             tasks_running: tasks.map_or(0, |count| count.running),
         }

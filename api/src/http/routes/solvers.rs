@@ -3,7 +3,7 @@
 use super::json;
 use crate::http::{Problem, auth::Caller, query::NoQuery, router::Api};
 use axum::{extract::State, http::StatusCode, response::Response};
-use mecapy_runtime::solver::{Solver, SolverVersion};
+use mecapy_runtime::solver::{Solver, SolverVersion, version_name};
 use mecapy_store::SeenWorker;
 use serde::Serialize;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(in crate::http) struct SolverShown<'a> {
     adapter: &'static str,
     licence: &'a str,
     versions: Vec<VersionShown<'a>>,
-    /// Whether a worker that has it is there now. Tasks wait for one otherwise.
+    /// Whether a worker is there now that has the image of a version. Tasks wait for one otherwise.
     available: bool,
 }
 
@@ -45,8 +45,8 @@ impl<'a> SolverShown<'a> {
             note: version.note.as_deref(),
         };
         let is_served = |version: &SolverVersion| {
-            let name = format!("{}@{}", solver.name, version.version);
-            workers.iter().any(|worker| is_at_work(worker) && worker.row.solvers.contains(&name))
+            let name = version_name(&solver.name, &version.version);
+            workers.iter().any(|seen| seen.is_at_work() && seen.row.solvers.contains(&name))
         };
         Self {
             name: &solver.name,
@@ -57,10 +57,6 @@ impl<'a> SolverShown<'a> {
             available: solver.versions.iter().any(is_served),
         }
     }
-}
-
-fn is_at_work(worker: &SeenWorker) -> bool {
-    !worker.is_lost && !worker.row.draining
 }
 
 /// The solvers of this installation's catalogue; none where it has no catalogue.

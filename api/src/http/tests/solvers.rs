@@ -7,7 +7,7 @@ use mecapy_model::{ArtifactName, Executor, Fault, Lane, Room, TaskError};
 use mecapy_runtime::solver::{
     Adapter, AdapterKind, Catalogue, Conclusion, Ended, Folder, Prepared, Reader, Solvers, Study,
 };
-use mecapy_store::{ClaimRequest, WorkerKind, WorkerRow};
+use mecapy_store::{ClaimRequest, Store, WorkerKind, WorkerRow};
 use serde_json::{Value, json};
 use std::{path::Path, sync::Arc};
 use uuid::Uuid;
@@ -54,6 +54,26 @@ fn solvers() -> Solvers {
     let text = [solver("calculix", "calculix"), solver("other", "plain")].concat();
     let adapter: Arc<dyn Adapter> = Arc::new(WantsDeck);
     Solvers::new(Catalogue::parse(&text, Path::new("solvers.toml")).unwrap(), [(AdapterKind::CalculiX, adapter)])
+}
+
+/// Of a worker that runs one version of one solver.
+fn container_row(store: &Store) -> WorkerRow {
+    WorkerRow {
+        id: Uuid::from_u128(1),
+        kind: WorkerKind::Alone,
+        host: "node-7".to_owned(),
+        pid: 1,
+        version: "1.2.3".to_owned(),
+        lanes: vec![Lane::LongRunning],
+        executor: Executor::Container,
+        total: Room { cpus: 8, memory_bytes: 16 << 30 },
+        free: Room { cpus: 2, memory_bytes: 4 << 30 },
+        solvers: vec!["calculix@2.21".to_owned()],
+        concurrency: 8,
+        running: 1,
+        draining: false,
+        started_at: store.now(),
+    }
 }
 
 impl Api {
@@ -202,28 +222,13 @@ async fn solvers_are_shown_with_whether_a_worker_has_them() {
     });
     assert_eq!((&shown[0], &shown[1]["name"]), (&first, &json!("other")));
     let store = &api.app.store;
-    let row = WorkerRow {
-        id: Uuid::from_u128(1),
-        kind: WorkerKind::Alone,
-        host: "node-7".to_owned(),
-        pid: 1,
-        version: "1.2.3".to_owned(),
-        lanes: vec![Lane::LongRunning],
-        executor: Executor::Container,
-        total: Room { cpus: 8, memory_bytes: 16 << 30 },
-        free: Room { cpus: 2, memory_bytes: 4 << 30 },
-        solvers: vec!["calculix@2.21".to_owned()],
-        concurrency: 8,
-        running: 1,
-        draining: false,
-        started_at: store.now(),
-    };
+    let row = container_row(store);
     store.announce_worker(row.clone()).await.unwrap();
     let shown = api.get("/v1/solvers").await.json();
     assert_eq!((&shown[0]["available"], &shown[1]["available"]), (&json!(true), &json!(false)));
-    let worker = &api.get("/v1/workers").await.json()["workers"][0];
-    assert_eq!((&worker["executor"], &worker["solvers"]), (&json!("container"), &json!(["calculix@2.21"])));
-    assert_eq!(worker["room_free"], json!({"cpus": 2, "memory_bytes": 4_u64 << 30}));
+    let seen = &api.get("/v1/workers").await.json()["workers"][0];
+    assert_eq!((&seen["executor"], &seen["solvers"]), (&json!("container"), &json!(["calculix@2.21"])));
+    assert_eq!(seen["room_free"], json!({"cpus": 2, "memory_bytes": 4_u64 << 30}));
     let lanes = api.get("/v1/lanes").await.json();
     let counts = ["default", "long_running"].map(|name| {
         let lane = lanes["lanes"].as_array().unwrap().iter().find(|lane| lane["lane"] == name).unwrap().clone();
@@ -232,4 +237,37 @@ async fn solvers_are_shown_with_whether_a_worker_has_them() {
     assert_eq!(counts, [(json!(0), json!(0)), (json!(1), json!(8))]);
     store.announce_worker(WorkerRow { draining: true, ..row }).await.unwrap();
     assert_eq!(api.get("/v1/solvers").await.json()[0]["available"], json!(false));
+}
+
+#[tokio::test]
+async fn a_queued_task_says_which_of_its_needs_no_worker_has() {
+    let api = Api::with_solvers().await;
+    let submit = async |version: &str, limits: Value| {
+        let more = json!({"lane": "long_running", "limits": limits});
+        let answer = api.submit_solve(json!({"solver": "other", "version": version}), more).await;
+        assert_eq!(answer.status, 202, "{}", answer.text);
+        let id = answer.json()["id"].as_str().unwrap().to_owned();
+        assert_eq!(answer.json()["warnings"], json!([]), "what may change is not part of an answer that is kept");
+        id
+    };
+    let (known, unknown) = (submit("2.21", json!({})).await, submit("2.20", json!({})).await);
+    let large = submit("2.21", json!({"cpus": 16})).await;
+    let told = async |id: &str| {
+        let task = api.get(&format!("/v1/tasks/{id}")).await.json();
+        let listed = api.get("/v1/tasks").await.json()["tasks"].clone();
+        let listed = listed.as_array().unwrap().iter().find(|it| it["id"] == id).unwrap().clone();
+        assert_eq!(task["warnings"], listed["warnings"]);
+        let warning = &task["warnings"][0];
+        assert!(warning.is_null() || warning["code"] == "no_worker", "{task}");
+        warning["pointer"].as_str().unwrap_or("none").to_owned()
+    };
+    for id in [&known, &unknown, &large] {
+        assert_eq!(told(id).await, "/lane");
+    }
+    let store = &api.app.store;
+    let row = WorkerRow { solvers: vec!["other@2.21".to_owned()], ..container_row(store) };
+    store.announce_worker(row.clone()).await.unwrap();
+    assert_eq!([told(&known).await, told(&unknown).await, told(&large).await], ["none", "/code/version", "/limits"]);
+    store.announce_worker(WorkerRow { draining: true, ..row }).await.unwrap();
+    assert_eq!(told(&known).await, "/lane");
 }

@@ -7,20 +7,21 @@ use super::{
 };
 use crate::worker::{
     attempt::{DID_NOT_END, input_files, until_cancelled},
-    ending::{Ended, write_down},
+    ending::{Ended, NextTry, write_down},
     held::Registered,
 };
-use mecapy_model::{ErrorKind, Outcome, Task, TaskError};
+use mecapy_model::{ErrorKind, Outcome, Task, TaskError, TaskId};
 use mecapy_runtime::{
     container::{Claim, EngineError, Found, ImageDigest, Launch, Run, Sizes, Volume, VolumeError},
     solver::Reader,
 };
 use mecapy_store::{Claimed, fail_point};
 use std::{
+    collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
-use tokio::task::spawn_blocking;
+use tokio::{task::spawn_blocking, time::Instant};
 
 /// Processes and threads of one container.
 const PIDS: u32 = 512;
@@ -52,9 +53,15 @@ pub(super) enum Begin {
 
 /// What became of a run.
 enum Ran {
-    Ended(Box<Ended>),
+    Ended(Box<Ended>, Times),
     /// This process ends; the container goes on.
     HandedOver,
+}
+
+/// Why a run came to nothing.
+struct Failure {
+    error: TaskError,
+    next_try: NextTry,
 }
 
 /// A container that runs, or has run.
@@ -63,6 +70,30 @@ struct Running {
     volume: Volume,
     /// Of its output, what the log holds already, bytes.
     written: u64,
+    times: Times,
+}
+
+/// What an attempt takes beside its container's own time.
+#[derive(Debug, Clone, Copy, Default)]
+struct Times {
+    /// To make the work folder.
+    folder: Duration,
+    /// To bring the inputs into it.
+    inputs: Duration,
+    /// To read what the solver left, and to draw it.
+    results: Duration,
+}
+
+impl From<TaskError> for Failure {
+    fn from(error: TaskError) -> Self {
+        Self { error, next_try: NextTry::Usual }
+    }
+}
+
+impl From<Failure> for Ended {
+    fn from(Failure { error, next_try }: Failure) -> Self {
+        Self { next_try, ..Outcome::failed(error).into() }
+    }
 }
 
 impl Solve {
@@ -90,31 +121,51 @@ pub(super) async fn carry_out(solve: Solve, begin: Begin, taken: Taken) {
     let task = solve.claimed.task.id;
     let running = Arc::clone(&solve);
     // A task of its own: a panic in it is an end like any other.
-    let ended = match tokio::spawn(async move { running.run(begin).await }).await {
-        Ok(Ok(Ran::Ended(ended))) => *ended,
+    let (ended, times) = match tokio::spawn(async move { running.run(begin).await }).await {
+        Ok(Ok(Ran::Ended(ended, times))) => (*ended, Some(times)),
         Ok(Ok(Ran::HandedOver)) => return solve.containers.leave(solve.claimed.claim.clone()),
-        Ok(Err(error)) => Outcome::failed(error).into(),
+        Ok(Err(failure)) => (failure.into(), None),
         Err(error) => {
             tracing::error!(task.id = %task, %error, "worker.run: did not end");
-            Outcome::failed(executor(DID_NOT_END)).into()
+            (Outcome::failed(executor(DID_NOT_END)).into(), None)
         }
     };
     let Registered { shared, live } = &solve.registered;
+    let computed = Instant::now();
     if let Err(error) = write_down(shared, &solve.claimed, live, ended).await {
         tracing::error!(task.id = %task, %error, "worker.finish: not written, the task is run again when its lease ends");
+    }
+    if let Some(times) = times {
+        times.log(task, computed.elapsed());
     }
     solve.containers.clear(&solve.key()).await;
     drop(taken);
 }
 
+impl Times {
+    /// `kept`: to copy results to the object store and write the end down.
+    fn log(self, task: TaskId, kept: Duration) {
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        let Self { folder, inputs, results } = self;
+        tracing::info!(
+            task.id = %task,
+            folder_ms = ms(folder),
+            inputs_ms = ms(inputs),
+            results_ms = ms(results),
+            kept_ms = ms(kept),
+            "worker.containers: ended"
+        );
+    }
+}
+
 impl Solve {
-    async fn run(&self, begin: Begin) -> Result<Ran, TaskError> {
+    async fn run(&self, begin: Begin) -> Result<Ran, Failure> {
         let (store, live) = (&self.registered.shared.store, &self.registered.live);
         let case = Arc::new(Case::read(&self.claimed.task, self.containers.solvers(), store).await?);
-        let Running { run, volume, written } = match begin {
+        let Running { run, volume, written, mut times } = match begin {
             Begin::Anew => self.launch(&case).await?,
             Begin::With(found) => self.adopt(&found).await?,
-            Begin::Missing => return Err(executor("the container of this attempt is gone")),
+            Begin::Missing => return Err(executor("the container of this attempt is gone").into()),
         };
         let (reader, volume) = blocking(&case, volume, Case::reader).await?;
         let mut told = Told::new(Arc::clone(&live.follow), reader, written);
@@ -125,60 +176,108 @@ impl Solve {
             watched = run.watch(&mut told, &live.cancel) => watched.map_err(|error| engine_fault(&error))?,
         };
         let reader: Box<dyn Reader> = told.into_reader();
+        let computed = Instant::now();
         let conclude = move |case: &Case, volume: &Volume| case.conclude(&watched, &*reader, volume);
         let (ended, _) = blocking(&case, volume, conclude).await?;
-        Ok(Ran::Ended(Box::new(ended)))
+        times.results = computed.elapsed();
+        Ok(Ran::Ended(Box::new(ended), times))
     }
 
     /// Makes the work folder and starts the container.
-    async fn launch(&self, case: &Arc<Case>) -> Result<Running, TaskError> {
+    async fn launch(&self, case: &Arc<Case>) -> Result<Running, Failure> {
         let (containers, live) = (&self.containers, &self.registered.live);
+        let image = case.version.image.parse::<ImageDigest>().map_err(|error| executor(error.to_string()))?;
+        self.must_have(&image, case).await?;
         // Whoever finds the container must find the claim too.
         containers.state.keep(&self.key(), &live.claim).map_err(|error| {
             tracing::error!(%error, "worker.containers: a claim can't be kept");
             executor("the worker could not write its state folder")
         })?;
-        let (volume, command) = tokio::select! {
+        let (volume, command, times) = tokio::select! {
             filled = until_cancelled(&live.cancel, self.fill(case)) => filled?,
             () = containers.told_to_hand_over() => {
                 // There is no container yet that could go on.
                 live.give_back.store(true, Ordering::Release);
-                return Err(executor("the worker ends"));
+                return Err(executor("the worker ends").into());
             }
         };
-        let launch = self.launch_of(case, command, &volume)?;
-        let run = Run::launch(&containers.engine, &launch).await.map_err(|error| engine_fault(&error))?;
+        let launch = self.launch_of(case, image, command, &volume);
+        let run = match Run::launch(&containers.engine, &launch).await {
+            Ok(run) => run,
+            Err(error) => return Err(self.launch_failure(&error, case).await),
+        };
         fail_point("worker.after_container_start");
-        Ok(Running { run, volume, written: 0 })
+        Ok(Running { run, volume, written: 0, times })
+    }
+
+    /// Before anything is copied: the image may be missing.
+    async fn must_have(&self, image: &ImageDigest, case: &Case) -> Result<(), Failure> {
+        let containers = &self.containers;
+        if containers.has_image_of(&case.version_name()) {
+            return Ok(());
+        }
+        // It may have come since the latest look.
+        match containers.engine.has_image(image).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(self.launch_failure(&EngineError::ImageMissing { image: image.clone() }, case).await),
+            Err(error) => Err(engine_fault(&error).into()),
+        }
+    }
+
+    /// What becomes of a task whose container can't be started here.
+    async fn launch_failure(&self, error: &EngineError, case: &Case) -> Failure {
+        let mut failure = Failure::from(engine_fault(error));
+        if !error.retry_helps() {
+            failure.next_try = NextTry::Never;
+        }
+        if let EngineError::ImageMissing { .. } = error {
+            self.containers.look_at_images().await;
+            if self.is_served_elsewhere(&case.version_name()).await {
+                failure.next_try = NextTry::Elsewhere;
+            }
+        }
+        failure
+    }
+
+    /// Whether another worker that is there now has the image, and the room in all.
+    async fn is_served_elsewhere(&self, version: &str) -> bool {
+        let (shared, task) = (&self.registered.shared, &self.claimed.task);
+        let seen = shared.store.workers().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "worker.containers: the store can't say which workers there are");
+            Vec::new()
+        });
+        seen.iter().any(|seen| seen.row.id != shared.id && seen.can_run(task, version))
     }
 
     /// A work folder with the task's files and those of the adapter; and the command.
-    async fn fill(&self, case: &Arc<Case>) -> Result<(Volume, Vec<String>), TaskError> {
-        let containers = &self.containers;
+    async fn fill(&self, case: &Arc<Case>) -> Result<(Volume, Vec<String>, Times), TaskError> {
+        let (containers, begun) = (&self.containers, Instant::now());
         // The room is the files': given back when they are copied.
         let (files, _room) = input_files(&self.registered.shared.store, &self.claimed.task).await?;
+        let fetched = Instant::now();
         let made = containers.volumes.create(&self.key(), containers.disk_bytes).await;
         let volume = made.map_err(|error| volume_fault(&error))?;
+        let folder = fetched.elapsed();
         volume.fill(files).await.map_err(|error| volume_fault(&error))?;
         let (Plan { command, files }, volume) = blocking(case, volume, Case::plan).await?;
         volume.fill(files).await.map_err(|error| volume_fault(&error))?;
-        Ok((volume, command))
+        let inputs = begun.elapsed().saturating_sub(folder);
+        Ok((volume, command, Times { folder, inputs, ..Times::default() }))
     }
 
-    fn launch_of(&self, case: &Case, command: Vec<String>, volume: &Volume) -> Result<Launch, TaskError> {
+    fn launch_of(&self, case: &Case, image: ImageDigest, command: Vec<String>, volume: &Volume) -> Launch {
         let (containers, task) = (&self.containers, &self.claimed.task);
-        let image = case.version.image.parse::<ImageDigest>().map_err(|error| executor(error.to_string()))?;
         let sizes = sizes(task, containers.disk_bytes);
-        Ok(Launch {
+        Launch {
             owner: containers.state.owner().to_owned(),
             claim: Claim { deadline: self.registered.shared.store.now() + sizes.wall, ..self.claim },
             image,
             command,
-            environment: environment(case, sizes.cpus),
+            environment: environment(&case.version.env, sizes.cpus),
             sizes,
             runtime: containers.runtime.clone(),
             work: volume.path().to_owned(),
-        })
+        }
     }
 
     /// Goes on with a container that was found.
@@ -191,7 +290,7 @@ impl Solve {
         let before = found.claim.map_or(self.claimed.log_bytes, |claim| claim.log_offset);
         let written = self.claimed.log_bytes.saturating_sub(before);
         tracing::info!(task.id = %self.claimed.task.id, container = run.id(), written, "worker.containers: goes on");
-        Ok(Running { run, volume, written })
+        Ok(Running { run, volume, written, times: Times::default() })
     }
 }
 
@@ -222,8 +321,8 @@ fn sizes(task: &Task, disk_bytes: u64) -> Sizes {
     }
 }
 
-fn environment(case: &Case, cpus: u32) -> Vec<(String, String)> {
-    let of_catalogue = &case.version.env;
+/// The catalogue's variables, and how many threads a run has where they don't say it.
+fn environment(of_catalogue: &BTreeMap<String, String>, cpus: u32) -> Vec<(String, String)> {
     let threads = (!of_catalogue.contains_key(OPENMP_THREADS)).then(|| (OPENMP_THREADS.to_owned(), cpus.to_string()));
     of_catalogue.iter().map(|(name, value)| (name.clone(), value.clone())).chain(threads).collect()
 }
@@ -249,5 +348,21 @@ pub(super) fn volume_fault(error: &VolumeError) -> TaskError {
             TaskError::new(ErrorKind::Quota, "the worker's disk has no room for this run now")
         }
         _ => executor("the run's work folder can't be used"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_has_as_many_threads_as_cores_unless_the_catalogue_says_otherwise() {
+        let variables = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let given = |of_catalogue, cpus| environment(&of_catalogue, cpus).into_iter().collect::<BTreeMap<_, _>>();
+        let bound = ("OMP_PROC_BIND", "true");
+        assert_eq!(given(variables(&[bound]), 4), variables(&[bound, ("OMP_NUM_THREADS", "4")]));
+        assert_eq!(given(variables(&[("OMP_NUM_THREADS", "1")]), 4), variables(&[("OMP_NUM_THREADS", "1")]));
     }
 }

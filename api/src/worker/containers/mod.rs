@@ -3,12 +3,16 @@
 
 mod adopt;
 mod attempt;
+mod images;
 mod serve;
 mod state;
 mod study;
 mod told;
 
 pub(super) use adopt::adopt_all;
+pub(crate) use images::Images;
+pub use images::MissingImage;
+pub(super) use images::watch_images;
 pub(super) use serve::serve;
 
 use super::{Shared, held::Registered};
@@ -86,6 +90,7 @@ pub(super) struct Containers {
     disk_bytes: u64,
     runtime: Option<String>,
     total: Room,
+    images: Mutex<Images>,
     held: Mutex<Held>,
     /// One sweep at a time: two would be in each other's way.
     sweeping: tokio::sync::Mutex<()>,
@@ -123,6 +128,7 @@ impl Containers {
             engine.facts().must_have_runtime(runtime)?;
         }
         let volumes = Volumes::open(&state.volumes()).await?;
+        let images = Images::of(&engine, solvers.catalogue()).await?;
         let machine = engine.room();
         let usual = machine.memory_bytes / 8 * MEMORY_EIGHTHS;
         let total = Room {
@@ -140,9 +146,21 @@ impl Containers {
             room.memory_bytes = total.memory_bytes,
             "worker.containers: the engine is there"
         );
-        let (held, sweeping) = (Mutex::default(), tokio::sync::Mutex::default());
-        let handing_over = watch::Sender::new(false);
-        Ok(Self { engine, volumes, state, solvers, disk_bytes, runtime, total, held, sweeping, handing_over })
+        let opened = Self {
+            engine,
+            volumes,
+            state,
+            solvers,
+            disk_bytes,
+            runtime,
+            total,
+            images: Mutex::default(),
+            held: Mutex::default(),
+            sweeping: tokio::sync::Mutex::default(),
+            handing_over: watch::Sender::new(false),
+        };
+        opened.note_images(images);
+        Ok(opened)
     }
 
     /// What there is for containers in all.

@@ -6,7 +6,7 @@ use mecapy_model::{ArtifactName, Code, ErrorKind, Outcome, Task, TaskError, Warn
 use mecapy_runtime::{
     FileContent, InputFile,
     container::{RefusedFile, Volume, Watched, WorkFolder},
-    solver::{self, Adapter, Conclusion, Reader, SolverVersion, Solvers, Stopped, Study},
+    solver::{self, Adapter, Conclusion, Reader, SolverVersion, Solvers, Stopped, Study, version_name},
 };
 use mecapy_store::{ArtifactFile, Store};
 use std::{collections::BTreeSet, sync::Arc};
@@ -19,6 +19,7 @@ pub(super) struct Case {
     task: Task,
     /// The names of the files that were sent, and their sizes in bytes where they are still known.
     files: Vec<(ArtifactName, Option<u64>)>,
+    solver: String,
     pub(super) version: SolverVersion,
     adapter: Arc<dyn Adapter>,
 }
@@ -50,7 +51,12 @@ impl Case {
             let upload = store.upload(task.tenant, *upload).await.map_err(storage)?;
             files.push((name, upload.map(|upload| upload.size_bytes)));
         }
-        Ok(Self { task: task.clone(), files, version: known.clone(), adapter })
+        Ok(Self { task: task.clone(), files, solver: solver.clone(), version: known.clone(), adapter })
+    }
+
+    /// Which version of which solver it is.
+    pub(super) fn version_name(&self) -> String {
+        version_name(&self.solver, &self.version.version)
     }
 
     fn study(&self) -> Study<'_> {
@@ -94,7 +100,7 @@ impl Case {
         };
         let (usage, artifacts) = (watched.usage, made);
         let outcome = Outcome { result, warnings, artifacts, usage, ..Outcome::failed(cancelled()) };
-        Ok(Ended { outcome, files })
+        Ok(Ended { files, ..outcome.into() })
     }
 }
 

@@ -4,7 +4,7 @@ use crate::http::{Call, Connection, Endpoint, Reply};
 use anyhow::{Result, ensure};
 use hyper::StatusCode;
 use serde_json::Value;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Every so many answers one is kept, to see what the server says of its own times.
 const KEPT_EVERY: usize = 8;
@@ -146,6 +146,15 @@ impl Latency {
         };
         self.kept.iter().filter_map(value).collect()
     }
+}
+
+/// Wall time, Unix microseconds.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what it is compared with was stamped by other processes of this machine"
+)]
+pub(crate) fn unix_us() -> Result<i64> {
+    Ok(i64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_micros())?)
 }
 
 pub(crate) fn milliseconds(time: Duration) -> f64 {

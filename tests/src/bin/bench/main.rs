@@ -3,6 +3,7 @@
 //! Knows the binary, the HTTP contract and the peers that `tests/bench/peers.sh` prepared. Nothing runs in parallel
 //! that isn't meant to: the machine is the server's and the load generator's.
 
+mod containers;
 mod http;
 mod load;
 mod machine;
@@ -27,7 +28,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use workload::Workload;
 
 const USAGE: &str = "usage: bench [--out FILE.json] [--only GROUP,…] [--no-peers] [--strict]\n\
-                     groups: platform, shared, inside, peers, celery";
+                     groups: platform, shared, containers, inside, peers, celery";
 
 /// What can be measured by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +37,8 @@ enum Group {
     Platform,
     /// Servers and workers over PostgreSQL, Redis and S3.
     Shared,
+    /// Solvers in containers, through a server and a worker.
+    Containers,
     /// What HTTP can't show.
     Inside,
     Peers,
@@ -51,12 +54,14 @@ struct Options {
 }
 
 impl Group {
-    const ALL: [Group; 5] = [Group::Platform, Group::Shared, Group::Inside, Group::Peers, Group::Celery];
+    const ALL: [Group; 6] =
+        [Group::Platform, Group::Shared, Group::Containers, Group::Inside, Group::Peers, Group::Celery];
 
     fn name(self) -> &'static str {
         match self {
             Group::Platform => "platform",
             Group::Shared => "shared",
+            Group::Containers => "containers",
             Group::Inside => "inside",
             Group::Peers => "peers",
             Group::Celery => "celery",
@@ -115,6 +120,7 @@ async fn measure(report: &mut Report, groups: &[Group]) -> Result<()> {
         match group {
             Group::Platform => platform::measure(report).await?,
             Group::Shared => shared::measure(report).await?,
+            Group::Containers => containers::measure(report).await?,
             Group::Inside => overhead::measure(report)?,
             Group::Peers => measure_peers(report)?,
             Group::Celery => measure_celery(report),

@@ -5,6 +5,7 @@ use crate::report::{Report, Verdict, figure};
 /// What of a row is compared.
 enum Figure {
     P50,
+    P95,
     P99,
     /// Median of another row over the median of this one.
     TimesFasterThan(&'static str),
@@ -22,9 +23,9 @@ enum Bound {
 }
 
 use Bound::{Least, Most, MostBeside};
-use Figure::{P50, P99, TailOver, TimesAsManyAs, TimesFasterThan};
+use Figure::{P50, P95, P99, TailOver, TimesAsManyAs, TimesFasterThan};
 
-const TARGETS: [(&str, Figure, Bound); 22] = [
+const TARGETS: [(&str, Figure, Bound); 24] = [
     ("preview.expression", P50, Most(0.8)),
     ("preview.expression", P99, Most(3.0)),
     ("preview.expression", TimesFasterThan("native.expression"), Least(300.0)),
@@ -47,6 +48,8 @@ const TARGETS: [(&str, Figure, Bound); 22] = [
     ("shared.python", TimesAsManyAs("celery.throughput"), Least(2.0)),
     ("shared.running", P50, MostBeside(3.0, 2.0, "disk.flush")),
     ("shared.recovery", P50, Most(45.0)),
+    ("containers.overhead", P50, MostBeside(150.0, 1.0, "containers.copying")),
+    ("containers.line", P95, Most(300.0)),
 ];
 
 /// Row, the row it is compared with, and that row's name in a sentence.
@@ -93,6 +96,7 @@ pub(crate) fn judge(report: &mut Report) {
             };
             let target = match what {
                 P50 => format!("p50 {sign} {limit} {}", row.unit),
+                P95 => format!("p95 {sign} {limit} {}", row.unit),
                 P99 => format!("p99 {sign} {limit} {}", row.unit),
                 TimesFasterThan(other) => format!("{sign} {limit} times as fast as {other}"),
                 TimesAsManyAs(other) => format!("{sign} {limit} times as many as {other}"),
@@ -118,6 +122,7 @@ impl Figure {
         let samples = report.samples(key)?;
         Some(match self {
             P50 => samples.median(),
+            P95 => samples.quantile(0.95),
             P99 => samples.quantile(0.99),
             TimesFasterThan(other) => report.samples(other)?.median() / samples.median(),
             TimesAsManyAs(other) => samples.median() / report.samples(other)?.median(),

@@ -1,6 +1,6 @@
 //! `GET /v1/tasks`
 
-use super::super::json;
+use super::{super::json, unserved};
 use crate::http::{
     Problem,
     auth::Caller,
@@ -49,14 +49,16 @@ pub(in crate::http) async fn list(State(api): State<Arc<Api>>, caller: Caller, u
         cursor: query.text("cursor").filter(|text| !text.is_empty()),
     };
     let page = api.app.store.tasks(caller.tenant(), asked).await?;
+    let workers = unserved::workers_for(&api.app, &page.tasks).await?;
     let mut tasks = Vec::with_capacity(page.tasks.len());
     for task in &page.tasks {
         let position = match task.state {
             TaskState::Queued => api.app.store.queue_position(task).await?,
             _ => None,
         };
-        let wait = position.and_then(|ahead| api.app.store.expected_wait(task, ahead));
-        tasks.push(TaskShown::new(task, position).expecting(wait));
+        let unserved = unserved::warning(task, &workers);
+        let wait = position.filter(|_| unserved.is_none()).and_then(|ahead| api.app.store.expected_wait(task, ahead));
+        tasks.push(TaskShown::new(task, position).expecting(wait).warned(unserved));
     }
     json(StatusCode::OK, &TaskPageShown { tasks, next_cursor: page.next_cursor.as_deref() })
 }

@@ -11,6 +11,7 @@ pub(in crate::http) mod logs;
 pub(in crate::http) mod result;
 pub(in crate::http) mod retry;
 pub(in crate::http) mod submit;
+mod unserved;
 
 use super::{id, json, no_body};
 use crate::{
@@ -89,6 +90,8 @@ fn accepted(submitted: &Submitted) -> Result<Response, Problem> {
 async fn shown(app: &App, caller: &Caller, id: TaskId, status: StatusCode) -> Result<Response, Problem> {
     let found = app.store.task_with_position(caller.tenant(), id).await?;
     let (task, position) = found.ok_or_else(|| Problem::not_found(TASK))?;
-    let wait = position.and_then(|ahead| app.store.expected_wait(&task, ahead));
-    json(status, &TaskShown::new(&task, position).expecting(wait))
+    let workers = unserved::workers_for(app, std::slice::from_ref(&task)).await?;
+    let unserved = unserved::warning(&task, &workers);
+    let wait = position.filter(|_| unserved.is_none()).and_then(|ahead| app.store.expected_wait(&task, ahead));
+    json(status, &TaskShown::new(&task, position).expecting(wait).warned(unserved))
 }

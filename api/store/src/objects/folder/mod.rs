@@ -13,9 +13,10 @@ use crate::{Clock, StoreError};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, Metadata};
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, File, Metadata, MetadataExt};
 use cap_std::time::SystemTime;
 use std::io::ErrorKind;
+use std::os::unix::fs::fchown;
 use std::path::Path;
 use std::sync::Arc;
 use time::OffsetDateTime;
@@ -30,6 +31,8 @@ const PUBLISH_TRIES: u32 = 20;
 #[derive(Debug, Clone)]
 pub(super) struct Folder {
     root: Arc<Dir>,
+    /// User and group whose the folder is.
+    owner: (u32, u32),
 }
 
 impl Folder {
@@ -37,8 +40,10 @@ impl Folder {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let doing = || StoreError::io(format!("opening the objects' folder {}", path.display()));
         let root = Dir::open_ambient_dir(path, ambient_authority()).map_err(doing())?;
-        make_folder(&root, TEMPORARY_FOLDER).map_err(doing())?;
-        Ok(Self { root: Arc::new(root) })
+        let metadata = root.dir_metadata().map_err(doing())?;
+        let folder = Self { root: Arc::new(root), owner: (metadata.uid(), metadata.gid()) };
+        folder.make_folder(TEMPORARY_FOLDER).map_err(doing())?;
+        Ok(folder)
     }
 
     /// Deletes what was half written and not touched since `before`, or all of it; answers how much there was.
@@ -146,7 +151,7 @@ impl Folder {
         let parents: Vec<&str> = key.parents().collect();
         let missing = parents.iter().position(|parent| self.root.is_dir(parent)).unwrap_or(parents.len());
         for (at, parent) in parents.iter().enumerate().take(missing).rev() {
-            make_folder(&self.root, parent)?;
+            self.make_folder(parent)?;
             self.sync(parents.get(at + 1).copied().unwrap_or("."))?;
         }
         Ok(())
@@ -155,14 +160,28 @@ impl Folder {
     fn sync(&self, folder: &str) -> std::io::Result<()> {
         self.root.open(folder)?.sync_all()
     }
-}
 
-fn make_folder(folder: &Dir, path: &str) -> std::io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.mode(FOLDER_MODE);
-    match folder.create_dir_with(path, &builder) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        other => other,
+    fn make_folder(&self, path: &str) -> std::io::Result<()> {
+        let mut builder = DirBuilder::new();
+        builder.mode(FOLDER_MODE);
+        match self.root.create_dir_with(path, &builder) {
+            Ok(()) => self.give(&self.root.open(path)?),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lets what this process has made belong to the folder's owner. Processes that share a folder may be different
+    /// users: a worker with containers is root, who may give things away, and its servers are not.
+    fn give(&self, made: &File) -> std::io::Result<()> {
+        let (user, group) = self.owner;
+        if made.metadata()?.uid() == user {
+            return Ok(());
+        }
+        match fchown(made, Some(user), Some(group)) {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
+            given => given,
+        }
     }
 }
 

@@ -40,8 +40,9 @@ impl FolderWriter {
         let growing = blocking(move || {
             let mut options = OpenOptions::new();
             options.write(true).create_new(true).mode(FILE_MODE);
-            let file = folder.root.open_with(&temporary, &options);
-            let file = file.map_err(StoreError::io("making a temporary object"))?;
+            let failed = || StoreError::io("making a temporary object");
+            let file = folder.root.open_with(&temporary, &options).map_err(failed())?;
+            folder.give(&file).map_err(failed())?;
             Ok(Growing { folder, file, temporary, hash: Sha256::new() })
         })
         .await?;

@@ -296,3 +296,18 @@ async fn large_texts_are_objects_and_read_back_verified() {
         assert!(matches!(objects.load_text(&stored).await, Err(StoreError::Corrupt { .. })));
     }
 }
+
+/// Root, who runs workers with containers, stores for servers that are somebody else. Others can only own the folder.
+#[tokio::test]
+async fn what_is_stored_in_a_folder_belongs_to_whom_the_folder_does() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let folder = tempfile::tempdir().unwrap();
+    let somebody = Some(12_345);
+    let _ = chown(folder.path(), somebody, somebody);
+    let owner = |path: &str| std::fs::metadata(folder.path().join(path)).unwrap().uid();
+    let objects = Folder::open(folder.path()).unwrap();
+    let mut writer = objects.create(&key("artifacts/a/b"), &*clock()).await.unwrap();
+    writer.write(b"x").await.unwrap();
+    writer.finish().await.unwrap();
+    assert_eq!(["tmp", "artifacts", "artifacts/a", "artifacts/a/b"].map(owner), [owner("."); 4]);
+}

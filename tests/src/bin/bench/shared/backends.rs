@@ -14,7 +14,7 @@ const DEFAULTS: &[&str] = &["shared_buffers=128MB", "max_connections=100", "max_
 const COMMITS: usize = 200;
 
 /// Running services; dropped, they end and their folders go.
-pub(super) struct Backends {
+pub(crate) struct Backends {
     pub(super) postgres: Postgres,
     pub(super) redis: Redis,
     pub(super) s3: S3,
@@ -22,7 +22,7 @@ pub(super) struct Backends {
 }
 
 impl Backends {
-    pub(super) async fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let folder = folder_on_disk()?;
         let postgres = Postgres::start_with(&folder, DEFAULTS).await?;
         Ok(Self { postgres, redis: Redis::start().await?, s3: S3::start().await?, folder })

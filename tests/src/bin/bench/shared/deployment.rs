@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::{Context, Result, ensure};
 use mecapy_tests::services::{Bucket, Database, psql};
-use std::{fs, process::Command, time::Duration};
+use std::{fs, path::PathBuf, process::Command, time::Duration};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -17,19 +17,26 @@ const MIGRATE_DEADLINE: Duration = Duration::from_secs(60);
 const DRAIN_SECONDS: &str = "2";
 
 /// Dropped, its processes end first, then its data goes.
-pub(super) struct Deployment {
+pub(crate) struct Deployment {
     workers: Vec<Service>,
     _server: Service,
     endpoint: Endpoint,
     database: Database,
     bucket: Bucket,
     queue_url: String,
+    /// Of the server and of all workers, beside the backends.
+    variables: Vec<(String, String)>,
     home: TempDir,
 }
 
 impl Deployment {
     /// A prepared database and `mecapy serve --no-worker`, ready to answer.
-    pub(super) async fn start(backends: &Backends) -> Result<Self> {
+    pub(crate) async fn start(backends: &Backends) -> Result<Self> {
+        Self::start_with(backends, Vec::new()).await
+    }
+
+    /// The same with these variables for the server and for all workers.
+    pub(crate) async fn start_with(backends: &Backends, variables: Vec<(String, String)>) -> Result<Self> {
         let database = backends.postgres.databases().database().await?;
         let bucket = backends.s3.buckets().bucket().await?;
         let queue_url = backends.redis.address().prefixed_url()?;
@@ -40,35 +47,45 @@ impl Deployment {
         let mut server = Command::new(binary()?);
         server.args(["serve", "--no-worker"]).env("MECAPY_LISTEN", address.to_string());
         use_backends(&mut server, &database, &bucket, &queue_url);
-        server.env("MECAPY_DATA_DIR", home.path().join("server"));
+        server.envs(variables.clone()).env("MECAPY_DATA_DIR", home.path().join("server"));
         let mut server = Service::start(server, &home.path().join("server.log"))?;
         wait_until_ready(&mut server, address).await?;
         let endpoint = Endpoint::new(address, key.trim())?;
-        Ok(Self { workers: Vec::new(), _server: server, endpoint, database, bucket, queue_url, home })
+        Ok(Self { workers: Vec::new(), _server: server, endpoint, database, bucket, queue_url, variables, home })
     }
 
     /// One more `mecapy worker`, ready to claim, with these arguments. Answers its number, from 0.
-    pub(super) async fn add_worker(&mut self, arguments: &[&str]) -> Result<usize> {
+    pub(crate) async fn add_worker(&mut self, arguments: &[&str]) -> Result<usize> {
         let number = self.workers.len();
         let address = free_address()?;
         let mut worker = Command::new(binary()?);
         worker.args(["worker", "--health-listen", &address.to_string(), "--drain-seconds", DRAIN_SECONDS]);
         worker.args(arguments);
         use_backends(&mut worker, &self.database, &self.bucket, &self.queue_url);
+        worker.envs(self.variables.clone());
         worker.env("MECAPY_DATA_DIR", self.home.path().join(format!("worker-{number}")));
-        let mut worker = Service::start(worker, &self.home.path().join(format!("worker-{number}.log")))?;
+        let mut worker = Service::start(worker, &self.log_of_worker(number))?;
         wait_until_ready(&mut worker, address).await?;
         self.workers.push(worker);
         Ok(number)
     }
 
+    /// What the worker with this number has logged.
+    pub(crate) fn worker_log(&self, number: usize) -> Result<String> {
+        Ok(String::from_utf8_lossy(&fs::read(self.log_of_worker(number))?).into_owned())
+    }
+
+    fn log_of_worker(&self, number: usize) -> PathBuf {
+        self.home.path().join(format!("worker-{number}.log"))
+    }
+
     /// SIGKILL for the worker with this number.
-    pub(super) fn kill_worker(&mut self, number: usize) -> Result<()> {
+    pub(crate) fn kill_worker(&mut self, number: usize) -> Result<()> {
         self.workers.get_mut(number).context("there is no such worker")?.kill()
     }
 
     /// Of the server, with the admin key.
-    pub(super) fn endpoint(&self) -> &Endpoint {
+    pub(crate) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 

@@ -13,8 +13,8 @@ mod running;
 
 use crate::report::{Report, Row};
 use anyhow::Result;
-use backends::Backends;
-use deployment::Deployment;
+pub(crate) use backends::Backends;
+pub(crate) use deployment::Deployment;
 
 /// What the rows before it need of the disk.
 const FLUSH: &str = "disk.flush";

@@ -7,7 +7,7 @@
 use super::{Backends, Deployment, FLUSH};
 use crate::{
     http::{Call, Connection, Endpoint},
-    load::milliseconds,
+    load::{milliseconds, unix_us},
     report::{Report, Row, figure},
     samples::Samples,
     workload::module_body,
@@ -18,7 +18,7 @@ use mecapy_tests::EventStream;
 use serde_json::Value;
 use std::{
     collections::HashMap,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 const WARM_UP: usize = 30;
@@ -111,9 +111,4 @@ async fn commit_stamps(deployment: &Deployment) -> Result<HashMap<String, (i64, 
         stamps.insert(id, (queued.parse()?, running.parse()?));
     }
     Ok(stamps)
-}
-
-#[expect(clippy::disallowed_methods, reason = "the stamps that it is compared with are wall time")]
-fn unix_us() -> Result<i64> {
-    Ok(i64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_micros())?)
 }
