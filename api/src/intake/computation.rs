@@ -7,6 +7,7 @@ use super::{
 };
 use crate::json::{Faults, Fields, Kind, Path};
 use mecapy_model::{ArtifactName, CONTAINER_MEMORY_BYTES_DEFAULT, Code, Executor, NonFinite, UploadId};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A computation as it was asked for; `code` is `None` where it has a fault.
@@ -94,11 +95,15 @@ fn merge(
     faults: &mut Faults,
 ) {
     for (name, upload) in of_code {
-        if files.contains_key(&name) {
-            let message = format!("there is a file {name:?} in /files already: name it once");
-            faults.at(path.key(&name), "duplicate", message);
-        } else {
-            files.insert(name, upload);
+        match files.entry(name) {
+            Entry::Vacant(free) => {
+                free.insert(upload);
+            }
+            Entry::Occupied(taken) => {
+                let name = taken.key();
+                let message = format!("there is a file {name:?} in /files already: name it once");
+                faults.at(path.key(name), "duplicate", message);
+            }
         }
     }
     if files.len() > FILES_MAX {
