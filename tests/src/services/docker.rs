@@ -17,7 +17,7 @@ const IMAGES: &str = "target/solvers";
 pub const SHELL_IMAGE: &str = "mecapy/calculix:2.20";
 
 /// An engine that runs, whoever started it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Engine {
     url: String,
 }
@@ -85,14 +85,16 @@ impl Docker {
         Ok(docker(&self.url(), &["image", "inspect", "--format", "{{.Id}}", &name])?.trim().to_owned())
     }
 
-    /// SIGTERM or SIGKILL, and a start on the same folder: containers go on meanwhile.
-    pub async fn restart(&mut self, signal: libc::c_int) -> Result<()> {
+    /// Ends the engine by SIGTERM or SIGKILL, does something while it is away, and starts it again on the same folder,
+    /// whatever came of that. Its containers go on meanwhile.
+    pub async fn away<T>(&mut self, signal: libc::c_int, meanwhile: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
         let daemon = self.daemon.take().context("the engine is not running")?;
         daemon.end(signal).await?;
+        let done = meanwhile().await;
         // A killed one leaves its process id, which keeps the next from starting.
         let _ = std::fs::remove_file(self.home.path().join("docker.pid"));
         self.daemon = Some(serve(self.home.path()).await?);
-        Ok(())
+        done
     }
 }
 

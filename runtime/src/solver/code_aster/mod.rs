@@ -223,6 +223,4 @@ fn name(name: &str) -> Result<ArtifactName, TaskError> {
 }
 
 #[cfg(test)]
-mod stand_in;
-#[cfg(test)]
 mod tests;

@@ -53,6 +53,86 @@ fn the_command_ends_in_a_name_of_ours() {
     });
 }
 
+/// A file of the study in the fixtures.
+fn fixture(name: &str) -> Vec<u8> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/solvers/code_aster/cantilever");
+    std::fs::read(format!("{folder}/{name}")).unwrap()
+}
+
+#[test]
+fn the_studies_of_the_fixtures_can_be_run() {
+    let results = r#"{"results":{"tip.csv":38,"clamp.table":39},"parameters":{"force_n":150.0}}"#;
+    let rows: [(&str, &[&'static str], &[&str]); 3] = [
+        (
+            "{}",
+            &["cantilever.comm", "cantilever.mail", "cantilever.export"],
+            &[
+                "F comm cantilever.comm D 1\nF mail cantilever.mail D 20\n",
+                "F libr tip.csv R 38\nF libr clamp.table R 39\n",
+            ],
+        ),
+        (
+            results,
+            &["cantilever.comm", "cantilever.mail"],
+            &[
+                "F comm cantilever.comm D 1\nF mail cantilever.mail D 20\n",
+                "F libr clamp.table R 39\nF libr tip.csv R 38\nF nom inputs.json D 0\n",
+            ],
+        ),
+        (
+            "{}",
+            &["cantilever.comm", "further.comm", "cantilever.mail", "further.export"],
+            &["F comm cantilever.comm D 1\nF comm further.comm D 1\n", "R base base RC 0\n"],
+        ),
+    ];
+    for (inputs, names, expected) in rows {
+        let files = Files(names.iter().map(|name| (*name, fixture(name))).collect());
+        with_study(inputs, names, |study| {
+            assert_eq!(CodeAster.check(study), []);
+            let prepared = CodeAster.prepare(study, &files).unwrap();
+            let export = String::from_utf8(prepared.files[0].1.clone()).unwrap();
+            assert!(expected.iter().all(|lines| export.contains(lines)), "{export}");
+        });
+    }
+}
+
+#[test]
+fn steps_and_residuals_are_told_in_both_languages() {
+    const TABLE: &str = "\
+---------------------------------------------------------------------\n\
+|     NEWTON     |     RESIDU     |     RESIDU     |     OPTION     |\n\
+|    ITERATION   |     RELATIF    |     ABSOLU     |   ASSEMBLAGE   |\n\
+|                | RESI_GLOB_RELA | RESI_GLOB_MAXI |                |\n\
+---------------------------------------------------------------------\n\
+|     0        X | 9.10000E-01  X | 1.40000E+04    |TANGENTE        |\n\
+|     1          | 2.50000E-09    | 3.80000E-05    |                |\n";
+    let french = [
+        "# Commande #0001 de a.changed.py, ligne 9",
+        "Instant de calcul:   1.000E+00 - Niveau de découpe: 0",
+        "# Fin commande #0001",
+    ];
+    let english =
+        ["# Command #0001 of a.changed.py, line 9", "Time of computation:   1.000E+00", "# End command #0001"];
+    for [begins, step, ends] in [french, english] {
+        let call = "RESU = STAT_NON_LINE(INCREMENT=_F(INST_FIN=2.0))";
+        let output =
+            format!("{begins}\n{call}\n\n{step}\n{TABLE}{ends}   user+syst:        0.02s (syst:        0.00s)\n");
+        let mut reader = with_study("{}", &["a.comm"], |study| CodeAster.reader(study));
+        let told = output.lines().filter_map(|line| reader.line(line));
+        let told: Vec<_> = told.map(|told| format!("{} {}", told.fraction, told.message.unwrap_or_default())).collect();
+        assert_eq!(
+            told,
+            [
+                "0 command 1: STAT_NON_LINE",
+                "0.5 step 1, time 1.000E+00",
+                "0.5 time 1.000E+00, iteration 0: RESI_GLOB_RELA 9.10000E-01, RESI_GLOB_MAXI 1.40000E+04",
+                "0.5 time 1.000E+00, iteration 1: RESI_GLOB_RELA 2.50000E-09, RESI_GLOB_MAXI 3.80000E-05",
+                "0.5 command 1: STAT_NON_LINE ended",
+            ]
+        );
+    }
+}
+
 #[test]
 fn a_study_that_completed_gives_its_tables_and_results() {
     let table = b"#DEBUT_TABLE\n#TITRE TIP\n DY\n R\n -1.9047D+00\n#FIN_TABLE\n#DEBUT_TABLE\n A\n 1\n#FIN_TABLE\n";
