@@ -37,12 +37,12 @@ suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-hooks=('--customize-hook=mkdir -p "$1/work"')
+hooks=('--extract-hook=mkdir -p "$1/work"')
 for file in ${files[@]+"${files[@]}"}; do
     mkdir -p "$work/files/$(dirname "${file#*=}")"
     install -m 755 "${file%%=*}" "$work/files/${file#*=}"
 done
-[ ! -d "$work/files" ] || hooks+=("--customize-hook=cp -a \"$work/files/.\" \"\$1/\"")
+[ ! -d "$work/files" ] || hooks+=("--extract-hook=cp -a \"$work/files/.\" \"\$1/\"")
 # Times of the archive are what makes one build differ from the next.
 SOURCE_DATE_EPOCH=0 mmdebstrap --quiet --variant=extract --include="$packages" \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
