@@ -92,6 +92,14 @@ impl Means {
             Means::Containers(_) => Follow::keeping_all(),
         }
     }
+
+    /// Claims that stay when this process ends.
+    fn left(&self) -> usize {
+        match self {
+            Means::Sandboxes(_) => 0,
+            Means::Containers(containers) => containers.left(),
+        }
+    }
 }
 
 impl Worker {
@@ -210,7 +218,8 @@ impl Worker {
         loop {
             let changed = self.shared.changed.notified();
             // In this order: what was asked for is registered before it counts as asked no more.
-            if self.shared.asking.load(Ordering::SeqCst) == 0 && self.shared.claims.len() == 0 {
+            let asking = self.shared.asking.load(Ordering::SeqCst);
+            if asking == 0 && self.shared.claims.len() == self.shared.means.left() {
                 return;
             }
             changed.await;

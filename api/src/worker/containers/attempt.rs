@@ -130,7 +130,7 @@ pub(super) async fn carry_out(solve: Solve, begin: Begin, taken: Taken) {
     // A task of its own: a panic in it is an end like any other.
     let (ended, times) = match tokio::spawn(async move { running.run(begin).await }).await {
         Ok(Ok(Ran::Ended(ended, times))) => (*ended, Some(times)),
-        Ok(Ok(Ran::HandedOver)) => return solve.containers.leave(solve.claimed.claim.clone()),
+        Ok(Ok(Ran::HandedOver)) => return solve.containers.leave(Arc::clone(&solve)),
         Ok(Err(failure)) => (failure.into(), None),
         Err(error) => {
             tracing::error!(task.id = %task, %error, "worker.run: did not end");

@@ -25,7 +25,7 @@ use mecapy_runtime::{
     container::{ContainerEngine, EngineError, SweepError, VolumeError, Volumes, sweep},
     solver::Solvers,
 };
-use mecapy_store::{Beat, ClaimRef, Claimed, LEASE_HANDED_OVER_MAX, StoreError};
+use mecapy_store::{Beat, Claimed, LEASE_HANDED_OVER_MAX, StoreError};
 use state::State;
 use std::{
     collections::BTreeSet,
@@ -113,8 +113,8 @@ struct Held {
     live: BTreeSet<String>,
     /// The lane whose next task waits for room: until it has it, nothing is taken from the others.
     waiting: Option<Lane>,
-    /// Claims of containers that run on after this process.
-    handed_over: Vec<ClaimRef>,
+    /// Attempts whose containers run on after this process. Their claims are extended for as long as it drains.
+    left: Vec<Arc<Solve>>,
 }
 
 /// Cores and memory of one attempt, given back however it ends.
@@ -196,13 +196,13 @@ impl Containers {
     /// Lets the claims of what stays hold until the worker that follows adopts it. Called when nothing extends them any
     /// more.
     pub(super) async fn hand_over(&self, shared: &Shared) {
-        let mut claims = std::mem::take(&mut self.held().handed_over);
-        // What was about to be written down when the time was up: whoever adopts it writes it down.
-        claims.extend(shared.claims.all().into_iter().map(|live| live.claim));
+        let left = std::mem::take(&mut self.held().left);
+        // Also of what was about to be written down when the time was up: whoever adopts it writes it down.
+        let claims = shared.claims.all();
         let extending = async {
-            for claim in claims {
-                let task = claim.task;
-                match shared.store.extend(claim, LEASE_HANDED_OVER_MAX).await {
+            for live in claims {
+                let task = live.claim.task;
+                match shared.store.extend(live.claim, LEASE_HANDED_OVER_MAX).await {
                     Ok(Beat::Stale) => tracing::warn!(task.id = %task, "worker.hand_over: the claim was lost"),
                     Ok(_) => tracing::info!(task.id = %task, "worker.hand_over: the container runs on"),
                     Err(error) => tracing::error!(task.id = %task, %error, "worker.hand_over: the store failed"),
@@ -214,6 +214,7 @@ impl Containers {
                 "worker.hand_over: the store does not answer, others may run these tasks before this worker is back"
             );
         }
+        drop(left);
     }
 
     /// Answers when the process ends and its containers are to stay.
@@ -223,8 +224,13 @@ impl Containers {
     }
 
     /// The attempt's container stays for the worker that follows.
-    fn leave(&self, claim: ClaimRef) {
-        self.held().handed_over.push(claim);
+    fn leave(&self, attempt: Arc<Solve>) {
+        self.held().left.push(attempt);
+    }
+
+    /// How many attempts are left to the worker that follows.
+    pub(super) fn left(&self) -> usize {
+        self.held().left.len()
     }
 
     /// Removes what an attempt has made. What can't be removed now, the janitor removes.
