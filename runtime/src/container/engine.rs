@@ -2,7 +2,7 @@
 
 use super::{
     EngineError, ImageDigest,
-    claim::{Found, owned_by},
+    claim::{Found, is_of, owned_by},
     error::{API_VERSION_MIN, status},
 };
 use bollard::{
@@ -128,6 +128,8 @@ impl ContainerEngine {
         Ok(containers
             .into_iter()
             .filter_map(|container| {
+                // Whoever sweeps removes what this answers: not by the engine's word alone.
+                let labels = container.labels.filter(|labels| is_of(owner, labels))?;
                 let running = matches!(
                     container.state,
                     Some(
@@ -136,7 +138,7 @@ impl ContainerEngine {
                             | ContainerSummaryStateEnum::RESTARTING
                     )
                 );
-                Some(Found::new(container.id?, &container.labels.unwrap_or_default(), running))
+                Some(Found::new(container.id?, &labels, running))
             })
             .collect())
     }
