@@ -20,6 +20,7 @@ use mecapy_runtime::{
 use mecapy_store::{Claimed, fail_point};
 use std::{
     collections::BTreeMap,
+    io,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -200,7 +201,10 @@ impl Solve {
         // Whoever finds the container must find the claim too.
         containers.state.keep(&self.key(), &live.claim).map_err(|error| {
             tracing::error!(%error, "worker.containers: a claim can't be kept");
-            executor("the worker could not write its state folder")
+            match error.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => disk_full(),
+                _ => executor("the worker could not write its state folder"),
+            }
         })?;
         let (volume, command, times) = tokio::select! {
             filled = until_cancelled(&live.cancel, self.fill(case)) => filled?,
@@ -403,11 +407,13 @@ pub(super) fn volume_fault(error: &VolumeError) -> TaskError {
     }
     tracing::error!(%error, cause = ?std::error::Error::source(error), "worker.volume: a work folder can't be used");
     match error {
-        VolumeError::HostFull { .. } => {
-            TaskError::new(ErrorKind::Quota, "the worker's disk has no room for this run now")
-        }
+        VolumeError::HostFull { .. } => disk_full(),
         _ => executor("the run's work folder can't be used"),
     }
+}
+
+fn disk_full() -> TaskError {
+    TaskError::new(ErrorKind::Quota, "the worker's disk has no room for this run now")
 }
 
 #[cfg(test)]
