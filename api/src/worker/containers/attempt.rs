@@ -20,6 +20,7 @@ use mecapy_runtime::{
 use mecapy_store::{Claimed, fail_point};
 use std::{
     collections::BTreeMap,
+    future::pending,
     io,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -179,10 +180,16 @@ impl Solve {
         };
         let (reader, volume) = blocking(&case, volume, Case::reader).await?;
         let mut told = Told::new(Arc::clone(&live.follow), reader, written);
+        let hand_over = async {
+            self.containers.told_to_hand_over().await;
+            if live.cancel.is_cancelled() {
+                // One that is being stopped is seen to its end.
+                pending::<()>().await;
+            }
+        };
         let watched = tokio::select! {
             biased;
-            // One that is being stopped is seen to its end.
-            () = self.containers.told_to_hand_over(), if !live.cancel.is_cancelled() => return Ok(Ran::HandedOver),
+            () = hand_over => return Ok(Ran::HandedOver),
             watched = run.watch(&mut told, &live.cancel) => watched.map_err(|error| engine_fault(&error))?,
         };
         let reader: Box<dyn Reader> = told.into_reader();
