@@ -39,7 +39,7 @@ const TMP_EIGHTHS: u64 = 8;
 const OUTPUT_BYTES_MAX: u64 = 32 << 20;
 /// How often an engine may go away under a task's launch, before that counts as a fault.
 const GIVEN_BACK_MAX: u64 = 10;
-/// Before an engine that failed to find a container is asked again.
+/// Before an engine or a store that failed is asked again for what a container was left with.
 const ADOPT_AGAIN: Duration = Duration::from_secs(1);
 /// Tells programs that are built with OpenMP how many threads to use: they would count the machine's cores otherwise.
 const OPENMP_THREADS: &str = "OMP_NUM_THREADS";
@@ -169,8 +169,8 @@ impl Times {
 
 impl Solve {
     async fn run(&self, begin: Begin) -> Result<Ran, Failure> {
-        let (store, live) = (&self.registered.shared.store, &self.registered.live);
-        let case = Arc::new(Case::read(&self.claimed.task, self.containers.solvers(), store).await?);
+        let live = &self.registered.live;
+        let case = Arc::new(self.case(&begin).await?);
         let Running { run, volume, written, mut times } = match begin {
             Begin::Anew => self.launch(&case).await?,
             Begin::Kept => tokio::select! {
@@ -198,6 +198,21 @@ impl Solve {
         let (ended, _) = blocking(&case, volume, conclude).await?;
         times.results = computed.elapsed();
         Ok(Ran::Ended(Box::new(ended), times))
+    }
+
+    /// A container that runs is not given up for a store that fails: that is waited for as long as the claim is trusted.
+    async fn case(&self, begin: &Begin) -> Result<Case, TaskError> {
+        let Registered { shared, live } = &self.registered;
+        loop {
+            match Case::read(&self.claimed.task, self.containers.solvers(), &shared.store).await {
+                Err(error)
+                    if matches!(begin, Begin::Kept) && error.kind == ErrorKind::Storage && live.hold.is_trusted() =>
+                {
+                    sleep(ADOPT_AGAIN).await;
+                }
+                read => return read,
+            }
+        }
     }
 
     /// Makes the work folder and starts the container.
