@@ -110,6 +110,11 @@ impl App {
             || self.worker.get().is_some_and(|worker| worker.row().executor == Executor::Container)
     }
 
+    /// Whether this process runs containers, has no engine that answers, and no container that it follows.
+    pub fn is_idle_without_engine(&self) -> bool {
+        self.worker.get().is_some_and(|worker| worker.is_idle_without_engine())
+    }
+
     /// Tasks may name these solvers from now on.
     pub fn set_solvers(&self, solvers: Arc<Solvers>) {
         if self.solvers.set(solvers).is_err() {

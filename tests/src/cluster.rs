@@ -35,6 +35,8 @@ pub struct Cluster {
 /// A process that runs tasks.
 pub struct Worker {
     process: Process,
+    /// Where it answers of its health.
+    health: SocketAddr,
     place: Arc<Place>,
     name: String,
     variables: Vec<(String, String)>,
@@ -116,8 +118,13 @@ impl Cluster {
 
 impl Worker {
     async fn start(place: Arc<Place>, name: String, variables: Vec<(String, String)>) -> Result<Self> {
-        let process = spawn(&place, &name, &variables).await?;
-        Ok(Self { process, place, name, variables })
+        let (process, health) = spawn(&place, &name, &variables).await?;
+        Ok(Self { process, health, place, name, variables })
+    }
+
+    /// Whether it says that it can do its work.
+    pub async fn is_ready(&self) -> Result<bool> {
+        Ok(client()?.get(format!("http://{}/ready", self.health)).send().await?.status().is_success())
     }
 
     pub fn process(&mut self) -> &mut Process {
@@ -138,15 +145,15 @@ impl Worker {
 
     /// A new process, after [`kill`](Self::kill) or [`stop`](Self::stop).
     pub async fn start_again(&mut self) -> Result<()> {
-        self.process = spawn(&self.place, &self.name, &self.variables).await?;
+        (self.process, self.health) = spawn(&self.place, &self.name, &self.variables).await?;
         Ok(())
     }
 }
 
-async fn spawn(place: &Place, name: &str, variables: &[(String, String)]) -> Result<Process> {
+async fn spawn(place: &Place, name: &str, variables: &[(String, String)]) -> Result<(Process, SocketAddr)> {
     let health: SocketAddr = free_address()?;
     let arguments = ["worker", "--concurrency", &CONCURRENCY.to_string(), "--health-listen", &health.to_string()];
     let mut process = place.start(name, &arguments.map(str::to_owned), variables)?;
     wait_until_ready(&mut process, &client()?, health).await?;
-    Ok(process)
+    Ok((process, health))
 }

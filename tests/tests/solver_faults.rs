@@ -8,8 +8,14 @@ use mecapy_tests::{
     solver, until,
 };
 use serde_json::{Value, json};
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 use tempfile::TempDir;
+use tokio::time::sleep;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Goes on until it is told to end, by a signal.
@@ -23,6 +29,12 @@ const PLACES: usize = 2;
 /// Previews beside runs that compute, and runs that are sent while the engine is away.
 const PREVIEWS: usize = 25;
 const SENT_MEANWHILE: usize = 3;
+/// How long they are watched while it is away, which is longer than a lease lasts, and how often.
+const WATCHED: Duration = Duration::from_secs(5);
+const WATCHED_EVERY: Duration = Duration::from_millis(100);
+/// What a worker says of its engine.
+const AWAY: &str = "worker.engine: it does not answer";
+const THERE: &str = "worker.engine: it is there";
 
 /// A disk for a worker's state folder.
 struct SmallDisk(TempDir);
@@ -60,6 +72,22 @@ fn ensure_gapless(log: &str) -> Result<()> {
 
 async fn count(lane: &Lane, condition: &str) -> Result<usize> {
     Ok(lane.cluster.rows(&format!("SELECT count(*) FROM tasks WHERE {condition}")).await?.trim().parse()?)
+}
+
+/// Nobody so much as claims one of these tasks, of which there are so many.
+async fn ensure_unclaimed(lane: &Lane, tasks: usize) -> Result<()> {
+    let begun = Instant::now();
+    while begun.elapsed() < WATCHED {
+        let waiting = count(lane, "state = 'queued' AND fence = 0 AND attempt = 0 AND lost_attempts = 0").await?;
+        ensure!(waiting == tasks, "{waiting} of {tasks} tasks wait");
+        sleep(WATCHED_EVERY).await;
+    }
+    Ok(())
+}
+
+/// How often the worker has said this.
+fn said(lane: &mut Lane, what: &str) -> Result<usize> {
+    Ok(lane.worker()?.process().log()?.matches(what).count())
 }
 
 #[tokio::test]
@@ -162,11 +190,11 @@ async fn f10_a_run_waits_while_the_workers_disk_has_no_room_for_it() -> Result<(
 }
 
 #[tokio::test]
-async fn f11_an_engine_that_is_restarted_costs_no_run_and_no_line() -> Result<()> {
+async fn f11_an_engine_that_is_restarted_costs_no_run_no_line_and_no_attempt() -> Result<()> {
     // The shared one is everybody's.
     let mut docker = Docker::with_solvers().await?;
     let mut lane = Lane::on(docker.engine(), &[]).await?;
-    for signal in [libc::SIGTERM, libc::SIGKILL] {
+    for (absences, signal) in [(1, libc::SIGTERM), (2, libc::SIGKILL)] {
         let running = lane.script(UNTIL_TOLD, json!({})).await?;
         lane.until_said(&running, "line 5").await?;
         let sent = docker
@@ -175,11 +203,9 @@ async fn f11_an_engine_that_is_restarted_costs_no_run_and_no_line() -> Result<()
                 for _ in 0..SENT_MEANWHILE {
                     sent.push(lane.script("echo ran\n", json!({})).await?);
                 }
-                until("one of them has met the engine's absence", DEADLINE, || async {
-                    let met = count(&lane, "lost_attempts > 0 AND state IN ('queued', 'running')").await?;
-                    Ok((met > 0).then_some(()))
-                })
-                .await?;
+                ensure_unclaimed(&lane, SENT_MEANWHILE).await?;
+                // Nobody is to end a worker whose container runs.
+                ensure!(lane.worker()?.is_ready().await?, "signal {signal}");
                 anyhow::Ok(sent)
             })
             .await?;
@@ -187,13 +213,52 @@ async fn f11_an_engine_that_is_restarted_costs_no_run_and_no_line() -> Result<()
             lane.node()?.result(id).await?.expect_completed()?;
             ensure!(lane.log(id).await? == "ran\n", "signal {signal}");
         }
+        ensure!(count(&lane, "lost_attempts > 0 OR attempt > 1").await? == 0, "signal {signal}: an attempt was spent");
         lane.signal(&running, TELL).await?;
         lane.node()?.result(&running).await?.expect_completed()?;
         ensure_gapless(&lane.log(&running).await?).with_context(|| format!("signal {signal}"))?;
         ensure!(lane.node()?.task(&running).await?.at("/attempt")? == json!(1), "signal {signal}: it was run again");
         ensure!(lane.worker()?.process().exited()?.is_none(), "signal {signal}: the worker ended");
         lane.until_cleared(&running).await?;
+        let (away, there) = (said(&mut lane, AWAY)?, said(&mut lane, THERE)?);
+        ensure!((away, there) == (absences, absences + 1), "signal {signal}: said {away} and {there} times");
     }
+    // Without a container it has nothing to do.
+    docker
+        .away(libc::SIGTERM, async || {
+            let worker = lane.worker()?;
+            until("the worker is not ready", DEADLINE, || async { Ok((!worker.is_ready().await?).then_some(())) }).await
+        })
+        .await?;
+    let worker = lane.worker()?;
+    until("the worker is ready again", DEADLINE, || async { Ok(worker.is_ready().await?.then_some(())) }).await?;
+    invariants(&lane.cluster).await
+}
+
+#[tokio::test]
+async fn f11_a_worker_that_starts_before_its_engine_waits_and_goes_on_with_what_it_left() -> Result<()> {
+    let mut docker = Docker::with_solvers().await?;
+    let mut lane = Lane::on(docker.engine(), &[]).await?;
+    let running = lane.script(UNTIL_TOLD, json!({})).await?;
+    lane.until_said(&running, "line 5").await?;
+    let sent = docker
+        .away(libc::SIGTERM, async || {
+            lane.worker()?.stop()?;
+            lane.worker()?.start_again().await?;
+            let sent = lane.script("echo ran\n", json!({})).await?;
+            ensure_unclaimed(&lane, 1).await?;
+            let held = count(&lane, "state = 'running' AND fence = 1 AND lost_attempts = 0").await?;
+            ensure!(held == 1, "the claim of what runs was lost");
+            ensure!(lane.worker()?.process().log()?.contains(AWAY), "the worker says nothing of it");
+            anyhow::Ok(sent)
+        })
+        .await?;
+    lane.node()?.result(&sent).await?.expect_completed()?;
+    lane.signal(&running, TELL).await?;
+    lane.node()?.result(&running).await?.expect_completed()?;
+    ensure_gapless(&lane.log(&running).await?)?;
+    ensure!(count(&lane, "lost_attempts > 0 OR attempt > 1").await? == 0, "an attempt was spent");
+    lane.until_cleared(&running).await?;
     invariants(&lane.cluster).await
 }
 

@@ -86,6 +86,31 @@ async fn f14_a_worker_that_ends_leaves_its_containers_to_the_one_that_follows() 
     lane.until_cleared(&id).await
 }
 
+/// What is being stopped is seen to its end, which takes longer than a lease lasts.
+#[tokio::test]
+async fn f14_a_worker_that_takes_its_time_to_end_holds_what_it_leaves() -> Result<()> {
+    let mut lane = Lane::start().await?;
+    let id = lane.script(&counting(), json!({})).await?;
+    let deaf = lane.script("trap '' TERM; echo begun; while :; do sleep 0.1; done\n", json!({})).await?;
+    lane.until_said(&id, "line 5").await?;
+    lane.until_said(&deaf, "begun").await?;
+    lane.node()?.post(&format!("/v1/tasks/{deaf}/cancel"), &json!({})).await?.expect(202)?;
+    let worker = lane.worker()?;
+    let process = &*worker.process();
+    until("its container is being stopped", DEADLINE, || async {
+        Ok(process.log()?.contains("container.stopping").then_some(()))
+    })
+    .await?;
+    worker.stop()?;
+    lane.node()?.result(&deaf).await?.expect_error_kind("cancelled")?;
+    ensure!(lane.node()?.state(&id).await? == "running");
+    lane.worker()?.start_again().await?;
+    lane.node()?.result(&id).await?.expect_completed()?;
+    ensure_counted(&lane.log(&id).await?)?;
+    ensure!(lane.node()?.task(&id).await?.at("/attempt")? == json!(1), "it was run again");
+    lane.until_cleared(&id).await
+}
+
 #[tokio::test]
 async fn f7_a_crash_after_the_containers_start_loses_nothing() -> Result<()> {
     let mut lane = Lane::with(&[("MECAPY_FAIL_POINTS", "worker.after_container_start=1*return")]).await?;

@@ -14,7 +14,7 @@ const WRITES_SHARED_MAX: u32 = 40;
 /// The wait after the first try that failed, longer with each further one.
 const AFTER_FAULT: Duration = Duration::from_millis(200);
 const AFTER_FAULT_MAX: Duration = Duration::from_secs(1);
-/// The wait of a task that found no room when it was first claimed, doubled with each further claim.
+/// The wait of a task that could not be started when it was first claimed, for want of room or of an engine, doubled with each further claim.
 const NO_ROOM: Duration = Duration::from_secs(1);
 const NO_ROOM_MAX: Duration = Duration::from_secs(30);
 
@@ -36,6 +36,8 @@ pub(super) enum NextTry {
     Never,
     /// Another worker, which has what this one lacks; this attempt doesn't count.
     Elsewhere,
+    /// Any worker, after a moment: this one's engine went away before the attempt began, and that doesn't count.
+    Later,
 }
 
 impl From<Outcome> for Ended {
@@ -67,7 +69,7 @@ pub(super) async fn write_down(
     if live.is_given_back() {
         return persist.write(|| store.release(claim.clone())).await;
     }
-    if outcome.error_kind() == Some(ErrorKind::Quota) || next_try == NextTry::Elsewhere {
+    if outcome.error_kind() == Some(ErrorKind::Quota) || matches!(next_try, NextTry::Elsewhere | NextTry::Later) {
         let not_before = store.now() + no_room_wait(claim.fence);
         return persist.write(|| store.retry_later(claim.clone(), not_before)).await;
     }

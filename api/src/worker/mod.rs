@@ -92,6 +92,14 @@ impl Means {
             Means::Containers(_) => Follow::keeping_all(),
         }
     }
+
+    /// Claims that stay when this process ends.
+    fn left(&self) -> usize {
+        match self {
+            Means::Sandboxes(_) => 0,
+            Means::Containers(containers) => containers.left(),
+        }
+    }
 }
 
 impl Worker {
@@ -110,10 +118,10 @@ impl Worker {
     }
 
     /// Goes on with the containers that an earlier process of this worker left, and starts the loop that claims tasks
-    /// for containers.
+    /// for containers, once the engine answers.
     ///
     /// # Errors
-    /// What is missing of the engine, the state folder or the store.
+    /// What is missing of the state folder or the store, and what an engine lacks that does answer.
     pub async fn start_containers(
         store: Store,
         containers: ContainersConfig,
@@ -127,6 +135,9 @@ impl Worker {
         let of = Arc::clone(&containers);
         let serve = move |shared| containers::serve(shared, Arc::clone(&of));
         loops.spawn(supervise(Arc::clone(&shared), "containers", serve));
+        let of = Arc::clone(&containers);
+        let watch = move |shared| containers::watch_engine(shared, Arc::clone(&of));
+        loops.spawn(supervise(Arc::clone(&shared), "engine", watch));
         let of = Arc::clone(&containers);
         let look = move |shared| containers::watch_images(shared, Arc::clone(&of));
         loops.spawn(supervise(Arc::clone(&shared), "images", look));
@@ -157,6 +168,20 @@ impl Worker {
             Means::Sandboxes(_) => Vec::new(),
             Means::Containers(containers) => containers.images().missing,
         }
+    }
+
+    /// The URL of the Docker engine, where it does not answer: nothing is claimed until it does. What runs there is
+    /// followed further when it is back.
+    pub fn missing_engine(&self) -> Option<String> {
+        match &self.shared.means {
+            Means::Sandboxes(_) => None,
+            Means::Containers(containers) => containers.missing_engine().map(str::to_owned),
+        }
+    }
+
+    /// Whether this worker can do nothing now: it has no engine that answers, and no container that it follows.
+    pub fn is_idle_without_engine(&self) -> bool {
+        self.missing_engine().is_some() && self.shared.claims.len() == 0
     }
 
     /// Stops a running task at once. The store has been told before.
@@ -193,7 +218,8 @@ impl Worker {
         loop {
             let changed = self.shared.changed.notified();
             // In this order: what was asked for is registered before it counts as asked no more.
-            if self.shared.asking.load(Ordering::SeqCst) == 0 && self.shared.claims.len() == 0 {
+            let asking = self.shared.asking.load(Ordering::SeqCst);
+            if asking == 0 && self.shared.claims.len() == self.shared.means.left() {
                 return;
             }
             changed.await;
@@ -285,7 +311,7 @@ impl Shared {
             Means::Containers(containers) => {
                 let total = containers.total();
                 // Each takes one core at least.
-                (Executor::Container, total, containers.free(), containers.images().here, total.cpus)
+                (Executor::Container, total, containers.free(), containers.offered(), total.cpus)
             }
         };
         WorkerRow {

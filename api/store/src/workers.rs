@@ -106,7 +106,8 @@ impl Store {
             let sql = "INSERT INTO workers (id, kind, host, pid, version, lanes, concurrency, running, draining, \
                        started_ms, seen_ms, executor, cpus_total, cpus_free, memory_bytes_total, memory_bytes_free, \
                        solvers) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE \
-                       SET running = excluded.running, draining = excluded.draining, seen_ms = excluded.seen_ms, \
+                       SET concurrency = excluded.concurrency, running = excluded.running, \
+                       draining = excluded.draining, seen_ms = excluded.seen_ms, \
                        cpus_total = excluded.cpus_total, cpus_free = excluded.cpus_free, \
                        memory_bytes_total = excluded.memory_bytes_total, \
                        memory_bytes_free = excluded.memory_bytes_free, solvers = excluded.solvers";

@@ -73,6 +73,11 @@ pub(super) fn owned_by(owner: &str) -> HashMap<String, Vec<String>> {
     HashMap::from([("label".to_owned(), vec![format!("{OWNER}={owner}")])])
 }
 
+/// Whether these are the labels of an owner's container.
+pub(super) fn is_of(owner: &str, labels: &HashMap<String, String>) -> bool {
+    labels.get(OWNER).is_some_and(|of| of == owner)
+}
+
 /// A container of ours, as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -111,6 +116,7 @@ mod tests {
         assert!(labels.keys().all(|name| name.starts_with("mecapy.")));
         let found = Found::new("id".to_owned(), &labels, true);
         assert_eq!((found.claim, found.output_bytes_max), (Some(claim), 99));
+        assert!(is_of("here", &labels) && !is_of("there", &labels) && !is_of("here", &HashMap::new()));
         labels.insert(FENCE.to_owned(), "seven".to_owned());
         assert_eq!(Found::new("id".to_owned(), &labels, true).claim, None);
     }

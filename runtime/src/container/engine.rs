@@ -2,20 +2,25 @@
 
 use super::{
     EngineError, ImageDigest,
-    claim::{Found, owned_by},
+    claim::{Found, is_of, owned_by},
     error::{API_VERSION_MIN, status},
 };
 use bollard::{
     API_DEFAULT_VERSION, Docker,
+    errors::Error as ClientError,
     models::{ContainerSummaryStateEnum, SystemInfo},
     query_parameters::{EventsOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder},
 };
 use mecapy_model::Room;
-use std::{collections::HashMap, net::SocketAddr};
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
+use tokio::time::timeout;
 use tokio_stream::{Stream, StreamExt};
 
 /// How long the engine may take to begin an answer. Output and waits are streams, which may stay silent for longer.
 const ANSWER_SECONDS_MAX: u64 = 60;
+/// How long an engine that is there may take to say what it is, and that it is there.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+const PING_MAX: Duration = Duration::from_secs(5);
 
 /// A Docker engine that can keep our containers within bounds. A clone is the same connection.
 #[derive(Debug, Clone)]
@@ -51,8 +56,12 @@ impl ContainerEngine {
     /// that it enforces what we ask for.
     ///
     /// # Errors
-    /// What is missing and what to do about it; asking again helps where the engine is not up yet.
+    /// What is missing and what to do about it; asking again helps where the engine [may be away](EngineError::may_be_away).
     pub async fn connect(url: &str) -> Result<Self, EngineError> {
+        timeout(CONNECT_MAX, Self::reach(url)).await.unwrap_or_else(|_| Err(ClientError::RequestTimeoutError.into()))
+    }
+
+    async fn reach(url: &str) -> Result<Self, EngineError> {
         let docker = client(url)?.negotiate_version().await.map_err(|error| EngineError::connecting(url, error))?;
         let agreed = docker.client_version();
         if (agreed.major_version, agreed.minor_version) < API_VERSION_MIN {
@@ -79,6 +88,15 @@ impl ContainerEngine {
     /// All that the engine's machine has.
     pub fn room(&self) -> Room {
         Room { cpus: self.facts.cpus, memory_bytes: self.facts.memory_bytes }
+    }
+
+    /// Asks the engine whether it is there.
+    ///
+    /// # Errors
+    /// Where it does not answer within moments, or says that it can't.
+    pub async fn ping(&self) -> Result<(), EngineError> {
+        let pinged = timeout(PING_MAX, self.docker.ping()).await;
+        pinged.unwrap_or(Err(ClientError::RequestTimeoutError)).map(drop).map_err(EngineError::from)
     }
 
     /// Whether an image is on the engine's machine.
@@ -110,6 +128,8 @@ impl ContainerEngine {
         Ok(containers
             .into_iter()
             .filter_map(|container| {
+                // Whoever sweeps removes what this answers: not by the engine's word alone.
+                let labels = container.labels.filter(|labels| is_of(owner, labels))?;
                 let running = matches!(
                     container.state,
                     Some(
@@ -118,7 +138,7 @@ impl ContainerEngine {
                             | ContainerSummaryStateEnum::RESTARTING
                     )
                 );
-                Some(Found::new(container.id?, &container.labels.unwrap_or_default(), running))
+                Some(Found::new(container.id?, &labels, running))
             })
             .collect())
     }
@@ -233,7 +253,20 @@ mod tests {
         ] {
             let error = ContainerEngine::connect(&url).await.unwrap_err();
             assert!(error.to_string().contains(expected), "{url}: {error}");
+            let is_away = expected == "start it";
+            assert_eq!((error.may_be_away(), error.was_not_asked()), (is_away, is_away), "{url}: {error}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_engine_that_says_nothing_is_not_waited_for_but_for_moments() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("silent.sock");
+        let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let begun = tokio::time::Instant::now();
+        let error = ContainerEngine::connect(&format!("unix://{}", path.display())).await.unwrap_err();
+        assert!(error.may_be_away() && !error.was_not_asked(), "{error}");
+        assert!(begun.elapsed() < CONNECT_MAX + PING_MAX);
     }
 
     #[test]

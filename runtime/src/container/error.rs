@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 /// The oldest engine API that has all that a run needs (Docker 20.10).
 pub(super) const API_VERSION_MIN: (usize, usize) = (1, 41);
 /// How long a run waits for an engine that went away, before it counts as lost. A restart takes seconds.
-const ENGINE_AWAY_MAX: Duration = Duration::from_secs(300);
+pub const ENGINE_AWAY_MAX: Duration = Duration::from_secs(300);
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// Failures that are further apart are two absences: longer than an engine may take to begin an answer.
 const ABSENCE_GAP_MAX: Duration = Duration::from_secs(90);
@@ -85,9 +85,22 @@ impl EngineError {
         }
     }
 
-    /// Whether the engine is away or busy with its own restart, rather than unable to do what it was asked for.
-    fn is_transient(&self) -> bool {
+    /// Whether the engine may be away or busy with its own restart, rather than unable to do what it was asked for.
+    pub fn may_be_away(&self) -> bool {
         matches!(self, Self::NoEngine(_) | Self::Unreachable(_) | Self::Failed(_))
+    }
+
+    /// Whether the request can't have reached the engine, so that nothing came of it.
+    pub fn was_not_asked(&self) -> bool {
+        use io::ErrorKind::{ConnectionRefused, NotFound, PermissionDenied};
+        match self {
+            Self::NoEngine(_) => true,
+            // Of a connection's making alone: one that was made breaks in other ways.
+            Self::Unreachable(error) => {
+                matches!(io_kind(&**error), Some(ConnectionRefused | NotFound | PermissionDenied))
+            }
+            _ => false,
+        }
     }
 }
 
@@ -138,7 +151,7 @@ impl Patience {
     /// # Errors
     /// `error` itself, where it is not the engine's absence or the engine has been away for too long.
     pub(super) async fn pause(&mut self, error: EngineError) -> Result<(), EngineError> {
-        if !error.is_transient() {
+        if !error.may_be_away() {
             return Err(error);
         }
         let now = Instant::now();

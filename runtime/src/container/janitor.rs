@@ -40,7 +40,11 @@ pub async fn sweep(
             Err(error) => first_error = first_error.or(Some(error.into())),
         }
     }
-    for key in volumes.found()?.into_iter().filter(|key| !is_live(key)) {
+    let keys = volumes.found().unwrap_or_else(|error| {
+        first_error.get_or_insert(error.into());
+        Vec::new()
+    });
+    for key in keys.into_iter().filter(|key| !is_live(key)) {
         match volumes.remove(&key).await {
             Ok(()) => swept.volumes += 1,
             Err(error) => first_error = first_error.or(Some(error.into())),

@@ -19,7 +19,7 @@ mod watch;
 
 pub use claim::{Claim, Found};
 pub use engine::{ContainerEngine, Facts};
-pub use error::EngineError;
+pub use error::{ENGINE_AWAY_MAX, EngineError};
 pub use folder::{RefusedFile, WorkFolder};
 pub use image::{ImageDigest, NoDigest};
 pub use janitor::{SweepError, Swept, sweep};

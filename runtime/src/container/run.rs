@@ -143,12 +143,11 @@ async fn clear(engine: &ContainerEngine, launch: &Launch, name: &str) -> Result<
         Err(error) => return Err(error.into()),
     };
     let labels = container.config.and_then(|config| config.labels).unwrap_or_default();
-    let id = container.id.unwrap_or_default();
-    let found = Found::new(id, &labels, false);
-    match found.claim {
-        Some(claim) if claim.task == launch.claim.task && claim.fence <= launch.claim.fence => {
-            tracing::warn!(container = found.id, fence = claim.fence, "container.older_claim_removed");
-            engine.remove(&found.id).await
+    let found = container.id.map(|id| Found::new(id, &labels, false));
+    match found.and_then(|found| Some((found.claim?, found.id))) {
+        Some((claim, id)) if claim.task == launch.claim.task && claim.fence <= launch.claim.fence => {
+            tracing::warn!(container = id, fence = claim.fence, "container.older_claim_removed");
+            engine.remove(&id).await
         }
         _ => Err(EngineError::Conflict(name.to_owned())),
     }

@@ -88,8 +88,8 @@ pub(in crate::commands) async fn compose(
     Ok(Composed { app, worker, dispatcher, building, failure })
 }
 
-/// Opens the store and reaches the engine that containers run on; the worker goes on with what it left there. No Python
-/// is needed, and none is built.
+/// Opens the store and asks for the engine that containers run on, which may be away; the worker goes on with what it left
+/// there. No Python is needed, and none is built.
 pub(in crate::commands) async fn compose_containers(
     settings: &Settings,
     role: ContainerRole,
@@ -103,6 +103,10 @@ pub(in crate::commands) async fn compose_containers(
     let config = ContainersConfig { docker_url, solvers, cores, memory_bytes, disk_bytes, state_dir, runtime };
     let worker = Worker::start_containers(app.store.clone(), config, worker_id(&app.store), serves).await?;
     let worker = Arc::new(worker);
+    if let Some(url) = worker.missing_engine() {
+        let waits = terminal.err.paint(Style::Yellow, "Nothing is claimed yet:");
+        terminal.note(&format!("{waits} no Docker engine answers at {url}"));
+    }
     for missing in worker.missing_images() {
         terminal.note(&format!("{} {missing}", terminal.err.paint(Style::Yellow, "Can't be run yet:")));
     }

@@ -17,7 +17,8 @@ pub(in crate::http) struct Ready {
     status: &'static str,
 }
 
-/// Whether the server can do its work: the interpreter is there, the database reads and writes.
+/// Whether the process can do its work: the interpreter is there, or the engine of a worker with containers, and the
+/// database reads and writes. A worker whose engine went away is ready for as long as it has containers to follow.
 #[utoipa::path(get, path = "/ready", tag = "Operations", security(()), responses(
     (status = 200, body = Ready),
     (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "Not ready, with Retry-After")
@@ -28,6 +29,9 @@ pub(in crate::http) async fn ready(State(api): State<Arc<Api>>) -> Result<Respon
     }
     if !api.app.can_work() {
         return Err(not_built());
+    }
+    if api.app.is_idle_without_engine() {
+        return Err(Problem::not_ready("the Docker engine does not answer", RETRY_AFTER));
     }
     match tokio::time::timeout(PING_TIMEOUT, api.app.store.ping()).await {
         Ok(Ok(())) => json(StatusCode::OK, &Ready { status: "ready" }),

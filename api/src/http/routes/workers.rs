@@ -34,7 +34,8 @@ pub(in crate::http) struct WorkerShown {
     room_total: Option<Room>,
     /// What of that is free.
     room_free: Option<Room>,
-    /// The solvers that it can run, each as `name@version`: those whose images are on its engine's machine.
+    /// The solvers that it can run, each as `name@version`: those whose images are on its engine's machine; none before
+    /// its engine has answered, or where it has been away for half a minute.
     solvers: Vec<String>,
     /// Tasks that it may run at once, over all its lanes.
     concurrency: u32,

@@ -2,20 +2,17 @@
 
 use super::{Containers, ContainersError, attempt::Begin, start};
 use crate::worker::Shared;
-use mecapy_runtime::container::Found;
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-/// Goes on with each claim that was kept and still holds, and stops every other container of this worker.
+/// Goes on with each claim that was kept and still holds, also where the engine is away, and stops every other container
+/// of this worker.
 ///
 /// # Errors
-/// Where the engine, the state folder or the store can't say what there is.
+/// Where the state folder or the store can't say what there is.
 pub(in crate::worker) async fn adopt_all(
     shared: &Arc<Shared>,
     containers: &Arc<Containers>,
 ) -> Result<(), ContainersError> {
-    let found = containers.engine.find(containers.state.owner()).await?;
-    let mut found: BTreeMap<String, Found> =
-        found.into_iter().filter_map(|found| Some((found.claim?.key(), found))).collect();
     let unreadable = |error| ContainersError::State { folder: containers.state.folder().to_owned(), error };
     let kept = containers.state.kept().map_err(unreadable)?;
     for (key, kept) in kept {
@@ -27,8 +24,7 @@ pub(in crate::worker) async fn adopt_all(
             }
             continue;
         };
-        let begin = found.remove(&key).map_or(Begin::Missing, Begin::With);
-        start(shared, containers, adopted.claimed, asked_at, begin);
+        start(shared, containers, adopted.claimed, asked_at, Begin::Kept);
     }
     containers.sweep().await;
     Ok(())

@@ -12,16 +12,23 @@ use crate::worker::{
 };
 use mecapy_model::{ErrorKind, Outcome, Task, TaskError, TaskId};
 use mecapy_runtime::{
-    container::{Claim, EngineError, Found, ImageDigest, Launch, Run, Sizes, Volume, VolumeError},
+    container::{
+        Claim, ContainerEngine, ENGINE_AWAY_MAX, EngineError, ImageDigest, Launch, Run, Sizes, Volume, VolumeError,
+    },
     solver::Reader,
 };
 use mecapy_store::{Claimed, fail_point};
 use std::{
     collections::BTreeMap,
+    future::pending,
+    io,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
-use tokio::{task::spawn_blocking, time::Instant};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, sleep, timeout},
+};
 
 /// Processes and threads of one container.
 const PIDS: u32 = 512;
@@ -30,6 +37,10 @@ const TMP_BYTES: u64 = 256 << 20;
 const TMP_EIGHTHS: u64 = 8;
 /// What a run may say, bytes. Solvers write what is worth keeping into files.
 const OUTPUT_BYTES_MAX: u64 = 32 << 20;
+/// How often an engine may go away under a task's launch, before that counts as a fault.
+const GIVEN_BACK_MAX: u64 = 10;
+/// Before an engine or a store that failed is asked again for what a container was left with.
+const ADOPT_AGAIN: Duration = Duration::from_secs(1);
 /// Tells programs that are built with OpenMP how many threads to use: they would count the machine's cores otherwise.
 const OPENMP_THREADS: &str = "OMP_NUM_THREADS";
 
@@ -46,9 +57,7 @@ pub(super) enum Begin {
     /// With nothing.
     Anew,
     /// With the container that an earlier process of this worker made.
-    With(Found),
-    /// The container that there was is gone.
-    Missing,
+    Kept,
 }
 
 /// What became of a run.
@@ -123,7 +132,7 @@ pub(super) async fn carry_out(solve: Solve, begin: Begin, taken: Taken) {
     // A task of its own: a panic in it is an end like any other.
     let (ended, times) = match tokio::spawn(async move { running.run(begin).await }).await {
         Ok(Ok(Ran::Ended(ended, times))) => (*ended, Some(times)),
-        Ok(Ok(Ran::HandedOver)) => return solve.containers.leave(solve.claimed.claim.clone()),
+        Ok(Ok(Ran::HandedOver)) => return solve.containers.leave(Arc::clone(&solve)),
         Ok(Err(failure)) => (failure.into(), None),
         Err(error) => {
             tracing::error!(task.id = %task, %error, "worker.run: did not end");
@@ -160,19 +169,27 @@ impl Times {
 
 impl Solve {
     async fn run(&self, begin: Begin) -> Result<Ran, Failure> {
-        let (store, live) = (&self.registered.shared.store, &self.registered.live);
-        let case = Arc::new(Case::read(&self.claimed.task, self.containers.solvers(), store).await?);
+        let live = &self.registered.live;
+        let case = Arc::new(self.case(&begin).await?);
         let Running { run, volume, written, mut times } = match begin {
             Begin::Anew => self.launch(&case).await?,
-            Begin::With(found) => self.adopt(&found).await?,
-            Begin::Missing => return Err(executor("the container of this attempt is gone").into()),
+            Begin::Kept => tokio::select! {
+                adopted = self.adopt() => adopted?,
+                () = self.containers.told_to_hand_over() => return Ok(Ran::HandedOver),
+            },
         };
         let (reader, volume) = blocking(&case, volume, Case::reader).await?;
         let mut told = Told::new(Arc::clone(&live.follow), reader, written);
+        let hand_over = async {
+            self.containers.told_to_hand_over().await;
+            if live.cancel.is_cancelled() {
+                // One that is being stopped is seen to its end.
+                pending::<()>().await;
+            }
+        };
         let watched = tokio::select! {
             biased;
-            // One that is being stopped is seen to its end.
-            () = self.containers.told_to_hand_over(), if !live.cancel.is_cancelled() => return Ok(Ran::HandedOver),
+            () = hand_over => return Ok(Ran::HandedOver),
             watched = run.watch(&mut told, &live.cancel) => watched.map_err(|error| engine_fault(&error))?,
         };
         let reader: Box<dyn Reader> = told.into_reader();
@@ -183,6 +200,21 @@ impl Solve {
         Ok(Ran::Ended(Box::new(ended), times))
     }
 
+    /// A container that runs is not given up for a store that fails: that is waited for as long as the claim is trusted.
+    async fn case(&self, begin: &Begin) -> Result<Case, TaskError> {
+        let Registered { shared, live } = &self.registered;
+        loop {
+            match Case::read(&self.claimed.task, self.containers.solvers(), &shared.store).await {
+                Err(error)
+                    if matches!(begin, Begin::Kept) && error.kind == ErrorKind::Storage && live.hold.is_trusted() =>
+                {
+                    sleep(ADOPT_AGAIN).await;
+                }
+                read => return read,
+            }
+        }
+    }
+
     /// Makes the work folder and starts the container.
     async fn launch(&self, case: &Arc<Case>) -> Result<Running, Failure> {
         let (containers, live) = (&self.containers, &self.registered.live);
@@ -191,7 +223,10 @@ impl Solve {
         // Whoever finds the container must find the claim too.
         containers.state.keep(&self.key(), &live.claim).map_err(|error| {
             tracing::error!(%error, "worker.containers: a claim can't be kept");
-            executor("the worker could not write its state folder")
+            match error.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => disk_full(),
+                _ => executor("the worker could not write its state folder"),
+            }
         })?;
         let (volume, command, times) = tokio::select! {
             filled = until_cancelled(&live.cancel, self.fill(case)) => filled?,
@@ -202,7 +237,11 @@ impl Solve {
             }
         };
         let launch = self.launch_of(case, image, command, &volume);
-        let run = match Run::launch(&containers.engine, &launch).await {
+        let launched = match containers.link.engine() {
+            Ok(engine) => Run::launch(&engine, &launch).await,
+            Err(error) => Err(error),
+        };
+        let run = match launched {
             Ok(run) => run,
             Err(error) => return Err(self.launch_failure(&error, case).await),
         };
@@ -217,15 +256,26 @@ impl Solve {
             return Ok(());
         }
         // It may have come since the latest look.
-        match containers.engine.has_image(image).await {
+        let looked = match containers.link.engine() {
+            Ok(engine) => engine.has_image(image).await,
+            Err(error) => Err(error),
+        };
+        match looked {
             Ok(true) => Ok(()),
             Ok(false) => Err(self.launch_failure(&EngineError::ImageMissing { image: image.clone() }, case).await),
-            Err(error) => Err(engine_fault(&error).into()),
+            Err(error) => Err(self.launch_failure(&error, case).await),
         }
     }
 
     /// What becomes of a task whose container can't be started here.
     async fn launch_failure(&self, error: &EngineError, case: &Case) -> Failure {
+        // Asked in any case: nothing more is claimed from then on.
+        if error.may_be_away() && (!self.containers.link.answers().await || error.was_not_asked()) {
+            let next_try = after_absence(error, self.claimed.claim.fence, self.claimed.task.attempt);
+            let error = executor(format!("the container could not be run: {error}"));
+            tracing::warn!(task.id = %self.claimed.task.id, ?next_try, "worker.engine: it went away before a container ran");
+            return Failure { error, next_try };
+        }
         let mut failure = Failure::from(engine_fault(error));
         if !error.retry_helps() {
             failure.next_try = NextTry::Never;
@@ -280,18 +330,53 @@ impl Solve {
         }
     }
 
-    /// Goes on with a container that was found.
-    async fn adopt(&self, found: &Found) -> Result<Running, TaskError> {
+    /// Goes on with the container that there is, once the engine is there; waits as long for that as a run that is watched.
+    async fn adopt(&self) -> Result<Running, TaskError> {
         let containers = &self.containers;
         let volume = containers.volumes.adopt(&self.key()).map_err(|error| volume_fault(&error))?;
-        let now = self.registered.shared.store.now();
-        let adopted = Run::adopt(&containers.engine, found, containers.state.owner(), now).await;
-        let run = adopted.map_err(|error| engine_fault(&error))?;
-        let before = found.claim.map_or(self.claimed.log_bytes, |claim| claim.log_offset);
+        let (run, before) = timeout(ENGINE_AWAY_MAX, self.take_over()).await.unwrap_or_else(|_| {
+            let away = EngineError::NoEngine(containers.link.url().to_owned());
+            Err(engine_fault(&away))
+        })?;
         let written = self.claimed.log_bytes.saturating_sub(before);
         tracing::info!(task.id = %self.claimed.task.id, container = run.id(), written, "worker.containers: goes on");
         Ok(Running { run, volume, written, times: Times::default() })
     }
+
+    /// Waits for the engine; answers the container and how much log the task had before it, bytes.
+    async fn take_over(&self) -> Result<(Run, u64), TaskError> {
+        let link = &self.containers.link;
+        loop {
+            let engine = link.until_there().await;
+            match self.find(&engine).await {
+                Ok(found) => return found.ok_or_else(|| executor("the container of this attempt is gone")),
+                // It went away again, or is busy with its own start: the container may run on all the same.
+                Err(error) if error.may_be_away() => {
+                    link.answers().await;
+                    sleep(ADOPT_AGAIN).await;
+                }
+                Err(error) => return Err(engine_fault(&error)),
+            }
+        }
+    }
+
+    async fn find(&self, engine: &ContainerEngine) -> Result<Option<(Run, u64)>, EngineError> {
+        let (owner, now) = (self.containers.state.owner(), self.registered.shared.store.now());
+        for found in engine.find(owner).await? {
+            if let Some(claim) = found.claim.filter(|claim| claim.key() == self.key()) {
+                return Ok(Some((Run::adopt(engine, &found, owner, now).await?, claim.log_offset)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Who tries a task again whose engine went away before its container ran. Where the engine was asked for something, it
+/// may be this very task that ends it: then not for ever.
+fn after_absence(error: &EngineError, fence: u64, attempt: u32) -> NextTry {
+    // Claims that were given back without a lost attempt.
+    let given_back = fence.saturating_sub(u64::from(attempt));
+    if error.was_not_asked() || given_back < GIVEN_BACK_MAX { NextTry::Later } else { NextTry::Usual }
 }
 
 /// Asks the adapter, which reads files and computes, on a thread that may block.
@@ -344,16 +429,35 @@ pub(super) fn volume_fault(error: &VolumeError) -> TaskError {
     }
     tracing::error!(%error, cause = ?std::error::Error::source(error), "worker.volume: a work folder can't be used");
     match error {
-        VolumeError::HostFull { .. } => {
-            TaskError::new(ErrorKind::Quota, "the worker's disk has no room for this run now")
-        }
+        VolumeError::HostFull { .. } => disk_full(),
         _ => executor("the run's work folder can't be used"),
     }
+}
+
+fn disk_full() -> TaskError {
+    TaskError::new(ErrorKind::Quota, "the worker's disk has no room for this run now")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_engine_that_is_away_costs_no_attempt_unless_a_task_may_be_what_ends_it() {
+        let away = EngineError::NoEngine("there".to_owned());
+        let broke = EngineError::Vanished("id".to_owned());
+        for (error, fence, attempt, expected) in [
+            (&away, 1, 1, NextTry::Later),
+            (&away, 1_000, 1, NextTry::Later),
+            (&broke, 1, 1, NextTry::Later),
+            (&broke, GIVEN_BACK_MAX, 1, NextTry::Later),
+            (&broke, GIVEN_BACK_MAX + 1, 1, NextTry::Usual),
+            // Lost attempts are no give-backs.
+            (&broke, GIVEN_BACK_MAX + 1, 2, NextTry::Later),
+        ] {
+            assert_eq!(after_absence(error, fence, attempt), expected, "{error} {fence} {attempt}");
+        }
+    }
 
     #[test]
     fn a_run_has_as_many_threads_as_cores_unless_the_catalogue_says_otherwise() {

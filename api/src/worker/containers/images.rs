@@ -20,8 +20,8 @@ use tokio_stream::StreamExt;
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// From an event to the look: an image that comes is told of several times.
 const SETTLED_AFTER: Duration = Duration::from_millis(500);
-/// Before an engine that went away is asked again.
-const ENGINE_AWAY: Duration = Duration::from_secs(10);
+/// Before an engine that ends its stream of events is asked for another.
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
 /// What of a catalogue is on an engine's machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -85,6 +85,11 @@ impl Containers {
         self.seen_images().clone()
     }
 
+    /// The versions that tasks may be sent here for.
+    pub(in crate::worker) fn offered(&self) -> Vec<String> {
+        if self.link.is_shown() { self.seen_images().here.clone() } else { Vec::new() }
+    }
+
     /// Whether a version's image was there at the latest look.
     pub(super) fn has_image_of(&self, version: &str) -> bool {
         self.seen_images().here.iter().any(|here| here == version)
@@ -92,13 +97,14 @@ impl Containers {
 
     /// What the engine can't say now stays as it was known.
     pub(super) async fn look_at_images(&self) {
-        match Images::of(&self.engine, self.solvers.catalogue()).await {
+        let Some(engine) = self.link.there() else { return };
+        match Images::of(&engine, self.solvers.catalogue()).await {
             Ok(images) => self.note_images(images),
             Err(error) => tracing::warn!(%error, "worker.images: the engine failed"),
         }
     }
 
-    pub(super) fn note_images(&self, images: Images) {
+    fn note_images(&self, images: Images) {
         let mut seen = self.seen_images();
         images.tell_changes(&seen);
         *seen = images;
@@ -112,7 +118,8 @@ impl Containers {
 /// Looks at the images whenever the engine says that some came or went, and now and then.
 pub(in crate::worker) async fn watch_images(_: Arc<Shared>, containers: Arc<Containers>) {
     loop {
-        let mut events = pin!(containers.engine.image_events());
+        let engine = containers.link.until_there().await;
+        let mut events = pin!(engine.image_events());
         loop {
             containers.look_at_images().await;
             match timeout(LOOK_EVERY, events.next()).await {
@@ -121,7 +128,9 @@ pub(in crate::worker) async fn watch_images(_: Arc<Shared>, containers: Arc<Cont
                 Ok(Some(Err(_)) | None) => break,
             }
         }
-        sleep(ENGINE_AWAY).await;
+        // The stream ends when the engine goes: soonest of all, that is known here.
+        containers.link.answers().await;
+        sleep(LISTEN_AGAIN).await;
     }
 }
 

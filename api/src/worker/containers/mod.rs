@@ -4,6 +4,7 @@
 mod adopt;
 mod attempt;
 mod images;
+mod link;
 mod serve;
 mod state;
 mod study;
@@ -13,16 +14,18 @@ pub(super) use adopt::adopt_all;
 pub(crate) use images::Images;
 pub use images::MissingImage;
 pub(super) use images::watch_images;
+pub(super) use link::watch_engine;
 pub(super) use serve::serve;
 
 use super::{Shared, held::Registered};
 use attempt::{Begin, Solve};
+use link::Link;
 use mecapy_model::{Lane, Room};
 use mecapy_runtime::{
     container::{ContainerEngine, EngineError, SweepError, VolumeError, Volumes, sweep},
     solver::Solvers,
 };
-use mecapy_store::{Beat, ClaimRef, Claimed, LEASE_HANDED_OVER_MAX, StoreError};
+use mecapy_store::{Beat, Claimed, LEASE_HANDED_OVER_MAX, StoreError};
 use state::State;
 use std::{
     collections::BTreeSet,
@@ -83,18 +86,24 @@ pub enum ContainersError {
 
 /// An engine, its room, and what runs there.
 pub(super) struct Containers {
-    engine: ContainerEngine,
+    link: Link,
     volumes: Volumes,
     state: State,
     solvers: Arc<Solvers>,
     disk_bytes: u64,
     runtime: Option<String>,
-    total: Room,
+    share: Share,
     images: Mutex<Images>,
     held: Mutex<Held>,
     /// One sweep at a time: two would be in each other's way.
     sweeping: tokio::sync::Mutex<()>,
     handing_over: watch::Sender<bool>,
+}
+
+/// What of the engine's machine containers get.
+struct Share {
+    cores: Option<u32>,
+    memory_bytes: Option<u64>,
 }
 
 #[derive(Default)]
@@ -104,8 +113,8 @@ struct Held {
     live: BTreeSet<String>,
     /// The lane whose next task waits for room: until it has it, nothing is taken from the others.
     waiting: Option<Lane>,
-    /// Claims of containers that run on after this process.
-    handed_over: Vec<ClaimRef>,
+    /// Attempts whose containers run on after this process. Their claims are extended for as long as it drains.
+    left: Vec<Arc<Solve>>,
 }
 
 /// Cores and memory of one attempt, given back however it ends.
@@ -115,61 +124,64 @@ pub(super) struct Taken {
     room: Room,
 }
 
+impl Share {
+    fn of(&self, machine: Room) -> Room {
+        let usual = machine.memory_bytes / 8 * MEMORY_EIGHTHS;
+        Room {
+            // An engine refuses a container with more cores than it has.
+            cpus: self.cores.unwrap_or(machine.cpus).min(machine.cpus),
+            memory_bytes: self.memory_bytes.unwrap_or(usual).min(machine.memory_bytes),
+        }
+    }
+}
+
 impl Containers {
-    /// Reaches the engine and opens the state folder. `id` names the worker's containers where it has no name yet.
+    /// Opens the state folder and asks for the engine, which may be away. `id` names the worker's containers where it has
+    /// no name yet.
     pub(super) async fn open(config: ContainersConfig, id: Uuid) -> Result<Self, ContainersError> {
         let ContainersConfig { docker_url, solvers, cores, memory_bytes, disk_bytes, state_dir, runtime } = config;
         let state = State::open(&state_dir, &id.to_string()).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => ContainersError::InUse { folder: state_dir.clone() },
             _ => ContainersError::State { folder: state_dir.clone(), error },
         })?;
-        let engine = ContainerEngine::connect(&docker_url).await?;
-        if let Some(runtime) = &runtime {
-            engine.facts().must_have_runtime(runtime)?;
-        }
         let volumes = Volumes::open(&state.volumes()).await?;
-        let images = Images::of(&engine, solvers.catalogue()).await?;
-        let machine = engine.room();
-        let usual = machine.memory_bytes / 8 * MEMORY_EIGHTHS;
-        let total = Room {
-            // An engine refuses a container with more cores than it has.
-            cpus: cores.unwrap_or(machine.cpus).min(machine.cpus),
-            memory_bytes: memory_bytes.unwrap_or(usual).min(machine.memory_bytes),
-        };
-        let facts = engine.facts();
-        tracing::info!(
-            engine.version = facts.version,
-            engine.api = facts.api_version,
-            engine.live_restore = facts.live_restore,
-            containers.owner = state.owner(),
-            room.cpus = total.cpus,
-            room.memory_bytes = total.memory_bytes,
-            "worker.containers: the engine is there"
-        );
+        let link = Link::open(docker_url, runtime.clone()).await?;
         let opened = Self {
-            engine,
+            link,
             volumes,
             state,
             solvers,
             disk_bytes,
             runtime,
-            total,
+            share: Share { cores, memory_bytes },
             images: Mutex::default(),
             held: Mutex::default(),
             sweeping: tokio::sync::Mutex::default(),
             handing_over: watch::Sender::new(false),
         };
-        opened.note_images(images);
+        opened.look_at_images().await;
+        let total = opened.total();
+        tracing::info!(
+            containers.owner = opened.state.owner(),
+            room.cpus = total.cpus,
+            room.memory_bytes = total.memory_bytes,
+            "worker.containers: opened"
+        );
         Ok(opened)
     }
 
-    /// What there is for containers in all.
+    /// What there is for containers in all: nothing before the engine has answered.
     pub(super) fn total(&self) -> Room {
-        self.total
+        self.link.room().map(|machine| self.share.of(machine)).unwrap_or_default()
     }
 
     pub(super) fn free(&self) -> Room {
-        self.total.without(self.held().taken)
+        self.total().without(self.held().taken)
+    }
+
+    /// Where an engine should be that does not answer.
+    pub(super) fn missing_engine(&self) -> Option<&str> {
+        (!self.link.is_there()).then(|| self.link.url())
     }
 
     pub(super) fn solvers(&self) -> &Solvers {
@@ -184,13 +196,13 @@ impl Containers {
     /// Lets the claims of what stays hold until the worker that follows adopts it. Called when nothing extends them any
     /// more.
     pub(super) async fn hand_over(&self, shared: &Shared) {
-        let mut claims = std::mem::take(&mut self.held().handed_over);
-        // What was about to be written down when the time was up: whoever adopts it writes it down.
-        claims.extend(shared.claims.all().into_iter().map(|live| live.claim));
+        let left = std::mem::take(&mut self.held().left);
+        // Also of what was about to be written down when the time was up: whoever adopts it writes it down.
+        let claims = shared.claims.all();
         let extending = async {
-            for claim in claims {
-                let task = claim.task;
-                match shared.store.extend(claim, LEASE_HANDED_OVER_MAX).await {
+            for live in claims {
+                let task = live.claim.task;
+                match shared.store.extend(live.claim, LEASE_HANDED_OVER_MAX).await {
                     Ok(Beat::Stale) => tracing::warn!(task.id = %task, "worker.hand_over: the claim was lost"),
                     Ok(_) => tracing::info!(task.id = %task, "worker.hand_over: the container runs on"),
                     Err(error) => tracing::error!(task.id = %task, %error, "worker.hand_over: the store failed"),
@@ -202,6 +214,7 @@ impl Containers {
                 "worker.hand_over: the store does not answer, others may run these tasks before this worker is back"
             );
         }
+        drop(left);
     }
 
     /// Answers when the process ends and its containers are to stay.
@@ -211,8 +224,13 @@ impl Containers {
     }
 
     /// The attempt's container stays for the worker that follows.
-    fn leave(&self, claim: ClaimRef) {
-        self.held().handed_over.push(claim);
+    fn leave(&self, attempt: Arc<Solve>) {
+        self.held().left.push(attempt);
+    }
+
+    /// How many attempts are left to the worker that follows.
+    pub(super) fn left(&self) -> usize {
+        self.held().left.len()
     }
 
     /// Removes what an attempt has made. What can't be removed now, the janitor removes.
@@ -224,11 +242,17 @@ impl Containers {
         self.sweep().await;
     }
 
-    /// Removes what no live attempt owns.
+    /// Removes what no live attempt owns. Where the engine is away, that is done when it is back.
     async fn sweep(&self) {
+        if let Some(engine) = self.link.there() {
+            self.sweep_on(&engine).await;
+        }
+    }
+
+    async fn sweep_on(&self, engine: &ContainerEngine) {
         let _one = self.sweeping.lock().await;
         let is_live = |key: &str| self.held().live.contains(key);
-        match sweep(&self.engine, &self.volumes, self.state.owner(), &is_live).await {
+        match sweep(engine, &self.volumes, self.state.owner(), &is_live).await {
             Ok(_) => {}
             Err(SweepError::Engine(error)) => tracing::warn!(%error, "worker.janitor: the engine failed"),
             Err(SweepError::Volume(error)) => tracing::warn!(%error, "worker.janitor: a work folder stays"),
@@ -275,5 +299,22 @@ pub(super) async fn sweep_now_and_then(_: Arc<Shared>, containers: Arc<Container
     loop {
         sleep(SWEEP_EVERY).await;
         containers.sweep().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn containers_get_what_the_settings_say_and_never_more_than_the_machine_has() {
+        let machine = Room { cpus: 8, memory_bytes: 64 << 30 };
+        let room = |cores, memory_bytes| {
+            let Room { cpus, memory_bytes } = Share { cores, memory_bytes }.of(machine);
+            (cpus, memory_bytes >> 30)
+        };
+        assert_eq!(room(None, None), (8, 56));
+        assert_eq!(room(Some(2), Some(10 << 30)), (2, 10));
+        assert_eq!(room(Some(99), Some(99 << 30)), (8, 64));
     }
 }

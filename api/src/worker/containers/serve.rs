@@ -1,4 +1,4 @@
-//! Claims tasks for containers, for as long as there is room for the next.
+//! Claims tasks for containers, for as long as there is room for the next and the engine answers.
 
 use super::{Containers, attempt::Begin, start};
 use crate::worker::{
@@ -21,6 +21,13 @@ pub(in crate::worker) async fn serve(shared: Arc<Shared>, containers: Arc<Contai
     let wakeups =
         Lane::ALL.map(|lane| shared.config.lanes.contains(&lane).then(|| shared.store.container_wakeup(lane)));
     while !shared.draining.load(Ordering::Acquire) {
+        if !containers.link.answers().await {
+            tokio::select! {
+                _ = containers.link.until_there() => {}
+                () = shared.drain_begins() => {}
+            }
+            continue;
+        }
         // Room that is made from here on is noticed.
         let changed = shared.changed.notified();
         match claim_some(&shared, &containers).await {

@@ -78,13 +78,15 @@ impl State {
         }
     }
 
-    /// All claims that are kept, by their keys. What is no claim is left out, and logged.
+    /// All claims that are kept, by their keys. What is no claim is left out, and logged; what was not written to its end
+    /// is removed.
     pub(super) fn kept(&self) -> io::Result<Vec<(String, KeptClaim)>> {
         let mut kept = Vec::new();
         for entry in fs::read_dir(self.folder.join(CLAIMS))? {
             let entry = entry?;
             let Ok(key) = entry.file_name().into_string() else { continue };
             if key.ends_with(UNFINISHED) {
+                fs::remove_file(entry.path())?;
                 continue;
             }
             match serde_json::from_slice(&fs::read(entry.path())?) {
@@ -99,9 +101,14 @@ impl State {
 /// Writes a file that its owner alone reads, whole or not at all.
 fn write_private(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let unfinished = folder.join(format!("{name}{UNFINISHED}"));
-    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-    file.write_all(bytes)?;
-    fs::rename(&unfinished, folder.join(name))
+    let opened = File::options().write(true).create(true).truncate(true).mode(0o600).open(&unfinished);
+    let written = opened.and_then(|mut file| file.write_all(bytes));
+    let kept = written.and_then(|()| fs::rename(&unfinished, folder.join(name)));
+    if kept.is_err() {
+        // What is told is why it can't be kept.
+        let _ = fs::remove_file(&unfinished);
+    }
+    kept
 }
 
 #[cfg(test)]
@@ -124,6 +131,10 @@ mod tests {
         let claims = state.folder.join(CLAIMS);
         write_private(&claims, "a-1-7", claim(7).as_bytes()).unwrap();
         fs::write(claims.join("b-1-8"), "{").unwrap();
+        fs::write(claims.join(format!("c-1-9{UNFINISHED}")), "{").unwrap();
+        fs::create_dir(claims.join("d-1-10")).unwrap();
+        assert!(write_private(&claims, "d-1-10", b"in its way").is_err());
+        fs::remove_dir(claims.join("d-1-10")).unwrap();
         drop(state);
 
         let state = State::open(&at, "second").unwrap();
@@ -134,5 +145,6 @@ mod tests {
         state.forget("a-1-7").unwrap();
         state.forget("a-1-7").unwrap();
         assert!(state.kept().unwrap().is_empty());
+        assert_eq!(fs::read_dir(&claims).unwrap().count(), 1, "only what somebody should look at is left");
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn warning(task: &Task, workers: &[SeenWorker]) -> Option<Warning> {
     let (lacking, pointer) = if serving.is_empty() {
         (format!("runs solvers of the lane {}", task.lane), "/lane")
     } else if !serving.iter().any(|seen| seen.row.solvers.contains(&name)) {
-        (format!("has the image of {solver} {version}"), "/code/version")
+        (format!("has the image of {solver} {version} on a Docker engine that answers"), "/code/version")
     } else {
         (format!("has {solver} {version} and as much room in all as the limits ask for"), "/limits")
     };
