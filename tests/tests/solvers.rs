@@ -155,7 +155,7 @@ async fn a_cancel_the_deadline_and_the_memorys_end_are_told_apart() -> Result<()
     let late = lane.script("sleep 60\n", json!({"limits": {"timeout_ms": 1000}})).await?;
     node.result(&late).await?.expect_error_kind("timeout")?;
     // It keeps what it may still have to print.
-    let hungry = "exec tail -c 400M /dev/zero\n";
+    let hungry = "mkfifo /tmp/zeros; cat /dev/zero > /tmp/zeros & exec tail -c 400M /tmp/zeros\n";
     let hungry = lane.script(hungry, json!({"limits": {"memory_bytes": 67_108_864}})).await?;
     node.result(&hungry).await?.expect_error_kind("out_of_memory")?;
     Ok(())

@@ -1,16 +1,19 @@
 //! A Docker engine of its own, without a network, in a temporary folder; stopped, killed and started again.
 
 use super::daemon::Daemon;
-use crate::repository_root;
+use crate::{repository_root, until};
 use anyhow::{Context, Result, bail, ensure};
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 use tempfile::TempDir;
 
 /// What the engine logs when it can be used.
 const READY: &str = "API listen on";
+const CONTAINERD_DEADLINE: Duration = Duration::from_secs(30);
 /// The images that `tests/toolchain/docker.sh` makes, below the repository's root.
 const IMAGES: &str = "target/solvers";
 /// The one of them whose shell the tests of the executor use.
@@ -49,8 +52,7 @@ impl Docker {
     pub async fn with_solvers() -> Result<Self> {
         let docker = Self::start().await?;
         let folder = repository_root().join(IMAGES);
-        let images =
-            std::fs::read_dir(&folder).with_context(|| format!("no {IMAGES}: run tests/toolchain/docker.sh"))?;
+        let images = fs::read_dir(&folder).with_context(|| format!("no {IMAGES}: run tests/toolchain/docker.sh"))?;
         for image in images {
             let path = image?.path();
             if path.extension().is_some_and(|extension| extension == "tar") {
@@ -91,10 +93,25 @@ impl Docker {
         let daemon = self.daemon.take().context("the engine is not running")?;
         daemon.end(signal).await?;
         let done = meanwhile().await;
-        // A killed one leaves its process id, which keeps the next from starting.
-        let _ = std::fs::remove_file(self.home.path().join("docker.pid"));
+        self.until_forgotten().await?;
         self.daemon = Some(serve(self.home.path()).await?);
         done
+    }
+
+    /// A killed engine leaves its process id, which keeps the next from starting, and its containerd, which dies after it:
+    /// an engine that starts meanwhile waits for one that will never answer.
+    async fn until_forgotten(&self) -> Result<()> {
+        let _ = fs::remove_file(self.home.path().join("docker.pid"));
+        let file = self.home.path().join("exec/containerd/containerd.pid");
+        let Ok(pid) = fs::read_to_string(&file) else { return Ok(()) };
+        until("the engine's containerd has ended", CONTAINERD_DEADLINE, || async {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+            // One that nobody has waited for is as good as gone.
+            Ok((stat.is_empty() || stat.contains(") Z")).then_some(()))
+        })
+        .await?;
+        let _ = fs::remove_file(file);
+        Ok(())
     }
 }
 
@@ -136,7 +153,7 @@ async fn serve(home: &Path) -> Result<Daemon> {
     command.args(["--userland-proxy=false", "--live-restore"]);
     let log: PathBuf = at("docker.log");
     // What an earlier process said must not pass for this one's; there may be none.
-    let _ = std::fs::remove_file(&log);
+    let _ = fs::remove_file(&log);
     let mut daemon = Daemon::start(command, b"", &log, libc::SIGTERM)?;
     daemon.until_ready(|daemon| daemon.log().contains(READY).then_some(())).await?;
     Ok(daemon)
