@@ -97,7 +97,7 @@ async fn what_a_running_task_says_is_heard_live_at_every_node() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_cancel_at_another_node_stops_a_task_at_once() -> Result<()> {
+async fn a_cancel_at_another_node_stops_a_task_within_a_second() -> Result<()> {
     let cluster = Cluster::start(2, 1).await?;
     let (a, b) = (cluster.node(0)?, cluster.node(1)?);
     let id = a.submit(&python(ENDLESS)).await?;
@@ -105,7 +105,7 @@ async fn a_cancel_at_another_node_stops_a_task_at_once() -> Result<()> {
     let asked = Instant::now();
     cancel(b, &id).await?;
     a.until_state(&id, "cancelled").await?;
-    ensure!(asked.elapsed() < Duration::from_secs(4), "it took {:?}", asked.elapsed());
+    ensure!(asked.elapsed() < Duration::from_secs(1), "it took {:?}", asked.elapsed());
     Ok(())
 }
 
@@ -122,12 +122,12 @@ async fn without_redis_everything_works_a_little_later() -> Result<()> {
     let asked = Instant::now();
     cancel(b, &id).await?;
     a.until_state(&id, "cancelled").await?;
-    ensure!(asked.elapsed() < Duration::from_secs(10), "it took {:?}", asked.elapsed());
+    ensure!(asked.elapsed() < Duration::from_secs(4), "it took {:?}", asked.elapsed());
     for _ in 0..3 {
         let submitted = Instant::now();
         let id = a.submit(&python("result = 1")).await?;
         b.result(&id).await?.expect_result(&json!({"result": 1}))?;
-        ensure!(submitted.elapsed() < Duration::from_secs(20), "it took {:?}", submitted.elapsed());
+        ensure!(submitted.elapsed() < Duration::from_secs(5), "it took {:?}", submitted.elapsed());
     }
     redis.start_again().await?;
     let id = b.submit(&python("result = 2")).await?;

@@ -224,7 +224,7 @@ async fn security_34_silent_and_slow_connections_are_closed_in_time() -> Result<
     })
     .await?;
     let worst = worst_probe(&server, 20).await?;
-    ensure!(worst < Duration::from_secs(3), "a probe took {worst:?} beside the attack");
+    ensure!(worst < Duration::from_millis(500), "a probe took {worst:?} beside the attack");
     let started = Instant::now();
     let closed =
         tokio::time::timeout(Duration::from_secs(45), async { while attackers.join_next().await.is_some() {} });
@@ -262,7 +262,7 @@ async fn security_35_event_streams_are_capped_and_readers_that_never_read_are_ha
     println!("{} streams are open, {refused} were refused", open.len());
     ensure!(!open.is_empty() && refused > 0, "{} open, {refused} refused: there is no cap", open.len());
     let worst = worst_probe(&server, 20).await?;
-    ensure!(worst < Duration::from_secs(3), "a probe took {worst:?} beside the streams");
+    ensure!(worst < Duration::from_millis(500), "a probe took {worst:?} beside the streams");
     server.post(&format!("/v1/tasks/{id}/cancel"), &json!({})).await?.expect(202)?;
     server.result(&id).await?.expect_error_kind("cancelled")?;
     let growth = server.process().private_bytes()?.saturating_sub(before);

@@ -35,7 +35,7 @@ async fn security_01_endless_loops_end_in_start_functions_too() -> Result<()> {
             }
             Err(refusal) => ensure!(refusal.to_string().contains("422"), "{refusal}"),
         }
-        ensure!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+        ensure!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     }
     Ok(())
 }
@@ -54,7 +54,7 @@ async fn security_02_poll_oneoff_never_outlives_the_deadline() -> Result<()> {
     for body in [sleep(0), sleep(1)] {
         let started = Instant::now();
         run(&server, &guest::command(&body)).await?.expect_error_kind("timeout")?;
-        ensure!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+        ensure!(started.elapsed() < Duration::from_millis(1500), "{:?}", started.elapsed());
     }
     let many = "(call $answer (call $poll_oneoff (i32.const 0) (i32.const 600000) (i32.const 10000) (i32.const 16)))";
     let text = guest::command_with("(memory (export \"memory\") 32)", many);

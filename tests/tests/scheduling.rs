@@ -11,13 +11,14 @@ use std::{
 };
 
 const SPIN: &str = "while True:\n    pass";
-/// How long a loop runs, unless it is stopped: who waits for one waits as long. How quickly others are served beside
-/// loops is the benchmark's to say.
-const LOOP: Duration = Duration::from_secs(5);
+/// Far more than a preview takes when it overtakes, far less than when it waits for a task of minutes.
+const OVERTAKEN_MS_MAX: u128 = 250;
 
 #[tokio::test]
 async fn a_preview_overtakes_cpu_bound_work_of_the_default_lane() -> Result<()> {
     let server = Server::start().await?;
+    // The interpreter is loaded while a server answers already: who comes first waits for that, and not for a loop.
+    server.probe().await?;
     let mut ids = Vec::new();
     for _ in 0..16 {
         ids.push(server.submit(&python(SPIN)).await?);
@@ -25,11 +26,12 @@ async fn a_preview_overtakes_cpu_bound_work_of_the_default_lane() -> Result<()> 
     server.until_state(ids.first().context("none")?, "running").await?;
     let mut times = Vec::new();
     for _ in 0..50 {
-        times.push(server.probe().await?);
+        times.push(server.probe().await?.as_millis());
     }
-    let worst = times.into_iter().max().context("none")?;
-    println!("previews beside {} tight loops: the worst took {worst:?}", ids.len());
-    ensure!(worst < LOOP / 2, "a preview waited for {worst:?}");
+    times.sort_unstable();
+    let (median, worst) = (times.get(25).copied().unwrap_or_default(), times.last().copied().unwrap_or_default());
+    println!("previews beside {} tight loops: median {median} ms, worst {worst} ms", ids.len());
+    ensure!(median <= OVERTAKEN_MS_MAX / 5 && worst <= OVERTAKEN_MS_MAX, "median {median} ms, worst {worst} ms");
     cancel_all(&server, &ids).await
 }
 
@@ -39,9 +41,10 @@ async fn a_running_loop_is_cancelled_at_once() -> Result<()> {
     for source in [SPIN, "import time\ntime.sleep(3600)", "x = 'a' * 30\nimport re\nre.match('(a+)+$', x + 'b')"] {
         let id = server.submit(&python(source)).await?;
         server.until_state(&id, "running").await?;
+        let started = Instant::now();
         server.post(&format!("/v1/tasks/{id}/cancel"), &json!({})).await?.expect(202)?;
-        // At the end of its time it would be a timeout.
         server.result(&id).await?.expect_error_kind("cancelled")?;
+        ensure!(started.elapsed() < Duration::from_secs(2), "{source}: stopped after {:?}", started.elapsed());
     }
     Ok(())
 }
@@ -62,7 +65,7 @@ async fn lanes_do_not_wait_for_one_another() -> Result<()> {
     let started = Instant::now();
     let id = server.submit(&urgent).await?;
     server.result(&id).await?.expect_result(&json!({"result": "urgent"}))?;
-    ensure!(started.elapsed() < LOOP, "it waited {:?}", started.elapsed());
+    ensure!(started.elapsed() < Duration::from_secs(3), "it waited {:?}", started.elapsed());
     cancel_all(&server, &blockers).await
 }
 

@@ -413,3 +413,23 @@ fn cut_and_changed_sources_never_panic() {
         }
     }
 }
+
+#[test]
+fn an_ordinary_source_takes_well_under_a_millisecond() {
+    let source = "import numpy as np\nfrom scipy.sparse import csr_matrix\n\ndef stiffness(E, A, L, c, s):\n    \"\"\"Element matrix of a truss bar.\"\"\"\n    \
+        k = E * A / L\n    m = np.array([[c * c, c * s], [c * s, s * s]])\n    return k * np.block([[m, -m], [-m, m]])\n\n"
+        .repeat(12);
+    let catalogue = catalogue();
+    let mut times: Vec<Duration> = (0..200)
+        .map(|_| {
+            let started = Instant::now();
+            let analysis = analyse(&source, None, &catalogue);
+            assert_eq!(analysis.faults, []);
+            started.elapsed()
+        })
+        .collect();
+    times.sort();
+    let median = times[times.len() / 2];
+    println!("{} lines: {median:?}", source.lines().count());
+    assert!(median < Duration::from_millis(2), "{median:?}");
+}

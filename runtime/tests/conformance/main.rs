@@ -86,7 +86,7 @@ fn ends_in_time(guest: &str, reason: ErrorKind) {
     let timeout = Duration::from_millis(200);
     let run = run_with(guest, Limits { timeout, ..Limits::default() });
     // Two ticks, and what a busy machine adds.
-    assert!(run.elapsed < timeout + Duration::from_secs(3), "it took {:?}", run.elapsed);
+    assert!(run.elapsed < timeout + Duration::from_millis(500), "it took {:?}", run.elapsed);
     run.fails(reason);
 }
 
@@ -128,7 +128,7 @@ fn a_sleeping_guest_is_cancelled_at_once() {
     });
     let run = run_with("limit_sleep", Limits { cancel, ..Limits::default() });
     run.fails(ErrorKind::Cancelled);
-    assert!(waker.join().unwrap().elapsed() < Duration::from_secs(3));
+    assert!(waker.join().unwrap().elapsed() < Duration::from_millis(500));
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn limit_stdout_large() {
 #[test]
 fn limit_stdout_huge() {
     let run = run_with("limit_stdout_huge", Limits { memory_bytes: 512 << 20, ..Limits::default() });
-    assert!(run.elapsed < Duration::from_secs(10), "it took {:?}", run.elapsed);
+    assert!(run.elapsed < Duration::from_secs(3), "it took {:?}", run.elapsed);
     let outcome = run.passes();
     is_too_large(&outcome, "300 MiB");
     assert_eq!((outcome.stderr.len(), outcome.stderr_truncated), (OUTPUT_BYTES_MAX, true));
@@ -218,7 +218,7 @@ fn is_dropped_in_time(guest: &str) {
     assert!(tree.inodes_used() <= tree.limits().inodes_max);
     let started = Instant::now();
     drop(tree);
-    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(started.elapsed() < Duration::from_secs(1));
 }
 
 #[test]

@@ -230,7 +230,7 @@ async fn a_redis_that_stands_still_is_noticed_and_publishing_never_waits() {
         longest = longest.max(before.elapsed());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert!(longest < Duration::from_secs(2), "a publish took {longest:?}");
+    assert!(longest < Duration::from_millis(500), "a publish took {longest:?}");
     redis.signal("-CONT");
     state_is(&one, true, SOON).await;
     state_is(&two, true, SOON).await;
