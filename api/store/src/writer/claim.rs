@@ -15,26 +15,33 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 /// How many tasks one claim takes at most, whatever was asked.
 const CLAIM_MAX: u32 = 256;
 
-/// Up to `#`'s limit of the tasks of one group that may start, oldest first. A process that had not heard yet that a
-/// tenant is disabled may have put a task back among them.
-const HEADS: &str = "SELECT * FROM (SELECT CAST(# AS BIGINT) AS line, due_ms, no, cpus, memory_bytes FROM tasks WHERE state = 'queued' \
-                     AND lane = ? AND queue_rank = ? AND queue_group = ? AND due_ms <= ? \
-                     AND NOT EXISTS (SELECT 1 FROM tenants q WHERE q.id = tasks.tenant AND q.disabled = 1) \
-                     ORDER BY due_ms, no LIMIT ?{lock}) AS heads";
-/// The same of tasks that run in containers, without those that need more than a worker has.
-const CONTAINER_HEADS: &str = "SELECT * FROM (SELECT CAST(# AS BIGINT) AS line, due_ms, no, cpus, memory_bytes \
-                               FROM tasks WHERE state = 'queued' AND lane = ? AND queue_rank = ? AND queue_group = ? \
-                               AND due_ms <= ? AND cpus <= ? AND memory_bytes <= ? \
-                               AND NOT EXISTS (SELECT 1 FROM tenants q WHERE q.id = tasks.tenant AND q.disabled = 1) \
-                               ORDER BY due_ms, no LIMIT ?{lock}) AS heads";
+/// The tasks of one group that may start. A process that had not heard yet that a tenant is disabled may have put a task
+/// back among them.
+macro_rules! startable {
+    () => {
+        "FROM tasks WHERE state = 'queued' AND lane = ? AND queue_rank = ? AND queue_group = ? AND due_ms <= ? \
+         AND NOT EXISTS (SELECT 1 FROM tenants q WHERE q.id = tasks.tenant AND q.disabled = 1)"
+    };
+}
 
+/// Up to `#`'s limit of them, oldest first.
+const HEADS: &str = concat!(
+    "SELECT * FROM (SELECT CAST(# AS BIGINT) AS line, due_ms, no, cpus, memory_bytes ",
+    startable!(),
+    " ORDER BY due_ms, no LIMIT ?{lock}) AS heads"
+);
+/// The same of tasks that run in containers, without those that need more than a worker has.
+const CONTAINER_HEADS: &str = concat!(
+    "SELECT * FROM (SELECT CAST(# AS BIGINT) AS line, due_ms, no, cpus, memory_bytes ",
+    startable!(),
+    " AND cpus <= ? AND memory_bytes <= ? ORDER BY due_ms, no LIMIT ?{lock}) AS heads"
+);
 /// What [`HEADS`] finds of one group alone, whole: PostgreSQL then need not be asked twice. The rows are read as they
 /// were locked, and what belongs to them one by one, whatever the planner believes of a table's size.
 const WHOLE_HEADS: &str = concat!(
-    "WITH heads AS MATERIALIZED (SELECT * FROM tasks WHERE state = 'queued' AND lane = ? AND queue_rank = ? \
-     AND queue_group = ? AND due_ms <= ? \
-     AND NOT EXISTS (SELECT 1 FROM tenants q WHERE q.id = tasks.tenant AND q.disabled = 1) \
-     ORDER BY due_ms, no LIMIT ? FOR UPDATE SKIP LOCKED) SELECT ",
+    "WITH heads AS MATERIALIZED (SELECT * ",
+    startable!(),
+    " ORDER BY due_ms, no LIMIT ? FOR UPDATE SKIP LOCKED) SELECT ",
     task_columns!("s.inputs"),
     ", t.due_ms FROM heads t CROSS JOIN LATERAL (SELECT * FROM task_specs WHERE no = t.no OFFSET 0) s \
      LEFT JOIN LATERAL (SELECT * FROM results WHERE no = t.no OFFSET 0) r ON TRUE \
