@@ -9,6 +9,7 @@ mod ids;
 mod lane;
 mod limits;
 mod outcome;
+pub mod ports;
 mod state;
 mod task;
 
