@@ -283,7 +283,7 @@ impl Checker {
 
     fn other(&mut self, ty: &PortType, found: Shape<'_>, value: &RawValue, path: Path<'_>) {
         match (ty, &found) {
-            (PortType::Boolean, Shape::Bool)
+            (PortType::Boolean, Shape::Bool(_))
             | (PortType::String, Shape::String(_))
             | (PortType::Object, Shape::Object(_)) => {
                 self.out.push_str(value.get());
@@ -323,6 +323,7 @@ impl Checker {
             (Shape::String(one), Shape::String(other)) => one == *other,
             // 1 and 1.0 are one number.
             (Shape::Number(one), Shape::Number(other)) => Decimal::read(one) == Decimal::read(other),
+            (Shape::Bool(one), Shape::Bool(other)) => one == *other,
             _ => false,
         };
         match values.iter().find(same) {

@@ -16,7 +16,7 @@ const QUOTED_CHARS_MAX: usize = 64;
 #[derive(Debug)]
 pub(super) enum Shape<'a> {
     Null,
-    Bool,
+    Bool(bool),
     /// As it was written.
     Number(&'a str),
     String(Cow<'a, str>),
@@ -53,7 +53,8 @@ impl<'a> Shape<'a> {
                 return Shape::String(Cow::Borrowed(inner));
             }
             Some(b'"') => serde_json::from_str(text).map(|text: String| Shape::String(Cow::Owned(text))),
-            Some(b't' | b'f') => return Shape::Bool,
+            Some(b't') => return Shape::Bool(true),
+            Some(b'f') => return Shape::Bool(false),
             Some(b'n') | None => return Shape::Null,
             Some(_) => return Shape::Number(text),
         };
@@ -65,7 +66,8 @@ impl<'a> Shape<'a> {
     pub(super) fn described(&self) -> &'static str {
         match self {
             Shape::Null => "null",
-            Shape::Bool => "true or false",
+            Shape::Bool(true) => "true",
+            Shape::Bool(false) => "false",
             Shape::Number(_) => "a number",
             Shape::String(_) => "a string",
             Shape::Array(_) => "an array",

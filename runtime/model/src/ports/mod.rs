@@ -21,6 +21,8 @@ mod port;
 mod read;
 mod schema;
 mod symbols;
+#[cfg(test)]
+mod tests;
 mod type_text;
 mod types;
 mod unit;

@@ -256,7 +256,3 @@ fn unreadable(text: &str) -> InvalidUnit {
 fn quoted(text: &str) -> String {
     text.chars().take(QUOTED_CHARS_MAX).collect()
 }
-
-#[cfg(test)]
-#[path = "tests/units.rs"]
-mod tests;

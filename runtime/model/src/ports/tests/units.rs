@@ -1,10 +1,10 @@
 //! Units: every symbol by its definition, every unit of the units library against ours, texts that are none.
 
-use super::super::decimal::Decimal;
-use super::super::kind::Kind;
-use super::super::symbols::{Prefixes, SYMBOLS};
-use super::super::unit::Conversion;
-use super::*;
+use crate::ports::decimal::Decimal;
+use crate::ports::factor::Factor;
+use crate::ports::symbols::{Prefixes, SYMBOLS};
+use crate::ports::unit::Conversion;
+use crate::ports::{Kind, Unit};
 use proptest::prelude::*;
 
 fn unit(text: &str) -> Unit {
