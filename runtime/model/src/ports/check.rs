@@ -319,14 +319,14 @@ impl Checker {
     }
 
     fn literal(&mut self, values: &[Box<RawValue>], found: &Shape<'_>, path: Path<'_>) {
-        let same = |value: &&Box<RawValue>| match (Shape::of(value), found) {
+        let same = |value: &RawValue| match (Shape::of(value), found) {
             (Shape::String(one), Shape::String(other)) => one == *other,
             // 1 and 1.0 are one number.
             (Shape::Number(one), Shape::Number(other)) => Decimal::read(one) == Decimal::read(other),
             (Shape::Bool(one), Shape::Bool(other)) => one == *other,
             _ => false,
         };
-        match values.iter().find(same) {
+        match values.iter().find(|value| same(value)) {
             Some(value) => self.out.push_str(value.get()),
             None => {
                 let shown = match found {

@@ -30,9 +30,9 @@ enum Digits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OutOfRange {
     /// It would be infinite.
-    TooLarge,
+    Overflow,
     /// It is not zero, and would become zero.
-    TooSmall,
+    Underflow,
     /// Its text is longer than [`NUMBER_BYTES_MAX`].
     TooLong,
 }
@@ -120,10 +120,10 @@ impl Decimal {
     /// The double nearest to the number in another unit; exact until this one rounding.
     pub(super) fn scaled(&self, scaling: &Scaling) -> Result<f64, OutOfRange> {
         if self.magnitude() > MAGNITUDE_MAX {
-            return Err(OutOfRange::TooLarge);
+            return Err(OutOfRange::Overflow);
         }
         if self.magnitude() < -MAGNITUDE_MAX {
-            return Err(OutOfRange::TooSmall);
+            return Err(OutOfRange::Underflow);
         }
         let rounded = match self.scaled_text(scaling) {
             Some(text) => text.parse().unwrap_or(f64::NAN),
@@ -202,8 +202,8 @@ impl Decimal {
 /// A double that is allowed to leave; `zero` says whether the exact number is zero.
 fn finite(number: f64, zero: bool) -> Result<f64, OutOfRange> {
     match number {
-        number if !number.is_finite() => Err(OutOfRange::TooLarge),
-        number if number == 0.0 && !zero => Err(OutOfRange::TooSmall),
+        number if !number.is_finite() => Err(OutOfRange::Overflow),
+        number if number == 0.0 && !zero => Err(OutOfRange::Underflow),
         number => Ok(number),
     }
 }
@@ -325,16 +325,16 @@ mod tests {
     #[test]
     fn huge_exponents_are_refused_and_cost_nothing() {
         for text in ["1e400", "-1e309", "1e601", "1e999999999999999999999999", "1e9223372036854775807"] {
-            assert_eq!(read(text).scaled(&SAME), Err(OutOfRange::TooLarge), "{text}");
+            assert_eq!(read(text).scaled(&SAME), Err(OutOfRange::Overflow), "{text}");
         }
         for text in ["1e-400", "-1e-324", "1e-601", "1e-999999999999999999999999", "0.1e-9223372036854775808"] {
-            assert_eq!(read(text).scaled(&SAME), Err(OutOfRange::TooSmall), "{text}");
+            assert_eq!(read(text).scaled(&SAME), Err(OutOfRange::Underflow), "{text}");
         }
         assert_eq!(read("0e999999999999999999999999").scaled(&SAME), Ok(0.0));
         assert_eq!(read("1e310").scaled(&by(1, 1, -3)), Ok(1e307));
         assert_eq!(Decimal::read(&"9".repeat(NUMBER_BYTES_MAX + 1)), Err(OutOfRange::TooLong));
         let long = read(&"9".repeat(NUMBER_BYTES_MAX));
-        assert_eq!((long.scaled(&SAME), long.whole()), (Err(OutOfRange::TooLarge), None));
+        assert_eq!((long.scaled(&SAME), long.whole()), (Err(OutOfRange::Overflow), None));
     }
 
     #[test]

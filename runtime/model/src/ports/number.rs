@@ -292,7 +292,7 @@ impl Checker {
             }
             // Beyond 128 bits: its digits go as they are, where nothing follows that could wrap.
             None if is_whole && self.side == Side::Output && !text.contains(['.', 'e', 'E']) => self.out.push_str(text),
-            _ if is_whole && self.side == Side::Output => self.out_of_range(OutOfRange::TooLarge, text, path),
+            _ if is_whole && self.side == Side::Output => self.out_of_range(OutOfRange::Overflow, text, path),
             _ if is_whole => {
                 let message = format!(
                     "{shown} does not fit into the guest's whole numbers, which have 32 bits and would wrap without an \
@@ -334,8 +334,8 @@ impl Checker {
 
     fn out_of_range(&mut self, reason: OutOfRange, text: &str, path: Path<'_>) {
         let (shown, why) = match reason {
-            OutOfRange::TooLarge => (quoted(text), "is too large for a double, whose largest is about 1.8e308"),
-            OutOfRange::TooSmall => (quoted(text), "is too small for a double and would become 0"),
+            OutOfRange::Overflow => (quoted(text), "is too large for a double, whose largest is about 1.8e308"),
+            OutOfRange::Underflow => (quoted(text), "is too small for a double and would become 0"),
             OutOfRange::TooLong => ("this number".to_owned(), "has too many digits"),
         };
         let limit = if reason == OutOfRange::TooLong { format!(": {NUMBER_BYTES_MAX} at most") } else { String::new() };
@@ -351,8 +351,8 @@ fn kept(text: &str) -> Result<(), OutOfRange> {
     let number = text.parse::<f64>().unwrap_or(f64::NAN);
     let zero = || !text.split(['e', 'E']).next().unwrap_or_default().contains(|c: char| matches!(c, '1'..='9'));
     match number {
-        number if !number.is_finite() => Err(OutOfRange::TooLarge),
-        number if number == 0.0 && !zero() => Err(OutOfRange::TooSmall),
+        number if !number.is_finite() => Err(OutOfRange::Overflow),
+        number if number == 0.0 && !zero() => Err(OutOfRange::Underflow),
         _ => Ok(()),
     }
 }

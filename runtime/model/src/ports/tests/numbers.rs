@@ -135,84 +135,79 @@ fn units_are_converted_exactly_and_rounded_once() {
     }
 }
 
+const MM: &str = "{\"type\":\"Length\",\"unit\":\"mm\"}";
+
+/// Port, value, where below it the fault is, its code, and what its message says.
+const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
+    (MM, "\"NaN\"", "", "not_finite", "send a finite one"),
+    (MM, "\"-Infinity\"", "", "not_finite", "send a finite one"),
+    (MM, "{\"value\": \"inf\", \"unit\": \"mm\"}", "/value", "not_finite", "send a finite one"),
+    (MM, "\"12\"", "", "wrong_type", "send 12 without quotes"),
+    (MM, "\"12 in\"", "", "wrong_type", "send {\"value\": 12, \"unit\": \"in\"}"),
+    (MM, "\"thick\"", "", "wrong_type", "a length (in mm, or {\"value\": 12, \"unit\": \"mm\"}) is needed here"),
+    (MM, "true", "", "wrong_type", "not true"),
+    (MM, "[1]", "", "wrong_type", "not an array"),
+    (MM, "{\"x\": 1}", "", "wrong_type", "not an object without \"value\""),
+    (MM, "{\"value\": 1}", "/unit", "required", "use one of m, mm"),
+    (MM, "{\"unit\": \"mm\"}", "/value", "required", "a value is needed"),
+    (MM, "{\"value\": 1, \"unit\": \"mm\", \"tol\": 2}", "/tol", "unknown_field", "nothing may stand here"),
+    (MM, "{\"value\": 1, \"value\": 2, \"unit\": \"mm\"}", "", "duplicate", "twice"),
+    (MM, "{\"value\": {\"value\": 1, \"unit\": \"m\"}, \"unit\": \"mm\"}", "/value", "wrong_type", "not an object"),
+    (MM, "{\"value\": 1, \"unit\": 3}", "/unit", "wrong_type", "the text of a unit"),
+    (MM, "{\"value\": 1, \"unit\": \"Mm \\ud800\"}", "/unit", "wrong_type", "surrogate"),
+    (MM, "{\"value\": 1, \"unit\": \"furlong\"}", "/unit", "unknown_unit", "use one of m, mm"),
+    (MM, "{\"value\": 1, \"unit\": \"MM\"}", "/unit", "unknown_unit", "did you mean \"Mm\"?"),
+    (
+        MM,
+        "{\"value\": 1, \"unit\": \"bar\"}",
+        "/unit",
+        "wrong_dimension",
+        "bar measures a pressure (kg/(m*s^2)), and a length in mm is needed here",
+    ),
+    (MM, "{\"value\": 1, \"unit\": \"\"}", "/unit", "unknown_unit", "empty"),
+    (
+        "\"Float\"",
+        "{\"value\": 1, \"unit\": \"mm\"}",
+        "/unit",
+        "wrong_dimension",
+        "a plain number is needed here: leave the unit out",
+    ),
+    ("\"Frequency\"", "{\"value\": 1, \"unit\": \"rad/s\"}", "/unit", "wrong_dimension", "a frequency in Hz is needed"),
+    (
+        "{\"type\":\"Float\",\"unit\":\"rad/s\"}",
+        "{\"value\": 1, \"unit\": \"Hz\"}",
+        "/unit",
+        "wrong_dimension",
+        "use rad/s",
+    ),
+    (MM, "1e400", "", "out_of_range", "too large for a double"),
+    (MM, "-1e400", "", "out_of_range", "too large for a double"),
+    (MM, "{\"value\": 1e400, \"unit\": \"m\"}", "/value", "out_of_range", "too large"),
+    (MM, "{\"value\": 1e308, \"unit\": \"m\"}", "/value", "out_of_range", "too large"),
+    (MM, "{\"value\": 1e999999999999999999999, \"unit\": \"m\"}", "/value", "out_of_range", "too large"),
+    (MM, "1e-400", "", "out_of_range", "would become 0"),
+    (MM, "{\"value\": 1e-330, \"unit\": \"m\"}", "/value", "out_of_range", "would become 0"),
+    ("\"Vector3\"", "[1,2]", "", "wrong_length", "not 2"),
+    ("\"Vector3\"", "[1,2,\"x\"]", "/2", "wrong_type", "a number is needed"),
+    ("\"Force3\"", "{\"value\": [1,2,3,4], \"unit\": \"kN\"}", "/value", "wrong_length", "not 4"),
+    ("\"Matrix\"", "[[1,2],[3]]", "/1", "wrong_length", "the first row has 2 numbers, this one 1"),
+    ("\"Matrix\"", "[[1,2],3]", "/1", "wrong_type", "a row of numbers"),
+    ("\"list[Length]\"", "[1,{\"value\": 1, \"unit\": \"s\"}]", "/1/unit", "wrong_dimension", "s measures a time"),
+];
+
 #[test]
 fn what_is_no_fitting_number_is_refused_with_its_pointer() {
-    let mm = "{\"type\":\"Length\",\"unit\":\"mm\"}";
     let digits = "9".repeat(NUMBER_BYTES_MAX + 1);
-    let unit = "m".repeat(100_000);
-    let long_unit = format!("{{\"value\": 1, \"unit\": \"{unit}\"}}");
-    let rows: &[(&str, &str, &str, &str, &str)] = &[
-        (mm, "\"NaN\"", "", "not_finite", "send a finite one"),
-        (mm, "\"-Infinity\"", "", "not_finite", "send a finite one"),
-        (mm, "{\"value\": \"inf\", \"unit\": \"mm\"}", "/value", "not_finite", "send a finite one"),
-        (mm, "\"12\"", "", "wrong_type", "send 12 without quotes"),
-        (mm, "\"12 in\"", "", "wrong_type", "send {\"value\": 12, \"unit\": \"in\"}"),
-        (mm, "\"thick\"", "", "wrong_type", "a length (in mm, or {\"value\": 12, \"unit\": \"mm\"}) is needed here"),
-        (mm, "true", "", "wrong_type", "not true"),
-        (mm, "[1]", "", "wrong_type", "not an array"),
-        (mm, "{\"x\": 1}", "", "wrong_type", "not an object without \"value\""),
-        (mm, "{\"value\": 1}", "/unit", "required", "use one of m, mm"),
-        (mm, "{\"unit\": \"mm\"}", "/value", "required", "a value is needed"),
-        (mm, "{\"value\": 1, \"unit\": \"mm\", \"tol\": 2}", "/tol", "unknown_field", "nothing may stand here"),
-        (mm, "{\"value\": 1, \"value\": 2, \"unit\": \"mm\"}", "", "duplicate", "twice"),
-        (mm, "{\"value\": {\"value\": 1, \"unit\": \"m\"}, \"unit\": \"mm\"}", "/value", "wrong_type", "not an object"),
-        (mm, "{\"value\": 1, \"unit\": 3}", "/unit", "wrong_type", "the text of a unit"),
-        (mm, "{\"value\": 1, \"unit\": \"Mm \\ud800\"}", "/unit", "wrong_type", "surrogate"),
-        (mm, "{\"value\": 1, \"unit\": \"furlong\"}", "/unit", "unknown_unit", "use one of m, mm"),
-        (mm, "{\"value\": 1, \"unit\": \"MM\"}", "/unit", "unknown_unit", "did you mean \"Mm\"?"),
-        (
-            mm,
-            "{\"value\": 1, \"unit\": \"bar\"}",
-            "/unit",
-            "wrong_dimension",
-            "bar measures a pressure (kg/(m*s^2)), and a length in mm is needed here",
-        ),
-        (mm, "{\"value\": 1, \"unit\": \"\"}", "/unit", "unknown_unit", "empty"),
-        (mm, &long_unit, "/unit", "unknown_unit", "80 bytes"),
-        (
-            "\"Float\"",
-            "{\"value\": 1, \"unit\": \"mm\"}",
-            "/unit",
-            "wrong_dimension",
-            "a plain number is needed here: leave the unit out",
-        ),
-        (
-            "\"Frequency\"",
-            "{\"value\": 1, \"unit\": \"rad/s\"}",
-            "/unit",
-            "wrong_dimension",
-            "a frequency in Hz is needed",
-        ),
-        (
-            "{\"type\":\"Float\",\"unit\":\"rad/s\"}",
-            "{\"value\": 1, \"unit\": \"Hz\"}",
-            "/unit",
-            "wrong_dimension",
-            "use rad/s",
-        ),
-        (mm, "1e400", "", "out_of_range", "too large for a double"),
-        (mm, "-1e400", "", "out_of_range", "too large for a double"),
-        (mm, "{\"value\": 1e400, \"unit\": \"m\"}", "/value", "out_of_range", "too large"),
-        (mm, "{\"value\": 1e308, \"unit\": \"m\"}", "/value", "out_of_range", "too large"),
-        (mm, "{\"value\": 1e999999999999999999999, \"unit\": \"m\"}", "/value", "out_of_range", "too large"),
-        (mm, "1e-400", "", "out_of_range", "would become 0"),
-        (mm, "{\"value\": 1e-330, \"unit\": \"m\"}", "/value", "out_of_range", "would become 0"),
-        (mm, &digits, "", "out_of_range", "too many digits"),
-        ("\"Vector3\"", "[1,2]", "", "wrong_length", "not 2"),
-        ("\"Vector3\"", "[1,2,\"x\"]", "/2", "wrong_type", "a number is needed"),
-        ("\"Force3\"", "{\"value\": [1,2,3,4], \"unit\": \"kN\"}", "/value", "wrong_length", "not 4"),
-        ("\"Matrix\"", "[[1,2],[3]]", "/1", "wrong_length", "the first row has 2 numbers, this one 1"),
-        ("\"Matrix\"", "[[1,2],3]", "/1", "wrong_type", "a row of numbers"),
-        ("\"list[Length]\"", "[1,{\"value\": 1, \"unit\": \"s\"}]", "/1/unit", "wrong_dimension", "s measures a time"),
+    let long_unit = format!("{{\"value\": 1, \"unit\": \"{}\"}}", "m".repeat(100_000));
+    let long = [
+        (MM, digits.as_str(), "", "out_of_range", "too many digits"),
+        (MM, long_unit.as_str(), "/unit", "unknown_unit", "80 bytes"),
     ];
-    for (port, value, place, code, advice) in rows {
+    for (port, value, place, code, advice) in REFUSED.iter().copied().chain(long) {
         let faults = given(port, value).unwrap_err();
         let [(pointer, found, message)] = faults.as_slice() else { panic!("{value:.80}: {faults:?}") };
-        assert_eq!(
-            (pointer.as_str(), found.as_str()),
-            (format!("/inputs/p{place}").as_str(), *code),
-            "{value:.80}: {message}"
-        );
+        let expected = format!("/inputs/p{place}");
+        assert_eq!((pointer.as_str(), found.as_str()), (expected.as_str(), code), "{value:.80}: {message}");
         assert!(message.contains(advice), "{value:.80}: {message}");
         assert!(message.len() < 600, "{} bytes", message.len());
     }

@@ -40,83 +40,75 @@ fn a_port_is_a_type_alone_or_an_object() {
     assert_eq!(serde_json::from_str::<Signature>("{}").unwrap(), empty);
 }
 
+/// Inputs, and the fault that they have: where below the function, its code, what its message says.
+const REFUSED: &[(&str, &str)] = &[
+    ("[]", "/inputs wrong_type an object of ports is needed"),
+    (r#"{"p": 1}"#, "/inputs/p wrong_type a type, or an object with \"type\""),
+    (r#"{"p": {}}"#, "/inputs/p/type required a port needs a type"),
+    (r#"{"p": {"type": null}}"#, "/inputs/p/type required"),
+    (r#"{"p": {"type": 1}}"#, "/inputs/p/type wrong_type the text of a type"),
+    (r#"{"p": "Lenght"}"#, "/inputs/p/type unknown_type there is no type \"Lenght\""),
+    (r#"{"p": {"type": {}}}"#, "/inputs/p/type required a struct needs one field"),
+    (r#"{"p": {"type": {"q": {"type": {"r": "int"}}}}}"#, "/inputs/p/type/q/type/r/type unknown_type"),
+    (r#"{"p": "struct{q: Length in furlong}"}"#, "/inputs/p/type unknown_unit the field \"q\""),
+    (
+        r#"{"p": {"type": "Length", "unit": "Bar"}}"#,
+        "/inputs/p/unit unknown_unit there is no unit \"Bar\": did you mean \"bar\"?",
+    ),
+    (
+        r#"{"p": {"type": "Length", "unit": "bar"}}"#,
+        "/inputs/p/unit wrong_dimension bar measures a pressure (kg/(m*s^2)), and a length is declared: use one of m, mm",
+    ),
+    (
+        r#"{"p": {"type": "Frequency", "unit": "rad/s"}}"#,
+        "/inputs/p/unit wrong_dimension rad/s measures rad/s, and a frequency is declared",
+    ),
+    (r#"{"p": {"type": "String", "unit": "mm"}}"#, "/inputs/p/unit unit_not_allowed String has no unit"),
+    (
+        r#"{"p": {"type": {"q": "Length"}, "unit": "mm"}}"#,
+        "/inputs/p/unit unit_not_allowed struct{q: Length} has no unit of its own: leave `unit` out, and declare units on the fields",
+    ),
+    (r#"{"p": {"type": "Length", "unit": 3}}"#, "/inputs/p/unit wrong_type the text of a unit"),
+    (r#"{"p": {"type": "Length", "description": 3}}"#, "/inputs/p/description wrong_type a string"),
+    (r#"{"p": {"type": "Length", "required": "yes"}}"#, "/inputs/p/required wrong_type true or false"),
+    (r#"{"p": {"type": "Length", "requierd": true}}"#, "/inputs/p/requierd unknown_field a port has no \"requierd\""),
+    (r#"{"p": {"type": "Length", "default": "thick"}}"#, "/inputs/p/default wrong_type a length"),
+    (r#"{"p": {"type": "Length", "default": {"value": 1, "unit": "s"}}}"#, "/inputs/p/default/unit wrong_dimension"),
+    (r#"{"p": {"type": "Integer", "default": 4294967296}}"#, "/inputs/p/default out_of_range"),
+    (r#"{"p": {"type": "Length", "default": 1, "required": true}}"#, "/inputs/p/required contradiction"),
+    (r#"{"p": {"type": "Length", "validity": "p >"}}"#, "/inputs/p/validity invalid_validity"),
+    (r#"{"p": {"type": "Length", "validity": 3}}"#, "/inputs/p/validity wrong_type"),
+    (r#"{"p": {"type": "Length", "validity": "q > 0"}}"#, "/inputs/p/validity invalid_validity \"q\" is no port"),
+    (
+        r#"{"p": {"type": "Length", "validity": {"expression": "p >"}}}"#,
+        "/inputs/p/validity/expression invalid_validity",
+    ),
+    (r#"{"p": {"type": "Length", "validity": {"on_violation": "flag"}}}"#, "/inputs/p/validity/expression required"),
+    (
+        r#"{"p": {"type": "Length", "validity": {"expression": "p > 0", "on_violation": "warn"}}}"#,
+        "/inputs/p/validity/on_violation unknown_value",
+    ),
+    (
+        r#"{"p": {"type": "Length", "validity": {"expression": "p > 0", "message": "x"}}}"#,
+        "/inputs/p/validity/message unknown_field",
+    ),
+    (
+        r#"{"p": {"type": {"q": {"type": "Length", "validity": "p > 0"}}}}"#,
+        "/inputs/p/type/q/validity invalid_validity",
+    ),
+    (r#"{"p q": "Length"}"#, "/inputs/p q invalid_name"),
+    (r#"{"": "Length"}"#, "/inputs/ invalid_name"),
+    (r#"{"a/b": "Length"}"#, "/inputs/a~1b invalid_name"),
+    (r#"{"1a": "Length"}"#, "/inputs/1a invalid_name"),
+    (r#"{"p": "Length", "p": "Length"}"#, "/inputs/p duplicate"),
+];
+
 #[test]
 fn each_field_that_is_wrong_is_named_with_what_to_do() {
-    let long = format!("{{\"p\": {{\"type\": \"Float\", \"description\": \"{}\"}}}}", "x".repeat(4_001));
-    let long_name = format!("{{\"{}\": \"Float\"}}", "x".repeat(65));
-    let rows = [
-        ("[]", "/inputs wrong_type an object of ports is needed"),
-        (r#"{"p": 1}"#, "/inputs/p wrong_type a type, or an object with \"type\""),
-        (r#"{"p": {}}"#, "/inputs/p/type required a port needs a type"),
-        (r#"{"p": {"type": null}}"#, "/inputs/p/type required"),
-        (r#"{"p": {"type": 1}}"#, "/inputs/p/type wrong_type the text of a type"),
-        (r#"{"p": "Lenght"}"#, "/inputs/p/type unknown_type there is no type \"Lenght\""),
-        (r#"{"p": {"type": {}}}"#, "/inputs/p/type required a struct needs one field"),
-        (r#"{"p": {"type": {"q": {"type": {"r": "int"}}}}}"#, "/inputs/p/type/q/type/r/type unknown_type"),
-        (r#"{"p": "struct{q: Length in furlong}"}"#, "/inputs/p/type unknown_unit the field \"q\""),
-        (
-            r#"{"p": {"type": "Length", "unit": "Bar"}}"#,
-            "/inputs/p/unit unknown_unit there is no unit \"Bar\": did you mean \"bar\"?",
-        ),
-        (
-            r#"{"p": {"type": "Length", "unit": "bar"}}"#,
-            "/inputs/p/unit wrong_dimension bar measures a pressure (kg/(m*s^2)), and a length is declared: use one of m, mm",
-        ),
-        (
-            r#"{"p": {"type": "Frequency", "unit": "rad/s"}}"#,
-            "/inputs/p/unit wrong_dimension rad/s measures rad/s, and a frequency is declared",
-        ),
-        (r#"{"p": {"type": "String", "unit": "mm"}}"#, "/inputs/p/unit unit_not_allowed String has no unit"),
-        (
-            r#"{"p": {"type": {"q": "Length"}, "unit": "mm"}}"#,
-            "/inputs/p/unit unit_not_allowed struct{q: Length} has no unit of its own: leave `unit` out, and declare units on the fields",
-        ),
-        (r#"{"p": {"type": "Length", "unit": 3}}"#, "/inputs/p/unit wrong_type the text of a unit"),
-        (r#"{"p": {"type": "Length", "description": 3}}"#, "/inputs/p/description wrong_type a string"),
-        (&long, "/inputs/p/description too_long"),
-        (r#"{"p": {"type": "Length", "required": "yes"}}"#, "/inputs/p/required wrong_type true or false"),
-        (
-            r#"{"p": {"type": "Length", "requierd": true}}"#,
-            "/inputs/p/requierd unknown_field a port has no \"requierd\"",
-        ),
-        (r#"{"p": {"type": "Length", "default": "thick"}}"#, "/inputs/p/default wrong_type a length"),
-        (
-            r#"{"p": {"type": "Length", "default": {"value": 1, "unit": "s"}}}"#,
-            "/inputs/p/default/unit wrong_dimension",
-        ),
-        (r#"{"p": {"type": "Integer", "default": 4294967296}}"#, "/inputs/p/default out_of_range"),
-        (r#"{"p": {"type": "Length", "default": 1, "required": true}}"#, "/inputs/p/required contradiction"),
-        (r#"{"p": {"type": "Length", "validity": "p >"}}"#, "/inputs/p/validity invalid_validity"),
-        (r#"{"p": {"type": "Length", "validity": 3}}"#, "/inputs/p/validity wrong_type"),
-        (r#"{"p": {"type": "Length", "validity": "q > 0"}}"#, "/inputs/p/validity invalid_validity \"q\" is no port"),
-        (
-            r#"{"p": {"type": "Length", "validity": {"expression": "p >"}}}"#,
-            "/inputs/p/validity/expression invalid_validity",
-        ),
-        (
-            r#"{"p": {"type": "Length", "validity": {"on_violation": "flag"}}}"#,
-            "/inputs/p/validity/expression required",
-        ),
-        (
-            r#"{"p": {"type": "Length", "validity": {"expression": "p > 0", "on_violation": "warn"}}}"#,
-            "/inputs/p/validity/on_violation unknown_value",
-        ),
-        (
-            r#"{"p": {"type": "Length", "validity": {"expression": "p > 0", "message": "x"}}}"#,
-            "/inputs/p/validity/message unknown_field",
-        ),
-        (
-            r#"{"p": {"type": {"q": {"type": "Length", "validity": "p > 0"}}}}"#,
-            "/inputs/p/type/q/validity invalid_validity",
-        ),
-        (r#"{"p q": "Length"}"#, "/inputs/p q invalid_name"),
-        (r#"{"": "Length"}"#, "/inputs/ invalid_name"),
-        (r#"{"a/b": "Length"}"#, "/inputs/a~1b invalid_name"),
-        (r#"{"1a": "Length"}"#, "/inputs/1a invalid_name"),
-        (&long_name, "invalid_name"),
-        (r#"{"p": "Length", "p": "Length"}"#, "/inputs/p duplicate"),
-    ];
-    for (inputs, expected) in rows {
+    let description = format!("{{\"p\": {{\"type\": \"Float\", \"description\": \"{}\"}}}}", "x".repeat(4_001));
+    let name = format!("{{\"{}\": \"Float\"}}", "x".repeat(65));
+    let long = [(description.as_str(), "/inputs/p/description too_long"), (name.as_str(), "invalid_name")];
+    for (inputs, expected) in REFUSED.iter().copied().chain(long) {
         let found = places(inputs, "{}", "[]");
         assert_eq!(found.len(), 1, "{inputs:.80}: {found:?}");
         let found = found[0].strip_prefix("/functions/f").unwrap();
