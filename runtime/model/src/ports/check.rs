@@ -1,7 +1,7 @@
 //! Checks values against ports, and writes them as the guest gets them: in the order of the signature, complete with
 //! defaults, numbers in the units of their ports. Digits are kept wherever no unit is converted.
 
-use super::json::{Faults, Members, Path, Shape};
+use super::json::{FAULTS_MAX, Faults, Members, Path, Shape};
 use super::number::{Expected, Reading};
 use super::port::{Presence, Side, Signature};
 use super::types::{Fields, PortType, listed};
@@ -131,6 +131,13 @@ impl Checker {
             self.faults.wrong_type(path, "an object", &found);
             return scope;
         };
+        // Most of so many are unknown or repeated: looking for each port among them would take long.
+        if members.len() > fields.len() + FAULTS_MAX {
+            let (count, known) = (members.len(), fields.len());
+            let message = format_args!("{count} values stand here, where there are {known} {}s", self.side.described());
+            self.faults.at(path, "too_many", message);
+            return scope;
+        }
         self.out.push('{');
         let mut first = true;
         for (name, port) in fields {

@@ -209,6 +209,11 @@ impl Reader {
                 return None;
             }
         };
+        // A text counts its own depth alone, and stands in a struct that has one already.
+        if depth - 1 + ty.depth() > TYPE_DEPTH_MAX {
+            self.faults.at(path, "too_deep", InvalidType::TooDeep);
+            return None;
+        }
         if self.side == Side::Output && holds_object(&ty) {
             let message = "Object is for inputs alone: declare what an output holds, as dict[str,T] or with its fields";
             self.faults.at(path, "unknown_type", message);

@@ -56,7 +56,11 @@ impl FromStr for PortType {
         }
         let mut reader = Reader { rest: text.trim() };
         let ty = reader.ty(1)?;
-        if reader.rest.is_empty() { Ok(ty) } else { Err(reader.expected("the end")) }
+        if !reader.rest.is_empty() {
+            return Err(reader.expected("the end"));
+        }
+        // It is stored as we write it, which may be longer, and must be read again.
+        if ty.to_string().len() > TYPE_BYTES_MAX { Err(InvalidType::TooLong) } else { Ok(ty) }
     }
 }
 

@@ -112,7 +112,7 @@ impl PortType {
         }
     }
 
-    /// How deep the type nests; 1 for one without a part.
+    /// How deep the type nests: 1 for one without a part, 2 for a list of those.
     pub(super) fn depth(&self) -> usize {
         1 + match self {
             PortType::List(items) | PortType::Dict(items) => items.depth(),

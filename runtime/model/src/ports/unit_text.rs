@@ -230,6 +230,10 @@ impl Reader<'_> {
         let mut text = String::new();
         write_product(&mut text, names.iter().map(|(name, power)| (name.as_str(), *power)))
             .map_err(|_| InvalidUnit::OutOfRange)?;
+        // What we write must be read again.
+        if text.len() > UNIT_BYTES_MAX {
+            return Err(InvalidUnit::TooLong);
+        }
         Ok(Unit::new(text, dimension, factor, zero))
     }
 }

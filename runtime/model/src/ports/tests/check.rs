@@ -158,8 +158,11 @@ fn security_32_deep_and_huge_values_end_in_faults() {
     assert_eq!(places(&signature, &format!("{{\"d\": {objects}}}")), ["/inputs/d/unit required"]);
     let strings = vec!["\"x\""; 1_000_000].join(",");
     assert_eq!(places(&signature, &format!("{{\"d\": 1, \"l\": [{strings}]}}")).len(), FAULTS_MAX);
-    let members: Vec<_> = (0..100_000).map(|index| format!("\"k{index}\":1")).collect();
-    assert_eq!(places(&signature, &format!("{{\"d\": 1, {}}}", members.join(","))).len(), FAULTS_MAX);
+    let members: Vec<_> = (0..1_000_000).map(|index| format!("\"k{index}\":1")).collect();
+    assert_eq!(places(&signature, &format!("{{\"d\": 1, {}}}", members.join(","))), ["/inputs too_many"]);
+    let again = vec!["\"d\":1"; 1_000_000].join(",");
+    assert_eq!(places(&signature, &format!("{{{again}}}")), ["/inputs too_many"]);
+    assert_eq!(places(&signature, &format!("{{\"d\": 1, {}}}", members[..99].join(","))).len(), 99);
     let numbers = vec!["1.5"; 300_000].join(",");
     let checked =
         signature.check_inputs(&raw(&format!("{{\"d\": 1, \"l\": {{\"value\": [{numbers}], \"unit\": \"in\"}}}}")), "");
@@ -213,4 +216,38 @@ fn units_are_put_beside_outputs_where_they_are_asked_for() {
     assert_eq!(shown.get(), expected);
     let again = signature.check_outputs(&shown, run, "").unwrap();
     assert_eq!(again.values.get(), checked.values.get());
+}
+
+#[test]
+fn security_40_naughty_strings_come_through_exactly_or_are_refused() {
+    let texts = [
+        "",
+        "\0",
+        "\u{202e}abc",
+        "é\u{301}",
+        "👩‍👩‍👧",
+        "</script>",
+        "'; DROP TABLE--",
+        "../../x",
+        "a\"b\\\n\r\t",
+        "NaN",
+        "null",
+        "\u{feff}",
+    ];
+    for text in texts {
+        let quoted = serde_json::to_string(text).unwrap();
+        assert_eq!(given("\"String\"", &quoted).unwrap(), quoted);
+        assert_eq!(
+            given("\"dict[str,String]\"", &format!("{{{quoted}:{quoted}}}")).unwrap(),
+            format!("{{{quoted}:{quoted}}}")
+        );
+        let faults = given("\"Float\"", &quoted).unwrap_err();
+        assert_eq!(faults[0].0, "/inputs/p");
+        let described =
+            read(&format!("{{\"p\":{{\"type\":\"Float\",\"description\":{quoted}}}}}"), "{}", "[]").unwrap();
+        let stored = serde_json::to_string(&described).unwrap();
+        assert_eq!(serde_json::from_str::<Signature>(&stored).unwrap().inputs()["p"].description(), Some(text));
+        let names = read(&format!("{{{quoted}:\"Float\"}}"), "{}", "[]");
+        assert_eq!(names.is_ok(), matches!(text, "NaN" | "null"), "{text:?}");
+    }
 }

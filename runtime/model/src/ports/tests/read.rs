@@ -141,11 +141,20 @@ fn all_faults_of_a_signature_are_told_at_once() {
 }
 
 #[test]
-fn security_14_signatures_that_are_bombs_are_refused() {
+fn signatures_that_are_bombs_are_refused() {
     let deep = format!("{{\"p\": {}\"Float\"{}}}", "{\"type\": {\"a\": ".repeat(50), "}}".repeat(50));
     assert!(places(&deep, "{}", "[]")[0].contains("too_deep"), "{:?}", places(&deep, "{}", "[]"));
     let deeper = format!("{{\"p\": {}\"Float\"{}}}", "{\"type\": {\"a\": ".repeat(100_000), "}}".repeat(100_000));
     assert!(places(&deeper, "{}", "[]")[0].contains("too_deep"));
+    // Texts and mappings count together, so that what is stored can be read again.
+    let lists = |count: usize| format!("\"{}Float{}\"", "list[".repeat(count), "]".repeat(count));
+    let both = |mappings: usize, count: usize| {
+        format!("{{\"p\": {}{}{}}}", "{\"type\": {\"a\": ".repeat(mappings), lists(count), "}}".repeat(mappings))
+    };
+    let deepest = read(&both(8, 7), "{}", "[]").unwrap();
+    let stored = serde_json::to_string(&deepest).unwrap();
+    assert_eq!(serde_json::from_str::<Signature>(&stored).unwrap(), deepest);
+    assert!(places(&both(8, 8), "{}", "[]")[0].contains("too_deep"));
     let wide: Vec<_> = (0..300).map(|index| format!("\"p{index}\":\"Float\"")).collect();
     assert!(places(&format!("{{{}}}", wide.join(",")), "{}", "[]")[0].contains("256"));
     let conditions = vec!["\"1 > 0\""; 65].join(",");

@@ -35,6 +35,10 @@ fn every_type_is_read_and_written_again() {
 fn what_is_no_type_is_refused_with_what_to_do() {
     let long = format!("literal[{}]", vec!["\"x\""; TYPE_BYTES_MAX].join(","));
     let many = format!("literal[{}]", vec!["1"; 300].join(","));
+    // Short enough, but not with the spaces that it would be written with.
+    let fields: Vec<_> = (0..230).map(|index| format!("{index:x>29}:File")).collect();
+    let grows = format!("struct{{{}}}", fields.join(","));
+    assert!(grows.len() < TYPE_BYTES_MAX);
     let deep = format!("{}Float{}", "list[".repeat(17), "]".repeat(17));
     let bomb = "list[".repeat(1_600);
     let struct_bomb = "struct{a:".repeat(800);
@@ -67,6 +71,7 @@ fn what_is_no_type_is_refused_with_what_to_do() {
         ("struct{a: String in mm}", "the field \"a\": String has no unit of its own"),
         ("struct{a: Length in furlong}", "no unit \"furlong\""),
         (&long, "8192 bytes"),
+        (&grows, "8192 bytes"),
         (&many, "256"),
         (&deep, "deeper than 16"),
         (&bomb, "deeper than 16"),

@@ -153,6 +153,8 @@ fn what_is_no_unit_is_refused_with_what_to_do() {
         ("PW^12", "exactly"),
         ("((((((m))))))", "deeper"),
         (&long, "80 bytes"),
+        // Shorter than what it would be written as.
+        ("m2 s2 N2 J2 W2 V2 A2 C2 T2 H2 F2 S2 K2 Pa2 Hz2 Wb2 cd2 rad2 mol2", "80 bytes"),
     ];
     for (text, needed) in rows {
         let error = text.parse::<Unit>().map(|unit| unit.to_string()).unwrap_err().to_string();
