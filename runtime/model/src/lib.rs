@@ -1,4 +1,4 @@
-//! The words of the platform: plain data shared by every crate, and the pure task state machine.
+//! The words of the platform: plain data shared by every crate, the pure task state machine, and typed ports.
 //!
 //! Knows nothing of I/O, clocks or randomness: times and ids are handed in.
 
@@ -9,6 +9,7 @@ mod ids;
 mod lane;
 mod limits;
 mod outcome;
+pub mod ports;
 mod state;
 mod task;
 
