@@ -120,7 +120,7 @@ impl Catalogue {
 const COMPARED_CHARACTERS_MAX: usize = 32;
 
 /// The candidate that is a typing error or two away, none where that would be guessing.
-pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let length = name.chars().count();
     if !(3..=COMPARED_CHARACTERS_MAX).contains(&length) {
         return None;

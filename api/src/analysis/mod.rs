@@ -24,6 +24,7 @@ mod hostile;
 mod tests;
 
 pub use catalogue::Catalogue;
+pub(crate) use catalogue::nearest;
 
 use findings::{Findings, Reporter};
 use mecapy_model::{Fault, Warning};

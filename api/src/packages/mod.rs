@@ -1,0 +1,24 @@
+//! Packages of functions.
+mod archive;
+mod fields;
+mod files;
+mod folder;
+mod function;
+mod manifest;
+mod name;
+mod node;
+mod port;
+mod reference;
+mod resources;
+mod runtime;
+mod yaml;
+pub use archive::{read_zip, write_zip};
+pub use files::{Bounds, Files, Refused};
+pub use folder::{FolderError, read_folder};
+pub use function::{Function, Handler};
+pub use manifest::{Identity, MANIFEST_FILE, Manifest, Quality, Visibility};
+pub use name::{FileName, InvalidFileName};
+pub use port::{OnViolation, Port, Ports, Validity};
+pub use reference::{FunctionName, FunctionReference, Invalid, PackageName, PackageReference, parse_version};
+pub use resources::Resources;
+pub use runtime::{Requirements, Runtime};
