@@ -74,6 +74,8 @@ pub struct Function {
     pub parameters: Vec<Parameter>,
     /// Whether it takes any further name (`**kwargs`).
     pub accepts_any: bool,
+    /// Whether a decorator stands before it, which may change what it can be given.
+    pub is_decorated: bool,
 }
 
 /// A parameter that can be given by name.

@@ -31,7 +31,7 @@ impl Report {
     }
 
     pub(super) fn add(&mut self, fault: Fault) {
-        if self.faults.len() < LISTED_MAX {
+        if self.faults.len() < LISTED_MAX && !self.faults.contains(&fault) {
             self.faults.push(fault);
         }
     }
@@ -50,6 +50,19 @@ impl Report {
     /// The node is of another kind than `needed`.
     pub(super) fn wrong_kind(&mut self, place: Place<'_>, needed: &str, node: &Node) {
         self.fault(place, "wrong_type", format!("{needed} is needed here, not {}", node.kind()));
+    }
+
+    /// Hands over what was found in a file other than the manifest, naming the file in each message.
+    pub(super) fn of_file(self, file: &str, report: &mut Report) {
+        let placed = |line: Option<u32>| line.map_or(file.to_owned(), |line| format!("{file}, line {line}"));
+        for fault in self.faults {
+            let message = format!("{}: {}", placed(fault.line), fault.message);
+            report.add(Fault { message, ..fault });
+        }
+        for warning in self.warnings {
+            let message = format!("{}: {}", placed(warning.line), warning.message);
+            report.add_warning(Warning { message, ..warning });
+        }
     }
 
     pub(super) fn has_faults(&self) -> bool {

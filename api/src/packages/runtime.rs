@@ -71,8 +71,8 @@ pub(super) fn read_runtime(fields: &mut Fields<'_, '_>, report: &mut Report) -> 
         ("dockerfile", Kind::Dockerfile),
         ("image", Kind::Image),
     ];
-    let kind = fields.require("kind", report)?;
-    match fields.parse("kind", kind, report, |text| super::fields::one_of(text, &kinds)) {
+    let kind = fields.require("kind", report);
+    match kind.and_then(|kind| fields.parse("kind", kind, report, |text| super::fields::one_of(text, &kinds))) {
         Some(Kind::Python) => {
             let version = fields.take("version");
             let version = version.and_then(|node| fields.parse("version", node, report, python_version));

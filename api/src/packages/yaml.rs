@@ -5,7 +5,10 @@
 
 use super::node::{Content, Member, Node};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
-use std::{borrow::Cow, collections::HashMap};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 /// The largest document, bytes.
 pub(super) const DOCUMENT_BYTES_MAX: usize = 1 << 20;
@@ -42,7 +45,7 @@ pub(super) fn read(text: &[u8]) -> Result<Node, Malformed> {
     for event in Parser::new_from_str(text.trim_start_matches('\u{feff}')) {
         let (event, span) = event.map_err(|error| {
             let what = error.info();
-            at(error.marker(), format!("This is not YAML: {what}."))
+            at(error.marker(), format!("This can't be read as YAML: {what}."))
         })?;
         reading.take(event, span)?;
     }
@@ -69,8 +72,8 @@ struct Open {
 
 enum OpenKind {
     List(Vec<Node>),
-    /// The members so far, and the key whose value comes next.
-    Map(Vec<Member>, Option<(String, u32)>),
+    /// The members so far, the key whose value comes next, and all keys.
+    Map(Vec<Member>, Option<(String, u32)>, HashSet<String>),
 }
 
 #[derive(Default)]
@@ -96,7 +99,7 @@ impl Reading {
                 self.close(whole, anchor, start)
             }
             Event::SequenceStart(anchor, tag) => self.open(anchor, tag, OpenKind::List(Vec::new()), start),
-            Event::MappingStart(anchor, tag) => self.open(anchor, tag, OpenKind::Map(Vec::new(), None), start),
+            Event::MappingStart(anchor, tag) => self.open(anchor, tag, OpenKind::Map(Vec::new(), None, HashSet::new()), start),
             Event::SequenceEnd | Event::MappingEnd => self.end(start),
             Event::Alias(anchor) => self.alias(anchor, start),
             Event::DocumentStart(_) if self.root.is_some() => {
@@ -112,12 +115,12 @@ impl Reading {
 
     /// The text as a key, where a mapping waits for one.
     fn key_of<'t>(&self, text: &'t str, style: ScalarStyle, start: &Marker) -> Result<Option<&'t str>, Malformed> {
-        let Some(Open { kind: OpenKind::Map(members, None), .. }) = self.open.last() else { return Ok(None) };
+        let Some(Open { kind: OpenKind::Map(_, None, keys), .. }) = self.open.last() else { return Ok(None) };
         if style == ScalarStyle::Plain && matches!(text, "<<" | "") {
             let what = if text.is_empty() { "An empty key" } else { "A merge key (<<)" };
             return Err(at(start, format!("{what} is not read here: write the fields out.")));
         }
-        if members.iter().any(|member| member.key == text) {
+        if keys.contains(text) {
             return Err(at(start, format!("The key {} appears twice in one mapping.", shown(text))));
         }
         Ok(Some(text))
@@ -127,7 +130,8 @@ impl Reading {
         self.weight += NODE_BYTES + key.len();
         if let Some(open) = self.open.last_mut() {
             open.weight += NODE_BYTES + key.len();
-            if let OpenKind::Map(_, waiting) = &mut open.kind {
+            if let OpenKind::Map(_, waiting, keys) = &mut open.kind {
+                keys.insert(key.to_owned());
                 *waiting = Some((key.to_owned(), line(start)));
             }
         }
@@ -145,7 +149,7 @@ impl Reading {
         if self.open.len() >= DEPTH_MAX {
             return Err(too_deep(start));
         }
-        if let Some(Open { kind: OpenKind::Map(_, None), .. }) = self.open.last() {
+        if let Some(Open { kind: OpenKind::Map(_, None, _), .. }) = self.open.last() {
             return Err(at(start, "A list or a mapping can't be a key."));
         }
         self.weight += NODE_BYTES;
@@ -157,7 +161,7 @@ impl Reading {
         let Some(open) = self.open.pop() else { return Ok(()) };
         let content = match open.kind {
             OpenKind::List(items) => Content::List(items),
-            OpenKind::Map(members, _) => Content::Map(members),
+            OpenKind::Map(members, ..) => Content::Map(members),
         };
         let node = Node { line: open.line, content };
         self.close(Whole { node, depth: open.depth, weight: open.weight }, open.anchor, start)
@@ -170,7 +174,7 @@ impl Reading {
         if self.open.len() + whole.depth > DEPTH_MAX {
             return Err(too_deep(start));
         }
-        if let Some(Open { kind: OpenKind::Map(_, None), .. }) = self.open.last() {
+        if let Some(Open { kind: OpenKind::Map(_, None, _), .. }) = self.open.last() {
             return Err(at(start, "An alias can't be a key."));
         }
         // Counted before it is copied: this is what a "billion laughs" document grows by.
@@ -195,7 +199,7 @@ impl Reading {
         open.weight += whole.weight;
         match &mut open.kind {
             OpenKind::List(items) => items.push(whole.node),
-            OpenKind::Map(members, key) => {
+            OpenKind::Map(members, key, _) => {
                 if let Some((key, line)) = key.take() {
                     members.push(Member { key, line, value: whole.node });
                 }
