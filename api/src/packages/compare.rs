@@ -55,7 +55,10 @@ impl Exception {
                 && part.chars().all(|c| c.is_alphanumeric() || c == '_')
         });
         if !is_name {
-            return Err(format!("{} names no exception: write ValueError, or ValueError: part of its text", quoted(text)));
+            return Err(format!(
+                "{} names no exception: write ValueError, or ValueError: part of its text",
+                quoted(text)
+            ));
         }
         let message = message.filter(|message| !message.is_empty()).map(str::to_owned);
         Ok(Self { kind: kind.to_owned(), message })

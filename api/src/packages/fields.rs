@@ -178,12 +178,7 @@ impl<'n, 'p> Fields<'n, 'p> {
     }
 
     /// One of a few words, each with what it means.
-    pub(super) fn word<T: Copy>(
-        &mut self,
-        name: &'static str,
-        words: &[(&str, T)],
-        report: &mut Report,
-    ) -> Option<T> {
+    pub(super) fn word<T: Copy>(&mut self, name: &'static str, words: &[(&str, T)], report: &mut Report) -> Option<T> {
         let node = self.take(name)?;
         self.parse(name, node, report, |text| one_of(text, words))
     }

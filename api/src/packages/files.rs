@@ -180,8 +180,9 @@ impl Gathering {
             return Refused::new("files_too_large", message);
         }
         let ratio = self.bounds.ratio_max;
-        let message =
-            format!("The files are more than {ratio} times as large as their archive, counted up to {name}: that is how archives are made that fill a disk.");
+        let message = format!(
+            "The files are more than {ratio} times as large as their archive, counted up to {name}: that is how archives are made that fill a disk."
+        );
         Refused::new("archive_bomb", message)
     }
 

@@ -192,11 +192,15 @@ fn check_parameters(
             let name = &parameter.name;
             match inputs.iter().find(|(port, _)| port == name) {
                 None => {
-                    let message = format!("{handler} needs {name}, which is not among the inputs: declare it, or give the parameter a default");
+                    let message = format!(
+                        "{handler} needs {name}, which is not among the inputs: declare it, or give the parameter a default"
+                    );
                     report.fault(place, "input_missing", message);
                 }
                 Some((_, port)) if !port.required && port.default.is_none() => {
-                    let message = format!("{handler} needs {name}, which may be left out: give the port or the parameter a default, or say required: true");
+                    let message = format!(
+                        "{handler} needs {name}, which may be left out: give the port or the parameter a default, or say required: true"
+                    );
                     let place = Place { path: place.path.key(name), ..place };
                     report.fault(place, "default_missing", message);
                 }

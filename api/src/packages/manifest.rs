@@ -160,7 +160,9 @@ fn read_tags(node: &Node, fields: &Fields<'_, '_>, report: &mut Report) -> Vec<S
         Some(tag) if (1..=TAG_CHARS_MAX).contains(&tag.chars().count()) && !tag.chars().any(char::is_control) => {
             tags.push(tag.to_owned());
         }
-        Some(_) => report.fault(place, "invalid_value", format!("a tag has 1 to {TAG_CHARS_MAX} characters, in one line")),
+        Some(_) => {
+            report.fault(place, "invalid_value", format!("a tag has 1 to {TAG_CHARS_MAX} characters, in one line"))
+        }
         None => report.wrong_kind(place, "a tag", item),
     });
     if tags.len() > TAGS_MAX {

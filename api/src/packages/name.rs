@@ -102,8 +102,28 @@ mod tests {
     fn names_that_would_be_dangerous_or_impossible_are_refused() {
         let (long, deep) = ("x".repeat(256), ["d"; 17].join("/"));
         let rows = [
-            "", "/etc/passwd", "../x", "a/../x", "a//b", "a/", "./a", "a/.", "a\\b", "C:/x", "a:b", "a\0b", "a\nb",
-            "a\u{202e}b", "a?", "a*", "a.", "a ", "a /b", "con|", &long, &deep,
+            "",
+            "/etc/passwd",
+            "../x",
+            "a/../x",
+            "a//b",
+            "a/",
+            "./a",
+            "a/.",
+            "a\\b",
+            "C:/x",
+            "a:b",
+            "a\0b",
+            "a\nb",
+            "a\u{202e}b",
+            "a?",
+            "a*",
+            "a.",
+            "a ",
+            "a /b",
+            "con|",
+            &long,
+            &deep,
         ];
         for name in rows {
             assert!(FileName::parse(name).is_err(), "{name:?}");

@@ -114,7 +114,9 @@ impl Node {
                 }
                 out.push(']');
             }
-            Content::Map(members) => out.push_str(&object(members.iter().map(|member| (member.key.as_str(), &member.value)))),
+            Content::Map(members) => {
+                out.push_str(&object(members.iter().map(|member| (member.key.as_str(), &member.value))))
+            }
         }
     }
 }

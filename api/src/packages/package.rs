@@ -88,11 +88,14 @@ fn open(files: &Files, python: &Python<'_>, report: &mut Report) -> Option<(Mani
 
 fn missing_manifest(files: &Files) -> String {
     let elsewhere = files.names().find(|name| name.last() == MANIFEST_FILE);
-    let misspelt = || files.names().find(|name| matches!(name.as_str(), "mecapy.yaml" | "Mecapy.yml" | "mecapy.yml.txt"));
+    let misspelt =
+        || files.names().find(|name| matches!(name.as_str(), "mecapy.yaml" | "Mecapy.yml" | "mecapy.yml.txt"));
     match (elsewhere, misspelt()) {
         (Some(found), _) => {
             let folder = found.folder();
-            format!("There is no {MANIFEST_FILE} at the package's root: it is in {folder}. Pack what is in that folder, not the folder.")
+            format!(
+                "There is no {MANIFEST_FILE} at the package's root: it is in {folder}. Pack what is in that folder, not the folder."
+            )
         }
         (None, Some(found)) => format!("There is no {MANIFEST_FILE}: rename {found}."),
         (None, None) => format!("There is no {MANIFEST_FILE}: a package has one at its root."),
@@ -104,7 +107,8 @@ fn check_version(version: Option<&str>, python: &Python<'_>, report: &mut Report
     let Some(minor) = minor else { return };
     let (own, has) = (python.minor(), python.version);
     if minor > own {
-        let message = format!("the platform's Python is {has}: write the version that the code needs at least, 3.{own} or less");
+        let message =
+            format!("the platform's Python is {has}: write the version that the code needs at least, 3.{own} or less");
         report.add(Fault::new("/runtime/version", "python_version", message));
     } else if minor < own {
         report.add_warning(Warning {

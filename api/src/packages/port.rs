@@ -120,7 +120,9 @@ fn read_port(node: &Node, place: Place<'_>, report: &mut Report) -> Option<Port>
 fn read_type(node: &Node, port: &Fields<'_, '_>, report: &mut Report) -> Option<String> {
     let path = port.place().path;
     let place = Place { path: path.key("type"), line: node.line };
-    if let (Content::Text(text), true) = (&node.content, node.text().is_some_and(|text| text.len() <= EXPRESSION_CHARS_MAX)) {
+    if let (Content::Text(text), true) =
+        (&node.content, node.text().is_some_and(|text| text.len() <= EXPRESSION_CHARS_MAX))
+    {
         return Some(text.trim().to_owned());
     }
     let mut text = String::new();

@@ -55,7 +55,9 @@ pub fn parse_version(text: &str) -> Result<Version, Invalid> {
         Ok(version) if version.build.is_empty() => Ok(version),
         Ok(version) => {
             let without = Version { build: semver::BuildMetadata::EMPTY, ..version };
-            Err(Invalid(format!("{shown} has build metadata (+…), which versions can't be ordered by: write {without}")))
+            Err(Invalid(format!(
+                "{shown} has build metadata (+…), which versions can't be ordered by: write {without}"
+            )))
         }
         Err(_) => {
             let bare = text.trim_start_matches(['v', 'V']);
@@ -215,7 +217,10 @@ mod tests {
             assert_eq!(text.parse::<FunctionReference>().unwrap().to_string(), text);
         }
         let sdk: PackageReference = "acme/bolted-joint:1.2.0".parse().unwrap();
-        assert_eq!((sdk.to_string().as_str(), sdk.for_sdk().as_str()), ("acme/bolted-joint@1.2.0", "acme/bolted-joint:1.2.0"));
+        assert_eq!(
+            (sdk.to_string().as_str(), sdk.for_sdk().as_str()),
+            ("acme/bolted-joint@1.2.0", "acme/bolted-joint:1.2.0")
+        );
         let newest: PackageReference = "acme/bolted-joint".parse().unwrap();
         assert_eq!((newest.version.clone(), newest.for_sdk()), (None, "acme/bolted-joint".to_owned()));
     }

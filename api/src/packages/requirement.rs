@@ -50,7 +50,8 @@ impl Requirement {
             Some((what, marker)) => (what.trim(), Some(marker.trim().to_owned())),
             None => (text.trim(), None),
         };
-        let end = what.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))).unwrap_or(what.len());
+        let end =
+            what.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))).unwrap_or(what.len());
         let (name, rest) = what.split_at(end);
         let bounded = |name: &str| {
             name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.ends_with(|c: char| c.is_ascii_alphanumeric())
@@ -62,16 +63,18 @@ impl Requirement {
         let mut extras = Vec::new();
         if let Some(inner) = rest.strip_prefix('[') {
             let (listed, after) = inner.split_once(']').ok_or_else(|| format!("a bracket ] is missing in {shown}"))?;
-            extras = listed.split(',').map(|extra| normalised(extra.trim())).filter(|extra| !extra.is_empty()).collect();
+            extras =
+                listed.split(',').map(|extra| normalised(extra.trim())).filter(|extra| !extra.is_empty()).collect();
             rest = after.trim_start();
         }
         if rest.starts_with('@') {
-            return Err(format!("{shown} is fetched from an address, and a sandbox has no network: put the wheel into the folder wheels and write {name}"));
+            return Err(format!(
+                "{shown} is fetched from an address, and a sandbox has no network: put the wheel into the folder wheels and write {name}"
+            ));
         }
         let rest = rest.strip_prefix('(').and_then(|inner| inner.strip_suffix(')')).unwrap_or(rest);
-        let versions = VersionSpecifiers::from_str(rest).map_err(|_| {
-            format!("{} says no versions: write them as {name}>=1.11,<2", quoted(rest))
-        })?;
+        let versions = VersionSpecifiers::from_str(rest)
+            .map_err(|_| format!("{} says no versions: write them as {name}>=1.11,<2", quoted(rest)))?;
         let requirement = Self { name: normalised(name), extras, versions, marker, text: text.trim().to_owned() };
         requirement.holds(Environment { python: "3.0.0", extras: &[] })?;
         Ok(requirement)
@@ -134,7 +137,8 @@ impl<'a> Marker<'a> {
     /// Whether the next word is `word`, which is then read.
     fn word(&mut self, word: &str) -> bool {
         let rest = self.rest.trim_start();
-        let after = rest.strip_prefix(word).filter(|after| !after.starts_with(|c: char| c.is_alphanumeric() || c == '_'));
+        let after =
+            rest.strip_prefix(word).filter(|after| !after.starts_with(|c: char| c.is_alphanumeric() || c == '_'));
         self.rest = after.unwrap_or(rest);
         after.is_some()
     }

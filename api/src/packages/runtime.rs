@@ -65,12 +65,8 @@ enum Kind {
 
 /// Reads the fields of the mapping `runtime`.
 pub(super) fn read_runtime(fields: &mut Fields<'_, '_>, report: &mut Report) -> Option<Runtime> {
-    let kinds = [
-        ("python", Kind::Python),
-        ("wasm", Kind::Wasm),
-        ("dockerfile", Kind::Dockerfile),
-        ("image", Kind::Image),
-    ];
+    let kinds =
+        [("python", Kind::Python), ("wasm", Kind::Wasm), ("dockerfile", Kind::Dockerfile), ("image", Kind::Image)];
     let kind = fields.require("kind", report);
     match kind.and_then(|kind| fields.parse("kind", kind, report, |text| super::fields::one_of(text, &kinds))) {
         Some(Kind::Python) => {

@@ -294,7 +294,8 @@ impl<'a> Package<'a> {
         let named = [beside.as_str(), text].into_iter().filter_map(|name| FileName::parse(name).ok());
         let found = named.into_iter().find(|name| self.files.get(name.as_str()).is_some());
         if found.is_none() {
-            let message = format!("the package has no file {}, neither beside the test cases nor at its root", quoted(text));
+            let message =
+                format!("the package has no file {}, neither beside the test cases nor at its root", quoted(text));
             report.fault(Place { line: node.line, ..place }, "file_missing", message);
         }
         found.map(|file| (port, file))

@@ -90,7 +90,8 @@ fn read_wheel(file: &FileName, content: &[u8], left: u64, minor: u64) -> Result<
         check_tag_of_file(file, name, tag)?;
     }
     if headers(&about, "Root-Is-Purelib").next().is_none_or(|value| !value.eq_ignore_ascii_case("true")) {
-        let message = format!("{name} needs native code ({file} says that it isn't pure Python), which a sandbox can't load.");
+        let message =
+            format!("{name} needs native code ({file} says that it isn't pure Python), which a sandbox can't load.");
         return Err(Refused::new("native_code", format!("{message} {NATIVE_ADVICE}")));
     }
     let metadata = member("METADATA")?;
@@ -127,7 +128,8 @@ fn parse_name(file: &FileName) -> Result<Named<'_>, Refused> {
     Ok(Named { name: normalised(name), version, tag: [python, abi, platform] })
 }
 
-const NATIVE_ADVICE: &str = "Use what the platform's Python has, take a pure-Python distribution instead, or upload a WASI module.";
+const NATIVE_ADVICE: &str =
+    "Use what the platform's Python has, take a pure-Python distribution instead, or upload a WASI module.";
 
 /// Refuses a wheel that isn't for any platform, or not for this Python.
 fn check_tag(file: &FileName, name: &str, tag: [&str; 3], minor: u64) -> Result<(), Refused> {

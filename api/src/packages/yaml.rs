@@ -99,17 +99,17 @@ impl Reading {
                 self.close(whole, anchor, start)
             }
             Event::SequenceStart(anchor, tag) => self.open(anchor, tag, OpenKind::List(Vec::new()), start),
-            Event::MappingStart(anchor, tag) => self.open(anchor, tag, OpenKind::Map(Vec::new(), None, HashSet::new()), start),
+            Event::MappingStart(anchor, tag) => {
+                self.open(anchor, tag, OpenKind::Map(Vec::new(), None, HashSet::new()), start)
+            }
             Event::SequenceEnd | Event::MappingEnd => self.end(start),
             Event::Alias(anchor) => self.alias(anchor, start),
             Event::DocumentStart(_) if self.root.is_some() => {
                 Err(at(start, "A second document begins here: one file holds one document."))
             }
-            Event::Nothing
-            | Event::StreamStart
-            | Event::StreamEnd
-            | Event::DocumentStart(_)
-            | Event::DocumentEnd => Ok(()),
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {
+                Ok(())
+            }
         }
     }
 
@@ -216,12 +216,7 @@ impl Reading {
     }
 }
 
-fn scalar(
-    text: Cow<'_, str>,
-    style: ScalarStyle,
-    tag: Option<&Tag>,
-    start: &Marker,
-) -> Result<Content, Malformed> {
+fn scalar(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>, start: &Marker) -> Result<Content, Malformed> {
     let is_text = tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
     if is_text || (tag.is_none() && style != ScalarStyle::Plain) {
         return Ok(Content::Text(text.into_owned()));

@@ -40,7 +40,10 @@ fn it_has_no_fault_and_all_that_it_says_is_read() {
     let (_, loads) = verify.inputs.as_ref().unwrap().iter().find(|(name, _)| name == "loads").unwrap();
     assert_eq!(loads.ty, "{axial_max: Force, axial_min: Force, transverse: Force}");
     let (_, modulus) = &manifest.function("bolt_resilience").unwrap().inputs.as_ref().unwrap()[3];
-    assert_eq!((modulus.default.as_deref(), modulus.required, modulus.unit.as_deref()), (Some("205000"), false, Some("MPa")));
+    assert_eq!(
+        (modulus.default.as_deref(), modulus.required, modulus.unit.as_deref()),
+        (Some("205000"), false, Some("MPa"))
+    );
     let warnings: Vec<_> = package.warnings.iter().map(|warning| warning.message.as_str()).collect();
     assert_eq!(warnings, ["the functions run on Python 3.15.0"]);
 }
@@ -60,7 +63,8 @@ fn its_test_cases_are_read_from_both_dialects() {
     assert_eq!(exact.function.as_str(), "bolt_resilience");
     let tolerance = Tolerance { absolute: 0.0, relative: 1e-6 };
     assert_eq!(exact.expected, Expected::Outputs { outputs: r#"{"result":2.991839e-6}"#.to_owned(), tolerance });
-    let exception = Exception { kind: "ValueError".to_owned(), message: Some("it lies between 0 and clamp_length".to_owned()) };
+    let exception =
+        Exception { kind: "ValueError".to_owned(), message: Some("it lies between 0 and clamp_length".to_owned()) };
     assert_eq!(case("a shank longer than the grip").expected, Expected::Exception(exception));
     let file = case("three load cases");
     assert_eq!((file.inputs.as_str(), file.files[0].0.as_str()), ("{}", "cases"));
