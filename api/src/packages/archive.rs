@@ -84,7 +84,11 @@ fn read_member<R: Read>(mut member: ZipFile<'_, R>, gathering: &mut Gathering) -
     let max = gathering.readable_bytes();
     let mut content = Vec::new();
     let read = member.by_ref().take(max).read_to_end(&mut content);
-    read.map_err(|error| Refused::new("archive_damaged", format!("{name} can't be unpacked: {error}.")))?;
+    read.map_err(|error| {
+        let message =
+            format!("{name} can't be unpacked: {error}. Pack it with the method deflate, without a password.");
+        Refused::new("archive_damaged", message)
+    })?;
     gathering.put(name, content)
 }
 

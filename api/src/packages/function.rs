@@ -3,7 +3,7 @@
 use super::fields::{Fields, Place, Report, quoted};
 use super::name::FileName;
 use super::node::{Content, Node};
-use super::port::{Ports, Validity, read_ports, read_validity};
+use super::port::{Signature, read_signature};
 use super::reference::FunctionName;
 use super::resources::{Resources, read_resources};
 use super::runtime::{Runtime, file_name};
@@ -25,10 +25,7 @@ pub struct Function {
     /// What is called. Python's functions have one; a module is told the function's name where there is none.
     pub handler: Option<Handler>,
     pub description: String,
-    /// Nothing is known of them where the manifest declares none.
-    pub inputs: Option<Ports>,
-    pub outputs: Option<Ports>,
-    pub validity: Option<Validity>,
+    pub signature: Signature,
     pub resources: Option<Resources>,
     /// Files of test cases that the manifest names; those of the folder `tests` are found without.
     pub test_files: Vec<FileName>,
@@ -86,9 +83,7 @@ fn read_function(
     let handler = if needs_handler { fields.require("handler", report) } else { fields.take("handler") };
     let handler = handler.and_then(|node| fields.parse("handler", node, report, parse_handler));
     let description = fields.text("description", DESCRIPTION_CHARS_MAX, report);
-    let inputs = read_ports("inputs", &mut fields, report);
-    let outputs = read_ports("outputs", &mut fields, report);
-    let validity = read_validity(&mut fields, report);
+    let signature = read_signature(&mut fields, report);
     let resources = read_resources(&mut fields, report);
     let (test_files, test_cases) = read_test_cases(&mut fields, report);
     if runtime.is_some_and(Runtime::is_container) {
@@ -97,7 +92,7 @@ fn read_function(
     }
     fields.finish(report);
     let line = place.line;
-    Some(Function { name, handler, description, inputs, outputs, validity, resources, test_files, line, test_cases })
+    Some(Function { name, handler, description, signature, resources, test_files, line, test_cases })
 }
 
 /// `module:function`, each an identifier of Python, modules with dots between them.

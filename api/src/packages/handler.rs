@@ -176,12 +176,12 @@ fn check_parameters(
         return None;
     }
     let names = || found.parameters.iter().map(|parameter| parameter.name.as_str());
-    if let Some(inputs) = &function.inputs {
+    if let Some(inputs) = &function.signature.inputs {
         let path = Path::Root.key("functions");
         let path = path.key(function.name.as_str());
         let place = Place { path: path.key("inputs"), line: function.line };
-        for (port, _) in inputs.iter().filter(|(port, _)| !found.accepts_any && !names().any(|name| name == port)) {
-            let advice = match nearest(port, names().filter(|name| inputs.iter().all(|(port, _)| port != name))) {
+        for port in inputs.names().filter(|port| !found.accepts_any && !names().any(|name| name == *port)) {
+            let advice = match nearest(port, names().filter(|name| inputs.get(name).is_none())) {
                 Some(meant) => format!("did you mean {meant}?"),
                 None => format!("it takes {}", names().collect::<Vec<_>>().join(", ")),
             };
@@ -190,14 +190,14 @@ fn check_parameters(
         }
         for parameter in found.parameters.iter().filter(|parameter| parameter.required) {
             let name = &parameter.name;
-            match inputs.iter().find(|(port, _)| port == name) {
+            match inputs.get(name) {
                 None => {
                     let message = format!(
                         "{handler} needs {name}, which is not among the inputs: declare it, or give the parameter a default"
                     );
                     report.fault(place, "input_missing", message);
                 }
-                Some((_, port)) if !port.required && port.default.is_none() => {
+                Some(port) if port.may_be_missing() => {
                     let message = format!(
                         "{handler} needs {name}, which may be left out: give the port or the parameter a default, or say required: true"
                     );

@@ -77,9 +77,9 @@ fn open(files: &Files, python: &Python<'_>, report: &mut Report) -> Option<(Mani
         }
     }
     for function in &manifest.functions {
-        let declared = function.inputs.iter().map(|ports| ports.iter().map(|(name, _)| name.clone()).collect());
-        for ports in declared {
-            parameters.entry(function.name.clone()).or_insert(ports);
+        if let Some(ports) = &function.signature.inputs {
+            let names = || ports.names().map(str::to_owned).collect();
+            parameters.entry(function.name.clone()).or_insert_with(names);
         }
     }
     let test_cases = read_test_cases(&manifest, files, &parameters, report);

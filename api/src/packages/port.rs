@@ -1,11 +1,11 @@
-//! A port of a function as the manifest declares it. What a type or a unit means is not decided here.
+//! What a function takes and gives, as the manifest declares it. What a type or a unit means is not decided here.
 
 use super::fields::{Fields, Place, Report, quoted};
 use super::node::{Content, Node};
 use super::reference::is_identifier;
 use serde::{Deserialize, Serialize};
 
-/// The longest type, unit or rule, in characters.
+/// The longest type, unit or expression, in characters.
 const EXPRESSION_CHARS_MAX: usize = 2_000;
 /// The longest description, in characters.
 const DESCRIPTION_CHARS_MAX: usize = 4_000;
@@ -31,7 +31,7 @@ pub struct Port {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Validity {
     /// As `0.5 <= slenderness <= 200`.
-    pub rule: String,
+    pub expression: String,
     pub on_violation: OnViolation,
 }
 
@@ -45,28 +45,54 @@ pub enum OnViolation {
 }
 
 /// Ports by name, in the manifest's order.
-pub type Ports = Vec<(String, Port)>;
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Ports(Vec<(String, Port)>);
+
+/// The ports of a function. Nothing is known of a side that the manifest doesn't declare.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature {
+    pub inputs: Option<Ports>,
+    pub outputs: Option<Ports>,
+    /// What must hold of all values together.
+    pub validity: Option<Validity>,
+}
+
+impl Ports {
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Port> {
+        self.0.iter().find(|(found, _)| found == name).map(|(_, port)| port)
+    }
+}
 
 impl Port {
     /// Whether the port takes a file.
     pub fn is_file(&self) -> bool {
         self.ty == "File" || self.ty.starts_with("File[")
     }
+
+    /// Whether a function may be called without a value for it.
+    pub fn may_be_missing(&self) -> bool {
+        !self.required && self.default.is_none()
+    }
 }
 
 /// What the manifest says of one port.
-pub(super) struct Declared {
-    pub(super) ty: String,
-    pub(super) unit: Option<String>,
-    pub(super) description: String,
-    pub(super) required: Option<bool>,
+struct Declared {
+    ty: String,
+    unit: Option<String>,
+    description: String,
+    required: Option<bool>,
     /// As JSON text.
-    pub(super) default: Option<String>,
-    pub(super) validity: Option<Validity>,
+    default: Option<String>,
+    validity: Option<Validity>,
 }
 
 /// Makes a port of what was declared, or says which field is wrong and why.
-pub(super) fn port(declared: Declared) -> Result<Port, (&'static str, String)> {
+fn port(declared: Declared) -> Result<Port, (&'static str, String)> {
     let Declared { ty, unit, description, required, default, validity } = declared;
     if ty.is_empty() {
         return Err(("type", "a type is needed, as Length or list[Force]".to_owned()));
@@ -78,8 +104,16 @@ pub(super) fn port(declared: Declared) -> Result<Port, (&'static str, String)> {
     Ok(Port { ty, unit, description, required, default, validity })
 }
 
+/// Reads the fields `inputs`, `outputs` and `validity` of a function.
+pub(super) fn read_signature(function: &mut Fields<'_, '_>, report: &mut Report) -> Signature {
+    let inputs = read_ports("inputs", function, report);
+    let outputs = read_ports("outputs", function, report);
+    let validity = read_validity(function, report);
+    Signature { inputs, outputs, validity }
+}
+
 /// Reads the ports in the field `side` (`inputs` or `outputs`) of a function; nothing where it is absent.
-pub(super) fn read_ports(side: &'static str, function: &mut Fields<'_, '_>, report: &mut Report) -> Option<Ports> {
+fn read_ports(side: &'static str, function: &mut Fields<'_, '_>, report: &mut Report) -> Option<Ports> {
     let node = function.take(side)?;
     let mut ports = Vec::new();
     function.each(side, node, report, |member, place, report| {
@@ -98,7 +132,7 @@ pub(super) fn read_ports(side: &'static str, function: &mut Fields<'_, '_>, repo
         let message = format!("there are {} {side}; {PORTS_MAX} are allowed", ports.len());
         function.fault(side, node.line, report, ("too_many", &message));
     }
-    Some(ports)
+    Some(Ports(ports))
 }
 
 fn read_port(node: &Node, place: Place<'_>, report: &mut Report) -> Option<Port> {
@@ -157,30 +191,30 @@ fn write_type<'n>(node: &'n Node, out: &mut String) -> Result<(), &'n Node> {
     Ok(())
 }
 
-/// Reads the field `validity`: a rule as text, or `{rule, on_violation: refuse | flag}`.
-pub(super) fn read_validity(fields: &mut Fields<'_, '_>, report: &mut Report) -> Option<Validity> {
+/// Reads the field `validity`: an expression as text, or `{expression, on_violation: refuse | flag}`.
+fn read_validity(fields: &mut Fields<'_, '_>, report: &mut Report) -> Option<Validity> {
     let node = fields.take("validity")?;
     let path = fields.place().path;
     let place = Place { path: path.key("validity"), line: node.line };
     if let Content::Map(_) = node.content {
         let mut fields = Fields::open(node, place, report)?;
-        let rule = fields.require("rule", report)?;
-        let rule = fields.parse("rule", rule, report, read_rule);
+        let expression = fields.require("expression", report)?;
+        let expression = fields.parse("expression", expression, report, read_expression);
         let words = [("refuse", OnViolation::Refuse), ("flag", OnViolation::Flag)];
         let on_violation = fields.word("on_violation", &words, report).unwrap_or_default();
         fields.finish(report);
-        return Some(Validity { rule: rule?, on_violation });
+        return Some(Validity { expression: expression?, on_violation });
     }
-    let rule = fields.parse("validity", node, report, read_rule)?;
-    Some(Validity { rule, on_violation: OnViolation::default() })
+    let expression = fields.parse("validity", node, report, read_expression)?;
+    Some(Validity { expression, on_violation: OnViolation::default() })
 }
 
-fn read_rule(text: &str) -> Result<String, String> {
+fn read_expression(text: &str) -> Result<String, String> {
     match text.trim() {
-        "" => Err("a rule is needed, as 0.5 <= slenderness <= 200".to_owned()),
-        rule if rule.chars().nth(EXPRESSION_CHARS_MAX).is_some() => {
-            Err(format!("a rule has {EXPRESSION_CHARS_MAX} characters at most"))
+        "" => Err("an expression is needed, as 0.5 <= slenderness <= 200".to_owned()),
+        expression if expression.chars().nth(EXPRESSION_CHARS_MAX).is_some() => {
+            Err(format!("an expression has {EXPRESSION_CHARS_MAX} characters at most"))
         }
-        rule => Ok(rule.to_owned()),
+        expression => Ok(expression.to_owned()),
     }
 }

@@ -231,8 +231,8 @@ impl<'a> Package<'a> {
         fields.finish_leniently(report);
         let members = inputs?;
         let (files, inputs): (Vec<_>, Vec<_>) = members.into_iter().partition(|(port, node)| {
-            let takes_file = |(name, declared): &(String, super::port::Port)| name == port && declared.is_file();
-            node.text().is_some() && context.function.inputs.as_ref().is_some_and(|ports| ports.iter().any(takes_file))
+            let declared = context.function.signature.inputs.as_ref().and_then(|ports| ports.get(port));
+            node.text().is_some() && declared.is_some_and(|port| port.is_file())
         });
         let files: Vec<_> =
             files.into_iter().map(|(port, node)| self.attached(port, node, (context, place), report)).collect();

@@ -28,7 +28,7 @@ fn check(from: &str, to: &str, expected: &[&str]) {
 fn the_manifest_they_start_from_has_no_fault() {
     let package = open_manifest(MANIFEST).unwrap_or_else(|faults| panic!("{:#?}", shown(&faults)));
     let function = package.manifest.function("deflection").unwrap();
-    let (_, force) = &function.inputs.as_ref().unwrap()[1];
+    let force = function.signature.inputs.as_ref().unwrap().get("force").unwrap();
     assert_eq!((force.default.as_deref(), force.required), (Some("1.50"), false));
     assert_eq!(package.manifest.package.visibility, Visibility::Private);
     assert_eq!(package.manifest.resources(function), Resources { cpus: 2, memory_mib: 2_048, timeout_s: 300 });
@@ -228,10 +228,10 @@ fn the_functions() {
         ("handler: beams:deflection\n    validity: [x]", "/functions/deflection/validity wrong_type@10"),
         (
             "handler: beams:deflection\n    validity: {on_violation: flag}",
-            "/functions/deflection/validity/rule required@10",
+            "/functions/deflection/validity/expression required@10",
         ),
         (
-            "handler: beams:deflection\n    validity: {rule: a < 1, on_violation: ignore}",
+            "handler: beams:deflection\n    validity: {expression: a < 1, on_violation: ignore}",
             "/functions/deflection/validity/on_violation invalid_value@10",
         ),
     ] {
@@ -258,8 +258,8 @@ fn the_ports() {
         ("length: {type: Length, required: yes}", "length/required wrong_type@11 write true or false, not \"yes\""),
         ("length: {type: Length, required: 1}", "length/required wrong_type@11"),
         ("length: {type: Length, required: true, default: 1}", "length/default invalid_value@11"),
-        ("length: {type: Length, validity: \" \"}", "length/validity invalid_value@11 a rule is needed"),
-        ("length: {type: Length, validity: {rule: [1]}}", "length/validity/rule wrong_type@11"),
+        ("length: {type: Length, validity: \" \"}", "length/validity invalid_value@11 an expression is needed"),
+        ("length: {type: Length, validity: {expression: [1]}}", "length/validity/expression wrong_type@11"),
         (
             "length: {type: Length, required: false}",
             "length default_missing@8 beams:deflection needs length, which may be left out",
