@@ -4,6 +4,7 @@ use super::fields::{Place, Report};
 use super::files::Files;
 use super::function::{Function, Handler};
 use super::manifest::Manifest;
+use super::port::may_be_missing;
 use super::python::Python;
 use super::testcase::Parameters;
 use super::wheel::{Wheel, modules_of};
@@ -176,11 +177,11 @@ fn check_parameters(
         return None;
     }
     let names = || found.parameters.iter().map(|parameter| parameter.name.as_str());
-    if let Some(inputs) = &function.signature.inputs {
+    if let Some(inputs) = function.signature.inputs() {
         let path = Path::Root.key("functions");
         let path = path.key(function.name.as_str());
         let place = Place { path: path.key("inputs"), line: function.line };
-        for port in inputs.names().filter(|port| !found.accepts_any && !names().any(|name| name == *port)) {
+        for port in inputs.keys().filter(|port| !found.accepts_any && !names().any(|name| name == *port)) {
             let advice = match nearest(port, names().filter(|name| inputs.get(name).is_none())) {
                 Some(meant) => format!("did you mean {meant}?"),
                 None => format!("it takes {}", names().collect::<Vec<_>>().join(", ")),
@@ -197,7 +198,7 @@ fn check_parameters(
                     );
                     report.fault(place, "input_missing", message);
                 }
-                Some(port) if port.may_be_missing() => {
+                Some(port) if may_be_missing(port) => {
                     let message = format!(
                         "{handler} needs {name}, which may be left out: give the port or the parameter a default, or say required: true"
                     );

@@ -77,8 +77,8 @@ fn open(files: &Files, python: &Python<'_>, report: &mut Report) -> Option<(Mani
         }
     }
     for function in &manifest.functions {
-        if let Some(ports) = &function.signature.inputs {
-            let names = || ports.names().map(str::to_owned).collect();
+        if let Some(ports) = function.signature.inputs() {
+            let names = || ports.keys().cloned().collect();
             parameters.entry(function.name.clone()).or_insert_with(names);
         }
     }

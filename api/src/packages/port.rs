@@ -52,15 +52,29 @@ pub struct Ports(Vec<(String, Port)>);
 /// The ports of a function. Nothing is known of a side that the manifest doesn't declare.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signature {
-    pub inputs: Option<Ports>,
-    pub outputs: Option<Ports>,
+    inputs: Option<Ports>,
+    outputs: Option<Ports>,
+    validity: Option<Validity>,
+}
+
+impl Signature {
+    pub fn inputs(&self) -> Option<&Ports> {
+        self.inputs.as_ref()
+    }
+
+    pub fn outputs(&self) -> Option<&Ports> {
+        self.outputs.as_ref()
+    }
+
     /// What must hold of all values together.
-    pub validity: Option<Validity>,
+    pub fn validity(&self) -> Option<&Validity> {
+        self.validity.as_ref()
+    }
 }
 
 impl Ports {
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_str())
+    pub fn keys(&self) -> impl Iterator<Item = &String> {
+        self.0.iter().map(|(name, _)| name)
     }
 
     pub fn get(&self, name: &str) -> Option<&Port> {
@@ -68,16 +82,14 @@ impl Ports {
     }
 }
 
-impl Port {
-    /// Whether the port takes a file.
-    pub fn is_file(&self) -> bool {
-        self.ty == "File" || self.ty.starts_with("File[")
-    }
+/// Whether the port takes a file.
+pub(super) fn is_file(port: &Port) -> bool {
+    port.ty == "File" || port.ty.starts_with("File[")
+}
 
-    /// Whether a function may be called without a value for it.
-    pub fn may_be_missing(&self) -> bool {
-        !self.required && self.default.is_none()
-    }
+/// Whether a function may be called without a value for the port.
+pub(super) fn may_be_missing(port: &Port) -> bool {
+    !port.required && port.default.is_none()
 }
 
 /// What the manifest says of one port.

@@ -11,6 +11,7 @@ use super::function::Function;
 use super::manifest::Manifest;
 use super::name::FileName;
 use super::node::{Member, Node, object};
+use super::port::is_file;
 use super::reference::FunctionName;
 use super::yaml;
 use crate::{analysis::nearest, json::Path};
@@ -231,8 +232,8 @@ impl<'a> Package<'a> {
         fields.finish_leniently(report);
         let members = inputs?;
         let (files, inputs): (Vec<_>, Vec<_>) = members.into_iter().partition(|(port, node)| {
-            let declared = context.function.signature.inputs.as_ref().and_then(|ports| ports.get(port));
-            node.text().is_some() && declared.is_some_and(|port| port.is_file())
+            let declared = context.function.signature.inputs().and_then(|ports| ports.get(port));
+            node.text().is_some() && declared.is_some_and(is_file)
         });
         let files: Vec<_> =
             files.into_iter().map(|(port, node)| self.attached(port, node, (context, place), report)).collect();

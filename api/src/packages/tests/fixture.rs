@@ -36,11 +36,11 @@ fn it_has_no_fault_and_all_that_it_says_is_read() {
     assert_eq!(names, expected);
     let verify = manifest.function("verify").unwrap();
     assert_eq!(manifest.resources(verify).timeout_s, 120);
-    assert_eq!(verify.signature.validity.as_ref().unwrap().on_violation, OnViolation::Flag);
-    let loads = verify.signature.inputs.as_ref().unwrap().get("loads").unwrap();
+    assert_eq!(verify.signature.validity().unwrap().on_violation, OnViolation::Flag);
+    let loads = verify.signature.inputs().unwrap().get("loads").unwrap();
     assert_eq!(loads.ty, "{axial_max: Force, axial_min: Force, transverse: Force}");
     let bolt = manifest.function("bolt_resilience").unwrap();
-    let modulus = bolt.signature.inputs.as_ref().unwrap().get("modulus").unwrap();
+    let modulus = bolt.signature.inputs().unwrap().get("modulus").unwrap();
     assert_eq!(
         (modulus.default.as_deref(), modulus.required, modulus.unit.as_deref()),
         (Some("205000"), false, Some("MPa"))

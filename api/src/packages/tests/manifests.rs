@@ -28,7 +28,7 @@ fn check(from: &str, to: &str, expected: &[&str]) {
 fn the_manifest_they_start_from_has_no_fault() {
     let package = open_manifest(MANIFEST).unwrap_or_else(|faults| panic!("{:#?}", shown(&faults)));
     let function = package.manifest.function("deflection").unwrap();
-    let force = function.signature.inputs.as_ref().unwrap().get("force").unwrap();
+    let force = function.signature.inputs().unwrap().get("force").unwrap();
     assert_eq!((force.default.as_deref(), force.required), (Some("1.50"), false));
     assert_eq!(package.manifest.package.visibility, Visibility::Private);
     assert_eq!(package.manifest.resources(function), Resources { cpus: 2, memory_mib: 2_048, timeout_s: 300 });
