@@ -182,7 +182,7 @@ fn check_parameters(
         let path = path.key(function.name.as_str());
         let place = Place { path: path.key("inputs"), line: function.line };
         for port in inputs.keys().filter(|port| !found.accepts_any && !names().any(|name| name == *port)) {
-            let advice = match nearest(port, names().filter(|name| inputs.get(*name).is_none())) {
+            let advice = match nearest(port, names().filter(|name| !inputs.keys().any(|port| port == name))) {
                 Some(meant) => format!("did you mean {meant}?"),
                 None => format!("it takes {}", names().collect::<Vec<_>>().join(", ")),
             };

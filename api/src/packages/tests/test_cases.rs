@@ -90,8 +90,7 @@ fn files_are_found_beside_the_cases_or_at_the_root() {
 }
 
 #[test]
-fn wrong_ones_are_told_with_their_file_and_line() {
-    let case = |text: &str| format!("{{\"function\": \"deflection\", \"test_cases\": [\n{text}]}}");
+fn wrong_fields_of_a_file_are_told_with_their_line() {
     let at = |rest: &str| format!("/files/tests~1test_a.json{rest}");
     for (text, expected) in [
         (
@@ -123,6 +122,16 @@ fn wrong_ones_are_told_with_their_file_and_line() {
         ),
         ("{\"function\": ".to_owned(), " malformed@1 tests/test_a.json, line 1:"),
         ("{\"function\": \"a\", \"function\": \"b\", \"test_cases\": 1}".to_owned(), " malformed@1 …twice"),
+    ] {
+        assert_faults(with("tests/test_a.json", &text), &[&at(expected)], &text);
+    }
+}
+
+#[test]
+fn wrong_fields_of_a_case_are_told_with_their_file_and_line() {
+    let case = |text: &str| format!("{{\"function\": \"deflection\", \"test_cases\": [\n{text}]}}");
+    let at = |rest: &str| format!("/files/tests~1test_a.json{rest}");
+    for (text, expected) in [
         (case("3"), "/test_cases/0 wrong_type@2"),
         (case("{}"), "/test_cases/0/expected_outputs required@2 …say what must come of it"),
         (case("{\"inputs\": [1], \"expected\": 1}"), "/test_cases/0/inputs wrong_type@2"),
@@ -153,6 +162,10 @@ fn wrong_ones_are_told_with_their_file_and_line() {
     ] {
         assert_faults(with("tests/test_a.json", &text), &[&at(expected)], &text);
     }
+}
+
+#[test]
+fn cases_of_the_manifest_and_files_that_it_names() {
     let (line, _) = TESTED.split_once("  loose").unwrap();
     let manifest = format!(
         "{line}  loose: {{handler: \"beams:loose\", testcases: [{{inputs: {{a: 1}}, expected: 2}}, {{}}, tests/t.csv, data.json]}}\n"
