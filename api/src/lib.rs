@@ -12,6 +12,7 @@ pub mod http;
 pub mod identity;
 pub mod intake;
 pub mod json;
+pub mod packages;
 pub mod programs;
 pub mod server;
 pub mod telemetry;

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Catalogue {
     available: BTreeSet<String>,
     unavailable: BTreeMap<String, String>,
+    /// Whether there is a package around a source, which it may import from relatively.
+    in_package: bool,
 }
 
 /// Packages worth naming when a module is missing, in the order in which engineers look for them.
@@ -71,7 +73,30 @@ impl Catalogue {
         available: impl IntoIterator<Item = String>,
         unavailable: impl IntoIterator<Item = (String, String)>,
     ) -> Self {
-        Self { available: available.into_iter().collect(), unavailable: unavailable.into_iter().collect() }
+        Self {
+            available: available.into_iter().collect(),
+            unavailable: unavailable.into_iter().collect(),
+            in_package: false,
+        }
+    }
+
+    /// The same for a source in a package, which brings `modules` along.
+    pub fn of_package(&self, modules: impl IntoIterator<Item = String>) -> Self {
+        let mut catalogue = Self { in_package: true, ..self.clone() };
+        // An empty catalogue lets all pass, and must stay so.
+        if !catalogue.available.is_empty() {
+            catalogue.available.extend(modules);
+        }
+        catalogue
+    }
+
+    /// Whether a top-level name is known to be importable.
+    pub fn names(&self, module: &str) -> bool {
+        self.available.contains(module)
+    }
+
+    pub(super) fn is_in_package(&self) -> bool {
+        self.in_package
     }
 
     /// The longest unavailable prefix of a dotted path, and what to say of it.
@@ -120,7 +145,7 @@ impl Catalogue {
 const COMPARED_CHARACTERS_MAX: usize = 32;
 
 /// The candidate that is a typing error or two away, none where that would be guessing.
-pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let length = name.chars().count();
     if !(3..=COMPARED_CHARACTERS_MAX).contains(&length) {
         return None;

@@ -50,6 +50,9 @@ impl<'a> Imports<'a> {
 
 fn problem(import: &Import<'_>, catalogue: &Catalogue) -> Option<Problem> {
     let (at, place) = (import.at, import.place);
+    if import.relative && catalogue.is_in_package() {
+        return None;
+    }
     if import.relative {
         let message = "A task is a single source: there is no package around it to import from. Put that code into the same source.".to_owned();
         return Some(Problem { code: "relative_import", message, module: ".".to_owned(), at, place });

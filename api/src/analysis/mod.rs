@@ -24,6 +24,7 @@ mod hostile;
 mod tests;
 
 pub use catalogue::Catalogue;
+pub(crate) use catalogue::nearest;
 
 use findings::{Findings, Reporter};
 use mecapy_model::{Fault, Warning};
@@ -73,6 +74,8 @@ pub struct Function {
     pub parameters: Vec<Parameter>,
     /// Whether it takes any further name (`**kwargs`).
     pub accepts_any: bool,
+    /// Whether a decorator stands before it, which may change what it can be given.
+    pub is_decorated: bool,
 }
 
 /// A parameter that can be given by name.

@@ -405,5 +405,6 @@ fn describe(function: &ast::StmtFunctionDef, lines: &Lines) -> Function {
         line: lines.line(function.name.start()),
         parameters: by_name.collect(),
         accepts_any: parameters.kwarg.is_some(),
+        is_decorated: !function.decorator_list.is_empty(),
     }
 }
