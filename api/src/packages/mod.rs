@@ -36,7 +36,7 @@ pub use function::{Function, Handler};
 pub use manifest::{Identity, MANIFEST_FILE, Manifest, Quality, Visibility};
 pub use name::{FileName, InvalidFileName};
 pub use package::Package;
-pub use port::{OnViolation, Port, Ports, Signature, Validity};
+pub use port::Signature;
 pub use python::{Distribution, Python};
 pub use reference::{FunctionName, FunctionReference, Invalid, PackageName, PackageReference, parse_version};
 pub use resources::Resources;

@@ -85,6 +85,25 @@ impl Node {
         }
     }
 
+    /// The line of what these tokens of a pointer lead to, or of what is next above it.
+    pub(super) fn line_at<'t>(&self, tokens: impl Iterator<Item = &'t str>) -> u32 {
+        let (mut node, mut line) = (self, self.line);
+        for token in tokens {
+            let key = token.replace("~1", "/").replace("~0", "~");
+            let of_key = |member: &&Member| member.key == key;
+            let next = match &node.content {
+                Content::Map(members) => members.iter().find(of_key).map(|member| (&member.value, member.line)),
+                Content::List(items) => {
+                    token.parse().ok().and_then(|at: usize| items.get(at)).map(|item| (item, item.line))
+                }
+                _ => None,
+            };
+            let Some(next) = next else { break };
+            (node, line) = next;
+        }
+        line
+    }
+
     /// The value of a finite number.
     pub(super) fn number(&self) -> Option<f64> {
         match &self.content {

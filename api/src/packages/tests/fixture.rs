@@ -36,14 +36,18 @@ fn it_has_no_fault_and_all_that_it_says_is_read() {
     assert_eq!(names, expected);
     let verify = manifest.function("verify").unwrap();
     assert_eq!(manifest.resources(verify).timeout_s, 120);
-    assert_eq!(verify.signature.validity().unwrap().on_violation, OnViolation::Flag);
+    assert_eq!(verify.signature.ports.validity()[0].on_violation, mecapy_model::ports::OnViolation::Flag);
     let loads = verify.signature.inputs().unwrap().get("loads").unwrap();
-    assert_eq!(loads.ty, "{axial_max: Force, axial_min: Force, transverse: Force}");
+    assert_eq!(loads.ty().to_string(), "struct{axial_max: Force, axial_min: Force, transverse: Force}");
     let bolt = manifest.function("bolt_resilience").unwrap();
     let modulus = bolt.signature.inputs().unwrap().get("modulus").unwrap();
     assert_eq!(
-        (modulus.default.as_deref(), modulus.required, modulus.unit.as_deref()),
-        (Some("205000"), false, Some("MPa"))
+        (
+            modulus.default().map(|value| value.get()),
+            modulus.is_required(),
+            modulus.unit().map(|unit| unit.to_string())
+        ),
+        (Some("205000.0"), false, Some("MPa".to_owned()))
     );
     let warnings: Vec<_> = package.warnings.iter().map(|warning| warning.message.as_str()).collect();
     assert_eq!(warnings, ["the functions run on Python 3.15.0"]);
