@@ -21,7 +21,7 @@ pub fn add_folders(tree: &mut Tree) -> Result<(), crate::tree::TreeError> {
     Ok(())
 }
 
-/// Completes `builder` with the attempt's own grants over `tree`.
+/// Completes `builder`, which has its output, with the attempt's own grants over `tree`.
 pub(super) fn complete(
     builder: WasiCtxBuilder,
     mut tree: Tree,
@@ -41,7 +41,6 @@ pub(super) fn complete(
         .seed(attempt.seed)
         .deadline(run.deadline)
         .cancel(run.cancel.clone())
-        .stderr(log(LogStream::Stderr, sandbox, run))
         .build()
         .map_err(failure::executor)
 }
