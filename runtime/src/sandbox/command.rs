@@ -28,7 +28,7 @@ pub(super) fn state(sandbox: &Sandbox, run: &Run<'_>, limiter: Limiter) -> Resul
         // The result is the bytes as they came; the text is for showing what could not be one.
         .stdout(Sink::new(LogStream::Stdout, shown_bytes_max).keeping_raw(RESULT_BYTES_MAX))
         .stderr(grants::log(LogStream::Stderr, sandbox, run).hearing());
-    let wasi = grants::complete(builder, tree, sandbox, run)?;
+    let wasi = grants::complete(builder, tree, run)?;
     Ok(State::new(wasi, limiter, Door::closed(), run.cancel.clone()))
 }
 

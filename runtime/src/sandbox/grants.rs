@@ -22,12 +22,7 @@ pub fn add_folders(tree: &mut Tree) -> Result<(), crate::tree::TreeError> {
 }
 
 /// Completes `builder`, which has its output, with the attempt's own grants over `tree`.
-pub(super) fn complete(
-    builder: WasiCtxBuilder,
-    mut tree: Tree,
-    sandbox: &Sandbox,
-    run: &Run<'_>,
-) -> Result<WasiCtx, TaskError> {
+pub(super) fn complete(builder: WasiCtxBuilder, mut tree: Tree, run: &Run<'_>) -> Result<WasiCtx, TaskError> {
     let attempt = run.attempt;
     for file in &attempt.files {
         let path = format!("{IN}/{}", file.name.as_str());

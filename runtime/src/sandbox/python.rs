@@ -44,7 +44,7 @@ pub(super) fn state(
     let door = Door::for_task(&frame, run.observer.clone()).map_err(failure::executor)?;
     let log = |stream| grants::log(stream, sandbox, run);
     let builder = base_grants().stdout(log(LogStream::Stdout)).stderr(log(LogStream::Stderr));
-    let wasi = grants::complete(builder, image.files.clone(), sandbox, run)?;
+    let wasi = grants::complete(builder, image.files.clone(), run)?;
     Ok(State::new(wasi, limiter, door, run.cancel.clone()))
 }
 

@@ -140,7 +140,6 @@ impl Reader for Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output;
     use mecapy_model::Limits;
     use std::io::{self, Read};
     use std::time::Duration;
