@@ -83,21 +83,25 @@ impl fmt::Debug for Error {
 /// Returns [`Error::new`] with a formatted message unless the condition holds.
 #[macro_export]
 macro_rules! ensure {
-    ($condition:expr, $($message:tt)+) => {
-        if !$condition {
+    ($condition:expr, $($message:tt)+) => {{
+        // Bound first: a comparison of floats that is negated reads as a mistake to lints.
+        let holds: bool = $condition;
+        if !holds {
             return ::std::result::Result::Err($crate::Error::new(::std::format!($($message)+)).into());
         }
-    };
+    }};
 }
 
 /// Returns [`Error::input`] with a pointer and a formatted message unless the condition holds.
 #[macro_export]
 macro_rules! ensure_input {
-    ($condition:expr, $pointer:expr, $($message:tt)+) => {
-        if !$condition {
+    ($condition:expr, $pointer:expr, $($message:tt)+) => {{
+        // Bound first: a comparison of floats that is negated reads as a mistake to lints.
+        let holds: bool = $condition;
+        if !holds {
             return ::std::result::Result::Err($crate::Error::input($pointer, ::std::format!($($message)+)).into());
         }
-    };
+    }};
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! A port has the members `type`, and where they are known `unit`, `description`, `validity`, and `"required": false`.
-//! A type is a text as in a package's manifest (`Length`, `list[Force]`, `dict[str,Float]`, `literal["a","b"]`) or the
-//! object of a struct's own ports; `{"list": …}` and `{"dict": …}` are those of structs.
+//! They are written as in a package's manifest: a type is a text (`Length`, `list[Force]`, `dict[str,Float]`,
+//! `literal["a","b"]`, `list[struct{force: Force in kN, name?: String}]`) or the object of a struct's own ports.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -191,13 +191,12 @@ impl<const N: usize> Text<N> {
 
     /// Inputs and outputs are objects, so that their parts have names.
     const fn object(&mut self, ty: &Type) {
+        let named = matches!(ty, Type::Struct(_) | Type::Dict(_) | Type::Named(_));
+        assert!(named, "the input and the output of a task are structs or maps");
         match ty {
             Type::Struct(ports) => self.ports(ports),
-            // One of these has ports that only its values know.
-            Type::Named(_) | Type::Dict(_) => self.raw("{}"),
-            Type::List(_) | Type::Literal(_) => {
-                assert!(false, "the input and the output of a task are structs or maps")
-            }
+            // The names are those that a value has.
+            _ => self.raw("{}"),
         }
     }
 
@@ -223,16 +222,6 @@ impl<const N: usize> Text<N> {
     const fn ty(&mut self, ty: &Type) {
         match ty {
             Type::Struct(ports) => self.ports(ports),
-            Type::List(item) if has_struct(item) => {
-                self.raw("{\"list\":");
-                self.ty(item);
-                self.byte(b'}');
-            }
-            Type::Dict(item) if has_struct(item) => {
-                self.raw("{\"dict\":");
-                self.ty(item);
-                self.byte(b'}');
-            }
             plain => {
                 self.byte(b'"');
                 self.plain(plain);
@@ -241,7 +230,7 @@ impl<const N: usize> Text<N> {
         }
     }
 
-    /// A type without structs, inside a string.
+    /// A type inside a string.
     const fn plain(&mut self, ty: &Type) {
         match ty {
             Type::Named(name) => self.inside(name),
@@ -269,16 +258,25 @@ impl<const N: usize> Text<N> {
                 }
                 self.byte(b']');
             }
-            Type::Struct(_) => {}
+            Type::Struct(ports) => {
+                self.raw("struct{");
+                let mut rest = *ports;
+                while let Some((port, after)) = rest.split_first() {
+                    self.inside(port.name);
+                    self.raw(if port.required { ": " } else { "?: " });
+                    self.plain(&port.ty);
+                    if !port.unit.is_empty() {
+                        self.raw(" in ");
+                        self.inside(port.unit);
+                    }
+                    rest = after;
+                    if !rest.is_empty() {
+                        self.raw(", ");
+                    }
+                }
+                self.byte(b'}');
+            }
         }
-    }
-}
-
-const fn has_struct(ty: &Type) -> bool {
-    match ty {
-        Type::Struct(_) => true,
-        Type::List(item) | Type::Dict(item) => has_struct(item),
-        Type::Named(_) | Type::Literal(_) => false,
     }
 }
 

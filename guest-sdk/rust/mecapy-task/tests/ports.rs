@@ -32,18 +32,20 @@ struct Input {
 
 #[derive(Deserialize, Ports)]
 #[serde(rename_all = "kebab-case")]
-#[expect(dead_code, reason = "only the ports are looked at")]
 enum Kind {
     ThroughBolt,
     #[serde(rename = "say \"tapped\"")]
     Tapped,
 }
 
-#[derive(Default, Deserialize, Ports)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Deserialize, Ports)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(dead_code, reason = "only the ports are looked at")]
 struct Load {
+    #[serde(default)]
     is_active: bool,
+    #[port(type = "Length", unit = "mm")]
+    length: f64,
 }
 
 #[derive(Deserialize, Ports)]
@@ -57,9 +59,9 @@ fn ten() -> u16 {
 fn json_of(signature: &internal::Signature) -> Value {
     // Long enough for this file: what is beyond a text's own length stays zero.
     let text = internal::write::<4096>(signature);
-    let length = internal::length(signature);
-    assert!(text[length..].iter().all(|byte| *byte == 0));
-    serde_json::from_slice(&text[..length]).unwrap()
+    let (text, rest) = text.split_at(internal::length(signature));
+    assert!(rest.iter().all(|byte| *byte == 0));
+    serde_json::from_slice(text).unwrap_or_default()
 }
 
 #[test]
@@ -70,7 +72,10 @@ fn a_signature_tells_names_types_units_and_comments() {
         inputs: Input::TYPE,
         outputs: BTreeMap::<String, f64>::TYPE,
     };
-    let load = json!({"isActive": {"type": "Boolean", "required": false}});
+    let load = json!({
+        "isActive": {"type": "Boolean", "required": false},
+        "length": {"type": "Length", "unit": "mm"},
+    });
     assert_eq!(
         json_of(&signature),
         json!({
@@ -88,8 +93,8 @@ fn a_signature_tells_names_types_units_and_comments() {
                 "count": {"type": "Integer", "required": false},
                 "name": {"type": "String", "required": false},
                 "table": {"type": "dict[str,list[list[Float]]]"},
-                "loads": {"type": {"list": load}},
-                "named": {"type": {"dict": load}},
+                "loads": {"type": "list[struct{isActive?: Boolean, length: Length in mm}]"},
+                "named": {"type": "dict[str,struct{isActive?: Boolean, length: Length in mm}]"},
                 "more": {"type": "Object"},
                 "path": {"type": "File"},
                 "load": {"type": load},
