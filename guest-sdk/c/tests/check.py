@@ -234,7 +234,9 @@ def rows(run: Runner) -> Iterator[tuple[str, str | None]]:
             else json.dumps(inputs, ensure_ascii=False)
         )
         with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / "work" / "out").mkdir(parents=True)
+            for name in ("in", "out"):
+                (Path(folder) / "work" / name).mkdir(parents=True)
+            (Path(folder) / "work" / "in" / "sent.txt").write_text("nodes")
             end = run(text.encode(), Path(folder))
             out = Path(folder) / "work" / "out"
             files = {
@@ -280,11 +282,11 @@ def rows(run: Runner) -> Iterator[tuple[str, str | None]]:
         end, _ = ended(text)
         told = f"mecapy: error invalid_input the inputs are not JSON: {message}\n"
         yield text[:40], None if (end.code, end.stderr) == (2, told) else f"{end}"
-    end, files = ended({"do": "files"})
-    told = "mecapy: progress 0.25 wrote 1 file\nmecapy: progress 1\nmecapy: warning small of 4 bytes\n"
-    good = (
-        end.code == 0 and end.stderr == told and files == {"figures/one.txt": b"one\n"}
-    )
+    end, files = ended({"do": "files", "text": "sent.txt"})
+    told = "mecapy: progress 0.25 wrote 1 file\nmecapy: progress 1\n"
+    told += "mecapy: warning small of 4 bytes\n"
+    good = (end.stdout, end.stderr) == (b'{"text":"nodes"}\n', told)
+    good = good and files == {"figures/one.txt": b"one\n"}
     yield "files", None if good else f"{end} {files}"
 
 

@@ -31,7 +31,12 @@ static void read_each(void) {
     mecapy_put_null("nothing");
 }
 
-static void leave_files(void) {
+static void read_and_leave_files(void) {
+    char text[80] = "";
+    FILE *sent = fopen(mecapy_pointer("work/in/%s", mecapy_text("/text")), "r");
+    if (sent == NULL || fgets(text, sizeof text, sent) == NULL) mecapy_fail("the file can't be read");
+    fclose(sent);
+    mecapy_put_text("text", text);
     FILE *file = mecapy_artifact("figures/one.txt");
     fprintf(file, "one\n");
     fclose(file);
@@ -60,7 +65,7 @@ int main(void) {
         for (size_t index = 0; index < count; index++) sum += numbers[index];
         mecapy_put_number("sum", sum);
     }
-    if (strcmp(what, "files") == 0) leave_files();
+    if (strcmp(what, "files") == 0) read_and_leave_files();
     if (strcmp(what, "outside") == 0) mecapy_artifact(mecapy_text("/text"));
     if (strcmp(what, "require") == 0) {
         mecapy_put_number("before", 1);
