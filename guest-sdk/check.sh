@@ -17,8 +17,7 @@ say() { printf 'guest-sdk: %s\n' "$*"; }
 # As `mecapy new` does: the template, and the SDK beside it.
 new_rust() {
     cp -R "$here/rust/template" "$project/rust"
-    cp -R "$here/rust/mecapy-task" "$here/rust/mecapy-task-macros" "$here/rust/Cargo.lock" "$here/rust/Cargo.toml" \
-        "$project"
+    cp -R "$here/rust/mecapy-task" "$here/rust/mecapy-task-macros" "$project"
     sed 's/^members = .*/members = ["mecapy-task", "mecapy-task-macros"]/' "$here/rust/Cargo.toml" >"$project/Cargo.toml"
     cp "$here/rust/Cargo.lock" "$project/rust"
 }
