@@ -9,6 +9,7 @@
 //! They are text like any other, so that such a program runs anywhere. A line that reads as one of these is not a part
 //! of the log; one that doesn't, or is longer than 4 KiB, is. What they say is the guest's: see [`kind_of_guest`].
 
+use super::Sink;
 use mecapy_model::{ErrorKind, LogStream, Progress, TaskError, Warning};
 
 const PREFIX: &[u8] = b"mecapy: ";
@@ -84,10 +85,16 @@ impl Lines {
 }
 
 impl Told {
+    /// All warnings; the error is one of them where the program `completed` all the same.
+    pub fn into_warnings(self, completed: bool) -> Vec<Warning> {
+        let error = self.error.filter(|_| completed).map(|error| warning(error.kind.as_str(), &error.message));
+        self.warnings.into_iter().chain(error).collect()
+    }
+
     /// Whether the line is one of them.
     fn line(&mut self, line: &[u8]) -> bool {
         // As harmless as the log's text is.
-        let mut text = super::Sink::new(LogStream::Stderr, 4 * LINE_BYTES_MAX);
+        let mut text = Sink::new(LogStream::Stderr, 4 * LINE_BYTES_MAX);
         text.write(line);
         let text = text.finish().text;
         let Some((word, rest)) = text.trim_end().strip_prefix("mecapy: ").map(first_word) else { return false };
@@ -178,7 +185,15 @@ mod tests {
             assert_eq!(read(&[head, tail]), (log.clone(), told.clone()), "cut at {at}");
         }
         let bytes: Vec<&[u8]> = STREAM.as_bytes().chunks(1).collect();
-        assert_eq!(read(&bytes), (log, told));
+        assert_eq!(read(&bytes), (log, told.clone()));
+
+        let codes = |completed| -> Vec<_> {
+            told.clone().into_warnings(completed).into_iter().map(|warning| warning.code).collect()
+        };
+        assert_eq!(
+            (codes(false), codes(true)),
+            (vec!["small".to_owned()], vec!["small".to_owned(), "invalid_input".to_owned()])
+        );
     }
 
     #[test]
