@@ -49,9 +49,12 @@ lint: ## Check formatting and clippy, warnings being errors
 	$(call announce,format and clippy)
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy --release --workspace --all-targets -- -D warnings
+	@$(CARGO) fmt --manifest-path guest-sdk/rust/Cargo.toml --all --check
+	@$(CARGO) clippy --quiet --manifest-path guest-sdk/rust/Cargo.toml --target-dir target/guest-sdk --all-targets -- -D warnings
 
 fmt: ## Format the Rust sources
 	@$(CARGO) fmt --all
+	@$(CARGO) fmt --manifest-path guest-sdk/rust/Cargo.toml --all
 
 build: toolchain
 	$(call announce,build: cargo build --release --workspace --bins)

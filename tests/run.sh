@@ -82,6 +82,7 @@ start_services
 # A failing test shows its message; a backtrace of the test runner adds nothing.
 export RUST_LIB_BACKTRACE=0
 cargo test --release --workspace --doc --quiet
+guest-sdk/check.sh || status=$?
 # The program that the tests of the compiler start: a selection of targets does not bring it.
 cargo build --release --workspace --example compile_child
 run_tests --lib --bins --tests -- "$@" || status=$?

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// One folder of `fixtures/engineering` or `fixtures/wasi`.
+/// One folder of `fixtures/` with cases.
 #[derive(Debug, Clone)]
 pub struct Fixture {
     pub folder: PathBuf,
@@ -45,6 +45,11 @@ impl Fixture {
         }
         folders.sort();
         folders.into_iter().map(Self::read).collect()
+    }
+
+    /// One of them, by its folder in `fixtures/`.
+    pub fn named(name: &str) -> Result<Self> {
+        Self::read(crate::fixture_path(name)?)
     }
 
     fn read(folder: PathBuf) -> Result<Self> {

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/../.."
 
 mkdir -p target/guests
 export PATH="$PWD/target/toolchain/bin:$PATH"
-for build in fixtures/conformance/build.sh fixtures/wasi/build.sh; do
+for build in fixtures/conformance/build.sh fixtures/wasi/build.sh guest-sdk/build.sh; do
     printf '   %s\n' "$build"
     bash "$build"
 done

@@ -1,11 +1,16 @@
 //! Where a guest's standard output and error go: counted, cut at a cap, and made safe to show.
 //!
 //! The text of a sink is valid UTF-8. What is no UTF-8 becomes U+FFFD, and what a terminal would obey becomes visible:
-//! ESC is shown as `␛`. A sink may keep the bytes as they came too, for who parses them. It knows nothing of descriptors
-//! or of the sandbox.
+//! ESC is shown as `␛`. A sink may keep the bytes as they came too, for who parses them, and may take out of the text
+//! what a program tells the platform. It knows nothing of descriptors or of the sandbox.
+
+mod told;
+
+pub use told::Told;
+pub(crate) use told::{WARNINGS_MAX, kind_of_guest, progress};
 
 use crate::Observer;
-use mecapy_model::LogStream;
+use mecapy_model::{LogStream, TaskError};
 use std::sync::Arc;
 
 /// Text without a newline is told to the observer once there is this much of it, in bytes.
@@ -23,6 +28,8 @@ pub struct Sink {
     raw_bytes_max: usize,
     /// The first bytes, as they came.
     raw: Vec<u8>,
+    /// What is told to the platform, where the stream may hold that.
+    told_lines: Option<told::Lines>,
     /// The beginning of a character whose end has not been written yet.
     partial: Partial,
     bytes_written: u64,
@@ -33,13 +40,15 @@ pub struct Sink {
 }
 
 /// What a sink holds at the end.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Output {
     pub text: String,
     /// Some of what was written is not in `text`.
     pub truncated: bool,
     /// Everything that the guest wrote, kept or not.
     pub bytes_written: u64,
+    /// What the program told the platform: see [`Sink::hearing`].
+    pub told: Told,
 }
 
 impl Sink {
@@ -51,6 +60,7 @@ impl Sink {
             text: String::new(),
             raw_bytes_max: 0,
             raw: Vec::new(),
+            told_lines: None,
             partial: Partial::default(),
             bytes_written: 0,
             truncated: false,
@@ -66,6 +76,14 @@ impl Sink {
         self
     }
 
+    /// Takes lines as `mecapy: progress 0.42 meshing` out of the text: the observer hears of progress, the rest is
+    /// there at the end.
+    #[must_use]
+    pub fn hearing(mut self) -> Self {
+        self.told_lines = Some(told::Lines::default());
+        self
+    }
+
     /// Tells `observer` each complete line as it is written, and long lines in parts.
     #[must_use]
     pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
@@ -78,6 +96,19 @@ impl Sink {
         self.bytes_written = self.bytes_written.saturating_add(bytes.len() as u64);
         let raw_room = self.raw_bytes_max.saturating_sub(self.raw.len());
         self.raw.extend_from_slice(first(bytes, raw_room));
+        match self.told_lines.take() {
+            None => self.write_text(bytes),
+            Some(mut lines) => {
+                lines.take(bytes, |log| self.write_text(log));
+                if let (Some(observer), Some(progress)) = (&self.observer, lines.told.progress.take()) {
+                    observer.progress(progress);
+                }
+                self.told_lines = Some(lines);
+            }
+        }
+    }
+
+    fn write_text(&mut self, bytes: &[u8]) {
         if self.truncated || bytes.is_empty() {
             return;
         }
@@ -108,13 +139,23 @@ impl Sink {
         &self.raw
     }
 
+    /// Why the program says that it failed: see [`Sink::hearing`].
+    pub fn told_error(&self) -> Option<&TaskError> {
+        self.told_lines.as_ref()?.told.error.as_ref()
+    }
+
     /// Ends the stream: an incomplete last character becomes U+FFFD, and the observer is told the rest.
     pub fn finish(mut self) -> Output {
+        let mut told = Told::default();
+        if let Some(mut lines) = self.told_lines.take() {
+            lines.end(|log| self.write_text(log));
+            told = lines.told;
+        }
         if self.partial.len > 0 {
             self.push_text("\u{fffd}");
         }
         self.tell(self.text.len());
-        Output { text: self.text, truncated: self.truncated, bytes_written: self.bytes_written }
+        Output { text: self.text, truncated: self.truncated, bytes_written: self.bytes_written, told }
     }
 }
 

@@ -127,7 +127,10 @@ fn raw_bytes_are_kept_as_they_came_up_to_their_own_cap() {
         sink.write(bytes);
     }
     assert_eq!((sink.raw(), sink.text()), (&b"\x1b\xff\x7f\xc2\x8512"[..], "␛"));
-    assert_eq!(sink.finish(), Output { text: "␛".to_owned(), truncated: true, bytes_written: 10 });
+    assert_eq!(
+        sink.finish(),
+        Output { text: "␛".to_owned(), truncated: true, bytes_written: 10, told: Told::default() }
+    );
     assert!(Sink::new(LogStream::Stdout, 4).raw().is_empty());
 }
 
@@ -156,4 +159,34 @@ fn the_observer_hears_lines_and_long_lines_in_parts() {
     let heard = heard.0.lock().unwrap();
     assert_eq!(heard.concat(), text);
     assert!(heard.iter().all(|piece| piece.len() <= LIVE_CHUNK_BYTES_MAX), "a piece is too long");
+}
+
+/// A program's own words for the platform: progress is heard at once, also beyond the cap of the text.
+#[test]
+fn what_is_told_is_heard_and_not_kept_as_text() {
+    #[derive(Default)]
+    struct Followed(Mutex<Vec<(f64, Option<String>)>>);
+    impl Observer for Followed {
+        fn log(&self, _: LogStream, text: &str) {
+            assert!(!text.contains("mecapy: "), "{text}");
+        }
+
+        fn progress(&self, told: mecapy_model::Progress) {
+            self.0.lock().unwrap().push((told.fraction, told.message));
+        }
+    }
+    let followed = Arc::new(Followed::default());
+    let observer = Arc::clone(&followed) as Arc<dyn Observer>;
+    let mut sink = Sink::new(LogStream::Stderr, 8).with_observer(observer).hearing();
+    for bytes in
+        [&b"12345\n"[..], b"mecapy: progress 0.1\nmecapy: progress 0.2 two\n", b"678901\n", b"mecapy: progress 2\n"]
+    {
+        sink.write(bytes);
+    }
+    assert_eq!(*followed.0.lock().unwrap(), [(0.2, Some("two".to_owned())), (1.0, None)]);
+    sink.write(b"mecapy: error exception it broke\nmecapy: warning w text\n");
+    assert_eq!(sink.told_error().unwrap().message, "it broke");
+    let output = sink.finish();
+    assert_eq!((output.text.as_str(), output.truncated), ("12345\n67", true));
+    assert_eq!(output.told.warnings.len(), 1);
 }

@@ -1,4 +1,6 @@
 //! A WASI command: the inputs on stdin, the result on stdout, the log on stderr, success is exit code 0.
+//!
+//! Lines of the log may tell how far it is, a warning, or why it failed: see [`Sink::hearing`].
 
 use super::{
     Door, Limiter, RESULT_BYTES_MAX, Run, Sandbox, State,
@@ -24,8 +26,9 @@ pub(super) fn state(sandbox: &Sandbox, run: &Run<'_>, limiter: Limiter) -> Resul
         .preopen("/")
         .stdin(run.attempt.inputs.as_bytes())
         // The result is the bytes as they came; the text is for showing what could not be one.
-        .stdout(Sink::new(LogStream::Stdout, shown_bytes_max).keeping_raw(RESULT_BYTES_MAX));
-    let wasi = grants::complete(builder, tree, sandbox, run)?;
+        .stdout(Sink::new(LogStream::Stdout, shown_bytes_max).keeping_raw(RESULT_BYTES_MAX))
+        .stderr(grants::log(LogStream::Stderr, sandbox, run).hearing());
+    let wasi = grants::complete(builder, tree, run)?;
     Ok(State::new(wasi, limiter, Door::closed(), run.cancel.clone()))
 }
 
@@ -44,6 +47,9 @@ pub(super) fn result(store: &Store<State>, ended: wasmtime::Result<()>) -> Resul
     if code != 0 {
         if store.data().limiter.refusal().is_some() {
             return Err(failure::out_of_memory(store));
+        }
+        if let Some(error) = wasi.stderr().told_error() {
+            return Err(error.clone());
         }
         let said = wasi.stderr().text().trim_end().lines().last().unwrap_or_default();
         let said = if said.is_empty() { String::new() } else { format!(": {said}") };

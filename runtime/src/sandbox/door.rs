@@ -3,6 +3,7 @@
 //! The guest is never trusted: every address is checked, every size capped, every JSON text parsed again.
 
 use super::State;
+use crate::output::{WARNINGS_MAX, kind_of_guest};
 use mecapy_model::{ErrorKind, NonFinite, Progress, TaskError, Warning};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -19,7 +20,6 @@ pub const RESULT_BYTES_MAX: usize = 16 << 20;
 const ERROR_BYTES_MAX: usize = 256 << 10;
 const PROGRESS_BYTES_MAX: usize = 4 << 10;
 const WARNING_BYTES_MAX: usize = 16 << 10;
-const WARNINGS_MAX: usize = 100;
 
 /// What the interpreter is told about its task.
 #[derive(Serialize)]
@@ -130,20 +130,6 @@ pub(super) fn too_large(bytes: u64) -> TaskError {
 fn error_of(payload: &[u8]) -> Option<TaskError> {
     let ErrorFrame { kind, message, traceback, line } = parse(payload, ERROR_BYTES_MAX)?;
     Some(TaskError { kind: kind_of_guest(kind), message, traceback, line })
-}
-
-/// What a guest may say of itself. Whether the platform failed, or a limit was met, is for the host alone to say.
-fn kind_of_guest(claimed: ErrorKind) -> ErrorKind {
-    match claimed {
-        ErrorKind::Exception
-        | ErrorKind::InvalidOutput
-        | ErrorKind::InvalidInput
-        | ErrorKind::InvalidArtifact
-        | ErrorKind::OutOfMemory
-        | ErrorKind::StackOverflow
-        | ErrorKind::ExitCode => claimed,
-        _ => ErrorKind::Exception,
-    }
 }
 
 fn parse<T: for<'de> Deserialize<'de>>(payload: &[u8], bytes_max: usize) -> Option<T> {

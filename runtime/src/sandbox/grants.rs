@@ -21,13 +21,8 @@ pub fn add_folders(tree: &mut Tree) -> Result<(), crate::tree::TreeError> {
     Ok(())
 }
 
-/// Completes `builder` with the attempt's own grants over `tree`.
-pub(super) fn complete(
-    builder: WasiCtxBuilder,
-    mut tree: Tree,
-    sandbox: &Sandbox,
-    run: &Run<'_>,
-) -> Result<WasiCtx, TaskError> {
+/// Completes `builder`, which has its output, with the attempt's own grants over `tree`.
+pub(super) fn complete(builder: WasiCtxBuilder, mut tree: Tree, run: &Run<'_>) -> Result<WasiCtx, TaskError> {
     let attempt = run.attempt;
     for file in &attempt.files {
         let path = format!("{IN}/{}", file.name.as_str());
@@ -41,7 +36,6 @@ pub(super) fn complete(
         .seed(attempt.seed)
         .deadline(run.deadline)
         .cancel(run.cancel.clone())
-        .stderr(log(LogStream::Stderr, sandbox, run))
         .build()
         .map_err(failure::executor)
 }

@@ -200,6 +200,7 @@ impl Guest<'_> {
             let left = std::mem::replace(&mut store.data_mut().wasi, denied).into_parts();
             let (stdout, stderr) = (left.stdout.finish(), left.stderr.finish());
             (outcome.stderr, outcome.stderr_truncated) = (stderr.text, stderr.truncated);
+            outcome.warnings.extend(stderr.told.into_warnings(outcome.result.is_ok()));
             if self.shows_stdout(&outcome) {
                 (outcome.stdout, outcome.stdout_truncated) = (stdout.text, stdout.truncated);
             }

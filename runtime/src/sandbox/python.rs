@@ -42,8 +42,9 @@ pub(super) fn state(
         script_name: SCRIPT_NAME,
     };
     let door = Door::for_task(&frame, run.observer.clone()).map_err(failure::executor)?;
-    let builder = base_grants().stdout(grants::log(LogStream::Stdout, sandbox, run));
-    let wasi = grants::complete(builder, image.files.clone(), sandbox, run)?;
+    let log = |stream| grants::log(stream, sandbox, run);
+    let builder = base_grants().stdout(log(LogStream::Stdout)).stderr(log(LogStream::Stderr));
+    let wasi = grants::complete(builder, image.files.clone(), run)?;
     Ok(State::new(wasi, limiter, door, run.cancel.clone()))
 }
 

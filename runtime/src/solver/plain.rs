@@ -3,6 +3,7 @@
 //! A program may tell how far it is by lines `mecapy: progress 0.42 what it does`. Its inputs are in `inputs.json`.
 
 use super::{Adapter, Conclusion, Ended, Folder, Prepared, Reader, Stopped, Study};
+use crate::output;
 use mecapy_model::{ArtifactName, ErrorKind, Fault, Progress, TaskError, Warning};
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, VecDeque};
@@ -10,8 +11,6 @@ use std::collections::{BTreeMap, VecDeque};
 /// Where a program finds the task's inputs.
 const INPUTS_NAME: &str = "inputs.json";
 const PROGRESS: &str = "mecapy: progress ";
-/// Characters of a progress message.
-const MESSAGE_CHARS_MAX: usize = 200;
 /// Files that are kept.
 const FILES_MAX: usize = 1_000;
 /// The last lines of a program that failed, and how much of each is kept.
@@ -121,11 +120,7 @@ impl Lines {
 impl Reader for Lines {
     fn line(&mut self, line: &str) -> Option<Progress> {
         if let Some(told) = line.trim_start().strip_prefix(PROGRESS) {
-            let (fraction, message) = told.trim().split_once(' ').unwrap_or((told.trim(), ""));
-            let fraction = fraction.parse::<f64>().ok().filter(|fraction| fraction.is_finite())?;
-            let message: String = message.trim().chars().take(MESSAGE_CHARS_MAX).collect();
-            let message = (!message.is_empty()).then_some(message);
-            return Some(Progress { fraction: fraction.clamp(0.0, 1.0), message });
+            return output::progress(told);
         }
         if !line.trim().is_empty() {
             if self.tail.len() >= TAIL_LINES_MAX {

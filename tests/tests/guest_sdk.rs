@@ -1,0 +1,139 @@
+//! Tasks made with the SDKs for Rust and C, in the sandbox: results, errors, progress, warnings and files.
+
+use anyhow::{Context, Result, ensure};
+use mecapy_tests::{Answer, Fixture, Server, guest_wasm, merge, python, wasm};
+use serde_json::{Value, json};
+use std::{fs, time::Duration};
+
+/// The same tasks in both languages.
+const SDKS: [&str; 2] = ["sdk_rust", "sdk_c"];
+
+#[tokio::test]
+async fn the_bolted_joint_is_the_same_in_three_languages() -> Result<()> {
+    let server = Server::start().await?;
+    let fixture = Fixture::named("bolted_joint")?;
+    let source = fs::read_to_string(fixture.folder.join("python/task.py"))?;
+    let bodies = [python(&source), code(&server, "bolted_joint_rust").await?, code(&server, "bolted_joint_c").await?];
+    for case in &fixture.cases {
+        let mut artifacts = Vec::new();
+        for (language, body) in ["python", "rust", "c"].into_iter().zip(&bodies) {
+            let mut body = body.clone();
+            merge(&mut body, json!({"inputs": case.inputs}));
+            let answer = server.preview(&body).await?.expect(200)?;
+            case.check(&answer).with_context(|| format!("{language}, {}", case.name))?;
+            artifacts.push(answer.at("/artifacts")?);
+        }
+        ensure!(artifacts.iter().all(|left| *left == artifacts[0]), "{}: {artifacts:?}", case.name);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_error_is_told_by_kind_with_its_place_and_not_in_the_log() -> Result<()> {
+    let server = Server::start().await?;
+    let rows = [
+        (json!({}), "invalid_input", "/do is missing"),
+        (json!({"do": "echo", "number": "1,75"}), "invalid_input", "/number must be a number, not "),
+        (json!({"do": "require", "number": 0}), "invalid_input", "/number must be greater than "),
+        (json!({"do": "fail", "text": "no\nroot"}), "exception", "it can't be computed: no root"),
+        (json!({"do": "nan"}), "invalid_output", " of the result is NaN, which JSON can't hold"),
+    ];
+    for sdk in SDKS {
+        let code = code(&server, sdk).await?;
+        for (inputs, kind, words) in &rows {
+            let answer = preview(&server, &code, inputs.clone()).await?.expect_error_kind(kind)?;
+            let message = answer.str_at("/error/message")?;
+            ensure!(message.contains(words) && !message.contains("exit code"), "{sdk}: {message}");
+            ensure!(answer.str_at("/stderr")?.is_empty(), "{sdk}: {}", answer.text());
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_panic_is_told_with_its_line() -> Result<()> {
+    let server = Server::start().await?;
+    let code = code(&server, "sdk_rust").await?;
+    let answer = preview(&server, &code, json!({"do": "panic"})).await?.expect_error_kind("exception")?;
+    let message = answer.str_at("/error/message")?;
+    ensure!(message.starts_with("a digit (") && message.contains("every.rs, line "), "{message}");
+    let kept = preview(&server, &code, json!({"do": "panic", "text": "x4"})).await?;
+    ensure!(kept.f64_at("/result/number")? == 4.0, "{}", kept.text());
+    Ok(())
+}
+
+#[tokio::test]
+async fn numbers_cross_exactly() -> Result<()> {
+    let server = Server::start().await?;
+    let numbers = [
+        0.1,
+        1e23,
+        8.41e21,
+        f64::MIN_POSITIVE,
+        5e-324,
+        f64::MAX,
+        -0.0,
+        9_007_199_254_740_991.0,
+        0.500_000_000_000_000_1,
+    ];
+    for sdk in SDKS {
+        let code = code(&server, sdk).await?;
+        for number in numbers {
+            let answer = preview(&server, &code, json!({"do": "echo", "number": number})).await?;
+            let found = number_of(&answer)?;
+            ensure!(found.to_bits() == number.to_bits(), "{sdk}: {number:e} came back as {found:e}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn files_are_read_and_left() -> Result<()> {
+    let server = Server::start().await?;
+    for sdk in SDKS {
+        let upload = server.upload("mesh.txt", b"nodes".to_vec()).await?;
+        let mut body = code(&server, sdk).await?;
+        merge(&mut body, json!({"inputs": {"do": "files", "text": "mesh.txt"}, "files": {"mesh.txt": upload}}));
+        let answer = server.preview(&body).await?.expect_completed()?;
+        ensure!(answer.str_at("/result/text")? == "nodes", "{sdk}: {}", answer.text());
+        ensure!(answer.str_at("/artifacts/0/name")? == "figures/one.txt", "{sdk}: {}", answer.text());
+        ensure!(answer.str_at("/artifacts/0/base64")? == "b25lCg==", "{sdk}: {}", answer.text());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn progress_and_warnings_are_told_apart_from_the_log() -> Result<()> {
+    let server = Server::start().await?;
+    let mut body = code(&server, "sdk_rust").await?;
+    merge(&mut body, json!({"inputs": {"do": "progress"}}));
+    let id = server.submit(&body).await?;
+    let events = server.events(&id, None).await?.collect_until("done", Duration::from_secs(30)).await?;
+    let log: String = events.iter().filter(|event| event.event == "log").map(|event| event.data.as_str()).collect();
+    ensure!(log.contains("a line of the log") && !log.contains("mecapy: "), "{log}");
+    let task = server.task(&id).await?;
+    ensure!(task.f64_at("/progress/fraction")? == 1.0, "{}", task.text());
+    ensure!(task.str_at("/warnings/0/code")? == "small", "{}", task.text());
+    ensure!(task.str_at("/warnings/0/message")? == "the step is small", "{}", task.text());
+    Ok(())
+}
+
+/// The module as a task's body.
+async fn code(server: &Server, module: &str) -> Result<Value> {
+    let answer = server.post_module(guest_wasm(&format!("{module}.wasm"))?).await?;
+    ensure!([200, 201].contains(&answer.status), "{module}: {}", answer.text());
+    Ok(wasm(&answer.str_at("/module")?))
+}
+
+async fn preview(server: &Server, code: &Value, inputs: Value) -> Result<Answer> {
+    let mut body = code.clone();
+    merge(&mut body, json!({"inputs": inputs}));
+    server.preview(&body).await?.expect(200)
+}
+
+/// The result's number as it is written: a reader of JSON may round it.
+fn number_of(answer: &Answer) -> Result<f64> {
+    let text = answer.text();
+    let rest = text.split_once("\"number\":").context("no number")?.1;
+    Ok(rest.split([',', '}']).next().unwrap_or_default().trim().parse()?)
+}
