@@ -45,12 +45,12 @@ class Unit:
         """The same dimension in SI base units, as in `kg/m/s^2`."""
         over = [
             base if power == 1 else f"{base}^{power}"
-            for base, power in zip(_BASES, self.dimension)
+            for base, power in zip(_BASES, self.dimension, strict=True)
             if power > 0
         ]
         under = "".join(
             f"/{base}" if power == -1 else f"/{base}^{-power}"
-            for base, power in zip(_BASES, self.dimension)
+            for base, power in zip(_BASES, self.dimension, strict=True)
             if power < 0
         )
         return "*".join(over) + under if over else "1" + under
@@ -112,7 +112,7 @@ _PREFIXES: Mapping[str, Fraction] = {
     "n": Fraction(1, 10**9),
     "p": Fraction(1, 10**12),
 }
-# Units that stand as they are, and go before a prefixed reading (`min` is no milli-inch).
+# Units that stand as they are, and come before a prefix (`min` is no milli-inch).
 _PLAIN: Mapping[str, tuple[Fraction, tuple[int, ...]]] = {
     "in": (_INCH, _LENGTH),
     "ft": (12 * _INCH, _LENGTH),
@@ -194,7 +194,9 @@ def convert(value: int | float, unit: Unit, to: Unit) -> int | float:
     try:
         return float((exact * unit.factor + unit.offset - to.offset) / to.factor)
     except OverflowError:
-        raise UnitError(f"{value} {unit} is beyond what a number holds in {to}") from None
+        raise UnitError(
+            f"{value} {unit} is beyond what a number holds in {to}"
+        ) from None
 
 
 class _Reader:
@@ -220,7 +222,9 @@ class _Reader:
             sign = -1 if self.take()[1] == "/" else 1
             more, powers = self.term(depth)
             factor = factor * more if sign == 1 else factor / more
-            dimension = tuple(a + sign * b for a, b in zip(dimension, powers))
+            dimension = tuple(
+                a + sign * b for a, b in zip(dimension, powers, strict=True)
+            )
         return factor, dimension
 
     def term(self, depth: int) -> tuple[Fraction, tuple[int, ...]]:
@@ -234,7 +238,9 @@ class _Reader:
         elif token == "1":
             return Fraction(1), _dimension()
         else:
-            raise UnitError(f"{self.text!r} is no unit: a name is needed, not {token!r}")
+            raise UnitError(
+                f"{self.text!r} is no unit: a name is needed, not {token!r}"
+            )
         power = self.power()
         return factor**power, tuple(power * each for each in dimension)
 

@@ -80,7 +80,9 @@ class Validity:
 
     def values_shown(self, values: Mapping[str, object]) -> str:
         """`d = 3, F = 5` for the ports that it names."""
-        return ", ".join(f"{name} = {values.get(name)!r}" for name in sorted(self.names))
+        return ", ".join(
+            f"{name} = {values.get(name)!r}" for name in sorted(self.names)
+        )
 
 
 def _parse(text: str) -> ast.expr:
@@ -145,7 +147,7 @@ def _check(node: ast.AST, text: str, depth: int) -> bool:
                 raise refuse(f"{name} is a function, and needs its values in ( )")
             return False
         case ast.Constant(value=bool() | None):
-            raise refuse(f"{node.value} is no number")
+            raise refuse(f"{node.value!r} is no number")
         case ast.Constant(value=int() | float()):
             return False
     raise refuse(f"{ast.unparse(node)!r} can't be written in it")
@@ -168,7 +170,7 @@ def _evaluate(node: ast.AST, values: Mapping[str, object]) -> float | bool:
             return of(part)
         case ast.Compare(left=left, ops=operators, comparators=others):
             terms = [of(part) for part in (left, *others)]
-            pairs = zip(operators, terms, terms[1:])
+            pairs = zip(operators, terms, terms[1:], strict=False)
             return all(_COMPARE[type(op)](a, b) for op, a, b in pairs)
         case ast.BinOp(left=left, op=operator, right=right):
             return _COMPUTE[type(operator)](of(left), of(right))
