@@ -49,6 +49,8 @@ from typing import Any, Literal, Required, TypedDict
 '''
 PLAIN = {"integer": "int", "number": "float", "boolean": "bool"}
 REFERENCE = "#/components/schemas/"
+# Schemas that are named as something of Python's own.
+RENAMED = {"Warning": "TaskWarning"}
 
 Schema = Mapping[str, Any]
 
@@ -73,7 +75,9 @@ class Writer:
         parts = [MODELS_HEAD]
         parts += self._choices(self.answers)
         for name in sorted(self.answers):
-            head = f"@dataclass(frozen=True, kw_only=True)\nclass {name}(Model):"
+            head = (
+                f"@dataclass(frozen=True, kw_only=True)\nclass {_named(name)}(Model):"
+            )
             parts += self._class(name, head, _field)
         return _joined(parts)
 
@@ -119,9 +123,8 @@ class Writer:
         if "$ref" in schema:
             name = schema["$ref"].removeprefix(REFERENCE)
             target = self._merged(self.schemas[name])
-            return (
-                name if "enum" in target or "properties" in target else "dict[str, Any]"
-            )
+            is_known = "enum" in target or "properties" in target
+            return _named(name) if is_known else "dict[str, Any]"
         if "oneOf" in schema or "anyOf" in schema:
             members = [
                 self._type(each) for each in schema.get("oneOf", schema.get("anyOf"))
@@ -182,6 +185,10 @@ class Writer:
             elif isinstance(each, list):
                 pending += each
         return found
+
+
+def _named(schema: str) -> str:
+    return RENAMED.get(schema, schema)
 
 
 def _joined(parts: list[str]) -> str:

@@ -29,7 +29,8 @@ class Model:
         if not isinstance(value, Mapping):
             raise UnexpectedAnswer(f"{cls.__name__}: an object was expected")
         given = {}
-        for name, decode, is_required in _plan(cls):
+        plan: list[tuple[str, Decode, bool]] = _plan(cls)  # type: ignore[arg-type]
+        for name, decode, is_required in plan:
             if name in value:
                 given[name] = decode(value[name])
             elif is_required:
@@ -38,7 +39,7 @@ class Model:
 
 
 @cache
-def _plan(model: type[Model]) -> list[tuple[str, Decode, bool]]:
+def _plan(model: Any) -> list[tuple[str, Decode, bool]]:
     hints = typing.get_type_hints(model)
     return [
         (each.name, _decode(hints[each.name]), each.default is MISSING)

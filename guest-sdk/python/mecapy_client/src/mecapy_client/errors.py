@@ -46,6 +46,9 @@ class InputsError(MecapyError, ValueError):
 class ConnectionFailed(MecapyError):
     """The server can't be reached, or broke the connection."""
 
+    # Whether the request may have arrived and must not be sent again.
+    is_final = False
+
 
 class WaitTimeout(MecapyError, TimeoutError):
     """What was waited for had not ended in time; it goes on."""
@@ -186,4 +189,6 @@ def problem(status: int, body: Any, retry_after: float | None = None) -> ApiErro
             continue
     kind = _BY_STATUS.get(status, ServerFailed if status >= 500 else ApiError)
     title = str(known.get("title") or "unexpected answer")
-    return kind(status, title, str(known.get("detail") or ""), tuple(faults), retry_after)
+    return kind(
+        status, title, str(known.get("detail") or ""), tuple(faults), retry_after
+    )

@@ -167,7 +167,7 @@ class Module(Model):
     # Its SHA-256: give this as `code.module`.
     module: str
     size_bytes: int
-    warnings: list[Warning]
+    warnings: list[TaskWarning]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +191,7 @@ class PreviewAnswer(Model):
     stdout: str
     stdout_truncated: bool
     usage: Usage
-    warnings: list[Warning]
+    warnings: list[TaskWarning]
     error: TaskError | None = None
     # Always an object where there is one; numbers as the computation wrote them.
     result: dict[str, Any] | None = None
@@ -246,7 +246,7 @@ class Task(Model):
     priority: int
     seed: int
     state: TaskState
-    warnings: list[Warning]
+    warnings: list[TaskWarning]
     completed_at: datetime | None = None
     error: TaskError | None = None
     # How long it is likely to wait, by how many tasks of its lane started within the
@@ -354,7 +354,7 @@ class Usage(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Warning(Model):
+class TaskWarning(Model):
     """Something that did not stop the task but that its author should know."""
 
     code: str

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 __all__ = ["Patience", "retry_after"]
 
@@ -51,7 +52,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     if value.isdigit():
         return float(value)
     try:
-        at = email.utils.parsedate_to_datetime(value)
+        at: datetime = email.utils.parsedate_to_datetime(value)
     except (TypeError, ValueError):
         return None
-    return max(0.0, at.timestamp() - time.time())
+    seconds: float = at.timestamp() - time.time()
+    return max(0.0, seconds)
