@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
         "paths",
         nargs="*",
         type=Path,
-        help="files or folders of test cases (default: tests and testcases)",
+        help="files or folders of test cases (default: tests)",
     )
     test.add_argument(
         "-k", dest="select", default="", help="only cases whose name holds this text"

@@ -6,8 +6,10 @@
         {"inputs": {…}, "expected_outputs": {…}},
         {"inputs": {…}, "expected_exception": "ValueError"}]}
 
-What is expected may be a part of the result. Numbers match within the tolerance, which
-is absolute; without one, to nine digits.
+A `request` whose names are not the function's has its values in the order of the
+parameters. What is expected may be a part of the result. A number matches within
+`numeric` of the expected one, or within `relative` times it; without a tolerance,
+within 1e-9 times it. The platform reads and compares test cases in the same way.
 """
 
 import dataclasses
@@ -23,7 +25,6 @@ from .faults import shown
 
 __all__ = ["Case", "CaseError", "CaseFile", "json_form", "mismatches", "read_cases"]
 
-RELATIVE_TOLERANCE = 1e-9
 CASE_FILE_BYTES_MAX = 16 << 20
 NOTHING: Any = object()
 
@@ -33,14 +34,40 @@ class CaseError(Exception):
 
 
 @dataclass(frozen=True)
+class Tolerance:
+    """How far a number may be from the expected one."""
+
+    absolute: float = 0.0
+    # Times the expected number.
+    relative: float = 1e-9
+
+    def covers(self, got: float, want: float) -> bool:
+        """Whether the numbers match."""
+        allowed = max(self.absolute, self.relative * abs(want))
+        return got == want or abs(got - want) <= allowed
+
+    def __str__(self) -> str:
+        said = []
+        if self.absolute:
+            said.append(f"{self.absolute:g}")
+        if self.relative:
+            said.append(f"{self.relative:g} of it")
+        return f" ± {' or '.join(said)}" if said else ""
+
+
+@dataclass(frozen=True)
 class Case:
     """One call, and what should come of it."""
 
     name: str
     inputs: Mapping[str, Any]
+    # Whether inputs with other names are taken in order.
+    is_ordered: bool = False
     expected: Any = NOTHING
+    # The name of an exception's class, and what its text must hold.
     exception: str | None = None
-    tolerance: float | None = None
+    message: str = ""
+    tolerance: Tolerance = Tolerance()
 
 
 @dataclass(frozen=True)
@@ -104,43 +131,62 @@ def _case(path: Path, at: int, case: Any) -> Case:
     place = f"{path}: /test_cases/{at}"
     if not isinstance(case, Mapping):
         raise CaseError(f"{place}: an object is needed, not {shown(case)}")
-    inputs = _one_of(case, ("request", "inputs"), place)
+    source = _one_of(case, ("request", "inputs"), place, "inputs")
+    inputs = case.get(source, {})
     if not isinstance(inputs, Mapping):
-        raise CaseError(f"{place}: the inputs are an object, not {shown(inputs)}")
+        raise CaseError(f"{place}/{source}: an object is needed, not {shown(inputs)}")
     outcomes = ("expected", "expected_outputs", "expected_exception")
-    expected = _one_of(case, outcomes, place)
-    exception = case.get("expected_exception")
-    if exception is not None and not isinstance(exception, str):
-        raise CaseError(f"{place}/expected_exception: an exception's name is needed")
-    tolerance = case.get("tolerance")
-    if isinstance(tolerance, Mapping):
-        tolerance = tolerance.get("numeric")
-    if tolerance is not None and not _is_tolerance(tolerance):
-        raise CaseError(
-            f'{place}/tolerance: {{"numeric": a number from 0 on}} is needed, '
-            f"not {shown(tolerance)}"
-        )
+    outcome = _one_of(case, outcomes, place)
+    expected, exception, message = case[outcome], None, ""
+    if outcome == "expected_exception":
+        if not isinstance(expected, str) or not expected:
+            raise CaseError(
+                f"{place}/{outcome}: the name of an exception is needed, as in "
+                '"ValueError" or "ValueError: part of its text"'
+            )
+        exception, _, message = (part.strip() for part in expected.partition(":"))
     return Case(
         name=str(case.get("name") or f"case {at + 1}"),
         inputs=inputs,
-        expected=NOTHING if exception is not None else expected,
+        is_ordered=source == "request",
+        expected=expected,
         exception=exception,
-        tolerance=tolerance,
+        message=message,
+        tolerance=_tolerance(case.get("tolerance"), place),
     )
 
 
-def _one_of(case: Mapping[str, Any], keys: tuple[str, ...], place: str) -> Any:
+def _one_of(
+    case: Mapping[str, Any], keys: tuple[str, ...], place: str, default: str = ""
+) -> str:
+    """Which of the keys is given; the default where none is."""
     given = [key for key in keys if key in case]
+    if not given and default:
+        return default
     if len(given) != 1:
         listed = ", ".join(map(repr, keys))
         found = " and ".join(map(repr, given)) or "none"
         raise CaseError(f"{place}: one of {listed} is needed, and there is {found}")
-    return case[given[0]]
+    return given[0]
+
+
+def _tolerance(said: Any, place: str) -> Tolerance:
+    if said is None:
+        return Tolerance()
+    known = {"numeric", "relative"}
+    numbers = said.values() if isinstance(said, Mapping) else [None]
+    if not all(map(_is_tolerance, numbers)) or not said.keys() <= known:
+        raise CaseError(
+            f'{place}/tolerance: {{"numeric": …}} or {{"relative": …}} with a number '
+            "that is not negative is needed"
+        )
+    if not said:
+        return Tolerance()
+    return Tolerance(said.get("numeric", 0.0), said.get("relative", 0.0))
 
 
 def _is_tolerance(value: Any) -> bool:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and 0 <= value < math.inf
+    return _is_number(value) and 0 <= value < math.inf
 
 
 def mismatches(case: Case, result: Any) -> Iterator[str]:
@@ -148,7 +194,7 @@ def mismatches(case: Case, result: Any) -> Iterator[str]:
     yield from _compare("result", result, case.expected, case.tolerance)
 
 
-def _compare(place: str, got: Any, want: Any, tolerance: float | None) -> Iterator[str]:
+def _compare(place: str, got: Any, want: Any, tolerance: Tolerance) -> Iterator[str]:
     if isinstance(want, Mapping):
         if not isinstance(got, Mapping):
             yield f"{place} is {shown(got)}, and an object is expected"
@@ -165,14 +211,8 @@ def _compare(place: str, got: Any, want: Any, tolerance: float | None) -> Iterat
         for at, (one, other) in enumerate(zip(got, want, strict=True)):
             yield from _compare(f"{place}[{at}]", one, other, tolerance)
     elif _is_number(want) and _is_number(got):
-        if tolerance is None:
-            if not math.isclose(got, want, rel_tol=RELATIVE_TOLERANCE):
-                yield (
-                    f"{place} is {got!r}, and {want!r} is expected "
-                    'to nine digits: a case may have a "tolerance"'
-                )
-        elif not abs(got - want) <= tolerance:
-            yield f"{place} is {got!r}, and {want!r} ± {tolerance!r} is expected"
+        if not tolerance.covers(got, want):
+            yield f"{place} is {got!r}, and {want!r}{tolerance} is expected"
     elif type(got) is not type(want) or got != want:
         yield f"{place} is {shown(got)}, and {shown(want)} is expected"
 

@@ -89,6 +89,12 @@ class Function:
             hints = typing.get_type_hints(self.call, include_extras=True)
             inputs = _inputs(self.call, hints)
             signature = _outputs(inputs, hints.get("return", NO_DEFAULT), self._outputs)
+            for name, port in (signature.outputs or {}).items():
+                if kinds.holds_object(port.kind):
+                    raise DeclarationError(
+                        f"the output {name} is an Object: say what it holds, with a "
+                        "dataclass or as dict[str, float]"
+                    )
             self._check_validities(signature)
         except (DeclarationError, NameError) as error:
             raise DeclarationError(f"{self.name}: {error}") from None
@@ -289,8 +295,8 @@ def _outputs(
         return Signature(inputs, ports)
     if is_struct(returned):
         return Signature(inputs, struct_fields(returned))
-    is_open = returned in (NO_DEFAULT, Any, object, dict)
-    if is_open or returned == dict[str, Any]:
+    is_open = returned is NO_DEFAULT or returned is Any or returned is object
+    if is_open or returned in (dict, dict[str, Any]):
         return Signature(inputs, None)
     if returned is type(None):
         return Signature(inputs, {})

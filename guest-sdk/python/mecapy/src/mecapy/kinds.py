@@ -48,13 +48,22 @@ QUANTITIES: Mapping[str, str] = {
 }
 
 
+# Types with several numbers, and the unit of each where the port has none of its own.
+COMPONENTS: Mapping[str, str] = {
+    "Vector3": "1",
+    "Force3": "N",
+    "Moment3": "N*m",
+    "Matrix": "1",
+}
+
+
 class PortType:
     """What values a port takes. `form` is how the manifest says it."""
 
     unit: str | None = None
 
     @property
-    def form(self) -> Any:
+    def form(self) -> str:
         raise NotImplementedError
 
     def read(self, value: Any, files: Path) -> Any:
@@ -69,6 +78,7 @@ class Scalar(PortType):
     """Numeric, Integer, Float, Boolean, String or Object."""
 
     name: str
+    unit: str | None = None
 
     @property
     def form(self) -> str:
@@ -77,7 +87,9 @@ class Scalar(PortType):
     def read(self, value: Any, files: Path) -> Any:
         match self.name:
             case "Object":
-                return value
+                if isinstance(value, Mapping):
+                    return value
+                raise Refused("wrong_type", f"an object is needed, not {shown(value)}")
             case "Boolean":
                 if isinstance(value, bool):
                     return value
@@ -88,11 +100,8 @@ class Scalar(PortType):
                 if isinstance(value, str):
                     return value
                 raise Refused("wrong_type", f"a text is needed, not {shown(value)}")
-            case "Integer":
-                return _integer(value)
-            case "Numeric" if isinstance(value, int) and not isinstance(value, bool):
-                return value
-        return number(value)
+        read = {"Integer": _integer, "Float": number, "Numeric": _numeric}[self.name]
+        return in_unit(value, self.unit or "1", read)
 
 
 @dataclass(frozen=True)
@@ -107,8 +116,8 @@ class Quantity(PortType):
         return self.name
 
     def read(self, value: Any, files: Path) -> float:
-        si = QUANTITIES[self.name]
-        return in_unit(value, self.unit or si, si, number)
+        unit = self.unit or QUANTITIES[self.name]
+        return in_unit(value, unit, number, is_frequency=self.name == "Frequency")
 
 
 @dataclass(frozen=True)
@@ -123,9 +132,8 @@ class Components(PortType):
         return self.name
 
     def read(self, value: Any, files: Path) -> list[Any]:
-        si = {"Force3": "N", "Moment3": "N*m"}.get(self.name, self.unit)
         read = _matrix if self.name == "Matrix" else _three
-        return in_unit(value, self.unit or si, si, read)
+        return in_unit(value, self.unit or COMPONENTS[self.name], read)
 
 
 @dataclass(frozen=True)
@@ -193,7 +201,7 @@ class List(PortType):
 
     @property
     def form(self) -> str:
-        return f"list[{nested_form(self.item)}]"
+        return f"list[{self.item.form}]"
 
     @property
     def unit(self) -> str | None:  # type: ignore[override]
@@ -223,7 +231,7 @@ class Dict(PortType):
 
     @property
     def form(self) -> str:
-        return f"dict[str,{nested_form(self.item)}]"
+        return f"dict[str,{self.item.form}]"
 
     @property
     def unit(self) -> str | None:  # type: ignore[override]
@@ -272,8 +280,13 @@ class Struct(PortType):
     make: Callable[..., Any]
 
     @property
-    def form(self) -> dict[str, Any]:
-        return {name: port.field_form() for name, port in self.fields.items()}
+    def form(self) -> str:
+        fields = ", ".join(
+            f"{name}{'' if port.required else '?'}: {port.kind.form}"
+            + (f" in {port.kind.unit}" if port.kind.unit is not None else "")
+            for name, port in self.fields.items()
+        )
+        return f"struct{{{fields}}}"
 
     def read(self, value: Any, files: Path) -> Any:
         if self._is_made(value):
@@ -308,16 +321,16 @@ class Struct(PortType):
         return dataclasses.is_dataclass(self.make) and isinstance(value, self.make)
 
 
-def nested_form(kind: PortType) -> str:
-    """A type inside another, in one line of text."""
-    form = kind.form
-    if isinstance(form, str):
-        return form
-    inner = ",".join(
-        f"{name}:{nested_form(port.kind)}"
-        for name, port in kind.fields.items()  # type: ignore[attr-defined]
-    )
-    return "{" + inner + "}"
+def holds_object(kind: PortType) -> bool:
+    """Whether any part of it is an Object, which only inputs may be."""
+    match kind:
+        case Scalar(name="Object"):
+            return True
+        case List(item=item) | Dict(item=item):
+            return holds_object(item)
+        case Struct(fields=fields):
+            return any(holds_object(port.kind) for port in fields.values())
+    return False
 
 
 def is_measured(value: Any) -> bool:
@@ -325,8 +338,13 @@ def is_measured(value: Any) -> bool:
     return isinstance(value, Mapping) and value.keys() == {"value", "unit"}
 
 
+def admitted(unit: units.Unit, *, is_frequency: bool) -> units.Unit:
+    """The unit, where a frequency may be given in turns (rpm): a turn is a cycle."""
+    return (unit.in_cycles() if is_frequency else None) or unit
+
+
 def in_unit(
-    value: Any, unit: str | None, si: str | None, read: Callable[[Any], T]
+    value: Any, unit: str, read: Callable[[Any], T], *, is_frequency: bool = False
 ) -> T:
     """Reads a value that may carry a unit of its own, and converts it to the port's."""
     if not is_measured(value):
@@ -334,19 +352,17 @@ def in_unit(
     given = value["unit"]
     if not isinstance(given, str):
         raise Refused("wrong_type", f"a unit is a text, not {shown(given)}", "/unit")
-    if unit is None:
-        raise Refused("unit", "this port has no unit: give the number alone", "/unit")
     try:
-        source, target = units.parse(given), units.parse(unit)
+        source = admitted(units.parse(given), is_frequency=is_frequency)
+        target = admitted(units.parse(unit), is_frequency=is_frequency)
         plain = _inside("value", read, value["value"])
         converted: T = _map_numbers(
             plain, lambda each: units.convert(each, source, target)
         )
         return converted
     except units.UnitError as error:
-        raise Refused(
-            "unit", f"{error}; a unit like {unit} is needed here", "/unit"
-        ) from None
+        message = f"{error}; a unit like {unit} is needed here"
+        raise Refused("unit", message, "/unit") from None
 
 
 def number(value: Any) -> float:
@@ -362,6 +378,11 @@ def number(value: Any) -> float:
         what = shown(value) if isinstance(value, int) else repr(converted)
         raise Refused("not_finite", f"a finite number is needed here, not {what}")
     return converted
+
+
+def _numeric(value: Any) -> int | float:
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_integer else number(value)
 
 
 def _integer(value: Any) -> int:

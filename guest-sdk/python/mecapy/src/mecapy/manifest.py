@@ -115,9 +115,7 @@ def _function(function: Function) -> dict[str, Any]:
             name: port.form(is_input=False) for name, port in signature.outputs.items()
         }
     if function.validity is not None:
-        form["validity"] = function.validity.text
-        if function.validity.on_violation != "refuse":
-            form["on_violation"] = function.validity.on_violation
+        form["validity"] = function.validity.form
     if function.tier is not None:
         form["resources"] = {"tier": function.tier}
     return form

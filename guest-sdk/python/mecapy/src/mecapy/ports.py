@@ -69,12 +69,17 @@ class Kind:
 def note(
     description: str = "",
     *,
+    unit: str | None = None,
     validity: str | None = None,
     on_violation: OnViolation = "refuse",
 ) -> PortNote:
-    """Describes a port that has no kind of its own: `Annotated[int, Port("Teeth")]`."""
+    """Describes a port that has no kind of its own: `Annotated[int, Port("Teeth")]`.
+
+    A number may have any unit: `Annotated[float, Port(unit="W/(m*K)")]`.
+    """
+    _check_unit("", unit)
     return PortNote(
-        description=description, validity=validity, on_violation=on_violation
+        unit=unit, description=description, validity=validity, on_violation=on_violation
     )
 
 
@@ -124,15 +129,8 @@ class Port:
         if is_input and default is not None:
             form["default"] = default
         if self.validity is not None:
-            form["validity"] = self.validity.text
-            if self.validity.on_violation != "refuse":
-                form["on_violation"] = self.validity.on_violation
+            form["validity"] = self.validity.form
         return form
-
-    def field_form(self) -> Any:
-        """The port as a field of a struct: its type alone where that says it all."""
-        form = self.form(is_input=False)
-        return form["type"] if form.keys() == {"type"} else form
 
 
 def port_of(annotation: Any, default: Any = NO_DEFAULT, *, depth: int = 0) -> Port:
@@ -166,7 +164,7 @@ def struct_fields(struct: Any, depth: int = 0) -> dict[str, Port]:
             if get_origin(hint) in (typing.Required, typing.NotRequired):
                 hint = get_args(hint)[0]
             default = NO_DEFAULT if name in struct.__required_keys__ else None
-            fields[name] = port_of(hint, default, depth=depth + 1)
+            fields[name] = _field(hint, default, depth)
         return fields
     for each in dataclasses.fields(struct):
         if not each.init:
@@ -177,10 +175,20 @@ def struct_fields(struct: Any, depth: int = 0) -> dict[str, Port]:
         elif each.default_factory is not dataclasses.MISSING:
             default = each.default_factory()
         try:
-            fields[each.name] = port_of(hints[each.name], default, depth=depth + 1)
+            fields[each.name] = _field(hints[each.name], default, depth)
         except DeclarationError as error:
             raise DeclarationError(f"{struct.__name__}.{each.name}: {error}") from None
     return fields
+
+
+def _field(hint: Any, default: Any, depth: int) -> Port:
+    port = port_of(hint, default, depth=depth + 1)
+    if port.validity is not None and depth > 0:
+        raise DeclarationError(
+            "a field of a struct has no validity of its own: give the function one, or "
+            "check it in __post_init__"
+        )
+    return port
 
 
 def is_struct(annotation: Any) -> bool:
@@ -222,19 +230,17 @@ _SCALARS: Mapping[Any, str] = {
     int: "Integer",
     bool: "Boolean",
     str: "String",
-    Any: "Object",
-    object: "Object",
     dict: "Object",
     int | float: "Numeric",
 }
-_COMPONENTS = ("Vector3", "Force3", "Moment3", "Matrix")
+_WITH_UNIT = ("Float", "Integer", "Numeric")
 
 
 def _kind_of(annotation: Any, said: PortNote, depth: int) -> PortType:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if said.kind == "Torsor":
         return kinds.Torsor()
-    if said.kind in _COMPONENTS:
+    if said.kind is not None and said.kind in kinds.COMPONENTS:
         return kinds.Components(said.kind, said.unit)
     if isinstance(annotation, type) and issubclass(annotation, PurePath):
         if said.kind not in (None, "File"):
@@ -248,13 +254,13 @@ def _kind_of(annotation: Any, said: PortNote, depth: int) -> PortType:
     if origin in (dict, typing.get_origin(Mapping[str, int])) and len(arguments) == 2:
         if arguments[0] is not str:
             raise DeclarationError(f"{annotation}: the names of a dict are str")
-        if arguments[1] in (Any, object):
+        if arguments[1] is Any or arguments[1] is object:
             return kinds.Scalar("Object")
         return kinds.Dict(_item(arguments[1], said, depth))
     if said.kind == "File":
         raise DeclarationError(f"a File is a pathlib.Path, not {annotation}")
     if said.kind is not None:
-        if annotation not in (float, Any, int | float):
+        if annotation not in (float, int | float):
             raise DeclarationError(f"a {said.kind} is a float, not {_name(annotation)}")
         return kinds.Quantity(said.kind, said.unit)
     if origin is Literal:
@@ -262,9 +268,10 @@ def _kind_of(annotation: Any, said: PortNote, depth: int) -> PortType:
             raise DeclarationError(f"{annotation}: choices are texts or integers")
         return kinds.Choice(arguments)
     if is_struct(annotation):
-        return kinds.Struct(struct_fields(annotation, depth), annotation)
+        return kinds.Struct(struct_fields(annotation, depth + 1), annotation)
     try:
-        return kinds.Scalar(_SCALARS[annotation])
+        name = _SCALARS[annotation]
+        return kinds.Scalar(name, said.unit if name in _WITH_UNIT else None)
     except (KeyError, TypeError):
         raise DeclarationError(
             f"{_name(annotation)} is no type of a port: there are float, int, bool, "
@@ -286,12 +293,13 @@ def _check_unit(kind: str, unit: str | None) -> None:
         raise DeclarationError(f"the unit of a {kind} is a text, as in {kind}('mm')")
     try:
         parsed = units.parse(unit)
-        si = {**kinds.QUANTITIES, "Force3": "N", "Moment3": "N*m"}.get(kind)
+        parsed = kinds.admitted(parsed, is_frequency=kind == "Frequency")
+        si = kinds.QUANTITIES.get(kind) or kinds.COMPONENTS.get(kind, "1")
         if kind == "Torsor":
             raise DeclarationError(
                 "a Torsor is in N and N*m, and has no unit of its own"
             )
-        if si is not None and units.parse(si).dimension != parsed.dimension:
+        if si != "1" and units.parse(si).dimension != parsed.dimension:
             raise DeclarationError(f"{unit!r} is no unit of a {kind}, as {si} is")
     except units.UnitError as error:
         raise DeclarationError(str(error)) from None

@@ -3,7 +3,7 @@
 import inspect
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,14 @@ from .cases import (
     mismatches,
     read_cases,
 )
-from .faults import DeclarationError, suggestion
+from .faults import DeclarationError, InputError, OutputError, suggestion
 from .functions import RESULT, Function, function_of
+from .kinds import File
 from .project import MANIFEST, Project, ProjectError, import_module
 
 __all__ = ["Outcome", "find_case_files", "run"]
 
-PLACES = ("tests", "testcases")
+FOLDER = "tests"
 SUFFIXES = (".json", ".yml", ".yaml")
 
 
@@ -42,9 +43,8 @@ class Outcome:
 def find_case_files(project: Project, named: Iterable[Path]) -> list[Path]:
     """The files named, those in the folders named, else those of the package."""
     places = list(named)
-    if not places:
-        places = [project.folder / each for each in PLACES]
-        places = [each for each in places if each.is_dir()]
+    if not places and (project.folder / FOLDER).is_dir():
+        places = [project.folder / FOLDER]
     files = []
     for place in places:
         if place.is_dir():
@@ -66,7 +66,7 @@ def run(project: Project, files: Iterable[Path], select: str = "") -> Iterator[O
         target = _Target.find(project, case_file)
         for case in case_file.cases:
             if select in case.name or select in case_file.target:
-                yield _run_case(target, case_file, case)
+                yield _run_case(target, case_file, case, project.folder)
 
 
 class _Target:
@@ -77,6 +77,11 @@ class _Target:
         self.call = call
         # Inputs of an undecorated function that its manifest declares as files.
         self.file_inputs = file_inputs
+        if self.function is not None:
+            inputs = self.function.signature.inputs.items()
+            self.file_inputs = frozenset(
+                n for n, p in inputs if isinstance(p.kind, File)
+            )
 
     @classmethod
     def find(cls, project: Project, case_file: CaseFile) -> "_Target":
@@ -100,34 +105,38 @@ class _Target:
         handler = declared["handler"]
         return cls(_handler(handler), _file_inputs({name: declared}, handler))
 
-    def __call__(self, case: Case, folder: Path) -> tuple[Any, tuple[str, ...]]:
-        """The result as JSON, and what was flagged."""
-        if self.function is not None:
-            checked = self.function.run(case.inputs)
-            return json_form(checked.values), checked.warnings
-        inputs = {
-            name: folder / value if name in self.file_inputs else value
-            for name, value in case.inputs.items()
-        }
-        names = inspect.signature(self.call).parameters
-        takes_any = any(each.kind is each.VAR_KEYWORD for each in names.values())
-        if takes_any or inputs.keys() <= names.keys():
-            result = self.call(**inputs)
-        else:
-            # Some packages' cases name their inputs otherwise, and give them in order.
-            result = self.call(*inputs.values())
-        return json_form(result), ()
+    def __call__(
+        self, case: Case, places: Sequence[Path]
+    ) -> tuple[Any, tuple[str, ...]]:
+        """The result as JSON, and what was flagged; files are in one of `places`."""
+        parameters = inspect.signature(self.call).parameters
+        takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+        inputs = dict(case.inputs)
+        if case.is_ordered and not takes_any and not inputs.keys() <= parameters.keys():
+            inputs = dict(zip(parameters, inputs.values(), strict=False))
+        for name in self.file_inputs & inputs.keys():
+            inputs[name] = _found(inputs[name], places)
+        if self.function is None:
+            return json_form(self.call(**inputs)), ()
+        checked = self.function.run(inputs)
+        return json_form(checked.values), checked.warnings
 
 
-def _run_case(target: _Target, case_file: CaseFile, case: Case) -> Outcome:
+def _found(name: Any, places: Sequence[Path]) -> Any:
+    """A file that is named beside the test cases, or at the package's root."""
+    paths = (place / name for place in places if isinstance(name, str))
+    return next((path for path in paths if path.is_file()), name)
+
+
+def _run_case(target: _Target, case_file: CaseFile, case: Case, root: Path) -> Outcome:
     folder = case_file.path.parent
     started = time.perf_counter()
     warnings: tuple[str, ...] = ()
     with tempfile.TemporaryDirectory(prefix="mecapy-test-") as artifacts:
-        quiet = surroundings.Surroundings(folder, Path(artifacts), _silent)
+        quiet = surroundings.Surroundings(Path(), Path(artifacts), _silent)
         with surroundings.use(quiet):
             try:
-                result, warnings = target(case, folder)
+                result, warnings = target(case, (folder, root))
             except DeclarationError as error:
                 raise ProjectError(str(error)) from None
             except Exception as error:
@@ -155,18 +164,17 @@ def _judge_result(case: Case, result: Any) -> list[str]:
 
 
 def _judge_exception(case: Case, error: Exception) -> list[str]:
-    names = {name for kind in type(error).__mro__ for name in _names(kind)}
-    if case.exception in names:
+    """An exception that is expected is the function's own, of that very class."""
+    kind = type(error)
+    names = (kind.__name__, f"{kind.__module__}.{kind.__qualname__}")
+    is_own = not isinstance(error, (InputError, OutputError))
+    if case.exception in names and case.message in str(error) and is_own:
         return []
-    line = _own_line(error)
-    what = f"it raised {type(error).__name__}: {error}{line}"
-    if case.exception is not None:
-        return [f"{what}, and {case.exception} is expected"]
-    return [what]
-
-
-def _names(kind: type) -> tuple[str, str]:
-    return kind.__name__, f"{kind.__module__}.{kind.__qualname__}"
+    what = f"it raised {kind.__name__}: {error}{_own_line(error)}"
+    if case.exception is None:
+        return [what]
+    text = f" with {case.message!r}" if case.message else ""
+    return [f"{what}, and {case.exception}{text} is expected"]
 
 
 def _own_line(error: Exception) -> str:

@@ -1,12 +1,12 @@
 """Where a formula holds: `0.5 <= slenderness <= 200`, in a small language of its own.
 
 Numbers, names of ports (in the unit that the port declares), + - * / ^, comparisons,
-`and`, `or`, `not`, and abs, min, max, sqrt. Nothing else can be written in it.
+`and`, `or`, `not`, and abs, min, max, sqrt. Nothing else can be written in it. What has
+no value (a root of a negative number, a division by zero) is no condition that holds.
 """
 
 import ast
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,7 +15,7 @@ from .faults import DeclarationError
 
 __all__ = ["OnViolation", "Validity"]
 
-EXPRESSION_CHARS_MAX = 500
+EXPRESSION_BYTES_MAX = 1_000
 DEPTH_MAX = 32
 
 OnViolation = Literal["refuse", "flag"]
@@ -43,6 +43,14 @@ _COMPUTE: Mapping[type, Callable[[float, float], float]] = {
 }
 
 
+# How Python writes what people write.
+_WRITTEN = (("^", "**"), ("≤", "<="), ("≥", ">="), ("≠", "!="))
+
+
+class _Missing(Exception):
+    """A port that has no value."""
+
+
 @dataclass(frozen=True)
 class Validity:
     """A condition on ports, and what happens where it doesn't hold."""
@@ -58,7 +66,7 @@ class Validity:
                 f'on_violation is "refuse" or "flag", not {self.on_violation!r}'
             )
         tree = _parse(self.text)
-        if not _check(tree, self.text, 0):
+        if not isinstance(tree, ast.Name) and not _check(tree, self.text, 0):
             raise DeclarationError(
                 f"{self.text!r} is a number: a validity is a condition, as in `d > 0`"
             )
@@ -66,15 +74,22 @@ class Validity:
         object.__setattr__(self, "names", frozenset(names) - frozenset(_FUNCTIONS))
         object.__setattr__(self, "_tree", tree)
 
-    def holds(self, values: Mapping[str, object]) -> bool:
-        """Whether it holds for these values; a computation that fails doesn't hold.
+    @property
+    def form(self) -> str | dict[str, str]:
+        """As the manifest writes it."""
+        if self.on_violation == "refuse":
+            return self.text
+        return {"rule": self.text, "on_violation": self.on_violation}
 
-        What names a port that has no value is not checked.
+    def holds(self, values: Mapping[str, object]) -> bool:
+        """Whether it holds for these values.
+
+        What speaks of a port that has no value says nothing.
         """
-        if any(values.get(name) is None for name in self.names):
-            return True
         try:
             return bool(_evaluate(self._tree, values))
+        except _Missing:
+            return True
         except (ArithmeticError, ValueError, TypeError):
             return False
 
@@ -86,12 +101,13 @@ class Validity:
 
 
 def _parse(text: str) -> ast.expr:
-    if len(text) > EXPRESSION_CHARS_MAX:
-        raise DeclarationError(
-            f"a validity has at most {EXPRESSION_CHARS_MAX} characters, not {len(text)}"
-        )
+    if len(text.encode("utf-8", "replace")) > EXPRESSION_BYTES_MAX:
+        raise DeclarationError(f"a validity has {EXPRESSION_BYTES_MAX} bytes at most")
     try:
-        return ast.parse(re.sub(r"\^", "**", text.strip()), mode="eval").body
+        written = text.strip()
+        for mark, operator in _WRITTEN:
+            written = written.replace(mark, operator)
+        return ast.parse(written, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise DeclarationError(
             f"{text!r} is no validity: {getattr(error, 'msg', error)}"
@@ -105,6 +121,9 @@ def _check(node: ast.AST, text: str, depth: int) -> bool:
         return DeclarationError(f"{text!r} is no validity: {what}")
 
     def need(part: ast.AST, condition: bool) -> None:
+        # A port may be a number or a truth.
+        if isinstance(part, ast.Name) and part.id not in _FUNCTIONS:
+            return
         if _check(part, text, depth + 1) != condition:
             needed = "a condition" if condition else "a number"
             raise refuse(f"{needed} is needed in the place of {ast.unparse(part)!r}")
@@ -173,11 +192,20 @@ def _evaluate(node: ast.AST, values: Mapping[str, object]) -> float | bool:
             pairs = zip(operators, terms, terms[1:], strict=False)
             return all(_COMPARE[type(op)](a, b) for op, a, b in pairs)
         case ast.BinOp(left=left, op=operator, right=right):
-            return _COMPUTE[type(operator)](of(left), of(right))
+            return _finite(_COMPUTE[type(operator)](of(left), of(right)))
         case ast.Call(func=ast.Name(id=name), args=parts):
             return _FUNCTIONS[name][0](*map(of, parts))
         case ast.Name(id=name):
-            return float(values[name])  # type: ignore[arg-type]
+            value = values.get(name)
+            if value is None:
+                raise _Missing
+            return value if isinstance(value, bool) else float(value)  # type: ignore
         case ast.Constant(value=value):
             return float(value)  # type: ignore[arg-type]
     raise TypeError("unreachable: the expression was checked when it was parsed")
+
+
+def _finite(number: float) -> float:
+    if not math.isfinite(number):
+        raise OverflowError
+    return number
