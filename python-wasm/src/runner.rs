@@ -84,7 +84,8 @@ mod tests {
     use super::*;
 
     /// Of the SDK, what runs on an author's machine alone.
-    const AUTHORS_OWN: [&str; 6] = ["__main__.py", "cases.py", "manifest.py", "project.py", "runner.py", "yaml_text.py"];
+    const AUTHORS_OWN: [&str; 6] =
+        ["__main__.py", "cases.py", "manifest.py", "project.py", "runner.py", "yaml_text.py"];
 
     #[test]
     fn every_file_that_tasks_need_is_mounted() {
