@@ -117,6 +117,9 @@ def _run_declared(declared, inputs):
     mecapy = _modules["mecapy"]
     try:
         read = declared.read(inputs)
+    except mecapy.DeclarationError as error:
+        line = declared.call.__code__.co_firstlineno
+        raise Failed("exception", f"DeclarationError: {error}", line) from None
     except mecapy.InputError as error:
         raise Failed("invalid_input", str(error)) from None
     value = declared.call(**read.values)

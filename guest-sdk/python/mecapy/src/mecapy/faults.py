@@ -83,5 +83,7 @@ def shown(value: object) -> str:
 
 def suggestion(name: object, candidates: Iterable[str]) -> str:
     """`, did you mean …?` where one of the candidates is close."""
-    close = difflib.get_close_matches(str(name), list(candidates), 1, 0.6)
+    listed = list(candidates)
+    close = [each for each in listed if each.lower() == str(name).lower()]
+    close = close or difflib.get_close_matches(str(name), listed, 1, 0.6)
     return f"; did you mean {close[0]!r}?" if close else ""

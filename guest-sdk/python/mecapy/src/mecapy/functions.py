@@ -117,6 +117,8 @@ class Function:
         for name, port in signature.inputs.items():
             value = inputs.get(name)
             if value is None and port.default is not NO_DEFAULT:
+                # Conditions may speak of it.
+                values[name] = port.default
                 continue
             if name not in inputs and port.required:
                 faults.append(Fault(token(name), "required", "this input is needed"))
