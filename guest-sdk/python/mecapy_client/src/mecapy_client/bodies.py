@@ -16,8 +16,9 @@ class LimitsRequest(TypedDict, total=False):
     # Cores.
     cpus: int | None
     # Deterministic instruction budget, about one unit for a WebAssembly instruction.
+    # Not for solvers.
     fuel: int | None
-    # Linear memory, bytes.
+    # Memory, bytes: a sandbox's linear memory, or all of a container.
     memory_bytes: int | None
     # Wall time, milliseconds.
     timeout_ms: int | None

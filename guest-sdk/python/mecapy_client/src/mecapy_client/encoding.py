@@ -129,7 +129,8 @@ def json_value(value: Any, pointer: str = "", depth: int = 0) -> Any:
             for at, each in enumerate(value)
         ]
     if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
-        return value.isoformat()
+        # pandas' missing time is a kind of datetime.
+        return None if type(value).__name__ == "NaTType" else value.isoformat()
     return json_value(_foreign(value, pointer), pointer, depth + 1)
 
 
@@ -147,7 +148,7 @@ def _foreign(value: Any, pointer: str) -> Any:
             from .frames import columns
 
             return columns(value)
-        if kind.__name__ in ("NAType", "NaTType"):
+        if kind.__name__ == "NAType":
             return None
         if hasattr(value, "isna") and hasattr(value, "tolist"):
             missing = value.isna().tolist()

@@ -91,6 +91,12 @@ class LaneStatus(Model):
     it.
     """
 
+    # What of that is free; a task needs it on one of them.
+    container_room_free: Room
+    # Cores and memory that these have in all.
+    container_room_total: Room
+    # Workers of all servers that run solvers of this lane in containers.
+    container_workers: int
     lane: Lane
     memory_bytes_default: int
     # Sandboxes running on this server, previews included.
@@ -231,6 +237,28 @@ class Progress(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Room(Model):
+    """Cores and memory: what a worker has for containers, or what one of them needs."""
+
+    # Cores.
+    cpus: int
+    # Memory, bytes.
+    memory_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolverCode(Model):
+    """A solver of `GET /v1/solvers`."""
+
+    solver: str
+    # File name in the work folder → upload id; together with the task's `files`, no
+    # name twice.
+    files: dict[str, str] | None = None
+    # The solver's default version when absent.
+    version: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Task(Model):
     """One request to compute, with everything that happened to it."""
 
@@ -246,11 +274,14 @@ class Task(Model):
     priority: int
     seed: int
     state: TaskState
+    # Of the request and of the run; and `no_worker` for as long as it waits and no
+    # worker that is there can run it, which the answer to its submission leaves out.
     warnings: list[TaskWarning]
     completed_at: datetime | None = None
     error: TaskError | None = None
     # How long it is likely to wait, by how many tasks of its lane started within the
-    # last minute; null where that can't be told, and in the answer to its submission.
+    # last minute; null where that can't be told, where no worker that is there can run
+    # it, and in the answer to its submission.
     expected_wait_ms: int | None = None
     name: str | None = None
     progress: Progress | None = None

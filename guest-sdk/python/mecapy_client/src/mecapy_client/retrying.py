@@ -30,7 +30,7 @@ class Patience:
 
         `asked` is what the server said: never less than that is waited.
         """
-        doubled = min(self.first_wait * 2**self.tries, self.wait_max)
+        doubled = min(self.first_wait * 2.0**self.tries, self.wait_max)
         # Clients that failed together should not come back together.
         wait = doubled * random.uniform(0.5, 1.0)
         if asked is not None:

@@ -31,6 +31,7 @@ class AsyncSweeping:
         self._options = options
         self._under_way: dict[int, AsyncTask] = {}
         self._check = False
+        self._is_stopped = False
 
     async def run_all(
         self,
@@ -76,12 +77,15 @@ class AsyncSweeping:
             return await self._run(self._code, inputs, check=False, **self._options)
         task = await self._submit(self._code, inputs, **self._options)
         self._under_way[index] = task
+        if self._is_stopped:
+            await task.cancel()
         outcome = await task.wait(check=False, progress=False, pictures=False)
         del self._under_way[index]
         return outcome
 
     async def _cancel(self) -> None:
         """Stops what is still under way; what can't be reached runs to its end."""
+        self._is_stopped = True
         for task in list(self._under_way.values()):
             try:
                 await task.cancel()

@@ -264,10 +264,9 @@ async def stream_events(
     patience = transport.patience()
     while True:
         try:
-            async with transport.stream(
-                path, reader.last_id, SILENCE_SECONDS
-            ) as pieces:
-                reader = EventReader(reader.last_id)
+            last_id = reader.last_id
+            async with transport.stream(path, last_id, SILENCE_SECONDS) as pieces:
+                reader = EventReader(last_id)
                 async for piece in pieces:
                     for event in reader.feed(piece):
                         patience.reset()

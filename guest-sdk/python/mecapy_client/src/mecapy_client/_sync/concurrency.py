@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 __all__ = ["run_all", "sleep"]
@@ -16,10 +16,13 @@ sleep = time.sleep
 
 def run_all(calls: Sequence[Callable[[], T]], at_once_max: int) -> list[T]:
     """Their results in order. The first that raises ends the others."""
-    with ThreadPoolExecutor(at_once_max, thread_name_prefix="mecapy") as pool:
+    pool = ThreadPoolExecutor(at_once_max, thread_name_prefix="mecapy")
+    try:
         futures = [pool.submit(call) for call in calls]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        ended, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        for future in ended:
+            future.result()
+        return [future.result() for future in futures]
+    finally:
+        # What is still under way is for the caller to stop: nobody waits for it here.
+        pool.shutdown(wait=False, cancel_futures=True)

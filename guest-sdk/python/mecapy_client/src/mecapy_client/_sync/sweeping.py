@@ -33,6 +33,7 @@ class Sweeping:
         self._options = options
         self._under_way: dict[int, Task] = {}
         self._check = False
+        self._is_stopped = False
 
     def run_all(
         self,
@@ -78,12 +79,15 @@ class Sweeping:
             return self._run(self._code, inputs, check=False, **self._options)
         task = self._submit(self._code, inputs, **self._options)
         self._under_way[index] = task
+        if self._is_stopped:
+            task.cancel()
         outcome = task.wait(check=False, progress=False, pictures=False)
         del self._under_way[index]
         return outcome
 
     def _cancel(self) -> None:
         """Stops what is still under way; what can't be reached runs to its end."""
+        self._is_stopped = True
         for task in list(self._under_way.values()):
             try:
                 task.cancel()

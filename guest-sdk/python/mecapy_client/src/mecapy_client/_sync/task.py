@@ -266,10 +266,9 @@ def stream_events(
     patience = transport.patience()
     while True:
         try:
-            with transport.stream(
-                path, reader.last_id, SILENCE_SECONDS
-            ) as pieces:
-                reader = EventReader(reader.last_id)
+            last_id = reader.last_id
+            with transport.stream(path, last_id, SILENCE_SECONDS) as pieces:
+                reader = EventReader(last_id)
                 for piece in pieces:
                     for event in reader.feed(piece):
                         patience.reset()

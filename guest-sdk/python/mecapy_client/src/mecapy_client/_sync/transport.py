@@ -36,12 +36,17 @@ class Transport:
         headers = {"User-Agent": USER_AGENT}
         if settings.token is not None:
             headers["Authorization"] = f"Bearer {settings.token}"
+        # Reading the system's certificates takes most of a client's start: once.
+        context = httpx.create_ssl_context()
         self._http = httpx.Client(
-            base_url=settings.url, headers=headers, timeout=timeout_seconds
+            base_url=settings.url,
+            headers=headers,
+            timeout=timeout_seconds,
+            verify=context,
         )
         # Signed URLs may lead to an object store, which is told no credentials.
         self._bare = httpx.Client(
-            headers={"User-Agent": USER_AGENT}, timeout=timeout_seconds
+            headers={"User-Agent": USER_AGENT}, timeout=timeout_seconds, verify=context
         )
 
     def close(self) -> None:
