@@ -306,6 +306,8 @@ class Manifest(Package):
             ("list[Length]", '"list[Length]"'),
             ("a b-c.d", "a b-c.d"),
             ("module:function", "module:function"),
+            ('literal["a"]', "'literal[\"a\"]'"),
+            ('a"\\', '"a\\"\\\\"'),
             (True, "true"),
             (None, "null"),
             (1.5, "1.5"),

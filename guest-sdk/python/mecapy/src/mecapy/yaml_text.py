@@ -39,4 +39,6 @@ def _scalar(value: Any) -> str:
         return json.dumps(value, allow_nan=False)
     if _PLAIN.fullmatch(value) and ": " not in value and value.lower() not in _TAKEN:
         return value
+    if '"' in value and value.isprintable() and not set("'\\") & set(value):
+        return f"'{value}'"
     return json.dumps(value, ensure_ascii=False)
