@@ -128,7 +128,7 @@ def _run_declared(declared, inputs):
     except mecapy.OutputError as error:
         raise Failed("invalid_output", str(error)) from None
     for message in read.warnings + written.warnings:
-        door.send_warning("not_valid", message)
+        door.send_warning("outside_validity", message)
     return written.values
 
 

@@ -113,7 +113,7 @@ class Function:
                     f"{suggestion(name, signature.inputs)} "
                     f"(it takes {', '.join(signature.inputs) or 'none'})"
                 )
-                faults.append(Fault(token(name), "unknown_input", message))
+                faults.append(Fault(token(name), "unknown_field", message))
         for name, port in signature.inputs.items():
             value = inputs.get(name)
             if value is None and port.default is not NO_DEFAULT:
@@ -190,7 +190,7 @@ class Function:
             if validity.on_violation == "flag":
                 warnings.append(message)
             else:
-                faults.append(Fault(pointer, "not_valid", message))
+                faults.append(Fault(pointer, "outside_validity", message))
         if faults:
             raise error(faults)
         return Checked(values, tuple(warnings))

@@ -103,6 +103,12 @@ class Scalar(PortType):
         read = {"Integer": _integer, "Float": number, "Numeric": _numeric}[self.name]
         return in_unit(value, self.unit or "1", read)
 
+    def write(self, value: Any, files: Path) -> Any:
+        # Nothing follows in which a large one could wrap.
+        if self.name == "Integer":
+            return _integer(_plain(value), math.inf)
+        return super().write(value, files)
+
 
 @dataclass(frozen=True)
 class Quantity(PortType):
@@ -269,7 +275,7 @@ class Choice(PortType):
                 return value
         listed = ", ".join(map(repr, self.values))
         close = suggestion(value, [v for v in self.values if isinstance(v, str)])
-        raise Refused("not_allowed", f"{shown(value)} is not one of {listed}{close}")
+        raise Refused("unknown_value", f"{shown(value)} is not one of {listed}{close}")
 
 
 @dataclass(frozen=True)
@@ -354,15 +360,19 @@ def in_unit(
         raise Refused("wrong_type", f"a unit is a text, not {shown(given)}", "/unit")
     try:
         source = admitted(units.parse(given), is_frequency=is_frequency)
-        target = admitted(units.parse(unit), is_frequency=is_frequency)
-        plain = _inside("value", read, value["value"])
+    except units.UnitError as error:
+        message = f"{error}; a unit like {unit} is needed here"
+        raise Refused("unknown_unit", message, "/unit") from None
+    target = admitted(units.parse(unit), is_frequency=is_frequency)
+    plain = _inside("value", read, value["value"])
+    try:
         converted: T = _map_numbers(
             plain, lambda each: units.convert(each, source, target)
         )
         return converted
     except units.UnitError as error:
         message = f"{error}; a unit like {unit} is needed here"
-        raise Refused("unit", message, "/unit") from None
+        raise Refused("wrong_dimension", message, "/unit") from None
 
 
 def number(value: Any) -> float:
@@ -385,15 +395,14 @@ def _numeric(value: Any) -> int | float:
     return value if is_integer else number(value)
 
 
-def _integer(value: Any) -> int:
+def _integer(value: Any, largest: float = INTEGER_MAX) -> int:
     whole = value
     if isinstance(value, float) and value.is_integer():
         whole = int(value)
     if isinstance(whole, bool) or not isinstance(whole, int):
-        raise Refused(
-            "wrong_type", f"a whole number is needed here, not {shown(value)}"
-        )
-    if abs(whole) > INTEGER_MAX:
+        code = "not_whole" if isinstance(value, float) else "wrong_type"
+        raise Refused(code, f"a whole number is needed here, not {shown(value)}")
+    if abs(whole) > largest:
         raise Refused(
             "out_of_range",
             f"{shown(whole)} is beyond ±{INTEGER_MAX}, where indices of arrays wrap: "
@@ -404,9 +413,8 @@ def _integer(value: Any) -> int:
 
 def _three(value: Any) -> list[float]:
     if not isinstance(value, (list, tuple)) or len(value) != 3:
-        raise Refused(
-            "wrong_type", f"a list of 3 numbers is needed, not {shown(value)}"
-        )
+        code = "wrong_length" if isinstance(value, (list, tuple)) else "wrong_type"
+        raise Refused(code, f"a list of 3 numbers is needed, not {shown(value)}")
     return [_inside(at, number, each) for at, each in enumerate(value)]
 
 
@@ -423,7 +431,7 @@ def _row(value: Any, first: Any) -> list[float]:
         raise Refused("wrong_type", f"a row is a list of numbers, not {shown(value)}")
     if len(value) != len(first):
         message = f"this row has {len(value)} numbers, and the first has {len(first)}"
-        raise Refused("wrong_type", message)
+        raise Refused("wrong_length", message)
     return [_inside(at, number, each) for at, each in enumerate(value)]
 
 
