@@ -91,7 +91,7 @@ def _plain() -> dict[str, Symbol]:
             "deg": _DEGREE, "°": _DEGREE, "arcmin": _DEGREE / 60, "′": _DEGREE / 60,
             "arcsec": _DEGREE / 3600, "″": _DEGREE / 3600,
             "gon": PI / 200, "grad": PI / 200,
-            "rev": 2 * PI, "turn": 2 * PI, "tr": 2 * PI,
+            "rev": 2 * PI, "r": 2 * PI, "turn": 2 * PI, "tr": 2 * PI,
         },
         _TURNING: {"rps": 2 * PI, "rpm": 2 * PI / 60},
         _VELOCITY: {"mph": _MILE / 3600, "kn": Fraction(1852, 3600)},
