@@ -41,4 +41,11 @@ def _scalar(value: Any) -> str:
         return value
     if '"' in value and value.isprintable() and not set("'\\") & set(value):
         return f"'{value}'"
-    return json.dumps(value, ensure_ascii=False)
+    # JSON leaves characters that end a line in YAML.
+    quoted = json.dumps(value, ensure_ascii=False)
+    return "".join(each if each.isprintable() else _escape(each) for each in quoted)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
