@@ -19,6 +19,7 @@ from ..errors import (
     ApiError,
     Conflict,
     ConnectionFailed,
+    DamagedFile,
     NotFound,
     TooMany,
     WaitTimeout,
@@ -138,10 +139,12 @@ class Task:
         The file appears once it is whole and its SHA-256 is right.
         """
         artifact = self._artifact(name)
-        path = Path(artifact.name).name if to is None else to
-        target = Path(path)
+        own_name = Path(artifact.name).name
+        if own_name in ("", ".."):
+            raise DamagedFile(f"{artifact.name!r} names no file: say where it goes")
+        target = Path(own_name if to is None else to)
         if target.is_dir():
-            target = target / Path(artifact.name).name
+            target = target / own_name
         part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
         try:
             with part.open("wb") as file:
