@@ -1,4 +1,5 @@
-//! The guest-side runner: our own Python, mounted read-only where images are made and where tasks run.
+//! Our own Python, mounted read-only where images are made and where tasks run: the guest-side runner, and the part of
+//! the guest SDK that a task's code imports as `mecapy`.
 
 use crate::{BuildError, recipe::Recipe};
 use mecapy_runtime::{
@@ -12,15 +13,25 @@ use zip::ZipArchive;
 const FOLDER: &str = "/usr/local/lib/mecapy";
 
 macro_rules! guest_files {
-    ($($name:literal),* $(,)?) => {
+    ($($folder:literal: $($name:literal),*;)*) => {
         /// Name in [`FOLDER`], source.
         pub(crate) const FILES: &[(&str, &str)] =
-            &[$(($name, include_str!(concat!("../guest/", $name)))),*];
+            &[$($(($name, include_str!(concat!($folder, $name)))),*),*];
     };
 }
 
 guest_files![
-    "mecapy.py",
+    "../../guest-sdk/python/mecapy/src/":
+    "mecapy/__init__.py",
+    "mecapy/faults.py",
+    "mecapy/functions.py",
+    "mecapy/kinds.py",
+    "mecapy/ports.py",
+    "mecapy/surroundings.py",
+    "mecapy/symbols.py",
+    "mecapy/units.py",
+    "mecapy/validity.py";
+    "../guest/":
     "mecapy_runner/__init__.py",
     "mecapy_runner/backend.py",
     "mecapy_runner/call.py",
@@ -35,7 +46,7 @@ guest_files![
     "mecapy_runner/settle.py",
     "mecapy_runner/task.py",
     "mecapy_runner/turns.py",
-    "mecapy_runner/warmup.py",
+    "mecapy_runner/warmup.py";
 ];
 
 /// The tree that every sandbox of the interpreter starts with: `files` by path, the runner, and the work folders.
@@ -72,14 +83,22 @@ pub(crate) fn top_level_names(library: &[u8], recipe: &Recipe) -> Result<Vec<Str
 mod tests {
     use super::*;
 
+    /// Of the SDK, what runs on an author's machine alone.
+    const AUTHORS_OWN: [&str; 6] =
+        ["__main__.py", "cases.py", "manifest.py", "project.py", "runner.py", "yaml_text.py"];
+
     #[test]
-    fn every_file_of_the_guest_folder_is_mounted() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("guest");
+    fn every_file_that_tasks_need_is_mounted() {
+        let crate_folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut found = BTreeSet::new();
-        for (prefix, folder) in [("", folder.clone()), ("mecapy_runner/", folder.join("mecapy_runner"))] {
-            for entry in std::fs::read_dir(folder).unwrap() {
+        for (prefix, folder) in [
+            ("", "guest"),
+            ("mecapy_runner/", "guest/mecapy_runner"),
+            ("mecapy/", "../guest-sdk/python/mecapy/src/mecapy"),
+        ] {
+            for entry in std::fs::read_dir(crate_folder.join(folder)).unwrap() {
                 let name = entry.unwrap().file_name().into_string().unwrap();
-                if name.ends_with(".py") {
+                if name.ends_with(".py") && !(prefix == "mecapy/" && AUTHORS_OWN.contains(&name.as_str())) {
                     found.insert(format!("{prefix}{name}"));
                 }
             }

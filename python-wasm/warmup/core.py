@@ -23,6 +23,32 @@ warmup.expect(warmup.rehearse("def main(d):\n    return d\n", "{}", entry="mian"
 warmup.expect(
     warmup.rehearse(
         """
+from dataclasses import dataclass
+from typing import Annotated, Literal
+import mecapy
+from mecapy import Force, Length, Stress
+
+@dataclass
+class Bolt:
+    d: Annotated[float, Length("mm")]
+    grade: Literal["8.8", "10.9"] = "8.8"
+
+@dataclass
+class Answer:
+    stress: Annotated[float, Stress("MPa")]
+
+@mecapy.function(validity="F > 0", on_violation="flag")
+def main(bolt: Bolt, F: Annotated[float, Force("N")], factors: list[float] | None = None) -> Answer:
+    mecapy.progress(0.5, "half")
+    return Answer(F / bolt.d**2)
+""",
+        '{"bolt": {"d": {"value": 0.5, "unit": "in"}}, "F": -1, "factors": [1, 2.5]}',
+    ),
+    "r",
+)
+warmup.expect(
+    warmup.rehearse(
+        """
 import math, sys, random, secrets, uuid
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone

@@ -19,7 +19,8 @@ _TOO_LARGE = (
     "Maximum allowed dimension exceeded",
     "Maximum allowed size exceeded",
 )
-_RUNNER = __file__.rpartition("/")[0] + "/"
+# Our own code: this package, and `mecapy` beside it.
+_RUNNER = __file__.rpartition("/")[0].rpartition("/")[0] + "/"
 
 
 class Failed(BaseException):

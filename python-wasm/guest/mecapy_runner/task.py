@@ -97,6 +97,9 @@ def _run_function(code, namespace, entry, inputs):
                 # `main` was bound to something else, or unbound again: it is a script after all.
                 return _bound_result(namespace)
             check_entry(namespace, entry)
+        declared = getattr(function, "__mecapy__", None)
+        if declared is not None:
+            return _run_declared(declared, inputs)
         try:
             return function(**inputs)
         except TypeError as error:
@@ -107,6 +110,26 @@ def _run_function(code, namespace, entry, inputs):
     except SystemExit as end:
         _check_exit(end)
         return None
+
+
+def _run_declared(declared, inputs):
+    """A function that `mecapy.function` decorates: its ports say what goes in and what comes out."""
+    mecapy = _modules["mecapy"]
+    try:
+        read = declared.read(inputs)
+    except mecapy.DeclarationError as error:
+        line = declared.call.__code__.co_firstlineno
+        raise Failed("exception", f"DeclarationError: {error}", line) from None
+    except mecapy.InputError as error:
+        raise Failed("invalid_input", str(error)) from None
+    value = declared.call(**read.values)
+    try:
+        written = declared.write(value, inputs=read.values)
+    except mecapy.OutputError as error:
+        raise Failed("invalid_output", str(error)) from None
+    for message in read.warnings + written.warnings:
+        door.send_warning("outside_validity", message)
+    return written.values
 
 
 def _inputs(text):

@@ -1,0 +1,73 @@
+"""A client of MecaPy: computations from Python, at once or queued, one or thousands.
+
+    from mecapy_client import Client
+
+    with Client() as client:                       # MECAPY_API_URL, MECAPY_TOKEN
+        source = "def main(d, F):\\n    return {'stress': F / (3.14159 * d**2 / 4)}"
+        print(client.preview(source, {"d": 12, "F": 5e4})["stress"])
+        print(client.map(source, grid={"d": [8, 10, 12], "F": [1e4, 5e4]}).frame())
+
+`AsyncClient` is the same for `async` code.
+"""
+
+from . import models
+from ._async.client import AsyncClient, AsyncFunction
+from ._async.task import AsyncTask
+from ._sync.client import Client, Function
+from ._sync.task import Task
+from .decoding import UnexpectedAnswer
+from .errors import (
+    ApiError,
+    BadRequest,
+    Conflict,
+    ConnectionFailed,
+    DamagedFile,
+    Forbidden,
+    InputsError,
+    Invalid,
+    MecapyError,
+    NotFound,
+    NotReady,
+    ServerFailed,
+    TaskFailed,
+    TooLarge,
+    TooMany,
+    Unauthorized,
+    UnsupportedMediaType,
+    WaitTimeout,
+)
+from .outcome import Item, Outcome, Sweep
+from .sse import Event
+
+__all__ = [
+    "ApiError",
+    "AsyncClient",
+    "AsyncFunction",
+    "AsyncTask",
+    "BadRequest",
+    "Client",
+    "Conflict",
+    "ConnectionFailed",
+    "DamagedFile",
+    "Event",
+    "Forbidden",
+    "Function",
+    "InputsError",
+    "Invalid",
+    "Item",
+    "MecapyError",
+    "NotFound",
+    "NotReady",
+    "Outcome",
+    "ServerFailed",
+    "Sweep",
+    "Task",
+    "TaskFailed",
+    "TooLarge",
+    "TooMany",
+    "Unauthorized",
+    "UnexpectedAnswer",
+    "UnsupportedMediaType",
+    "WaitTimeout",
+    "models",
+]

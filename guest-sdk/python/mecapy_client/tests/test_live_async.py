@@ -1,0 +1,61 @@
+"""The client for `async` code against a server of its own."""
+
+import asyncio
+import unittest
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from mecapy_client import AsyncClient, Invalid, TaskFailed
+
+from .live import LiveTest
+from .test_live import FIGURE, SLEEP, STRESS
+
+
+class Asynchronous(unittest.IsolatedAsyncioTestCase, LiveTest):
+    async def asyncSetUp(self) -> None:
+        self.mecapy = AsyncClient(self.server.url, self.server.token)
+        self.addAsyncCleanup(self.mecapy.aclose)
+
+    async def test_previews_run_side_by_side(self) -> None:
+        previews = (self.mecapy.preview(STRESS, {"d": d}) for d in (1, 2))
+        one, two = await asyncio.gather(*previews)
+        self.assertEqual(one["stress"], 4 * two["stress"])
+        with self.assertRaises(TaskFailed):
+            await self.mecapy.preview("result = 1 / 0")
+
+    async def test_a_task_is_watched_and_its_files_are_read(self) -> None:
+        task = await self.mecapy.submit(FIGURE, files={"a.txt": b"abc"})
+        kinds = [event.kind async for event in task.events()]
+        self.assertEqual(kinds[-1], "done")
+        outcome = await task.wait(pictures=True)
+        self.assertEqual(set(outcome.files), {"figure-1.png"})
+        with TemporaryDirectory() as folder:
+            path = await task.download("big.bin", folder)
+            self.assertEqual(path, Path(folder) / "big.bin")
+        found = [each.id async for each in self.mecapy.tasks(state="completed")]
+        self.assertIn(task.id, found)
+
+    async def test_a_sweep_runs_and_what_is_cancelled_stops(self) -> None:
+        source = "def main(d):\n    return {'s': 1 / d}"
+        swept = await self.mecapy.map(source, grid={"d": [1, 2, 0]}, preview=True)
+        self.assertEqual(repr(swept), "<Sweep of 3: 2 completed, 1 failed>")
+        sweep = asyncio.create_task(
+            self.mecapy.map(SLEEP, rows=[{"seconds": 60}] * 2, labels={"run": "c"})
+        )
+        running: list[str] = []
+        while len(running) < 2:
+            await asyncio.sleep(0.05)
+            running = [each.id async for each in self.mecapy.tasks(label="run=c")]
+        sweep.cancel()
+        with self.assertRaises(asyncio.CancelledError):
+            await sweep
+        for id in running:
+            task = await self.mecapy.task(id)
+            outcome = await task.wait(30, check=False, progress=False)
+            self.assertEqual(outcome.state, "cancelled")
+
+    async def test_a_published_function_is_called_by_name(self) -> None:
+        function = self.mecapy.function("nobody/nothing@1.0.0#f")
+        with self.assertRaises(Invalid) as caught:
+            await function(x=1)
+        self.assertEqual(caught.exception.faults[0].pointer, "/code/function")
