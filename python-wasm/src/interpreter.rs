@@ -127,6 +127,17 @@ impl Interpreter {
         &self.modules
     }
 
+    /// Python's version, `3.15.0`.
+    pub fn python_version(&self) -> &str {
+        &self.recipe.wheel.python
+    }
+
+    /// The names of the files in Python's library, by which its distributions are known. Reads its table of contents:
+    /// some milliseconds.
+    pub fn library_names(&self) -> Result<Vec<String>, OpenError> {
+        Ok(self.layout.library_names(&self.recipe)?)
+    }
+
     /// Modules that can't work in a sandbox, each with what to do instead.
     pub fn unavailable(&self) -> &BTreeMap<String, String> {
         &self.advice

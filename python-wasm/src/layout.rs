@@ -175,6 +175,19 @@ impl Layout {
         Ok(text.lines().map(str::to_owned).collect())
     }
 
+    /// The names of the files in the archives that the recipe mounts as they are.
+    pub(crate) fn library_names(&self, recipe: &Recipe) -> Result<Vec<String>, CacheError> {
+        let mut names = Vec::new();
+        for mount in recipe.mounts.iter().filter(|mount| mount.from == Source::Library && mount.at.ends_with(".zip")) {
+            let path = self.unpacked(&mount.at);
+            let file = File::open(&path).map_err(|source| io_error(&path, source))?;
+            let archive = zip::ZipArchive::new(io::BufReader::new(file));
+            let archive = archive.map_err(|error| io_error(&path, io::Error::other(error)))?;
+            names.extend(archive.file_names().map(str::to_owned));
+        }
+        Ok(names)
+    }
+
     /// What every sandbox's file tree starts with: the library, our runner, and the work folders.
     pub(crate) fn files(&self, recipe: &Recipe) -> Result<Tree, CacheError> {
         let mut files = Vec::new();

@@ -15,6 +15,8 @@ pub enum Code {
     },
     /// An uploaded WASI command module.
     Wasm { module: Digest },
+    /// A published function in one version: `owner/package@1.2.0#name`, and the digest of the package's files.
+    Function { function: String, package: Digest },
     /// A solver of the catalogue, in a container; its input files are the task's.
     Solver { solver: String, version: String },
 }
@@ -58,7 +60,7 @@ impl std::str::FromStr for Executor {
 impl Code {
     pub const fn executor(&self) -> Executor {
         match self {
-            Code::Python { .. } | Code::Wasm { .. } => Executor::Sandbox,
+            Code::Python { .. } | Code::Wasm { .. } | Code::Function { .. } => Executor::Sandbox,
             Code::Solver { .. } => Executor::Container,
         }
     }
@@ -130,6 +132,13 @@ mod tests {
     fn every_kind_of_code_is_read_as_it_was_stored_and_knows_what_runs_it() {
         let rows = [
             (r#"{"language":"python","source":"x"}"#, Executor::Sandbox),
+            (
+                concat!(
+                    r#"{"language":"function","function":"acme/joint@1.2.0#preload","#,
+                    r#""package":"0000000000000000000000000000000000000000000000000000000000000000"}"#
+                ),
+                Executor::Sandbox,
+            ),
             (r#"{"language":"solver","solver":"calculix","version":"2.20"}"#, Executor::Container),
         ];
         for (text, executor) in rows {

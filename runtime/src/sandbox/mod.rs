@@ -34,8 +34,8 @@ use wasmtime::{Linker, Store, UpdateDeadline};
 pub enum Program {
     /// Python source on an interpreter image.
     Python { image: Arc<PythonImage>, source: Arc<str>, entry: Option<Arc<str>> },
-    /// A WASI command module: JSON on stdin, JSON on stdout.
-    Wasi { module: Arc<WasiModule> },
+    /// A WASI command module: JSON on stdin, JSON on stdout. `function` is its first argument, where it has several.
+    Wasi { module: Arc<WasiModule>, function: Option<Arc<str>> },
 }
 
 /// Ceilings that hold for every attempt, whatever it asks for.
@@ -135,7 +135,9 @@ impl Sandbox {
             Program::Python { image, source, entry } => {
                 (python::state(self, run, (image, source, entry.as_deref()), limiter)?, Guest::Python(image))
             }
-            Program::Wasi { module } => (command::state(self, run, limiter)?, Guest::Command(module)),
+            Program::Wasi { module, function } => {
+                (command::state(self, run, function.as_deref(), limiter)?, Guest::Command(module))
+            }
         };
         let mut store = store(&self.engine, state, run.attempt.limits.fuel).map_err(failure::executor)?;
         interrupt_at(&mut store, run);
@@ -165,7 +167,7 @@ impl Program {
     fn start_bytes(&self) -> u64 {
         match self {
             Program::Python { image, .. } => image.memory.bytes() as u64,
-            Program::Wasi { module } => module.minimum_bytes(),
+            Program::Wasi { module, .. } => module.minimum_bytes(),
         }
     }
 }
