@@ -200,7 +200,7 @@ pub struct QuotaRequest {
     pub queued_max: Option<u32>,
     /// Fuel of tasks and previews from midnight to midnight, UTC.
     pub fuel_per_day_max: Option<u64>,
-    /// Bytes of uploads, modules and artifacts together.
+    /// Bytes of uploads, modules, packages and artifacts together.
     pub storage_bytes_max: Option<u64>,
     /// Requests a second of all credentials together, over a second's burst.
     #[schema(minimum = 1)]

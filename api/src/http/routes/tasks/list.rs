@@ -45,6 +45,7 @@ pub(in crate::http) async fn list(State(api): State<Arc<Api>>, caller: Caller, u
         lane: query.word::<Lane>("lane")?,
         label: label(&mut query)?,
         name_contains: query.text("q").filter(|text| !text.is_empty()),
+        function: None,
         limit: u32::try_from(limit).unwrap_or(LIST_LIMIT_MAX),
         cursor: query.text("cursor").filter(|text| !text.is_empty()),
     };
