@@ -74,11 +74,7 @@ impl Call {
                     None => Ok(checked.values),
                     Some(used) => Err(TaskError::new(
                         ErrorKind::InvalidOutput,
-                        format!(
-                            "{}: the function wrote no file {} under /work/out",
-                            used.pointer,
-                            used.name.as_str()
-                        ),
+                        format!("{}: the function wrote no file {} under /work/out", used.pointer, used.name.as_str()),
                     )),
                 };
                 outcome.warnings.extend(checked.flags);
@@ -93,7 +89,8 @@ fn no_file(used: &mecapy_model::ports::FileUse, files: &BTreeSet<&str>) -> Fault
     let has = files.iter().copied().collect::<Vec<_>>().join(", ");
     let has = if has.is_empty() { "the request has no files".to_owned() } else { format!("its files are {has}") };
     let name = used.name.as_str();
-    let message = format!("there is no file {name:?}: name its upload in /files, as {{{name:?}: \"<upload id>\"}} ({has})");
+    let message =
+        format!("there is no file {name:?}: name its upload in /files, as {{{name:?}: \"<upload id>\"}} ({has})");
     Fault::new(used.pointer.clone(), "unknown_file", message)
 }
 

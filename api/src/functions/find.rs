@@ -5,7 +5,7 @@ use super::{
     published::{Published, function_of, newest, pinned},
 };
 use crate::packages::{FunctionReference, PackageReference};
-use mecapy_store::{PackageSummary, Store, StoreError, Viewer};
+use mecapy_store::{PackagePin, PackageSummary, Store, StoreError, Viewer};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -63,7 +63,8 @@ impl Functions {
             Ok(published) => published,
             Err(missing) => return Ok(Err(missing)),
         };
-        Ok(Call::of(Arc::clone(&published), reference.function.as_str()).ok_or_else(|| no_function(&published, reference)))
+        Ok(Call::of(Arc::clone(&published), reference.function.as_str())
+            .ok_or_else(|| no_function(&published, reference)))
     }
 
     /// The version of a package that a reference names, for this viewer.
@@ -90,7 +91,8 @@ impl Functions {
                 }
             },
         };
-        let Some(row) = self.store.package_version(viewer, owner, name, &version).await? else {
+        let pin = PackagePin { owner, name, version: &version };
+        let Some(row) = self.store.package_version(viewer, pin).await? else {
             let has = versions_of(&package);
             return Ok(Err(Missing::Version { package: format!("{owner}/{name}"), version, has }));
         };
@@ -109,7 +111,8 @@ impl Functions {
         }
         let PackageReference { owner, package, version } = &reference.package;
         let version = version.as_ref().map(ToString::to_string).unwrap_or_default();
-        let found = self.store.package_version_by_pin(owner.as_str(), package.as_str(), &version).await?;
+        let pin = PackagePin { owner: owner.as_str(), name: package.as_str(), version: &version };
+        let found = self.store.package_version_by_pin(pin).await?;
         let Some(row) = found else { return Ok(None) };
         let published = Arc::new(Published::read(row)?);
         self.keep_version(&published);
@@ -159,7 +162,8 @@ fn versions_of(package: &PackageSummary) -> String {
 fn no_function(published: &Published, asked: &FunctionReference) -> Missing {
     let names = || published.manifest.functions.iter().map(|function| function.name.as_str());
     let function = asked.function.as_str();
-    let meant = crate::analysis::nearest(function, names()).map_or(String::new(), |near| format!(" (did you mean {near}?)"));
+    let meant =
+        crate::analysis::nearest(function, names()).map_or(String::new(), |near| format!(" (did you mean {near}?)"));
     let package = format!("{}/{}@{}", published.row.owner, published.row.name, published.row.version);
     Missing::Function { package, function: function.to_owned(), meant, has: listed(names()) }
 }

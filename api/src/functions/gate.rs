@@ -6,9 +6,7 @@ use super::{
     published::Published,
 };
 use crate::packages::{Expected, FileName, Files, TestCase};
-use mecapy_model::{
-    ArtifactName, ErrorKind, Fault, Lane, LimitsRequest, NonFinite, Outcome, TaskError, TenantId,
-};
+use mecapy_model::{ArtifactName, ErrorKind, Fault, Lane, LimitsRequest, NonFinite, Outcome, TaskError, TenantId};
 use mecapy_runtime::{Attempt, Cancel, FileContent, InputFile, Job, Refused, Sandboxes};
 use serde::Serialize;
 use serde_json::value::RawValue;

@@ -37,8 +37,13 @@ pub struct Library {
 #[derive(Clone)]
 pub(super) enum Ready {
     /// `prepare` is what a call must run first, where the image doesn't hold it already.
-    Python { image: Arc<PythonImage>, prepare: Option<Arc<str>> },
-    Wasm { module: Arc<WasiModule> },
+    Python {
+        image: Arc<PythonImage>,
+        prepare: Option<Arc<str>>,
+    },
+    Wasm {
+        module: Arc<WasiModule>,
+    },
 }
 
 /// Why a package can't be made ready to run.
@@ -98,7 +103,7 @@ impl Library {
 
     async fn fetch(self: &Arc<Self>, store: &Store, published: &Arc<Published>) -> Result<Ready, TaskError> {
         let row = &published.row;
-        let zip = store.package_zip_by_pin(&row.owner, &row.name, &row.version).await.map_err(|error| {
+        let zip = store.package_zip_by_pin(published.pin()).await.map_err(|error| {
             tracing::error!(%error, "library.fetch: the store failed");
             TaskError::new(ErrorKind::Storage, "the platform could not read the package")
         })?;

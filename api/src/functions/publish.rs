@@ -68,7 +68,7 @@ impl Publisher<'_> {
         let published = Arc::new(Published { row: candidate, manifest: package.manifest.clone() });
         if !check_only {
             // Before minutes of tests, not after them.
-            self.must_be_new(&owner, &published).await?;
+            self.must_be_new(&published).await?;
         }
         let package = Arc::new(package);
         let ready = {
@@ -112,9 +112,8 @@ impl Publisher<'_> {
         opened.await.unwrap_or_else(|error| Err(Unpublished::Failed(error.into())))
     }
 
-    async fn must_be_new(self, owner: &PackageName, published: &Published) -> Result<(), Unpublished> {
-        let (name, version) = (&published.row.name, &published.row.version);
-        match self.store.package_version(self.viewer, owner.as_str(), name, version).await? {
+    async fn must_be_new(self, published: &Published) -> Result<(), Unpublished> {
+        match self.store.package_version(self.viewer, published.pin()).await? {
             Some(known) => Err(Unpublished::Refused(PublishError::VersionExists { digest: known.digest })),
             None => Ok(()),
         }

@@ -1,7 +1,7 @@
 //! One version of a package as callers see it.
 
 use crate::packages::{Function, FunctionReference, Manifest, PackageName, PackageReference, parse_version};
-use mecapy_store::{PackageSummary, PackageVersion, StoreError, VersionSummary};
+use mecapy_store::{PackagePin, PackageSummary, PackageVersion, StoreError, VersionSummary};
 use semver::Version;
 
 /// A published version, with its manifest read.
@@ -20,6 +20,11 @@ impl Published {
             StoreError::corrupt(format!("the manifest of {}/{}@{}: {error}", row.owner, row.name, row.version))
         })?;
         Ok(Self { row, manifest })
+    }
+
+    pub(super) fn pin(&self) -> PackagePin<'_> {
+        let PackageVersion { owner, name, version, .. } = &self.row;
+        PackagePin { owner, name, version }
     }
 
     /// `owner/package@1.2.0#name`

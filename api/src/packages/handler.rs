@@ -94,7 +94,7 @@ impl<'a> Check<'a> {
     }
 
     /// Looks at the package's other modules that handlers' modules may import: what is wrong there is a warning, since
-    /// nobody can tell whether the functions come across it.
+    /// nobody can tell whether the functions come across it. Gives what all of them import of Python.
     fn rest(&self, mut imported: BTreeMap<String, BTreeSet<String>>, report: &mut Report) -> BTreeSet<String> {
         let known: BTreeSet<String> = imported.keys().cloned().collect();
         let mut reached: BTreeSet<String> = known.iter().map(|file| top_of(file).to_owned()).collect();

@@ -79,17 +79,20 @@ impl Store {
         self.zip_of(&stored).await.map(Some)
     }
 
-    /// A version and its zip for whatever runs it: a task that was accepted keeps its function, whoever may see the
-    /// package meanwhile.
-    pub async fn package_zip_by_pin(
-        &self,
-        pin: PackagePin<'_>,
-    ) -> Result<Option<(PackageVersion, Vec<u8>)>, StoreError> {
+    /// A version for whatever runs it: a task that was accepted keeps its function, whoever may see the package meanwhile.
+    pub async fn package_version_by_pin(&self, pin: PackagePin<'_>) -> Result<Option<PackageVersion>, StoreError> {
+        Ok(self.any_version(pin).await?.map(|stored| stored.version))
+    }
+
+    /// The zip of such a version.
+    pub async fn package_zip_by_pin(&self, pin: PackagePin<'_>) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(stored) = self.any_version(pin).await? else { return Ok(None) };
+        self.zip_of(&stored).await.map(Some)
+    }
+
+    async fn any_version(&self, pin: PackagePin<'_>) -> Result<Option<Stored>, StoreError> {
         let query = query(ANY_VERSION).bind(pin.owner).bind(pin.name).bind(pin.version);
-        let row = query.fetch_optional(self.readers()).await?;
-        let Some(stored) = row.as_ref().map(read_version).transpose()? else { return Ok(None) };
-        let zip = self.zip_of(&stored).await?;
-        Ok(Some((stored.version, zip)))
+        query.fetch_optional(self.readers()).await?.as_ref().map(read_version).transpose()
     }
 
     /// A package that the viewer may see.

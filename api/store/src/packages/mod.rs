@@ -20,7 +20,7 @@ use uuid::Uuid;
 pub const VERSIONS_PER_PACKAGE_MAX: u32 = 1_000;
 
 /// Who looks at packages, and who changes them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Viewer {
     pub tenant: TenantId,
     pub principal: Uuid,
