@@ -183,7 +183,7 @@ impl Layout {
             let file = File::open(&path).map_err(|source| io_error(&path, source))?;
             let archive = zip::ZipArchive::new(io::BufReader::new(file));
             let archive = archive.map_err(|error| io_error(&path, io::Error::other(error)))?;
-            names.extend(archive.file_names().map(str::to_owned));
+            names.extend(archive.file_names().filter_map(|name| Some(name.ok()?.into_owned())));
         }
         Ok(names)
     }

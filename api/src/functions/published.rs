@@ -16,8 +16,8 @@ impl Published {
     /// The row holds something else than a manifest of ours.
     pub(super) fn read(row: PackageVersion) -> Result<Self, StoreError> {
         let manifest = serde_json::from_str(&row.manifest);
-        let manifest = manifest.map_err(|error| {
-            StoreError::corrupt(format!("the manifest of {}/{}@{}: {error}", row.owner, row.name, row.version))
+        let manifest = manifest.map_err(|error| StoreError::Corrupt {
+            what: format!("the manifest of {}/{}@{}: {error}", row.owner, row.name, row.version),
         })?;
         Ok(Self { row, manifest })
     }

@@ -114,7 +114,7 @@ impl Caller {
 
     /// As who looks for packages and changes them.
     pub(super) fn viewer(&self) -> Viewer {
-        Viewer { tenant: self.tenant, principal: self.id(), is_admin: self.scopes.contains(Scope::Admin) }
+        Viewer { tenant: self.tenant, principal: self.id(), is_admin: self.scopes.has(Scope::Admin) }
     }
 
     pub(super) fn role(&self) -> Role {

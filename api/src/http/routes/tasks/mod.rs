@@ -27,7 +27,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::Response,
 };
-use mecapy_model::{TaskId, TenantId};
+use mecapy_model::TaskId;
 use mecapy_store::{Idempotency, Replayed, Submission, SubmitError, Submitted};
 use sha2::{Digest as _, Sha256};
 

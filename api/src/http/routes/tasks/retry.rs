@@ -10,7 +10,7 @@ use axum::{
     extract::{Path, Request, State},
     response::Response,
 };
-use mecapy_model::{TaskId, TenantId};
+use mecapy_model::TaskId;
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Submits an ended task again, as a new task with the same seed.
