@@ -51,7 +51,7 @@ impl Store {
         let (pinned, actor) = (Pinned::of(pin), self.actor());
         self.write_rarely(async move |writer| {
             let pin = pinned.pin();
-            if let Some(refusal) = writer.package_refusal(viewer, pin.owner, pin.name).await? {
+            if let Some(refusal) = writer.refused(viewer, pin.owner, pin.name).await? {
                 return Ok(refusal);
             }
             let sql = "UPDATE package_versions SET yanked_ms = ?, yank_reason = ? \
@@ -72,7 +72,7 @@ impl Store {
         let (pinned, actor) = (Pinned::of(pin), self.actor());
         self.write_rarely(async move |writer| {
             let pin = pinned.pin();
-            if let Some(refusal) = writer.package_refusal(viewer, pin.owner, pin.name).await? {
+            if let Some(refusal) = writer.refused(viewer, pin.owner, pin.name).await? {
                 return Ok(refusal);
             }
             let sql = "UPDATE package_versions SET yanked_ms = NULL, yank_reason = NULL \
@@ -97,7 +97,7 @@ impl Store {
     ) -> Result<PackageOutcome<PackageSummary>, StoreError> {
         let (owner, name, actor) = (owner.to_owned(), name.to_owned(), self.actor());
         self.write_rarely(async move |writer| {
-            if let Some(refusal) = writer.package_refusal(viewer, &owner, &name).await? {
+            if let Some(refusal) = writer.refused(viewer, &owner, &name).await? {
                 return Ok(refusal);
             }
             let sql = "DELETE FROM package_maintainers WHERE owner = ? AND name = ?";
@@ -123,7 +123,7 @@ impl Store {
 impl Writer {
     /// The answer to a viewer who may not change the package. In PostgreSQL its row is locked until the commit, so that
     /// who has lost the right changes nothing any more.
-    async fn package_refusal<T>(
+    async fn refused<T>(
         &mut self,
         viewer: Viewer,
         owner: &str,

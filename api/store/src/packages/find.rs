@@ -36,16 +36,19 @@ const ANY_VERSION: &str = concat!(
      WHERE p.owner = ? AND p.name = ? AND v.version = ?"
 );
 const SEEN_PACKAGE: &str = concat!(packages_sql!(), " AND p.owner = ?4 AND p.name = ?5");
+/// The packages in question come first, so that each is looked up by its name.
 const MAINTAINERS: Rows = Rows {
-    head: "SELECT owner, name, principal, display_name FROM package_maintainers WHERE (owner, name) IN (",
+    head: "WITH wanted (owner, name) AS (",
     width: 2,
-    tail: ") ORDER BY owner, name, position",
+    tail: ") SELECT m.owner, m.name, m.principal, m.display_name FROM wanted w \
+           JOIN package_maintainers m ON m.owner = w.owner AND m.name = w.name ORDER BY m.owner, m.name, m.position",
 };
 const VERSIONS: Rows = Rows {
-    head: "SELECT owner, name, version, digest, size_bytes, published_ms, published_by, yanked_ms, yank_reason \
-           FROM package_versions WHERE (owner, name) IN (",
+    head: "WITH wanted (owner, name) AS (",
     width: 2,
-    tail: ") ORDER BY owner, name, published_ms DESC, version DESC",
+    tail: ") SELECT v.owner, v.name, v.version, v.digest, v.size_bytes, v.published_ms, v.published_by, v.yanked_ms, \
+           v.yank_reason FROM wanted w JOIN package_versions v ON v.owner = w.owner AND v.name = w.name \
+           ORDER BY v.owner, v.name, v.published_ms DESC, v.version DESC",
 };
 
 /// A page of packages, by how their texts are searched.
