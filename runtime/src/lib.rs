@@ -23,7 +23,7 @@ mod wasi_module;
 pub use attempt::{Attempt, FileContent, InputFile, Observer};
 pub use cancel::Cancel;
 pub use engine::{Engine, EngineError, GUEST_STACK_BYTES_MAX, NanPayloads, TICK, config};
-pub use memory::{ImageError, MemoryImage, scans_pages};
+pub use memory::{DELTA_BYTES_MAX, Delta, DeltaError, GROWTH_BYTES_MAX, ImageError, MemoryImage, scans_pages};
 pub use pool::{FRESH, Job, LaneStatus, MemoryStatus, Refused, Sandboxes, SandboxesConfig};
 pub use python::{GLOBAL_EXPORT_PREFIX, PYTHON_TURN, PythonError, PythonImage, PythonModule, Turn, Warmed};
 pub use sandbox::{
