@@ -119,6 +119,12 @@ impl Layout {
         digest_of(&parts).chars().take(24).collect()
     }
 
+    /// The image's digest together with those of the interpreter and of the engine that it runs on.
+    pub(crate) fn image_digest(&self, image: &ImageRecipe) -> String {
+        let interpreter = self.folder.file_name().unwrap_or_default();
+        digest_of(&[interpreter.as_encoded_bytes(), self.compatibility.as_bytes(), self.digest(image).as_bytes()])
+    }
+
     pub(crate) fn memory(&self, image: &ImageRecipe) -> PathBuf {
         self.folder.join(format!("{}-{}.memory", image.name, self.digest(image)))
     }
