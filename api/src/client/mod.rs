@@ -16,8 +16,8 @@ pub(crate) use answers::{
 };
 pub(crate) use events::{Followed, ServerSentEvent, TaskEvent, TaskEvents};
 pub(crate) use packages::{
-    FunctionAnswer, FunctionLine, FunctionsPage, Keeping, PackageAnswer, PackageLine, PackagesPage, Publishing, Search,
-    TestState, TestsAnswer, VersionAnswer, VersionLine,
+    FunctionAnswer, FunctionLine, Keeping, Listed, PackageAnswer, PackageLine, Page, Publishing, Search, TestState,
+    TestsAnswer, VersionAnswer, VersionLine,
 };
 pub(crate) use patience::{PATIENCE_SHOWN, Patience};
 pub(crate) use problem::{ClientError, Problem};

@@ -79,10 +79,18 @@ pub(crate) struct PublishedFunction {
     pub description: String,
 }
 
-/// One page of packages.
-#[derive(Debug, Deserialize)]
-pub(crate) struct PackagesPage {
-    pub packages: Vec<PackageLine>,
+/// What can be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Listed {
+    Packages,
+    Functions,
+}
+
+/// One page of packages ([`PackageLine`]) or of functions ([`FunctionLine`]), as they came.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Page {
+    #[serde(alias = "packages", alias = "functions")]
+    pub items: Vec<Box<RawValue>>,
     #[serde(default)]
     pub next_cursor: Option<String>,
 }
@@ -133,14 +141,6 @@ pub(crate) struct VersionLine {
     pub yanked_at: Option<String>,
     #[serde(default)]
     pub yank_reason: Option<String>,
-}
-
-/// One page of functions.
-#[derive(Debug, Deserialize)]
-pub(crate) struct FunctionsPage {
-    pub functions: Vec<FunctionLine>,
-    #[serde(default)]
-    pub next_cursor: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -225,8 +225,12 @@ impl Client {
         self.answer(request.body(Body::wrap_stream(chunks)).timeout(PUBLISH_TIMEOUT)).await
     }
 
-    pub(crate) async fn packages(&self, search: Search<'_>) -> Result<Answer<PackagesPage>, ClientError> {
-        self.answer(self.get(&search.of("/v1/packages"))).await
+    pub(crate) async fn page(&self, of: Listed, search: Search<'_>) -> Result<Page, ClientError> {
+        let path = match of {
+            Listed::Packages => "/v1/packages",
+            Listed::Functions => "/v1/functions",
+        };
+        Ok(self.answer::<Page>(self.get(&search.of(path))).await?.value)
     }
 
     /// The package with all its versions, whichever the reference names.
@@ -261,10 +265,6 @@ impl Client {
     ) -> Result<Answer<VersionAnswer>, ClientError> {
         let path = format!("{}/unyank", version_path(package, version));
         self.answer(self.request(Method::POST, &path).timeout(ANSWER_TIMEOUT)).await
-    }
-
-    pub(crate) async fn functions(&self, search: Search<'_>) -> Result<Answer<FunctionsPage>, ClientError> {
-        self.answer(self.get(&search.of("/v1/functions"))).await
     }
 
     pub(crate) async fn function(
@@ -318,6 +318,8 @@ mod tests {
             {"name":"f","reference":"acme/rods@1.0.0#f","description":"","handler":null}],"newer":1}"#;
         let answer: VersionAnswer = serde_json::from_str(text).unwrap();
         assert_eq!((answer.visibility, answer.functions.len()), (Visibility::Internal, 1));
+        let page: Page = serde_json::from_str(r#"{"functions":[{"a": 1.50}],"next_cursor":null}"#).unwrap();
+        assert_eq!((page.items[0].get(), page.next_cursor), (r#"{"a": 1.50}"#, None));
         let case = r#"{"function":"f","name":"a","file":"tests/a.yml","state":"failed","message":"no","duration_ms":0.5}"#;
         assert_eq!(serde_json::from_str::<TestCaseAnswer>(case).unwrap().state, TestState::Failed);
     }

@@ -14,7 +14,7 @@ mod table;
 
 pub(crate) use columns::aligned;
 pub(crate) use diagnostic::{Diagnostic, Severity};
-pub(crate) use escape::{neutralise, neutralise_line};
+pub(crate) use escape::{neutralise, neutralise_line, summary};
 pub(crate) use paint::{Painter, Style};
 pub(crate) use progress::FRACTION_STEPS;
 pub(crate) use quantity::{bytes, duration, parse_bytes, usage_line};
