@@ -267,10 +267,7 @@ impl Client {
         self.answer(self.request(Method::POST, &path).timeout(ANSWER_TIMEOUT)).await
     }
 
-    pub(crate) async fn function(
-        &self,
-        reference: &FunctionReference,
-    ) -> Result<Answer<FunctionAnswer>, ClientError> {
+    pub(crate) async fn function(&self, reference: &FunctionReference) -> Result<Answer<FunctionAnswer>, ClientError> {
         let FunctionReference { package, function } = reference;
         let path = format!("/v1/functions/{}/{}/{function}", package.owner, package.package);
         let version = package.version.as_ref().map(Version::to_string);
@@ -307,7 +304,10 @@ mod tests {
         assert_eq!(search.of("/v1/functions"), "/v1/functions?q=M12+%26+%C3%A9t%C3%A9&limit=50");
         assert_eq!(with_query("/v1/packages", [("owner", None)]), "/v1/packages");
         let package: PackageReference = "acme/rods@1.0.0-rc.1".parse().unwrap();
-        assert_eq!(version_path(&package, package.version.as_ref().unwrap()), "/v1/packages/acme/rods/versions/1.0.0-rc.1");
+        assert_eq!(
+            version_path(&package, package.version.as_ref().unwrap()),
+            "/v1/packages/acme/rods/versions/1.0.0-rc.1"
+        );
     }
 
     #[test]
@@ -320,7 +320,8 @@ mod tests {
         assert_eq!((answer.visibility, answer.functions.len()), (Visibility::Internal, 1));
         let page: Page = serde_json::from_str(r#"{"functions":[{"a": 1.50}],"next_cursor":null}"#).unwrap();
         assert_eq!((page.items[0].get(), page.next_cursor), (r#"{"a": 1.50}"#, None));
-        let case = r#"{"function":"f","name":"a","file":"tests/a.yml","state":"failed","message":"no","duration_ms":0.5}"#;
+        let case =
+            r#"{"function":"f","name":"a","file":"tests/a.yml","state":"failed","message":"no","duration_ms":0.5}"#;
         assert_eq!(serde_json::from_str::<TestCaseAnswer>(case).unwrap().state, TestState::Failed);
     }
 }

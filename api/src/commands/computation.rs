@@ -85,8 +85,13 @@ impl FromStr for FileFlag {
 /// What to run, read from its file.
 #[derive(Debug)]
 pub(crate) enum ProgramFile {
-    Python { source: SourceText, entry: Option<String> },
-    Wasm { bytes: Vec<u8> },
+    Python {
+        source: SourceText,
+        entry: Option<String>,
+    },
+    Wasm {
+        bytes: Vec<u8>,
+    },
     /// Nothing was read: it is on the server.
     Function(FunctionReference),
 }
@@ -239,7 +244,8 @@ mod tests {
     #[test]
     fn the_body_is_that_of_the_contract() {
         let computation =
-            load_file("beam.py", b"def main(F): return F", &["-i", "F=1.50", "--memory", "1GiB", "--seed", "7"]).unwrap();
+            load_file("beam.py", b"def main(F): return F", &["-i", "F=1.50", "--memory", "1GiB", "--seed", "7"])
+                .unwrap();
         let code = SentCode::Own(Code::Python { source: "x".to_owned(), entry: None });
         let body = serde_json::to_string(&computation.body(&code, BTreeMap::new())).unwrap();
         assert_eq!(
@@ -265,15 +271,15 @@ mod tests {
 
     #[test]
     fn a_published_function_is_named_and_takes_units() {
-        let load = |program: &str, more: &[&str]| {
-            Cli::parse_from(["mecapy", program].iter().chain(more)).computation.load()
-        };
+        let load =
+            |program: &str, more: &[&str]| Cli::parse_from(["mecapy", program].iter().chain(more)).computation.load();
         let computation = load("acme/rods@1.2.0#rod", &["-i", "d=12mm"]).unwrap();
         assert_eq!(computation.inputs.get(), r#"{"d": {"value": 12, "unit": "mm"}}"#);
         let ProgramFile::Function(reference) = &computation.program else { panic!("{:?}", computation.program) };
         let code = SentCode::Published { function: reference.to_string() };
         assert_eq!(serde_json::to_string(&code).unwrap(), r#"{"function":"acme/rods@1.2.0#rod"}"#);
-        for (program, more) in [("acme/rods@1.2#rod", &[][..]), ("a/b#c", &["--entry", "main"]), ("./no#file.py", &[])] {
+        for (program, more) in [("acme/rods@1.2#rod", &[][..]), ("a/b#c", &["--entry", "main"]), ("./no#file.py", &[])]
+        {
             assert!(load(program, more).is_err(), "{program} was accepted");
         }
         // A file goes first, whatever it is called.

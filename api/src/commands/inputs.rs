@@ -34,7 +34,8 @@ impl FromStr for InputFlag {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, value_text) = text.split_once('=').ok_or_else(|| format!("{text:?} has no '=': write name=value"))?;
+        let (name, value_text) =
+            text.split_once('=').ok_or_else(|| format!("{text:?} has no '=': write name=value"))?;
         if name.trim().is_empty() {
             return Err(format!("{text:?} has no name before its '='"));
         }
@@ -182,7 +183,11 @@ mod tests {
 
     #[test]
     fn single_values_lie_over_the_document() {
-        let inputs = combine(Some(r#"{"a": 1.0, "b": {"c": 123456789012345678901}}"#), &flags(&["a=2", "d=3", "d=4"]), Units::AreText);
+        let inputs = combine(
+            Some(r#"{"a": 1.0, "b": {"c": 123456789012345678901}}"#),
+            &flags(&["a=2", "d=3", "d=4"]),
+            Units::AreText,
+        );
         assert_eq!(inputs.unwrap().get(), r#"{"a": 2, "b": {"c": 123456789012345678901}, "d": 4}"#);
     }
 

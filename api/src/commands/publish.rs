@@ -9,7 +9,9 @@ use super::{
 use crate::{
     client::{Client, Keeping, Publishing, TestState, TestsAnswer, VersionAnswer},
     config::ClientFlags,
-    packages::{Bounds, Files, FolderError, MANIFEST_FILE, Package, PackageName, Refused, read_folder, read_zip, write_zip},
+    packages::{
+        Bounds, Files, FolderError, MANIFEST_FILE, Package, PackageName, Refused, read_folder, read_zip, write_zip,
+    },
 };
 use anyhow::{Context, Result};
 use cap_std::{ambient_authority, fs::Dir};
@@ -145,7 +147,8 @@ fn show(version: &VersionAnswer, keeping: Keeping, files: &Files, terminal: &Ter
     }
     match version.tests.as_ref().filter(|tests| tests.total > 0) {
         Some(tests) => test_lines(tests, terminal).iter().for_each(|line| terminal.note(line)),
-        None => terminal.note(&terminal.err.paint(Style::Yellow, "no test case ran: the package has none, or turns them off")),
+        None => terminal
+            .note(&terminal.err.paint(Style::Yellow, "no test case ran: the package has none, or turns them off")),
     }
     let reference = neutralise_line(&version.reference);
     let size = bytes(version.size_bytes);

@@ -4,9 +4,8 @@ use crate::packages::PackageName;
 use std::str::FromStr;
 
 /// Words that YAML reads as something other than text, or that cargo has as folders of its own.
-const TAKEN: [&str; 14] = [
-    "true", "false", "null", "yes", "no", "on", "off", "y", "n", "build", "deps", "examples", "incremental", "test",
-];
+const TAKEN: [&str; 14] =
+    ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "build", "deps", "examples", "incremental", "test"];
 
 /// A package's name that begins with a letter and is no word of the tools.
 #[derive(Debug, Clone, PartialEq, Eq)]

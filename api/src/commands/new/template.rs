@@ -107,10 +107,7 @@ pub(super) fn project_files(language: Language, name: &str) -> Vec<ProjectFile> 
 }
 
 fn filled_in(content: &str, name: &str) -> String {
-    content
-        .replace(SDK_IN_TEMPLATE, SDK_IN_PROJECT)
-        .replace(NAME_IN_TEMPLATE, name)
-        .replace(NAME_PLACEHOLDER, name)
+    content.replace(SDK_IN_TEMPLATE, SDK_IN_PROJECT).replace(NAME_IN_TEMPLATE, name).replace(NAME_PLACEHOLDER, name)
 }
 
 /// The SDK's own workspace, with the members that come along alone.

@@ -48,9 +48,10 @@ pub(super) async fn show(arguments: ShowArguments, terminal: &Terminal) -> Resul
 fn package_lines(package: &PackageAnswer, terminal: &Terminal) -> Vec<String> {
     let name = neutralise_line(&format!("{}/{}", package.owner, package.name));
     let visibility = package.visibility.as_str();
-    let latest = package.latest_version.as_deref().map_or("every version is yanked".to_owned(), |latest| {
-        format!("latest {}", neutralise_line(latest))
-    });
+    let latest = package
+        .latest_version
+        .as_deref()
+        .map_or("every version is yanked".to_owned(), |latest| format!("latest {}", neutralise_line(latest)));
     let mut lines = vec![format!("{} ({visibility}, {latest})", terminal.out.paint(Style::Bold, &name))];
     lines.extend(description(&package.description));
     if !package.maintainers.is_empty() {
@@ -89,7 +90,8 @@ fn version_lines(version: &VersionAnswer, terminal: &Terminal) -> Vec<String> {
         lines.push(format!("published {}{by}", day(at)));
     }
     if let Some(at) = version.yanked_at.as_deref() {
-        let reason = version.yank_reason.as_deref().map_or_else(String::new, |why| format!(": {}", neutralise_line(why)));
+        let reason =
+            version.yank_reason.as_deref().map_or_else(String::new, |why| format!(": {}", neutralise_line(why)));
         lines.push(terminal.out.paint(Style::Yellow, &format!("yanked {}{reason}", day(at))));
     }
     if let Some(tests) = &version.tests {

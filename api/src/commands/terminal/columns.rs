@@ -30,7 +30,8 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let rows = [["été".to_owned(), "1".to_owned(), String::new()], ["a".to_owned(), "22".to_owned(), "x".to_owned()]];
+        let rows =
+            [["été".to_owned(), "1".to_owned(), String::new()], ["a".to_owned(), "22".to_owned(), "x".to_owned()]];
         assert_eq!(aligned(["A", "BB", "C"], &rows, Painter::Plain), ["A    BB  C", "été  1", "a    22  x"]);
     }
 }
