@@ -16,9 +16,6 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// A version of a package, as it is published and shown.
 #[derive(Debug, Deserialize)]
 pub(crate) struct VersionAnswer {
-    pub owner: String,
-    pub name: String,
-    pub version: String,
     /// `owner/name@version`.
     pub reference: String,
     pub digest: String,
@@ -156,16 +153,12 @@ pub(crate) struct FunctionAnswer {
     pub reference: String,
     #[serde(default)]
     pub description: String,
-    #[serde(default)]
-    pub handler: Option<String>,
     /// A JSON Schema; null where any inputs may be given.
     #[serde(default)]
     pub inputs: Option<Box<RawValue>>,
     /// A JSON Schema; null where any outputs may come.
     #[serde(default)]
     pub outputs: Option<Box<RawValue>>,
-    #[serde(default)]
-    pub resources: Option<Box<RawValue>>,
     #[serde(default)]
     pub yanked_at: Option<String>,
 }

@@ -157,7 +157,7 @@ mod tests {
         let rows = [
             ("12mm", r#"{"value": 12, "unit": "mm"}"#),
             (" -1.50e3 N/mm^2 ", r#"{"value": -1.50e3, "unit": "N/mm^2"}"#),
-            ("5eV2", "\"5eV2\""),
+            ("5eV", r#"{"value": 5, "unit": "eV"}"#),
             ("20degC", r#"{"value": 20, "unit": "degC"}"#),
             ("12", "12"),
             ("1e3", "1e3"),
