@@ -83,6 +83,7 @@ start_services
 export RUST_LIB_BACKTRACE=0
 cargo test --release --workspace --doc --quiet
 guest-sdk/check.sh || status=$?
+MECAPY_BINARY=$PWD/target/release/mecapy guest-sdk/python/test.sh || status=$?
 # The program that the tests of the compiler start: a selection of targets does not bring it.
 cargo build --release --workspace --example compile_child
 run_tests --lib --bins --tests -- "$@" || status=$?

@@ -5,6 +5,7 @@
 
 mod answers;
 mod events;
+mod packages;
 mod patience;
 mod problem;
 mod uploads;
@@ -14,6 +15,10 @@ pub(crate) use answers::{
     TaskAnswer, UploadAnswer,
 };
 pub(crate) use events::{Followed, ServerSentEvent, TaskEvent, TaskEvents};
+pub(crate) use packages::{
+    FunctionAnswer, FunctionLine, Keeping, Listed, PackageAnswer, PackageLine, Page, Publishing, Search, TestState,
+    TestsAnswer, VersionAnswer, VersionLine,
+};
 pub(crate) use patience::{PATIENCE_SHOWN, Patience};
 pub(crate) use problem::{ClientError, Problem};
 

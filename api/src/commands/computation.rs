@@ -1,11 +1,11 @@
-//! A computation as the command line describes it: a file, its inputs and its limits.
+//! A computation as the command line describes it: a file or a published function, its inputs and its limits.
 
 use super::{
-    inputs::{self, InputFlag},
+    inputs::{self, InputFlag, Units},
     refusal::{Misuse, SourceText},
     terminal::parse_bytes,
 };
-use crate::intake::SEED_MAX;
+use crate::{intake::SEED_MAX, packages::FunctionReference};
 use mecapy_model::{ArtifactName, Code, LimitsRequest, NonFinite, UploadId};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -25,10 +25,12 @@ const WASM_MAGIC: &[u8] = b"\0asm";
 /// What is computed, shared by `run`, `preview` and `submit`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ComputationFlags {
-    /// Python source or WASI module; - reads Python from the standard input
-    #[arg(value_name = "FILE")]
+    /// Python source or WASI module; - reads Python from the standard input. On a server also a published function, as
+    /// acme/bolted-joint@1.2.0#preload; without a version the newest
+    #[arg(value_name = "FILE|FUNCTION")]
     program: PathBuf,
-    /// One input; the value is JSON where it reads as JSON, else text; may be given several times
+    /// One input; the value is JSON where it reads as JSON, for a function also a number with its unit, as 12mm, and
+    /// else text; may be given several times
     #[arg(long = "input", short = 'i', value_name = "NAME=VALUE")]
     input: Vec<InputFlag>,
     /// All inputs as a JSON object: the text itself, @FILE, or - for the standard input
@@ -83,8 +85,26 @@ impl FromStr for FileFlag {
 /// What to run, read from its file.
 #[derive(Debug)]
 pub(crate) enum ProgramFile {
-    Python { source: SourceText, entry: Option<String> },
-    Wasm { bytes: Vec<u8> },
+    Python {
+        source: SourceText,
+        entry: Option<String>,
+    },
+    Wasm {
+        bytes: Vec<u8>,
+    },
+    /// Nothing was read: it is on the server.
+    Function(FunctionReference),
+}
+
+/// The code as a request names it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub(crate) enum SentCode {
+    Own(Code),
+    Published {
+        /// `owner/package@1.2.0#name`.
+        function: String,
+    },
 }
 
 /// A computation, read whole; its input files are named but not opened.
@@ -101,7 +121,7 @@ pub(crate) struct Computation {
 /// The part of a request that a preview and a task share.
 #[derive(Debug, Serialize)]
 pub(crate) struct ComputationBody<'a> {
-    pub code: &'a Code,
+    pub code: &'a SentCode,
     pub inputs: &'a RawValue,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, UploadId>,
@@ -125,7 +145,8 @@ impl ComputationFlags {
             return Err(Misuse::new(format!("--file {name} is given twice")));
         }
         let program = read_program(&self.program, self.entry)?;
-        let inputs = inputs::combine(self.inputs.as_deref(), &self.input)?;
+        let units = if matches!(program, ProgramFile::Function(_)) { Units::AreRead } else { Units::AreText };
+        let inputs = inputs::combine(self.inputs.as_deref(), &self.input, units)?;
         let limits =
             LimitsRequest { timeout_ms: self.timeout_ms, memory_bytes: self.memory, fuel: self.fuel, cpus: None };
         Ok(Computation { program, inputs, files: self.files, limits, seed: self.seed, non_finite: self.non_finite })
@@ -137,18 +158,28 @@ impl Computation {
     pub(crate) fn source_text(&self) -> Option<&SourceText> {
         match &self.program {
             ProgramFile::Python { source, .. } => Some(source),
-            ProgramFile::Wasm { .. } => None,
+            ProgramFile::Wasm { .. } | ProgramFile::Function(_) => None,
         }
     }
 
     /// The request body for this computation with what was uploaded for it.
-    pub(crate) fn body<'a>(&'a self, code: &'a Code, files: BTreeMap<String, UploadId>) -> ComputationBody<'a> {
+    pub(crate) fn body<'a>(&'a self, code: &'a SentCode, files: BTreeMap<String, UploadId>) -> ComputationBody<'a> {
         let Self { limits, seed, non_finite, .. } = *self;
         ComputationBody { code, inputs: &self.inputs, files, limits, seed, non_finite }
     }
 }
 
 fn read_program(path: &Path, entry: Option<String>) -> Result<ProgramFile, Misuse> {
+    if let Some(reference) = path.to_str().filter(|text| text.contains('/') && text.contains('#') && !path.exists()) {
+        let reference = reference.parse::<FunctionReference>();
+        let reference = reference.map_err(|invalid| {
+            Misuse::new(format!("{} is neither a file nor a published function: {invalid}", path.display()))
+        })?;
+        return match entry {
+            None => Ok(ProgramFile::Function(reference)),
+            Some(_) => Err(Misuse::new("--entry is for a Python file: a reference names its function after the #")),
+        };
+    }
     let (name, read) = if path == Path::new("-") {
         ("<stdin>".to_owned(), read_all(io::stdin().lock()))
     } else {
@@ -202,7 +233,7 @@ mod tests {
         computation: ComputationFlags,
     }
 
-    fn load(name: &str, bytes: &[u8], arguments: &[&str]) -> Result<Computation, Misuse> {
+    fn load_file(name: &str, bytes: &[u8], arguments: &[&str]) -> Result<Computation, Misuse> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         fs::write(&path, bytes).unwrap();
@@ -213,8 +244,9 @@ mod tests {
     #[test]
     fn the_body_is_that_of_the_contract() {
         let computation =
-            load("beam.py", b"def main(F): return F", &["-i", "F=1.50", "--memory", "1GiB", "--seed", "7"]).unwrap();
-        let code = Code::Python { source: "x".to_owned(), entry: None };
+            load_file("beam.py", b"def main(F): return F", &["-i", "F=1.50", "--memory", "1GiB", "--seed", "7"])
+                .unwrap();
+        let code = SentCode::Own(Code::Python { source: "x".to_owned(), entry: None });
         let body = serde_json::to_string(&computation.body(&code, BTreeMap::new())).unwrap();
         assert_eq!(
             body,
@@ -224,8 +256,8 @@ mod tests {
 
     #[test]
     fn what_a_file_holds_decides_and_not_its_name() {
-        assert!(matches!(load("a", b"\0asm\x01\0\0\0", &[]).unwrap().program, ProgramFile::Wasm { .. }));
-        assert!(matches!(load("a.txt", b"x = 1", &[]).unwrap().program, ProgramFile::Python { .. }));
+        assert!(matches!(load_file("a", b"\0asm\x01\0\0\0", &[]).unwrap().program, ProgramFile::Wasm { .. }));
+        assert!(matches!(load_file("a.txt", b"x = 1", &[]).unwrap().program, ProgramFile::Python { .. }));
         let refused: [(&str, &[u8], &[&str]); 4] = [
             ("a.wasm", b"x = 1", &[]),
             ("a.py", b"\xff\xfe", &[]),
@@ -233,8 +265,26 @@ mod tests {
             ("a.py", b"", &["-f", "m=/a", "-f", "m=/b"]),
         ];
         for (name, bytes, arguments) in refused {
-            assert!(load(name, bytes, arguments).is_err(), "{name} {arguments:?} was accepted");
+            assert!(load_file(name, bytes, arguments).is_err(), "{name} {arguments:?} was accepted");
         }
+    }
+
+    #[test]
+    fn a_published_function_is_named_and_takes_units() {
+        let load =
+            |program: &str, more: &[&str]| Cli::parse_from(["mecapy", program].iter().chain(more)).computation.load();
+        let computation = load("acme/rods@1.2.0#rod", &["-i", "d=12mm"]).unwrap();
+        assert_eq!(computation.inputs.get(), r#"{"d": {"value": 12, "unit": "mm"}}"#);
+        let ProgramFile::Function(reference) = &computation.program else { panic!("{:?}", computation.program) };
+        let code = SentCode::Published { function: reference.to_string() };
+        assert_eq!(serde_json::to_string(&code).unwrap(), r#"{"function":"acme/rods@1.2.0#rod"}"#);
+        for (program, more) in [("acme/rods@1.2#rod", &[][..]), ("a/b#c", &["--entry", "main"]), ("./no#file.py", &[])]
+        {
+            assert!(load(program, more).is_err(), "{program} was accepted");
+        }
+        // A file goes first, whatever it is called.
+        let file = load_file("a#b.py", b"x = 1", &[]).unwrap();
+        assert!(matches!(file.program, ProgramFile::Python { .. }));
     }
 
     #[test]

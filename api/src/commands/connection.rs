@@ -1,7 +1,7 @@
 //! A client from the flags, and sending along what a computation needs.
 
 use super::{
-    computation::{Computation, ProgramFile},
+    computation::{Computation, ProgramFile, SentCode},
     refusal::Refusal,
     report::show_warnings,
     terminal::{Terminal, bytes},
@@ -19,15 +19,20 @@ pub(crate) fn connect(flags: &ClientFlags) -> Result<Client> {
 
 /// What a request refers to, once it is on the server.
 pub(crate) struct Sent {
-    pub code: Code,
+    pub code: SentCode,
     pub files: BTreeMap<String, UploadId>,
 }
 
 /// Sends the module and the input files, with a progress bar.
 pub(crate) async fn send_parts(client: &Client, computation: &Computation, terminal: &Terminal) -> Result<Sent> {
     let code = match &computation.program {
-        ProgramFile::Python { source, entry } => Code::Python { source: source.text.clone(), entry: entry.clone() },
-        ProgramFile::Wasm { bytes } => Code::Wasm { module: send_module(client, bytes, terminal).await? },
+        ProgramFile::Python { source, entry } => {
+            SentCode::Own(Code::Python { source: source.text.clone(), entry: entry.clone() })
+        }
+        ProgramFile::Wasm { bytes } => {
+            SentCode::Own(Code::Wasm { module: send_module(client, bytes, terminal).await? })
+        }
+        ProgramFile::Function(reference) => SentCode::Published { function: reference.to_string() },
     };
     let mut files = BTreeMap::new();
     if computation.files.is_empty() {

@@ -10,6 +10,8 @@ Quick start:
   mecapy serve                           # a server at http://127.0.0.1:8000
   mecapy preview task.py -i d=12         # in another terminal: there, at once
   mecapy submit task.py -i d=12 --watch  # the same through its queue, live
+  mecapy new rods --lang python          # a package of functions with units
+  mecapy publish rods                    # for all who may call it by its name
 
 If something does not work, `mecapy doctor` says what to do. A setting is a
 flag, else a MECAPY_* variable, else a key of mecapy.toml in this folder.";
@@ -53,13 +55,52 @@ const PREVIEW: &str = "\
 Examples:
   mecapy preview beam.py --input F=5e4 --input L=2.5
   mecapy preview beam.py --inputs @inputs.json --file mesh.med --out figures
-  mecapy preview beam.py -i F=5e4 --json | jq .result";
+  mecapy preview beam.py -i F=5e4 --json | jq .result
+  mecapy preview 'acme/rods#rod' -i F=50kN -i d=12mm
+  mecapy preview 'acme/rods@1.2.0#rod' -i F=5e4 -i 'note=\"12mm\"'
+
+Of a published function, the value of -i may be a number with its unit; a text
+that looks like one is written as JSON, in quotes.";
 
 const SUBMIT: &str = "\
 Examples:
   mecapy submit beam.py --inputs @inputs.json --watch
   id=$(mecapy submit beam.py -i F=5e4 --name \"beam 12\"); mecapy watch $id
-  mecapy submit beam.py -i F=5e4 --wait --wait-at-most 600 --json";
+  mecapy submit beam.py -i F=5e4 --wait --wait-at-most 600 --json
+  mecapy submit 'acme/rods@1.2.0#rod' -i F=50kN --watch";
+
+const NEW: &str = "\
+Examples:
+  mecapy new bolted-joint --lang python
+  mecapy new beam --lang rust
+  mecapy new beam --lang c --dir ~/functions/beam
+
+The project brings its SDK along, and its README.md says how it is tested,
+built and published.";
+
+const PUBLISH: &str = "\
+Examples:
+  mecapy publish                            # the package in this folder
+  mecapy publish package --check            # everything but keep it
+  mecapy publish joint-1.2.0.zip --owner acme
+  mecapy publish --json | jq -r '.functions[].reference'
+
+A fault is told with its file and line, a test case that fails with what it
+gave and what was expected.";
+
+const PACKAGES: &str = "\
+Examples:
+  mecapy packages list bolt
+  mecapy packages show acme/bolted-joint
+  mecapy packages show acme/bolted-joint@1.2.0
+  mecapy packages yank acme/bolted-joint@1.2.0 --reason 'wrong thread table'
+  mecapy packages unyank acme/bolted-joint@1.2.0";
+
+const FUNCTIONS: &str = "\
+Examples:
+  mecapy functions list preload
+  mecapy functions show 'acme/bolted-joint#preload'
+  mecapy functions show 'acme/bolted-joint@1.2.0#preload' --json | jq .inputs";
 
 pub(super) fn of_all() -> String {
     with_exit_codes(QUICK_START)
@@ -87,6 +128,22 @@ pub(super) fn of_preview() -> String {
 
 pub(super) fn of_submit() -> String {
     with_exit_codes(SUBMIT)
+}
+
+pub(super) fn of_new() -> String {
+    with_exit_codes(NEW)
+}
+
+pub(super) fn of_publish() -> String {
+    with_exit_codes(PUBLISH)
+}
+
+pub(super) fn of_packages() -> String {
+    with_exit_codes(PACKAGES)
+}
+
+pub(super) fn of_functions() -> String {
+    with_exit_codes(FUNCTIONS)
 }
 
 fn with_exit_codes(text: &str) -> String {

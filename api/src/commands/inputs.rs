@@ -1,6 +1,7 @@
 //! Inputs from the command line: `--inputs` is a whole JSON object, `--input name=value` lays one value over it.
 
 use super::{refusal::Misuse, terminal::object_members};
+use mecapy_model::ports::Unit;
 use serde_json::value::RawValue;
 use std::{
     fs,
@@ -16,26 +17,67 @@ const INPUTS_BYTES_MAX: u64 = 64 << 20;
 pub(crate) struct InputFlag {
     pub name: String,
     pub value: Box<RawValue>,
+    /// The value as a published function takes it, where it is a number with its unit.
+    quantity: Option<Box<RawValue>>,
+}
+
+/// What a value such as `12mm` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Units {
+    /// A text like any other.
+    AreText,
+    /// `{"value": 12, "unit": "mm"}`.
+    AreRead,
 }
 
 impl FromStr for InputFlag {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, value) = text.split_once('=').ok_or_else(|| format!("{text:?} has no '=': write name=value"))?;
+        let (name, value_text) =
+            text.split_once('=').ok_or_else(|| format!("{text:?} has no '=': write name=value"))?;
         if name.trim().is_empty() {
             return Err(format!("{text:?} has no name before its '='"));
         }
-        let value = match serde_json::from_str::<Box<RawValue>>(value) {
+        let value = match serde_json::from_str::<Box<RawValue>>(value_text) {
             Ok(json) => json,
-            Err(_) => serde_json::value::to_raw_value(value).map_err(|error| error.to_string())?,
+            Err(_) => serde_json::value::to_raw_value(value_text).map_err(|error| error.to_string())?,
         };
-        Ok(Self { name: name.trim().to_owned(), value })
+        let quantity = quantity(value_text);
+        Ok(Self { name: name.trim().to_owned(), value, quantity })
     }
 }
 
+/// The JSON of a number with a unit after it, as `12mm` or `50 kN*m`; nothing where the text is no such thing. What
+/// isn't a unit that the platform knows stays text: a material may be called 42CrMo4.
+fn quantity(text: &str) -> Option<Box<RawValue>> {
+    let (number, unit) = text.trim().split_at_checked(number_bytes(text.trim()))?;
+    let unit = unit.trim_start();
+    serde_json::from_str::<&RawValue>(number).ok()?;
+    let is_unit = unit.starts_with(|c: char| !c.is_ascii_digit()) && unit.parse::<Unit>().is_ok();
+    let unit = is_unit.then(|| serde_json::to_string(unit).ok())??;
+    RawValue::from_string(format!("{{\"value\": {number}, \"unit\": {unit}}}")).ok()
+}
+
+/// How many bytes of the text's beginning are a number; an `e` without digits belongs to a unit.
+fn number_bytes(text: &str) -> usize {
+    let digits = |from: usize| text.bytes().skip(from).take_while(u8::is_ascii_digit).count();
+    let at = |index: usize| text.as_bytes().get(index).copied();
+    let mut end = usize::from(at(0) == Some(b'-'));
+    end += digits(end);
+    if at(end) == Some(b'.') && digits(end + 1) > 0 {
+        end += 1 + digits(end + 1);
+    }
+    if matches!(at(end), Some(b'e' | b'E')) {
+        let sign = usize::from(matches!(at(end + 1), Some(b'+' | b'-')));
+        let exponent = digits(end + 1 + sign);
+        end += if exponent > 0 { 1 + sign + exponent } else { 0 };
+    }
+    end
+}
+
 /// The inputs as one JSON object, every value written as the user wrote it.
-pub(crate) fn combine(document: Option<&str>, flags: &[InputFlag]) -> Result<Box<RawValue>, Misuse> {
+pub(crate) fn combine(document: Option<&str>, flags: &[InputFlag], units: Units) -> Result<Box<RawValue>, Misuse> {
     let text = document.map(read_document).transpose()?.unwrap_or_else(|| "{}".to_owned());
     let members =
         object_members(&text).map_err(|error| Misuse::new(format!("--inputs must be one JSON object: {error}")))?;
@@ -48,9 +90,10 @@ pub(crate) fn combine(document: Option<&str>, flags: &[InputFlag]) -> Result<Box
     }
     let mut values: Vec<(&str, &RawValue)> = members.iter().map(|(name, value)| (name.as_str(), *value)).collect();
     for flag in flags {
+        let given = flag.quantity.as_deref().filter(|_| units == Units::AreRead).unwrap_or(&flag.value);
         match values.iter_mut().find(|(name, _)| *name == flag.name) {
-            Some((_, value)) => *value = &flag.value,
-            None => values.push((&flag.name, &flag.value)),
+            Some((_, value)) => *value = given,
+            None => values.push((&flag.name, given)),
         }
     }
     object_of(&values).map_err(|error| Misuse::new(error.to_string()))
@@ -102,7 +145,7 @@ mod tests {
     fn values_are_json_where_they_can_be_and_numbers_stay_as_written() {
         let given =
             flags(&["F=12.50", "name=M12", "grid=[1, 2]", "ok=true", "note=a=b", "empty=", "q=\"7\"", "big=1e400"]);
-        let inputs = combine(None, &given).unwrap();
+        let inputs = combine(None, &given, Units::AreText).unwrap();
         assert_eq!(
             inputs.get(),
             r#"{"F": 12.50, "name": "M12", "grid": [1, 2], "ok": true, "note": "a=b", "empty": "", "q": "7", "big": 1e400}"#
@@ -110,8 +153,41 @@ mod tests {
     }
 
     #[test]
+    fn a_function_is_given_numbers_with_units() {
+        let rows = [
+            ("12mm", r#"{"value": 12, "unit": "mm"}"#),
+            (" -1.50e3 N/mm^2 ", r#"{"value": -1.50e3, "unit": "N/mm^2"}"#),
+            ("5eV", r#"{"value": 5, "unit": "eV"}"#),
+            ("20degC", r#"{"value": 20, "unit": "degC"}"#),
+            ("12", "12"),
+            ("1e3", "1e3"),
+            ("42CrMo4", "\"42CrMo4\""),
+            ("16 beams", "\"16 beams\""),
+            ("012mm", "\"012mm\""),
+            ("12.mm", "\"12.mm\""),
+            ("mm", "\"mm\""),
+            ("-", "\"-\""),
+            ("12 1/s", "\"12 1/s\""),
+            ("\"12mm\"", "\"12mm\""),
+            ("[12, 13]", "[12, 13]"),
+            ("2024-01-01", "\"2024-01-01\""),
+        ];
+        for (text, expected) in rows {
+            let given = flags(&[&format!("d={text}")]);
+            let read = combine(None, &given, Units::AreRead).unwrap();
+            assert_eq!(read.get(), format!("{{\"d\": {expected}}}"));
+            let plain = combine(None, &given, Units::AreText).unwrap();
+            assert!(!plain.get().contains("unit"), "{}", plain.get());
+        }
+    }
+
+    #[test]
     fn single_values_lie_over_the_document() {
-        let inputs = combine(Some(r#"{"a": 1.0, "b": {"c": 123456789012345678901}}"#), &flags(&["a=2", "d=3", "d=4"]));
+        let inputs = combine(
+            Some(r#"{"a": 1.0, "b": {"c": 123456789012345678901}}"#),
+            &flags(&["a=2", "d=3", "d=4"]),
+            Units::AreText,
+        );
         assert_eq!(inputs.unwrap().get(), r#"{"a": 2, "b": {"c": 123456789012345678901}, "d": 4}"#);
     }
 
@@ -120,13 +196,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("inputs.json");
         fs::write(&path, "{\"F\": 1}").unwrap();
-        assert_eq!(combine(Some(&format!("@{}", path.display())), &[]).unwrap().get(), "{\"F\": 1}");
+        assert_eq!(combine(Some(&format!("@{}", path.display())), &[], Units::AreText).unwrap().get(), "{\"F\": 1}");
     }
 
     #[test]
     fn what_is_not_an_object_is_wrong_use() {
         for document in ["[1]", "{", "{\"a\": NaN}", "{\"a\": 1, \"a\": 2}", "@/nonexistent/inputs.json"] {
-            assert!(combine(Some(document), &[]).is_err(), "{document} was accepted");
+            assert!(combine(Some(document), &[], Units::AreText).is_err(), "{document} was accepted");
         }
         for flag in ["F", "=1", " =1"] {
             assert!(flag.parse::<InputFlag>().is_err(), "{flag:?} was accepted");

@@ -9,13 +9,18 @@ mod connection;
 mod doctor;
 mod exit;
 mod following;
+mod functions;
 mod help;
 mod inputs;
 mod interrupt;
+mod listing;
 mod logs;
 mod migrate;
+mod new;
+mod packages;
 mod preview;
 mod process;
+mod publish;
 mod python;
 mod refusal;
 mod report;
@@ -61,6 +66,14 @@ enum Command {
     Preview(Box<preview::PreviewArguments>),
     #[command(after_help = help::of_submit())]
     Submit(Box<submit::SubmitArguments>),
+    #[command(after_help = help::of_new())]
+    New(Box<new::NewArguments>),
+    #[command(after_help = help::of_publish())]
+    Publish(Box<publish::PublishArguments>),
+    #[command(after_help = help::of_packages())]
+    Packages(packages::PackagesArguments),
+    #[command(after_help = help::of_functions())]
+    Functions(functions::FunctionsArguments),
     #[command(after_help = EXIT_CODES_HELP)]
     Watch(watch::WatchArguments),
     #[command(after_help = EXIT_CODES_HELP)]
@@ -98,6 +111,10 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<Exit> {
         Command::Migrate(arguments) => finish(migrate::migrate(*arguments, terminal)),
         Command::Preview(arguments) => finish(preview::preview(*arguments, terminal)),
         Command::Submit(arguments) => finish(submit::submit(*arguments, terminal)),
+        Command::New(arguments) => new::new(*arguments, terminal),
+        Command::Publish(arguments) => finish(publish::publish(*arguments, terminal)),
+        Command::Packages(arguments) => finish(packages::packages(arguments, terminal)),
+        Command::Functions(arguments) => finish(functions::functions(arguments, terminal)),
         Command::Watch(arguments) => finish(watch::watch(arguments, terminal)),
         Command::Logs(arguments) => finish(logs::logs(arguments, terminal)),
         Command::Cancel(arguments) => finish(cancel::cancel(arguments, terminal)),
@@ -121,8 +138,23 @@ mod tests {
         let mut command = CommandLine::command();
         command.clone().debug_assert();
         let help = command.render_long_help().to_string();
-        let names =
-            ["run", "serve", "worker", "migrate", "preview", "submit", "watch", "logs", "cancel", "doctor", "python"];
+        let names = [
+            "run",
+            "serve",
+            "worker",
+            "migrate",
+            "preview",
+            "submit",
+            "new",
+            "publish",
+            "packages",
+            "functions",
+            "watch",
+            "logs",
+            "cancel",
+            "doctor",
+            "python",
+        ];
         for name in names.into_iter().chain(["70  the platform"]) {
             assert!(help.contains(name), "{name} is missing in\n{help}");
         }
@@ -170,7 +202,7 @@ mod tests {
     #[test]
     fn wrong_use_is_refused_by_the_parser() {
         let id = "0190aaaa-0000-7000-8000-000000000000";
-        let rows: [&[&str]; 11] = [
+        let rows: [&[&str]; 18] = [
             &["run"],
             &["worker", "--lanes", "default,express"],
             &["worker", "--concurrency", "many"],
@@ -182,6 +214,13 @@ mod tests {
             &["watch", "42"],
             &["cancel"],
             &["logs", id, "--since", "-1"],
+            &["new", "Rods", "--lang", "c"],
+            &["new", "rods", "--lang", "fortran"],
+            &["new", "rods"],
+            &["publish", "--owner", "../x"],
+            &["packages", "yank", "acme/rods@1.0.0"],
+            &["packages", "show", "rods"],
+            &["functions", "show", "acme/rods"],
         ];
         for row in rows {
             let parsed = CommandLine::try_parse_from(["mecapy"].iter().chain(row));

@@ -14,7 +14,7 @@ use crate::{client::PreviewAnswer, config::ClientFlags};
 use anyhow::Result;
 use std::path::PathBuf;
 
-/// Run a file on a server and show the result at once (up to 5 s of computing)
+/// Run a file or a published function on a server and show the result at once (up to 5 s of computing)
 #[derive(Debug, clap::Args)]
 pub(crate) struct PreviewArguments {
     #[command(flatten)]

@@ -18,7 +18,7 @@ use mecapy_model::Lane;
 use serde::Serialize;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-/// Hand a file to a server's queue, and print the task's id
+/// Hand a file or a published function to a server's queue, and print the task's id
 #[derive(Debug, clap::Args)]
 pub(crate) struct SubmitArguments {
     #[command(flatten)]
@@ -169,12 +169,13 @@ fn random_key() -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::computation::SentCode;
     use mecapy_model::{Code, LimitsRequest};
     use serde_json::value::RawValue;
 
     #[test]
     fn a_task_is_a_computation_with_its_place_in_the_queue() {
-        let code = Code::Python { source: "x".to_owned(), entry: None };
+        let code = SentCode::Own(Code::Python { source: "x".to_owned(), entry: None });
         let inputs = RawValue::from_string("{\"F\": 1.50}".to_owned()).unwrap();
         let computation = ComputationBody {
             code: &code,

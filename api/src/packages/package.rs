@@ -51,6 +51,31 @@ impl Package {
             _ => Err(faults),
         }
     }
+
+    /// Reads the manifest alone, and looks whether its module is there: what can be told without the Python that a
+    /// package will run on.
+    ///
+    /// # Errors
+    /// As of [`open`](Self::open).
+    pub fn manifest(files: &Files) -> Result<Manifest, Vec<Fault>> {
+        let mut report = Report::default();
+        let manifest = read_own_manifest(files, &mut report);
+        if let Some(Manifest { runtime: Runtime::Wasm { module }, .. }) = &manifest {
+            check_module(module, files, &mut report);
+        }
+        let (faults, _) = report.into_parts();
+        manifest.filter(|_| faults.is_empty()).ok_or(faults)
+    }
+}
+
+fn read_own_manifest(files: &Files, report: &mut Report) -> Option<Manifest> {
+    match files.get(MANIFEST_FILE) {
+        Some(text) => read_manifest(text, report),
+        None => {
+            report.add(Fault::new("", "manifest_missing", missing_manifest(files)));
+            None
+        }
+    }
 }
 
 /// What the files say; with faults it may be less.
@@ -62,11 +87,7 @@ struct Opened {
 }
 
 fn open(files: &Files, python: &Python<'_>, report: &mut Report) -> Option<Opened> {
-    let Some(text) = files.get(MANIFEST_FILE) else {
-        report.add(Fault::new("", "manifest_missing", missing_manifest(files)));
-        return None;
-    };
-    let manifest = read_manifest(text, report)?;
+    let manifest = read_own_manifest(files, report)?;
     let mut wheels = Vec::new();
     let mut parameters = Parameters::new();
     let mut imports = BTreeSet::new();

@@ -3,7 +3,7 @@
 use crate::{
     commands::{
         exit::Exit,
-        terminal::{Format, Style, Terminal, bytes},
+        terminal::{Format, Terminal, aligned, bytes},
     },
     config::{PlaceFlags, Places},
 };
@@ -33,20 +33,7 @@ pub(super) fn list(arguments: ListArguments, terminal: &Terminal) -> Result<Exit
 }
 
 fn table(images: &[ImageInfo], terminal: &Terminal) -> Vec<String> {
-    let rows: Vec<[String; 6]> = images.iter().map(row).collect();
-    let header = HEADER.map(str::to_owned);
-    let width = |column: usize| {
-        let cells = rows.iter().chain([&header]).filter_map(|row| row.get(column));
-        cells.map(|cell| console::measure_text_width(cell)).max().unwrap_or(0)
-    };
-    let line = |row: &[String; 6]| {
-        let cells = row.iter().enumerate();
-        let padded = cells.map(|(column, cell)| console::pad_str(cell, width(column), console::Alignment::Left, None));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    let mut lines = vec![terminal.out.paint(Style::Bold, &line(&header))];
-    lines.extend(rows.iter().map(line));
-    lines
+    aligned(HEADER, &images.iter().map(row).collect::<Vec<_>>(), terminal.out)
 }
 
 fn row(image: &ImageInfo) -> [String; 6] {

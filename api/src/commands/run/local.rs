@@ -52,6 +52,10 @@ pub(super) fn prepare(computation: &Computation, places: &Places) -> Result<Prep
     let (program, warnings) = match &computation.program {
         ProgramFile::Python { .. } => python_program(&engine, computation, places)?,
         ProgramFile::Wasm { bytes } => wasi_program(&engine, bytes, places)?,
+        ProgramFile::Function(reference) => {
+            let message = format!("{reference} is published on a server: `mecapy preview '{reference}'` runs it there");
+            return Err(Misuse::new(message).into());
+        }
     };
     let attempt = Attempt {
         inputs: Arc::from(computation.inputs.get()),

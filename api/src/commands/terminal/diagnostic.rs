@@ -4,7 +4,10 @@ use super::{
     escape::neutralise_line,
     paint::{Painter, Style},
 };
-use crate::commands::refusal::SourceText;
+use crate::{
+    commands::refusal::SourceText,
+    packages::{Files, place_of},
+};
 use console::measure_text_width;
 use mecapy_model::Fault;
 
@@ -68,6 +71,17 @@ impl<'a> Diagnostic<'a> {
         }
         text
     }
+
+    /// The same for a place in a package, which the pointer leads to: the file, and the line there.
+    pub(crate) fn render_in(&self, files: &Files, painter: Painter) -> String {
+        let Some(place) = place_of(files, self.pointer) else { return self.render(None, painter) };
+        let source = SourceText { name: place.file.to_owned(), text: place.text.to_owned() };
+        let line = self.line.or(place.line);
+        // What is said of another file than the manifest names it, for those who don't see this.
+        let named = line.map(|line| format!("{}, line {line}: ", place.file));
+        let message = named.and_then(|named| self.message.strip_prefix(&named)).unwrap_or(self.message);
+        Diagnostic { line, message, ..*self }.render(Some(&source), painter)
+    }
 }
 
 /// The source line with its number, and the caret where a column is known.
@@ -122,6 +136,32 @@ error[import_forbidden]: socket can't work in a sandbox
 2 |  import socket as s
   |         ^^^^^^";
         assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn a_fault_of_a_package_is_shown_in_its_file() {
+        let manifest = b"version: \"1\"\npackage:\n  name: Rods\n";
+        let cases = b"function: f\ntest_cases:\n  - inputs: 12\n";
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        for (name, content) in [("mecapy.yml", manifest.as_slice()), ("tests/a.yml", cases)] {
+            zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+            std::io::Write::write_all(&mut zip, content).unwrap();
+        }
+        let zip = zip.finish().unwrap().into_inner();
+        let files = crate::packages::read_zip(&zip, crate::packages::Bounds::PACKAGE).unwrap();
+        let rows = [
+            ("/package/name", "no capitals", "error[x]: no capitals\n --> mecapy.yml:3\n  |\n3 |   name: Rods"),
+            (
+                "/files/tests~1a.yml/test_cases/0/inputs",
+                "tests/a.yml, line 3: a mapping is needed",
+                "error[x]: a mapping is needed\n --> tests/a.yml:3\n  |\n3 |   - inputs: 12",
+            ),
+            ("/files/no.py", "is missing", "error[x]: is missing\n  at /files/no.py"),
+        ];
+        for (pointer, message, expected) in rows {
+            let fault = Fault::new(pointer, "x", message);
+            assert_eq!(Diagnostic::of_fault(&fault).render_in(&files, Painter::Plain), expected);
+        }
     }
 
     #[test]

@@ -3,6 +3,9 @@
 
 use std::borrow::Cow;
 
+/// Columns of a description in a table.
+const SUMMARY_COLUMNS_MAX: usize = 80;
+
 /// The same text with line feeds and tabs kept, and every other control character shown as a symbol.
 pub(crate) fn neutralise(text: &str) -> Cow<'_, str> {
     if text.chars().any(|character| symbol_for(character).is_some()) {
@@ -15,6 +18,12 @@ pub(crate) fn neutralise(text: &str) -> Cow<'_, str> {
 /// The same on one line.
 pub(crate) fn neutralise_line(text: &str) -> String {
     neutralise(text).chars().map(|c| if matches!(c, '\n' | '\t') { ' ' } else { c }).collect()
+}
+
+/// What a description says in its first line, short enough for a row of a table.
+pub(crate) fn summary(text: &str) -> String {
+    let line = text.trim().lines().next().unwrap_or_default();
+    console::truncate_str(&neutralise_line(line), SUMMARY_COLUMNS_MAX, "…").into_owned()
 }
 
 /// What is shown instead of a character that acts on the terminal.

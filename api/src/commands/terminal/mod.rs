@@ -3,6 +3,7 @@
 //!
 //! Whatever comes from a guest or a server is neutralised before it is shown.
 
+mod columns;
 mod diagnostic;
 mod escape;
 mod paint;
@@ -11,17 +12,18 @@ mod quantity;
 mod shape;
 mod table;
 
+pub(crate) use columns::aligned;
 pub(crate) use diagnostic::{Diagnostic, Severity};
-pub(crate) use escape::{neutralise, neutralise_line};
+pub(crate) use escape::{neutralise, neutralise_line, summary};
 pub(crate) use paint::{Painter, Style};
 pub(crate) use progress::FRACTION_STEPS;
 pub(crate) use quantity::{bytes, duration, parse_bytes, usage_line};
-pub(crate) use shape::object_members;
+pub(crate) use shape::{Shape, object_members};
 pub(crate) use table::lines as result_lines;
 
 use crate::{
     client::{ClientError, Problem},
-    commands::refusal::Refusal,
+    commands::refusal::{Pointed, Refusal},
     config,
 };
 use serde::Serialize;
@@ -117,7 +119,7 @@ impl Terminal {
         self.note(&text);
         let client = error.chain().find_map(|cause| cause.downcast_ref::<ClientError>());
         if let Some(ClientError::Refused(problem)) = client {
-            self.show_faults(problem, None);
+            self.show_faults(problem, &Pointed::Nowhere);
         }
         if let Some(advice) = client.and_then(advice) {
             self.note(&format!("  → {advice}"));
@@ -128,13 +130,17 @@ impl Terminal {
         if refusal.problem.errors.is_empty() {
             self.note(&format!("{}: {}", Severity::Error.word(self.err), neutralise_line(&refusal.to_string())));
         }
-        self.show_faults(&refusal.problem, Some(refusal));
+        self.show_faults(&refusal.problem, &refusal.pointed);
     }
 
-    fn show_faults(&self, problem: &Problem, refusal: Option<&Refusal>) {
-        let source = refusal.and_then(|refusal| refusal.source_text.as_ref());
+    fn show_faults(&self, problem: &Problem, pointed: &Pointed) {
         for fault in &problem.errors {
-            self.note(&Diagnostic::of_fault(fault).render(source, self.err));
+            let diagnostic = Diagnostic::of_fault(fault);
+            self.note(&match pointed {
+                Pointed::Nowhere => diagnostic.render(None, self.err),
+                Pointed::Source(source) => diagnostic.render(Some(source), self.err),
+                Pointed::Package(files) => diagnostic.render_in(files, self.err),
+            });
         }
     }
 }

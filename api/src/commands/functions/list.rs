@@ -1,0 +1,30 @@
+//! `mecapy functions list`: the functions that the caller may call.
+
+use crate::{
+    client::{FunctionLine, Listed},
+    commands::{
+        connection::connect,
+        exit::Exit,
+        listing::{self, ListFlags},
+        terminal::{Painter, Terminal, aligned, neutralise_line, summary},
+    },
+};
+use anyhow::Result;
+
+/// List the functions that you may call, or those with these words in their name or description
+#[derive(Debug, clap::Args)]
+pub(super) struct ListArguments {
+    #[command(flatten)]
+    list: ListFlags,
+}
+
+pub(super) async fn list(arguments: ListArguments, terminal: &Terminal) -> Result<Exit> {
+    let client = connect(&arguments.list.client)?;
+    listing::list(&client, Listed::Functions, &arguments.list, terminal, |found| table(found, terminal.out)).await?;
+    Ok(Exit::Completed)
+}
+
+fn table(functions: &[FunctionLine], painter: Painter) -> Vec<String> {
+    let row = |function: &FunctionLine| [neutralise_line(&function.reference), summary(&function.description)];
+    aligned(["FUNCTION", "DESCRIPTION"], &functions.iter().map(row).collect::<Vec<_>>(), painter)
+}
