@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use mecapy_model::{Code, Digest, ErrorKind, TaskError, TenantId};
 use mecapy_python::Interpreter;
 use mecapy_runtime::{
-    Engine, Program, PythonImage, WasiModule,
+    Engine, Program, PythonImage, Sandboxes, WasiModule,
     module::{CacheConfig, Compiler, ModuleCache, ModuleError},
 };
 use mecapy_store::Store;
@@ -90,7 +90,7 @@ impl Programs {
     /// `cache_dir` keeps compiled modules.
     pub fn new(
         interpreter: Arc<Interpreter>,
-        engine: &Engine,
+        (engine, sandboxes): (&Engine, Sandboxes),
         (store, functions): (Store, Arc<Functions>),
         cache_dir: &Path,
     ) -> Result<Self> {
@@ -99,7 +99,7 @@ impl Programs {
         let modules = Arc::new(modules);
         let catalogue = Arc::new(catalogue(&interpreter));
         let loading = Room::new(MODULES_LOADING_MAX, MODULES_LOADING_PER_TENANT_MAX);
-        let library = Library::new(Arc::clone(&interpreter), Arc::clone(&catalogue), Arc::clone(&modules))?;
+        let library = Library::new(Arc::clone(&interpreter), Arc::clone(&catalogue), Arc::clone(&modules), sandboxes)?;
         let library = Arc::new(library);
         Ok(Self { interpreter, catalogue, modules, functions, library, loading, store, analyses: Mutex::default() })
     }

@@ -4,7 +4,7 @@ use super::published::Published;
 use crate::packages::Function;
 use mecapy_model::{
     Code, ErrorKind, Fault, NonFinite, Outcome, TaskError,
-    ports::{Checked, Run},
+    ports::{Checked, FileUse, Run},
 };
 use serde_json::value::RawValue;
 use std::{collections::BTreeSet, sync::Arc};
@@ -47,14 +47,10 @@ impl Call {
     /// # Errors
     /// Every fault, with its place under `/inputs`.
     pub fn inputs(&self, inputs: &RawValue, files: &BTreeSet<&str>) -> Result<Checked, Vec<Fault>> {
-        let signature = self.function().map(|function| &function.signature);
-        let Some(signature) = signature.filter(|signature| signature.inputs().is_some()) else {
-            return Ok(Checked { values: inputs.to_owned(), files: Vec::new(), flags: Vec::new() });
-        };
-        let checked = signature.ports.check_inputs(inputs, INPUTS)?;
-        let missing = |used: &&mecapy_model::ports::FileUse| !files.contains(used.name.as_str());
-        let faults: Vec<Fault> = checked.files.iter().filter(missing).map(|used| no_file(used, files)).collect();
-        if faults.is_empty() { Ok(checked) } else { Err(faults) }
+        match self.function() {
+            Some(function) => checked_inputs(function, inputs, files),
+            None => Err(vec![Fault::new("/code/function", "unknown_function", "the function is not in its package")]),
+        }
     }
 
     /// The outcome with its result checked by the output ports; what doesn't fit is `invalid_output`, and conditions that
@@ -85,7 +81,23 @@ impl Call {
     }
 }
 
-fn no_file(used: &mecapy_model::ports::FileUse, files: &BTreeSet<&str>) -> Fault {
+/// The same of a function by itself.
+pub(super) fn checked_inputs(
+    function: &Function,
+    inputs: &RawValue,
+    files: &BTreeSet<&str>,
+) -> Result<Checked, Vec<Fault>> {
+    let signature = &function.signature;
+    if signature.inputs().is_none() {
+        return Ok(Checked { values: inputs.to_owned(), files: Vec::new(), flags: Vec::new() });
+    }
+    let checked = signature.ports.check_inputs(inputs, INPUTS)?;
+    let missing = |used: &&FileUse| !files.contains(used.name.as_str());
+    let faults: Vec<Fault> = checked.files.iter().filter(missing).map(|used| no_file(used, files)).collect();
+    if faults.is_empty() { Ok(checked) } else { Err(faults) }
+}
+
+fn no_file(used: &FileUse, files: &BTreeSet<&str>) -> Fault {
     let has = files.iter().copied().collect::<Vec<_>>().join(", ");
     let has = if has.is_empty() { "the request has no files".to_owned() } else { format!("its files are {has}") };
     let name = used.name.as_str();

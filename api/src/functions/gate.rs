@@ -1,13 +1,13 @@
 //! A package's own test cases, run as calls of its functions in sandboxes before it is published.
 
 use super::{
-    call::Call,
+    call::{Call, checked_inputs},
     library::{Ready, program_of},
     published::Published,
 };
-use crate::packages::{Expected, FileName, Files, TestCase};
+use crate::packages::{Expected, Files, Function, TestCase};
 use mecapy_model::{ArtifactName, ErrorKind, Fault, Lane, LimitsRequest, NonFinite, Outcome, TaskError, TenantId};
-use mecapy_runtime::{Attempt, Cancel, FileContent, InputFile, Job, Refused, Sandboxes};
+use mecapy_runtime::{Attempt, Cancel, FileContent, InputFile, Job, Program, Refused, Sandboxes};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{
@@ -16,10 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 use time::OffsetDateTime;
-use tokio::{
-    sync::oneshot,
-    time::{sleep, timeout},
-};
+use tokio::{sync::oneshot, time::sleep};
 use utoipa::ToSchema;
 
 /// How long one case may take, milliseconds.
@@ -119,7 +116,11 @@ impl Gate<'_> {
         let outcome = match self.attempt(&call, case) {
             Ok(attempt) => {
                 let inputs = Arc::clone(&attempt.inputs);
-                call.finish(self.outcome(&call, attempt).await, &inputs, NonFinite::Reject)
+                let ran = match program_of(self.ready, &call) {
+                    Ok(program) => outcome_of(self.sandboxes, self.tenant, program, attempt).await,
+                    Err(error) => Outcome::failed(error),
+                };
+                call.finish(ran, &inputs, NonFinite::Reject)
             }
             Err(refused) => match &case.expected {
                 Expected::Exception(exception) if exception.kind == INPUT_ERROR => return None,
@@ -131,19 +132,11 @@ impl Gate<'_> {
     }
 
     fn attempt(self, call: &Call, case: &TestCase) -> Result<Attempt, String> {
-        let mut inputs = case.inputs.clone();
-        let mut files = Vec::with_capacity(case.files.len());
-        for (port, file) in &case.files {
-            let (name, content) = self.file(file)?;
-            inputs = with_file(&inputs, port, name.as_str())?;
-            files.push(InputFile { name, content });
-        }
-        let names: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
-        let inputs = RawValue::from_string(inputs).map_err(|error| error.to_string())?;
-        let checked = call.inputs(&inputs, &names).map_err(|faults| told(&faults))?;
+        let function = call.function().ok_or("the function is not in the package")?;
+        let CaseInputs { inputs, files } = case_inputs(function, case, self.files)?;
         let limits = LimitsRequest { timeout_ms: Some(CASE_TIMEOUT_MS), ..LimitsRequest::default() };
         Ok(Attempt {
-            inputs: Arc::from(checked.values.get()),
+            inputs,
             files,
             limits: limits.resolve(Lane::Default).map_err(|error| error.to_string())?,
             seed: SEED,
@@ -151,48 +144,55 @@ impl Gate<'_> {
             wall_clock: self.now,
         })
     }
+}
 
-    fn file(self, file: &FileName) -> Result<(ArtifactName, FileContent), String> {
-        let content = self.files.get(file.as_str()).ok_or_else(|| format!("the package has no file {file}"))?;
+/// What a case hands to its function.
+pub(super) struct CaseInputs {
+    pub(super) inputs: Arc<str>,
+    pub(super) files: Vec<InputFile>,
+}
+
+/// A case's inputs, checked as a request's are, and its files.
+pub(super) fn case_inputs(function: &Function, case: &TestCase, package: &Files) -> Result<CaseInputs, String> {
+    let mut inputs = case.inputs.clone();
+    let mut files = Vec::with_capacity(case.files.len());
+    for (port, file) in &case.files {
+        let content = package.get(file.as_str()).ok_or_else(|| format!("the package has no file {file}"))?;
         let name = ArtifactName::parse(file.last()).map_err(|error| error.to_string())?;
-        Ok((name, FileContent::Bytes(Arc::from(content))))
+        inputs = with_file(&inputs, port, name.as_str())?;
+        files.push(InputFile { name, content: FileContent::Bytes(Arc::from(content)) });
     }
+    let names: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    let inputs = RawValue::from_string(inputs).map_err(|error| error.to_string())?;
+    let checked = checked_inputs(function, &inputs, &names).map_err(|faults| told(&faults))?;
+    Ok(CaseInputs { inputs: Arc::from(checked.values.get()), files })
+}
 
-    async fn outcome(self, call: &Call, attempt: Attempt) -> Outcome {
-        let program = match program_of(self.ready, call) {
-            Ok(program) => program,
-            Err(error) => return Outcome::failed(error),
+/// Runs a program in a sandbox of the tenant's, behind what previews need, and waits for its end.
+pub(super) async fn outcome_of(sandboxes: &Sandboxes, tenant: TenantId, program: Program, attempt: Attempt) -> Outcome {
+    let cancel = Cancel::new();
+    let told = loop {
+        let (tell, told) = oneshot::channel();
+        let job = Job {
+            program: program.clone(),
+            attempt: attempt.clone(),
+            lane: Lane::Default,
+            tenant,
+            cancel: cancel.clone(),
+            observer: None,
+            done: Box::new(move |outcome| drop(tell.send(outcome))),
         };
-        let cancel = Cancel::new();
-        let told = loop {
-            let (tell, told) = oneshot::channel();
-            let job = Job {
-                program: program.clone(),
-                attempt: attempt.clone(),
-                lane: Lane::Default,
-                tenant: self.tenant,
-                cancel: cancel.clone(),
-                observer: None,
-                done: Box::new(move |outcome| drop(tell.send(outcome))),
-            };
-            match self.sandboxes.submit(job) {
-                Ok(()) => break told,
-                Err(Refused::ShuttingDown) => {
-                    return Outcome::failed(TaskError::new(ErrorKind::Executor, Refused::ShuttingDown.to_string()));
-                }
-                Err(_) => sleep(POOL_FULL).await,
+        match sandboxes.submit(job) {
+            Ok(()) => break told,
+            Err(Refused::ShuttingDown) => {
+                return Outcome::failed(TaskError::new(ErrorKind::Executor, Refused::ShuttingDown.to_string()));
             }
-        };
-        let wait = Duration::from_millis(CASE_TIMEOUT_MS) + CASES_TIMEOUT;
-        let lost = || Outcome::failed(TaskError::new(ErrorKind::Executor, "the sandbox ended without an outcome"));
-        match timeout(wait, told).await {
-            Ok(Ok(outcome)) => outcome,
-            _ => {
-                cancel.cancel();
-                lost()
-            }
+            Err(_) => sleep(POOL_FULL).await,
         }
-    }
+    };
+    told.await.unwrap_or_else(|_| {
+        Outcome::failed(TaskError::new(ErrorKind::Executor, "the sandbox ended without an outcome"))
+    })
 }
 
 /// The inputs with one more member: the name of a file.

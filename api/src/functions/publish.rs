@@ -71,16 +71,18 @@ impl Publisher<'_> {
             self.must_be_new(&published).await?;
         }
         let package = Arc::new(package);
-        let ready = {
-            let (library, package) = (Arc::clone(self.library), Arc::clone(&package));
-            let made = spawn_blocking(move || library.make(&package)).await;
-            made.map_err(|error| Unpublished::Failed(error.into()))??
+        let now = self.store.clock().now();
+        let (ready, found) = {
+            let (library, package, tenant) = (Arc::clone(self.library), Arc::clone(&package), self.viewer.tenant);
+            let made = spawn_blocking(move || library.make(&package, tenant, now)).await;
+            made.map_err(|error| Unpublished::Failed(error.into()))?.map_err(Unpublished::of)?
         };
         let mut warnings = package.warnings.clone();
+        warnings.extend(found);
         let gate = Gate {
             sandboxes: self.sandboxes,
             tenant: self.viewer.tenant,
-            now: self.store.clock().now(),
+            now,
             package: &published,
             ready: &ready,
             files: &package.files,
@@ -97,7 +99,6 @@ impl Publisher<'_> {
         }
         let row = self.keep(&owner, &package, zip, &tests).await?;
         self.functions.forget();
-        self.library.keep(row.digest, ready);
         let published = Arc::new(Published { row, manifest: package.manifest.clone() });
         Ok(Publication { published, warnings, tests })
     }
@@ -165,11 +166,11 @@ impl Publisher<'_> {
     }
 }
 
-impl From<Unmade> for Unpublished {
-    fn from(unmade: Unmade) -> Self {
-        match unmade {
-            Unmade::Invalid(fault) => Unpublished::Invalid(vec![fault]),
-            Unmade::Failed(error) => Unpublished::Failed(error),
+impl Unpublished {
+    fn of(unmade: Arc<Unmade>) -> Self {
+        match &*unmade {
+            Unmade::Invalid(fault) => Unpublished::Invalid(vec![Fault::clone(fault)]),
+            Unmade::Failed(error) => Unpublished::Failed(anyhow::anyhow!("{error:#}")),
         }
     }
 }

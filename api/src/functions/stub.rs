@@ -2,20 +2,12 @@
 
 use crate::packages::{Function, Handler};
 use mecapy_model::ports::{Fields, PortType};
+use mecapy_runtime::PACKAGE_FOLDER;
 
-/// Where a package's own files are in the guest.
-pub(super) const FILES_FOLDER: &str = "/usr/local/lib/package/files";
+/// Where a package's own files are in the guest: errors name them from here on.
+pub(super) const FILES_FOLDER: &str = PACKAGE_FOLDER;
 /// Where its wheels are, each unpacked in a folder of its own.
-pub(super) const WHEELS_FOLDER: &str = "/usr/local/lib/package/wheels";
-
-/// What makes a package's modules importable: run once where an image is made.
-pub(super) fn prepare(folders: &[String], modules: impl IntoIterator<Item = String>) -> String {
-    let mut source = format!("import sys\nsys.path[:0] = {}\n", list(folders));
-    for module in modules {
-        source.push_str(&format!("import {module}\n"));
-    }
-    source
-}
+pub(super) const WHEELS_FOLDER: &str = "/usr/local/lib/wheels";
 
 /// The source of one call, and its entry.
 pub(super) fn call(handler: &Handler, function: &Function) -> String {

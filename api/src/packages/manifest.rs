@@ -56,17 +56,6 @@ pub struct Quality {
     pub fail_on_error: bool,
 }
 
-impl Visibility {
-    /// As the manifest has it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Visibility::Private => "private",
-            Visibility::Internal => "internal",
-            Visibility::Public => "public",
-        }
-    }
-}
-
 impl Default for Quality {
     fn default() -> Self {
         Self { on_deployment: true, fail_on_error: true }

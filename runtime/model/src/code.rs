@@ -58,6 +58,14 @@ impl std::str::FromStr for Executor {
 }
 
 impl Code {
+    /// The published function that is called, `owner/package#name`: tasks are listed by it in all versions together.
+    pub fn function(&self) -> Option<String> {
+        let Code::Function { function, .. } = self else { return None };
+        let (package, name) = function.split_once('#')?;
+        let (package, _version) = package.split_once('@')?;
+        Some(format!("{package}#{name}"))
+    }
+
     pub const fn executor(&self) -> Executor {
         match self {
             Code::Python { .. } | Code::Wasm { .. } | Code::Function { .. } => Executor::Sandbox,
@@ -148,5 +156,12 @@ mod tests {
         for executor in Executor::ALL {
             assert_eq!(executor.as_str().parse(), Ok(executor));
         }
+    }
+
+    #[test]
+    fn a_function_is_listed_without_its_version() {
+        let code = Code::Function { function: "acme/joint@1.2.0-rc.1#preload".to_owned(), package: Digest([0; 32]) };
+        assert_eq!(code.function().as_deref(), Some("acme/joint#preload"));
+        assert_eq!(Code::Wasm { module: Digest([0; 32]) }.function(), None);
     }
 }

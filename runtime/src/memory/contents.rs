@@ -87,10 +87,6 @@ impl SealedFile {
         }
         Ok(Arc::new(Self { file, bytes }))
     }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
 }
 
 /// A range of an image, in whole pages, that shows a range of a file.

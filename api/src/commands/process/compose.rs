@@ -172,7 +172,12 @@ impl Rest {
     async fn start(&self, interpreter: mecapy_python::Interpreter) -> Result<()> {
         let published = (self.app.store.clone(), Arc::clone(&self.app.functions));
         let interpreter = Arc::new(interpreter);
-        let programs = Programs::new(Arc::clone(&interpreter), &self.engine, published, &self.settings.cache_dir)?;
+        let programs = Programs::new(
+            Arc::clone(&interpreter),
+            (&self.engine, self.app.sandboxes.clone()),
+            published,
+            &self.settings.cache_dir,
+        )?;
         tokio::task::spawn_blocking(move || match interpreter.load_all() {
             Ok(()) => tracing::info!("process.python: every image is loaded"),
             Err(error) => {
