@@ -133,7 +133,7 @@ pub(super) struct Contents {
     view: NonNull<u8>,
     bytes: usize,
     budget: &'static MappingBudget,
-    _mappings: Option<Mappings>,
+    _mappings: Mappings,
 }
 
 // SAFETY: the view is read-only memory of sealed files, valid until drop; sharing it is sharing a `&[u8]`.
@@ -152,10 +152,7 @@ impl Contents {
         if !pieces.iter().all(fits) {
             return Err(ImageError::Size { bytes: bytes as u64 });
         }
-        let mappings = match mappings_of(&pieces) {
-            0 => None,
-            count => Some(budget.take(count).ok_or(ImageError::Mappings)?),
-        };
+        let mappings = budget.take(mappings_of(&pieces)).ok_or(ImageError::Mappings)?;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         // SAFETY: a new read-only mapping at an address of the kernel's choice.
         let view = unsafe { libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_READ, flags, -1, 0) };
@@ -176,11 +173,8 @@ impl Contents {
     }
 
     /// The mappings that a slot of this image needs beyond those of a plain one: `None` where the process has no more.
-    pub(super) fn slot_mappings(&self) -> Option<Option<Mappings>> {
-        match mappings_of(&self.pieces) {
-            0 => Some(None),
-            count => self.budget.take(count).map(Some),
-        }
+    pub(super) fn slot_mappings(&self) -> Option<Mappings> {
+        self.budget.take(mappings_of(&self.pieces))
     }
 
     pub(super) fn as_slice(&self) -> &[u8] {

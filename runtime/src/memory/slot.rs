@@ -58,7 +58,7 @@ impl Slot {
         self.show_piece(first)?;
         match contents.slot_mappings() {
             Some(mappings) => {
-                self._mappings = mappings;
+                self._mappings = Some(mappings);
                 others.iter().try_for_each(|piece| self.show_piece(piece))
             }
             None => {

@@ -117,14 +117,14 @@ impl WarmUp {
         let globals = mutable_globals(&instance, store);
         let mut steps = Steps { store, instance, globals, sandbox, run, warm_up: self };
         let (prepared, frozen, ended) = steps.prepare()?;
-        let mut warmed =
-            WarmOutcome { prepared, rehearsed: Vec::new(), frozen, image: Err(WarmError::Sandbox(String::new())) };
-        warmed.image = ended.and_then(|()| steps.rehearse(&mut warmed.rehearsed)).and_then(|()| steps.image());
-        let told = match &warmed.image {
+        let mut rehearsed = Vec::new();
+        let image = ended.and_then(|()| steps.rehearse(&mut rehearsed)).and_then(|()| steps.image());
+        let told = match &image {
             Ok(_) => RawValue::from_string("{}".into()).map_err(failure::executor),
             Err(error) => Err(error.task_error()),
         };
-        *self.made.lock().unwrap_or_else(PoisonError::into_inner) = Some(warmed);
+        let outcome = WarmOutcome { prepared, rehearsed, frozen, image };
+        *self.made.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
         told
     }
 }
@@ -211,14 +211,16 @@ impl Steps<'_> {
         if let (false, Err(error)) = (lives, result) {
             return Err(WarmError::Settle(error));
         }
-        let failed = |error: wasmtime::Error| WarmError::Sandbox(error.to_string());
-        let turn = place(self.store, &self.instance, PYTHON_TURN).map_err(failed)?;
+        let turn = match place(self.store, &self.instance, PYTHON_TURN) {
+            Ok(turn) => turn,
+            Err(error) => return Err(WarmError::Settle(why_ended(self.store, &error))),
+        };
         let after = mutable_globals(&self.instance, self.store);
         if let Some(((name, _), _)) = self.globals.iter().zip(after).find(|(before, after)| **before != *after) {
             return Err(WarmError::Global { name: name.clone() });
         }
         let (base, warm_up) = (&self.warm_up.base, self.warm_up);
-        let memory = memory_of(self.store, &self.instance).map_err(failed)?;
+        let memory = memory_of(self.store, &self.instance).map_err(|error| WarmError::Sandbox(error.to_string()))?;
         let delta = Delta::between(base.memory.contents(), memory.data(&*self.store))?;
         Ok(PythonImage {
             name: warm_up.name.clone(),
@@ -268,6 +270,11 @@ impl Steps<'_> {
     fn outcome(&mut self, result: Result<Box<RawValue>, TaskError>, usage: Usage) -> Outcome {
         Outcome { usage, ..outcome_of(self.store, result, true, &self.sandbox.ceilings) }
     }
+}
+
+/// The limit that a host's own call into the guest met.
+fn why_ended(store: &Store<State>, error: &wasmtime::Error) -> TaskError {
+    failure::of(store, error).err().unwrap_or_else(|| failure::executor("the guest ended itself"))
 }
 
 #[cfg(test)]
