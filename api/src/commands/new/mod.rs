@@ -64,6 +64,7 @@ pub(super) fn new(arguments: NewArguments, terminal: &Terminal) -> Result<Exit> 
             let shown = neutralise_line(&folder.display().to_string());
             terminal.print(&format!("{} {shown}", terminal.out.paint(Style::Green, "made")));
             terminal.note("Next (README.md there says more):");
+            terminal.note(&format!("  cd {shown}"));
             for step in steps(lang, name.as_str()) {
                 terminal.note(&format!("  {step}"));
             }

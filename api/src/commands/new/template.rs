@@ -122,6 +122,8 @@ fn sdk_workspace() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packages::{Bounds, Package, read_folder};
+    use cap_std::{ambient_authority, fs::Dir};
     use std::{collections::BTreeSet, fs, path::Path};
 
     fn files_under(folder: &Path, prefix: &str, found: &mut BTreeSet<String>) {
@@ -163,6 +165,28 @@ mod tests {
             assert!(String::from_utf8_lossy(&manifest.content).contains("name: rods-and-bolts\n"), "{language:?}");
             let names: BTreeSet<_> = files.iter().map(|file| file.path.to_lowercase()).collect();
             assert_eq!(names.len(), files.len());
+        }
+    }
+
+    #[test]
+    fn the_platform_reads_the_manifests() {
+        for language in [Language::Python, Language::Rust, Language::C] {
+            let folder = tempfile::tempdir().unwrap();
+            for file in project_files(language, "rods-and-bolts") {
+                let path = folder.path().join(&file.path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, &file.content).unwrap();
+            }
+            let package = match language {
+                Language::Python => folder.path().to_owned(),
+                Language::Rust | Language::C => folder.path().join("package"),
+            };
+            fs::write(package.join("rods-and-bolts.wasm"), b"\0asm\x01\0\0\0").unwrap();
+            let package = Dir::open_ambient_dir(package, ambient_authority()).unwrap();
+            let files = read_folder(&package, Bounds::PACKAGE).unwrap();
+            assert!(!files.names().any(|name| name.as_str().contains("sdk")), "{language:?}");
+            let manifest = Package::manifest(&files).unwrap_or_else(|faults| panic!("{language:?}: {faults:#?}"));
+            assert_eq!(manifest.package.name.as_str(), "rods-and-bolts");
         }
     }
 

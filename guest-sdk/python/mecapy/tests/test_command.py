@@ -350,7 +350,7 @@ functions:
         required: false
         default: 10.0
         validity:
-          rule: "d < 500"
+          expression: "d < 500"
           on_violation: flag
     outputs:
       result:

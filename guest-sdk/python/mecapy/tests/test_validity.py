@@ -77,7 +77,7 @@ class Conditions(unittest.TestCase):
         validity = Validity("min(a, b) < c", "flag")
         self.assertEqual(validity.names, {"a", "b", "c"})
         self.assertEqual(
-            validity.form, {"rule": "min(a, b) < c", "on_violation": "flag"}
+            validity.form, {"expression": "min(a, b) < c", "on_violation": "flag"}
         )
         with self.assertRaisesRegex(DeclarationError, "refuse"):
             Validity("a > 0", "warn")  # type: ignore[arg-type]

@@ -79,7 +79,7 @@ class Validity:
         """As the manifest writes it."""
         if self.on_violation == "refuse":
             return self.text
-        return {"rule": self.text, "on_violation": self.on_violation}
+        return {"expression": self.text, "on_violation": self.on_violation}
 
     def holds(self, values: Mapping[str, object]) -> bool:
         """Whether it holds for these values.
