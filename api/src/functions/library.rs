@@ -32,7 +32,7 @@ const WARM_UP_TIMEOUT_MS: u64 = 20_000;
 const REHEARSALS_MAX: usize = 50;
 /// The seed of warm-ups, so that an image comes out the same each time.
 const SEED: u64 = 0;
-/// Packages of which something is noted; then the memory begins anew.
+/// Packages of which something is noted; then the modules' notes are made anew.
 const NOTES_MAX: usize = 4_096;
 
 /// Makes packages ready to run, and keeps them.
@@ -252,7 +252,8 @@ impl Library {
     fn note(&self, package: Digest, note: Note) {
         let mut notes = self.notes();
         if notes.len() >= NOTES_MAX {
-            notes.clear();
+            // The image of a cold package can't do without its note.
+            notes.retain(|_, note| matches!(note, Note::Cold(_)));
         }
         notes.insert(package, note);
     }
