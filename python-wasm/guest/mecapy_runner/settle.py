@@ -26,11 +26,12 @@ _filling = []
 
 
 def make_immortal():
-    """Makes every object that is reachable now immortal. Needs NumPy, and does nothing without it."""
+    """Makes every object that is reachable now immortal; answers the address of the last. Needs NumPy, and does
+    nothing without it."""
     numpy = sys.modules.get("numpy")
     if numpy is None:
         return 0
-    made = 0
+    last = 0
     pending = gc.get_objects()
     counts = _reference_counts(numpy, pending)
     while pending:
@@ -38,13 +39,13 @@ def make_immortal():
         del pending[-_OBJECTS_AT_ONCE:]
         places = numpy.fromiter(map(id, objects), dtype=numpy.int64, count=len(objects))
         places, first = numpy.unique(places, return_index=True)
+        last = max(last, int(places[-1]))
         slots = (places - _PAGE_BYTES) >> 2
         inside = slots < len(counts)
         slots, first = slots[inside], first[inside]
         mortal = counts[slots] < _IMMORTAL_MIN
         slots, first = slots[mortal], first[mortal]
         counts[slots] = _IMMORTAL
-        made += len(slots)
         fresh = [objects[at] for at in first.tolist()]
         pending += gc.get_referents(*fresh)
         for value in fresh:
@@ -52,12 +53,13 @@ def make_immortal():
                 # The collector doesn't look into code.
                 pending += (value.co_consts, value.co_names, value.co_name, value.co_qualname, value.co_filename)
                 pending += (value.co_linetable, value.co_exceptiontable)
-    return made
+    return last
 
 
-def fill_holes():
-    """Fills the free blocks among the image's objects, so that a task's own objects lie together behind them."""
-    last = max(map(id, gc.get_objects()))
+def fill_holes(last):
+    """Fills the free blocks among the image's objects, so that a task's own objects lie together behind them. The
+    collector has lost sight of those that became immortal: `last` is the address of the last of them."""
+    last = max(last, max(map(id, gc.get_objects()), default=0))
     for size in (*_SMALL_SIZES, *_LARGE_SIZES):
         beyond = 0
         for _ in range(_BLOCKS_MAX):

@@ -96,10 +96,10 @@ def settle_down():
         _forget_rehearsals()
         gc.collect()
     else:
-        settle.make_immortal()
+        last = settle.make_immortal()
         _run_in()
         gc.collect()
-        settle.fill_holes()
+        settle.fill_holes(last)
     _is_settled = True
     gc.freeze()
 
