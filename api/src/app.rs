@@ -2,6 +2,7 @@
 
 use crate::{
     config::RequestLimits,
+    functions::Functions,
     identity::{TenantNames, Verifier},
     intake::Intake,
     programs::{Programs, Room},
@@ -9,9 +10,9 @@ use crate::{
     webhooks::Guard,
     worker::Worker,
 };
-use mecapy_model::{Executor, TaskId, TenantId};
+use mecapy_model::{Executor, TaskId};
 use mecapy_runtime::{Sandboxes, solver::Solvers};
-use mecapy_store::{SeenWorker, Store, StoreError};
+use mecapy_store::{SeenWorker, Store, StoreError, Viewer};
 use std::sync::{Arc, OnceLock};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,10 @@ const MODULES_AT_ONCE_PER_TENANT_MAX: usize = 1;
 const MODULE_BODIES_MAX: usize = 8;
 /// Of those, one tenant's.
 const MODULE_BODIES_PER_TENANT_MAX: usize = 3;
+/// Packages that are read and tested at once: each is in memory as a whole, and its tests use sandboxes.
+const PACKAGES_AT_ONCE_MAX: usize = 4;
+/// Of those, one tenant's.
+const PACKAGES_AT_ONCE_PER_TENANT_MAX: usize = 1;
 /// Input files that previews hold open at once: each is a descriptor of the process.
 const INPUT_FILES_MAX: usize = 512;
 /// Of those, one tenant's.
@@ -46,6 +51,10 @@ pub struct App {
     pub tenant_names: TenantNames,
     /// Which URLs webhooks may be sent to.
     pub guard: Guard,
+    /// Published functions, as they are found.
+    pub functions: Arc<Functions>,
+    /// Where the bodies of package uploads are, and where packages are checked and tested.
+    pub package_room: Room,
     identity: OnceLock<Verifier>,
     file_places: Room,
     engine: OnceLock<Arc<Programs>>,
@@ -61,7 +70,10 @@ impl App {
         public_url: Option<String>,
         guard: Guard,
     ) -> Arc<Self> {
+        let functions = Arc::new(Functions::new(store.clone()));
         Arc::new(Self {
+            functions,
+            package_room: Room::new(PACKAGES_AT_ONCE_MAX, PACKAGES_AT_ONCE_PER_TENANT_MAX),
             store,
             sandboxes,
             metrics: Metrics::new(),
@@ -154,8 +166,9 @@ impl App {
         Ok(seen)
     }
 
-    pub fn intake(&self, tenant: TenantId) -> Intake<'_> {
-        let (store, file_places, guard) = (&self.store, &self.file_places, &self.guard);
-        Intake { store, programs: self.programs(), solvers: self.solvers(), tenant, file_places, guard }
+    pub fn intake(&self, viewer: Viewer) -> Intake<'_> {
+        let (store, file_places, guard, functions) = (&self.store, &self.file_places, &self.guard, &*self.functions);
+        let (programs, solvers, tenant) = (self.programs(), self.solvers(), viewer.tenant);
+        Intake { store, programs, solvers, tenant, viewer, functions, file_places, guard }
     }
 }

@@ -8,6 +8,7 @@ pub mod app;
 pub mod client;
 pub mod commands;
 pub mod config;
+pub mod functions;
 pub mod http;
 pub mod identity;
 pub mod intake;

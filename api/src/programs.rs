@@ -2,12 +2,15 @@
 //!
 //! Knows nothing of HTTP or of queues: previews and the worker both ask here.
 
-use crate::analysis::{self, Analysis, Catalogue};
+use crate::{
+    analysis::{self, Analysis, Catalogue},
+    functions::{Call, Functions, Library},
+};
 use anyhow::{Context as _, Result};
 use mecapy_model::{Code, Digest, ErrorKind, TaskError, TenantId};
 use mecapy_python::Interpreter;
 use mecapy_runtime::{
-    Engine, Program, PythonImage, WasiModule,
+    Engine, Program, PythonImage, Sandboxes, WasiModule,
     module::{CacheConfig, Compiler, ModuleCache, ModuleError},
 };
 use mecapy_store::Store;
@@ -45,6 +48,8 @@ pub struct Programs {
     interpreter: Arc<Interpreter>,
     catalogue: Arc<Catalogue>,
     modules: Arc<ModuleCache>,
+    functions: Arc<Functions>,
+    library: Arc<Library>,
     loading: Room,
     store: Store,
     analyses: Mutex<Analyses>,
@@ -83,12 +88,25 @@ struct Analyses {
 
 impl Programs {
     /// `cache_dir` keeps compiled modules.
-    pub fn new(interpreter: Arc<Interpreter>, engine: &Engine, store: Store, cache_dir: &Path) -> Result<Self> {
+    pub fn new(
+        interpreter: Arc<Interpreter>,
+        (engine, sandboxes): (&Engine, Sandboxes),
+        (store, functions): (Store, Arc<Functions>),
+        cache_dir: &Path,
+    ) -> Result<Self> {
         let config = CacheConfig::new(cache_dir.join("modules"), Compiler::new(engine.nan_payloads()));
         let modules = ModuleCache::open(engine, config).context("can't use the folder of compiled modules")?;
+        let modules = Arc::new(modules);
         let catalogue = Arc::new(catalogue(&interpreter));
         let loading = Room::new(MODULES_LOADING_MAX, MODULES_LOADING_PER_TENANT_MAX);
-        Ok(Self { interpreter, catalogue, modules: Arc::new(modules), loading, store, analyses: Mutex::default() })
+        let library = Library::new(Arc::clone(&interpreter), Arc::clone(&catalogue), Arc::clone(&modules), sandboxes)?;
+        let library = Arc::new(library);
+        Ok(Self { interpreter, catalogue, modules, functions, library, loading, store, analyses: Mutex::default() })
+    }
+
+    /// What makes packages ready to run.
+    pub fn library(&self) -> &Arc<Library> {
+        &self.library
     }
 
     /// What a source imports and defines, and what is wrong with it. Takes some microseconds where it was seen
@@ -114,8 +132,27 @@ impl Programs {
         Ok(analysis)
     }
 
-    /// Something to run, or why there is nothing. Waits for as long as it takes.
-    pub async fn load(&self, tenant: TenantId, code: &Code) -> Result<Program, TaskError> {
+    /// Something to run, or why there is nothing, with the function that it is a call of. Waits for as long as it takes.
+    pub async fn load(&self, tenant: TenantId, code: &Code) -> Result<(Program, Option<Call>), TaskError> {
+        if let Code::Function { function, .. } = code {
+            let call = self.functions.pinned(function).await.map_err(|error| {
+                tracing::error!(%error, "programs.function: the store failed");
+                TaskError::new(ErrorKind::Storage, "the platform could not read the package")
+            })?;
+            let gone = || TaskError::new(ErrorKind::InvalidInput, format!("there is no function {function} any more"));
+            let call = call.ok_or_else(gone)?;
+            return Ok((self.library.program(&self.store, &call).await?, Some(call)));
+        }
+        self.load_plain(tenant, code).await.map(|program| (program, None))
+    }
+
+    /// A call's program, for someone who waits for the answer.
+    pub async fn function_soon(&self, call: &Call) -> Result<Program, NotLoaded> {
+        let loading = timeout(PREVIEW_MODULE_TIMEOUT, self.library.program(&self.store, call));
+        loading.await.map_err(|_| NotLoaded::Busy)?.map_err(NotLoaded::Failed)
+    }
+
+    async fn load_plain(&self, tenant: TenantId, code: &Code) -> Result<Program, TaskError> {
         match code {
             Code::Python { source, entry } => {
                 let analysed = self.analyse(source, entry.as_deref()).await;
@@ -125,12 +162,13 @@ impl Programs {
                 })?;
                 self.python(source, entry.as_deref(), analysis).await
             }
-            Code::Wasm { module } => Ok(Program::Wasi { module: self.module(tenant, *module).await? }),
+            Code::Wasm { module } => Ok(wasi(self.module(tenant, *module).await?)),
+            Code::Function { .. } => Err(TaskError::new(ErrorKind::Executor, "a function is called by its package")),
             Code::Solver { .. } => Err(TaskError::new(ErrorKind::Executor, "a solver runs in a container alone")),
         }
     }
 
-    /// As [`load`](Self::load), for someone who waits for the answer: with the analysis that is known already, and not
+    /// The same of code that is no function, for someone who waits for the answer: with the analysis that is known already, and not
     /// for long behind the modules of others.
     pub async fn load_soon(
         &self,
@@ -142,13 +180,13 @@ impl Programs {
             (Code::Python { source, entry }, Some(analysis)) => {
                 self.python(source, entry.as_deref(), analysis).await.map_err(NotLoaded::Failed)
             }
-            (Code::Python { .. } | Code::Solver { .. }, None) | (Code::Solver { .. }, Some(_)) => {
-                self.load(tenant, code).await.map_err(NotLoaded::Failed)
+            (Code::Python { .. }, None) | (Code::Function { .. } | Code::Solver { .. }, _) => {
+                self.load_plain(tenant, code).await.map_err(NotLoaded::Failed)
             }
             (Code::Wasm { module }, _) => {
                 let loading = timeout(PREVIEW_MODULE_TIMEOUT, self.module(tenant, *module));
                 let loaded = loading.await.map_err(|_| NotLoaded::Busy)?;
-                Ok(Program::Wasi { module: loaded.map_err(NotLoaded::Failed)? })
+                Ok(wasi(loaded.map_err(NotLoaded::Failed)?))
             }
         }
     }
@@ -253,6 +291,10 @@ impl Room {
         tenants.insert(tenant, Arc::downgrade(&places));
         places
     }
+}
+
+fn wasi(module: Arc<WasiModule>) -> Program {
+    Program::Wasi { module, function: None }
 }
 
 /// What an interpreter can import, for the analysis.

@@ -4,7 +4,8 @@
 use mecapy_model::{Lane, LimitsRequest, NonFinite, Outcome, TenantId};
 use mecapy_python::{Interpreter, Recipe};
 use mecapy_runtime::{
-    Attempt, Cancel, Engine, Job, NanPayloads, Program, PythonImage, Sandboxes, SandboxesConfig, TICK, config,
+    Attempt, Cancel, Engine, FileContent, Job, NanPayloads, PACKAGE_FOLDER, Program, PythonImage, Rehearsal, Sandboxes,
+    SandboxesConfig, TICK, WarmUp, config, prepare_source,
 };
 use serde_json::{Value, json};
 use std::{
@@ -78,6 +79,43 @@ const SOURCES: [(&str, &str, &str); 2] = [
         r#"{"a": [[4, 1, 0], [1, 3, 1], [0, 1, 2]], "b": [1, 2, 3]}"#,
     ),
 ];
+
+/// A function as a package has it: run as a task's own source, and on a warm image of the module `measured`.
+const FUNCTION: &str = r#"
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+@dataclass
+class Bolt:
+    d: float
+    pitch: float
+    grade: str = "8.8"
+
+    @property
+    def stress_area(self) -> float:
+        return math.pi / 4 * (self.d - 0.9382 * self.pitch) ** 2
+
+    @property
+    def proof_stress(self) -> float:
+        tensile, ratio = self.grade.split(".")
+        return float(tensile) * 100 * float(ratio) / 10
+
+def preload(bolt: Bolt, torque: float, friction: float = 0.12) -> float:
+    lead = bolt.pitch / (2 * math.pi)
+    return torque * 1e3 / (lead + friction * (0.577 * bolt.d * 0.9 + 0.65 * bolt.d))
+
+def main(d, pitch, torque, loads):
+    bolt = Bolt(d, pitch)
+    force = preload(bolt, torque)
+    stress = (force + np.asarray(loads, dtype=float)) / bolt.stress_area
+    return {"preload": force, "stress": stress, "safety": bolt.proof_stress / stress.max()}
+"#;
+const CALL: &str = "from measured import main";
+const CALL_INPUTS: &str = r#"{"d": 10, "pitch": 1.5, "torque": 40, "loads": [0, 2500.5, 5000, 7500]}"#;
+/// Calls before the image is kept, so that the interpreter has specialised the code.
+const REHEARSALS: usize = 20;
 
 fn main() -> Fallible<()> {
     let cache = std::env::args_os().nth(1).map(PathBuf::from).ok_or("usage: overhead CACHE_FOLDER")?;
@@ -184,25 +222,42 @@ fn sandboxes(cache: &std::path::Path) -> Fallible<Value> {
         ..SandboxesConfig::for_machine(1, SANDBOX_MEMORY_BYTES)
     };
     let sandboxes = Sandboxes::new(&engine, &one)?;
-    let timed = SOURCES
-        .iter()
-        .map(|(name, source, inputs)| Ok(((*name).to_owned(), time_runs(&sandboxes, &image, (source, inputs))?)));
+    let warm = warm(&sandboxes, &image)?;
+    let sources = SOURCES.iter().map(|(name, source, inputs)| (*name, &image, (*source, *inputs)));
+    let functions = [("function", &image, (FUNCTION, CALL_INPUTS)), ("warm", &warm, (CALL, CALL_INPUTS))];
+    let timed =
+        sources.chain(functions).map(|(name, image, run)| Ok((name.to_owned(), time_runs(&sandboxes, image, run)?)));
     timed.collect::<Fallible<serde_json::Map<_, _>>>().map(Value::Object)
+}
+
+/// A warm image of a package that holds [`FUNCTION`].
+fn warm(sandboxes: &Sandboxes, base: &Arc<PythonImage>) -> Fallible<Arc<PythonImage>> {
+    let file = (format!("{PACKAGE_FOLDER}/measured.py"), FileContent::Bytes(FUNCTION.as_bytes().into()));
+    let files = base.files.with_files([file])?;
+    let prepare = prepare_source(&[PACKAGE_FOLDER], &["measured"]);
+    let rehearsal = Rehearsal { source: CALL.into(), entry: None, inputs: CALL_INPUTS.into(), files: Vec::new() };
+    let rehearsals = vec![rehearsal; REHEARSALS];
+    let warm_up = Arc::new(WarmUp::new(Arc::clone(base), "measured".into(), files, prepare.into(), rehearsals));
+    let (tell, told) = mpsc::channel();
+    submit(sandboxes, Program::WarmUp(Arc::clone(&warm_up)), "{}", tell)?;
+    told.recv()?.1.result.map_err(|error| error.message)?;
+    Ok(Arc::new(warm_up.take().ok_or("the warm-up did not begin")?.image?))
 }
 
 /// Start-up and execution as the runtime reports them; turnover is the rest of a cycle on one thread: the reset of
 /// the memory slot and the hand-over to the next job.
-fn time_runs(sandboxes: &Sandboxes, image: &Arc<PythonImage>, run: (&str, &str)) -> Fallible<Value> {
+fn time_runs(sandboxes: &Sandboxes, image: &Arc<PythonImage>, (source, inputs): (&str, &str)) -> Fallible<Value> {
     let (tell, told) = mpsc::channel();
+    let program = Program::Python { image: Arc::clone(image), source: source.into(), entry: None };
     for _ in 0..RUNS_AHEAD {
-        submit(sandboxes, image, run, tell.clone())?;
+        submit(sandboxes, program.clone(), inputs, tell.clone())?;
     }
     let (mut startup, mut execute, mut turnover) = (Vec::new(), Vec::new(), Vec::new());
     let mut before: Option<Instant> = None;
     for number in 0..RUNS_WARM_UP + RUNS {
         let (at, outcome): (Instant, Outcome) = told.recv()?;
         outcome.result.map_err(|error| error.message)?;
-        submit(sandboxes, image, run, tell.clone())?;
+        submit(sandboxes, program.clone(), inputs, tell.clone())?;
         let cycle = before.replace(at).map_or(0.0, |before| milliseconds(at - before));
         if number >= RUNS_WARM_UP {
             startup.push(outcome.usage.startup_ms);
@@ -218,12 +273,12 @@ fn time_runs(sandboxes: &Sandboxes, image: &Arc<PythonImage>, run: (&str, &str))
 
 fn submit(
     sandboxes: &Sandboxes,
-    image: &Arc<PythonImage>,
-    (source, inputs): (&str, &str),
+    program: Program,
+    inputs: &str,
     tell: mpsc::Sender<(Instant, Outcome)>,
 ) -> Fallible<()> {
     let job = Job {
-        program: Program::Python { image: Arc::clone(image), source: source.into(), entry: None },
+        program,
         attempt: Attempt {
             inputs: inputs.into(),
             files: Vec::new(),

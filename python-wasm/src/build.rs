@@ -10,7 +10,7 @@ use crate::{
     runner,
     strip::{StripError, strip},
 };
-use mecapy_runtime::{Engine, ImageError, MemoryImage, PythonError, PythonImage, PythonModule};
+use mecapy_runtime::{Engine, ImageError, MemoryImage, PythonError, PythonImage, PythonModule, Sources};
 use std::{fs, io, path::Path, sync::Arc, time::Instant};
 
 #[derive(Debug, thiserror::Error)]
@@ -216,6 +216,7 @@ impl Build<'_> {
             memory: Arc::clone(&memory),
             turn: manifest.turn,
             files: self.layout.files(self.recipe)?,
+            sources: Sources::Users,
         };
         manifest.conformance_passed =
             conformance::check_image(self.engine, self.recipe, &Arc::new(candidate), &mut *self.told)?;

@@ -27,6 +27,7 @@ macro_rules! row_files {
 row_files![
     "contained.toml",
     "convention.toml",
+    "declared.toml",
     "errors.toml",
     "integers.toml",
     "json.toml",

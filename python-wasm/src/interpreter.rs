@@ -5,7 +5,7 @@ use crate::{
     layout::{ImageManifest, Layout},
     recipe::{ImageRecipe, Recipe},
 };
-use mecapy_runtime::{Engine, ImageError, PythonError, PythonImage, PythonModule, tree::Tree};
+use mecapy_runtime::{Engine, ImageError, PythonError, PythonImage, PythonModule, Sources, tree::Tree};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -90,6 +90,13 @@ impl Interpreter {
         self.loaded(&self.choose(imports).ok()?.name)
     }
 
+    /// What decides everything that an image holds, the interpreter's build and the engine among it: with a package's
+    /// digest it names a warm image over it. The same for one that isn't in memory yet.
+    pub fn digest_of(&self, image: &str) -> Option<String> {
+        let recipe = self.recipe.images.iter().find(|recipe| recipe.name == image)?;
+        Some(self.layout.image_digest(recipe))
+    }
+
     /// Reads every image, so that no task has to wait for it.
     pub fn load_all(&self) -> Result<(), OpenError> {
         self.recipe.images.iter().try_for_each(|image| self.image(&image.name).map(drop))
@@ -127,6 +134,17 @@ impl Interpreter {
         &self.modules
     }
 
+    /// Python's version, `3.15.0`.
+    pub fn python_version(&self) -> &str {
+        &self.recipe.wheel.python
+    }
+
+    /// The names of the files in Python's library, by which its distributions are known. Reads its table of contents:
+    /// some milliseconds.
+    pub fn library_names(&self) -> Result<Vec<String>, OpenError> {
+        Ok(self.layout.library_names(&self.recipe)?)
+    }
+
     /// Modules that can't work in a sandbox, each with what to do instead.
     pub fn unavailable(&self) -> &BTreeMap<String, String> {
         &self.advice
@@ -147,6 +165,6 @@ impl Interpreter {
         let memory = self.layout.read_memory(recipe, &manifest);
         let memory = memory.map_err(|source| OpenError::Image { name: name.to_owned(), source })?;
         let (module, files) = (Arc::clone(&self.module), self.files.clone());
-        Ok(PythonImage { name: name.to_owned(), module, memory, turn: manifest.turn, files })
+        Ok(PythonImage { name: name.to_owned(), module, memory, turn: manifest.turn, files, sources: Sources::Users })
     }
 }

@@ -119,6 +119,12 @@ impl Layout {
         digest_of(&parts).chars().take(24).collect()
     }
 
+    /// The image's digest together with those of the interpreter and of the engine that it runs on.
+    pub(crate) fn image_digest(&self, image: &ImageRecipe) -> String {
+        let interpreter = self.folder.file_name().unwrap_or_default();
+        digest_of(&[interpreter.as_encoded_bytes(), self.compatibility.as_bytes(), self.digest(image).as_bytes()])
+    }
+
     pub(crate) fn memory(&self, image: &ImageRecipe) -> PathBuf {
         self.folder.join(format!("{}-{}.memory", image.name, self.digest(image)))
     }
@@ -173,6 +179,19 @@ impl Layout {
         let path = self.module_names();
         let text = fs::read_to_string(&path).map_err(|source| io_error(&path, source))?;
         Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    /// The names of the files in the archives that the recipe mounts as they are.
+    pub(crate) fn library_names(&self, recipe: &Recipe) -> Result<Vec<String>, CacheError> {
+        let mut names = Vec::new();
+        for mount in recipe.mounts.iter().filter(|mount| mount.from == Source::Library && mount.at.ends_with(".zip")) {
+            let path = self.unpacked(&mount.at);
+            let file = File::open(&path).map_err(|source| io_error(&path, source))?;
+            let archive = zip::ZipArchive::new(io::BufReader::new(file));
+            let archive = archive.map_err(|error| io_error(&path, io::Error::other(error)))?;
+            names.extend(archive.file_names().filter_map(|name| Some(name.ok()?.into_owned())));
+        }
+        Ok(names)
     }
 
     /// What every sandbox's file tree starts with: the library, our runner, and the work folders.

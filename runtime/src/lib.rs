@@ -17,16 +17,19 @@ mod python;
 mod sandbox;
 pub mod solver;
 pub mod tree;
+mod warm_images;
 pub mod wasi;
 mod wasi_module;
 
 pub use attempt::{Attempt, FileContent, InputFile, Observer};
 pub use cancel::Cancel;
 pub use engine::{Engine, EngineError, GUEST_STACK_BYTES_MAX, NanPayloads, TICK, config};
-pub use memory::{ImageError, MemoryImage, scans_pages};
+pub use memory::{DELTA_BYTES_MAX, Delta, DeltaError, GROWTH_BYTES_MAX, ImageError, MemoryImage, scans_pages};
 pub use pool::{FRESH, Job, LaneStatus, MemoryStatus, Refused, Sandboxes, SandboxesConfig};
-pub use python::{GLOBAL_EXPORT_PREFIX, PYTHON_TURN, PythonError, PythonImage, PythonModule, Turn, Warmed};
+pub use python::{GLOBAL_EXPORT_PREFIX, PYTHON_TURN, PythonError, PythonImage, PythonModule, Sources, Turn, Warmed};
 pub use sandbox::{
-    Ceilings, PYTHON_ARGUMENTS, PYTHON_ENVIRONMENT, PYTHON_PREOPENS, Program, RESULT_BYTES_MAX, add_folders,
+    Ceilings, Frozen, PACKAGE_FOLDER, PYTHON_ARGUMENTS, PYTHON_ENVIRONMENT, PYTHON_PREOPENS, Program, RESULT_BYTES_MAX,
+    Rehearsal, WarmError, WarmOutcome, WarmUp, add_folders, prepare_source,
 };
+pub use warm_images::{WarmImages, WarmStatus};
 pub use wasi_module::WasiModule;

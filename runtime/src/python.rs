@@ -18,6 +18,8 @@ use wasmtime::{Instance, InstancePre, Memory, Module, Store, Val};
 pub const GLOBAL_EXPORT_PREFIX: &str = "mecapy.global.";
 /// The source that runs the task; the warm-up defines this function in `__main__`.
 pub const PYTHON_TURN: &str = "_mecapy_run()";
+/// The last source of a warm-up, which tidies the memory and refuses what can't be in an image.
+pub(crate) const SETTLE_TURN: &str = "_mecapy_settle()";
 /// Memory that a warm-up may use, bytes.
 const WARM_UP_MEMORY_BYTES_MAX: u64 = 1 << 30;
 const WARM_UP_OUTPUT_BYTES_MAX: usize = 1 << 20;
@@ -60,6 +62,7 @@ pub struct Warmed {
 }
 
 /// An interpreter with packages already imported: what a fresh sandbox starts from.
+#[derive(Clone)]
 pub struct PythonImage {
     pub name: String,
     pub module: Arc<PythonModule>,
@@ -67,6 +70,26 @@ pub struct PythonImage {
     pub turn: Turn,
     /// The read-only files that the interpreter expects.
     pub files: Tree,
+    pub sources: Sources,
+}
+
+/// Whose the sources are that run on an image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sources {
+    /// A user's: errors show their lines.
+    #[default]
+    Users,
+    /// Ours, each of which calls a function of the package in the image's tree: errors show the package's lines, and not
+    /// ours.
+    Calls,
+}
+
+impl PythonImage {
+    /// The same image with a package's files in its tree, for sources of ours that import it: a call that finds no warm
+    /// image runs on this.
+    pub fn with_package(&self, files: Tree) -> Self {
+        Self { files, sources: Sources::Calls, ..self.clone() }
+    }
 }
 
 impl PythonModule {
@@ -102,8 +125,10 @@ impl PythonModule {
     pub fn warm_up(&self, initial: &Arc<MemoryImage>, files: &Tree, turns: &[&str]) -> Result<Warmed, PythonError> {
         let mut store = self.warm_up_store(initial, files).map_err(PythonError::Load)?;
         let ran = self.run_turns(&mut store, initial, turns);
-        let wasi = &store.data().wasi;
-        let output = format!("{}{}", wasi.stdout().text(), wasi.stderr().text());
+        let State { wasi, door, .. } = store.data();
+        let said = door.answer.as_ref().and_then(|answer| answer.as_ref().err());
+        let said = said.map_or("", |error| error.traceback.as_deref().unwrap_or(&error.message));
+        let output = format!("{}{}{said}", wasi.stdout().text(), wasi.stderr().text());
         match ran {
             Err(source) => Err(PythonError::WarmUp { output, source }),
             Ok(Turns::Raised) => Err(PythonError::Raised { output }),
@@ -169,19 +194,19 @@ pub(crate) fn call_turn(store: &mut Store<State>, instance: &Instance, turn: Tur
 }
 
 /// Copies `source` into memory that the interpreter allocates, and frees when it has run it.
-fn place(store: &mut Store<State>, instance: &Instance, source: &str) -> wasmtime::Result<Turn> {
+pub(crate) fn place(store: &mut Store<State>, instance: &Instance, source: &str) -> wasmtime::Result<Turn> {
     let bytes = u32::try_from(source.len())?;
     let address = instance.get_typed_func::<u32, u32>(&mut *store, "host_alloc")?.call(&mut *store, bytes)?;
     memory_of(store, instance)?.write(store, address as usize, source.as_bytes())?;
     Ok(Turn { address, bytes })
 }
 
-fn memory_of(store: &mut Store<State>, instance: &Instance) -> wasmtime::Result<Memory> {
+pub(crate) fn memory_of(store: &mut Store<State>, instance: &Instance) -> wasmtime::Result<Memory> {
     instance.get_memory(store, "memory").ok_or_else(|| wasmtime::format_err!("the interpreter exports no memory"))
 }
 
 /// The values of the exported mutable globals, as bits.
-fn mutable_globals(instance: &Instance, store: &mut Store<State>) -> Vec<(String, u128)> {
+pub(crate) fn mutable_globals(instance: &Instance, store: &mut Store<State>) -> Vec<(String, u128)> {
     let globals: Vec<_> = instance
         .exports(&mut *store)
         .filter(|export| export.name().starts_with(GLOBAL_EXPORT_PREFIX))

@@ -81,7 +81,7 @@ impl Pool {
                 (func (export "_start") {start}))"#
         );
         let module = wasmtime::Module::new(self.engine.wasm(), wat::parse_str(text).unwrap()).unwrap();
-        Program::Wasi { module: Arc::new(WasiModule::new(&self.engine, &module).unwrap()) }
+        Program::Wasi { module: Arc::new(WasiModule::new(&self.engine, &module).unwrap()), function: None }
     }
 
     fn submit(&self, number: u8, program: &Program) -> Started {

@@ -127,7 +127,7 @@ layer! {
     "MECAPY_RUNNING_PER_TENANT_MAX" "Limits" "N" running_per_tenant_max: u32,
     /// Fuel that one tenant may use from midnight to midnight, UTC [default: no limit]
     "MECAPY_FUEL_PER_DAY_MAX" "Limits" "N" fuel_per_day_max: u64,
-    /// Uploads, modules and artifacts of one tenant together, bytes [default: no limit]
+    /// Uploads, modules, packages and artifacts of one tenant together, bytes [default: no limit]
     "MECAPY_STORAGE_PER_TENANT_BYTES_MAX" "Limits" "BYTES" storage_per_tenant_bytes_max: u64,
     /// Requests a second that one tenant may make to this server, over a second's burst [default: no limit]
     "MECAPY_REQUESTS_PER_TENANT_MAX" "Limits" "N" requests_per_tenant_max: u32,

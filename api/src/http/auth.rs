@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use mecapy_model::TenantId;
-use mecapy_store::{Access, Actor, ApiKey, Role, Store, Ticket, TicketHolder};
+use mecapy_store::{Access, Actor, ApiKey, Role, Store, Ticket, TicketHolder, Viewer};
 use std::{sync::Arc, time::Duration};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -110,6 +110,11 @@ impl Caller {
 
     pub(super) fn tenant(&self) -> TenantId {
         self.tenant
+    }
+
+    /// As who looks for packages and changes them.
+    pub(super) fn viewer(&self) -> Viewer {
+        Viewer { tenant: self.tenant, principal: self.id(), is_admin: self.scopes.has(Scope::Admin) }
     }
 
     pub(super) fn role(&self) -> Role {

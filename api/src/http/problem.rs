@@ -2,7 +2,7 @@
 //!
 //! Nothing internal leaks: what we failed at is logged with a reference, and the caller is told the reference.
 
-use crate::{intake, json::Malformed};
+use crate::{functions::Unpublished, intake, json::Malformed};
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
@@ -14,7 +14,8 @@ use mecapy_runtime::{
     module::{self, ModuleError},
 };
 use mecapy_store::{
-    ApiKeyError, ListError, OverQuota, SignatureError, StoreError, SubmitError, TenantError, UploadError, WebhookError,
+    ApiKeyError, ListError, OverQuota, PublishError, SignatureError, StoreError, SubmitError, TenantError, UploadError,
+    WebhookError,
 };
 use serde::Serialize;
 use std::{borrow::Cow, collections::BTreeSet, time::Duration};
@@ -292,6 +293,28 @@ impl From<SubmitError> for Problem {
             SubmitError::TenantDisabled => Problem::forbidden("this tenant is disabled: ask the platform's operators"),
             SubmitError::UnknownUpload { file } => intake::unknown_upload(&file, &BTreeSet::new()).into(),
             SubmitError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// A package that is not published.
+impl From<Unpublished> for Problem {
+    fn from(unpublished: Unpublished) -> Self {
+        match unpublished {
+            Unpublished::Archive(refused) => Problem::fault("", refused.code, refused.message),
+            Unpublished::Invalid(faults) => Problem::invalid(faults),
+            Unpublished::Refused(PublishError::VersionExists { digest }) => Problem::conflict(format!(
+                "this version is published already, with the files of digest {digest}, and never changes: raise the version"
+            )),
+            Unpublished::Refused(PublishError::OwnerTaken) => {
+                Problem::fault("/owner", "owner_taken", "the owner's name belongs to another tenant: choose another")
+            }
+            Unpublished::Refused(error @ PublishError::TooManyVersions { .. }) => Problem::conflict(error.to_string()),
+            Unpublished::Refused(PublishError::NotMaintainer) => Problem::forbidden(
+                "only the package's maintainers and its tenant's administrators may publish a version of it",
+            ),
+            Unpublished::Refused(PublishError::Store(error)) | Unpublished::Store(error) => error.into(),
+            Unpublished::Failed(error) => Problem::internal(&*error),
         }
     }
 }

@@ -5,15 +5,25 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// What to run. Other kinds of the contract (`function`, `c`, `rust`) answer 422 `not_available`.
+/// What to run. Other kinds of the contract (`c`, `rust`) answer 422 `not_available`.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = Code)]
 pub enum CodeRequest {
     /// In a sandbox.
     Language(LanguageRequest),
+    /// A published function.
+    Function(FunctionRequest),
     /// In a container, as a task alone.
     Solver(SolverRequest),
+}
+
+/// A function of a package, with checked inputs.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FunctionCode, example = json!({"function": "acme/bolted-joint@1.2.0#preload"}))]
+pub struct FunctionRequest {
+    /// `owner/package@1.2.0#name`; the version may be left out: the newest that isn't yanked. A task keeps the version.
+    pub function: String,
 }
 
 /// A solver of `GET /v1/solvers`.
@@ -190,7 +200,7 @@ pub struct QuotaRequest {
     pub queued_max: Option<u32>,
     /// Fuel of tasks and previews from midnight to midnight, UTC.
     pub fuel_per_day_max: Option<u64>,
-    /// Bytes of uploads, modules and artifacts together.
+    /// Bytes of uploads, modules, packages and artifacts together.
     pub storage_bytes_max: Option<u64>,
     /// Requests a second of all credentials together, over a second's burst.
     #[schema(minimum = 1)]

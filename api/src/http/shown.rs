@@ -68,6 +68,9 @@ pub(super) struct TaskShown<'a> {
 #[serde(untagged)]
 enum CodeShown<'a> {
     Sandboxed(&'a Code),
+    Function {
+        function: &'a str,
+    },
     Solver {
         solver: &'a str,
         version: &'a str,
@@ -81,6 +84,7 @@ impl<'a> CodeShown<'a> {
     fn of(task: &'a Task) -> Self {
         match &task.code {
             Code::Solver { solver, version } => Self::Solver { solver, version, files: &task.files },
+            Code::Function { function, .. } => Self::Function { function },
             code => Self::Sandboxed(code),
         }
     }

@@ -2,12 +2,14 @@
 
 use super::solver::{self, SolverCode, Solving};
 use crate::json::{Faults, Fields, Path, Value};
+use crate::packages::FunctionReference;
 use mecapy_model::Code;
 
 /// Code as it was asked for. What has a fault is `None`.
 #[derive(Debug)]
 pub(super) enum AskedCode {
     Sandboxed(Option<Code>),
+    Function(Option<FunctionReference>),
     Solver(Option<SolverCode>),
 }
 
@@ -18,8 +20,7 @@ pub(super) fn read(value: Value<'_>, path: Path<'_>, solving: Solving<'_>, fault
         return AskedCode::Solver(solver::read(fields, solving, faults));
     }
     if fields.has("function") {
-        faults.at(path.key("function"), "not_available", "code of the kind \"function\" is not available yet");
-        return AskedCode::Sandboxed(None);
+        return AskedCode::Function(function(fields, faults));
     }
     AskedCode::Sandboxed(sandboxed(fields, faults))
 }
@@ -47,6 +48,20 @@ fn sandboxed(mut fields: Fields<'_, '_>, faults: &mut Faults) -> Option<Code> {
     };
     fields.finish(faults);
     code
+}
+
+fn function(mut fields: Fields<'_, '_>, faults: &mut Faults) -> Option<FunctionReference> {
+    let path = fields.path();
+    let text = fields.string("function", faults);
+    fields.finish(faults);
+    match text?.parse() {
+        Ok(reference) => Some(reference),
+        Err(invalid) => {
+            let invalid: crate::packages::Invalid = invalid;
+            faults.at(path.key("function"), "invalid", invalid.to_string());
+            None
+        }
+    }
 }
 
 fn python(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> Option<Code> {
@@ -106,7 +121,9 @@ mod tests {
             (r#"{"language":"fortran"}"#, "/code/language", "unknown_value"),
             (r#"{"language":"c","source":""}"#, "/code/language", "not_available"),
             (r#"{"language":"rust","source":""}"#, "/code/language", "not_available"),
-            (r#"{"function":"a/b#c"}"#, "/code/function", "not_available"),
+            (r#"{"function":"a/b"}"#, "/code/function", "invalid"),
+            (r#"{"function":1}"#, "/code/function", "wrong_type"),
+            (r#"{"function":"a/b#c","entry":"d"}"#, "/code/entry", "unknown_field"),
             (r#"{"solver":"code_aster","files":{}}"#, "/code/solver", "not_available"),
             (r#"{"language":"python"}"#, "/code/source", "required"),
             (r#"{"language":"python","source":1}"#, "/code/source", "wrong_type"),

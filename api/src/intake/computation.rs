@@ -5,7 +5,10 @@ use super::{
     code::{self, AskedCode},
     solver::{self, SolverCode, Solving},
 };
-use crate::json::{Faults, Fields, Kind, Path};
+use crate::{
+    json::{Faults, Fields, Kind, Path},
+    packages::FunctionReference,
+};
 use mecapy_model::{ArtifactName, CONTAINER_MEMORY_BYTES_DEFAULT, Code, Executor, NonFinite, UploadId};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug)]
 pub(super) struct Computation<'a> {
     pub(super) code: Option<Code>,
+    /// The function that is to be found and called, where that is the code.
+    pub(super) function: Option<FunctionReference>,
     /// What it needs to run, also where its code has a fault.
     pub(super) executor: Executor,
     /// What a container gets where the request names no memory, bytes.
@@ -33,6 +38,7 @@ impl Computation<'_> {
     pub(super) fn nothing() -> Self {
         Self {
             code: None,
+            function: None,
             executor: Executor::Sandbox,
             container_memory_bytes: CONTAINER_MEMORY_BYTES_DEFAULT,
             inputs: "{}",
@@ -53,7 +59,12 @@ pub(super) fn read<'a>(fields: &mut Fields<'a, '_>, solving: Solving<'_>, faults
     let mut files = files(fields, faults);
     let mut files_of_code = BTreeSet::new();
     let mut container_memory_bytes = CONTAINER_MEMORY_BYTES_DEFAULT;
+    let mut function = None;
     let (executor, code) = match asked {
+        AskedCode::Function(reference) => {
+            function = reference;
+            (Executor::Sandbox, None)
+        }
         AskedCode::Sandboxed(code) => (Executor::Sandbox, code),
         AskedCode::Solver(None) => (Executor::Container, None),
         AskedCode::Solver(Some(SolverCode { code, memory_bytes_default, files: of_code })) => {
@@ -66,6 +77,7 @@ pub(super) fn read<'a>(fields: &mut Fields<'a, '_>, solving: Solving<'_>, faults
     };
     Computation {
         code,
+        function,
         executor,
         container_memory_bytes,
         inputs,

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     analysis::Analysis,
+    functions::Functions,
     json::{Faults, Path},
     programs::{Place, Programs, Room},
     webhooks::{Guard, LOOKUPS_BUSY, LOOKUPS_RETRY_AFTER, Refused, URL_REFUSED},
@@ -15,7 +16,7 @@ use mecapy_runtime::{
     FileContent, InputFile,
     solver::{Solvers, Study},
 };
-use mecapy_store::{NewTask, SpoolRoom, Store, StoreError, UploadState};
+use mecapy_store::{NewTask, SpoolRoom, Store, StoreError, UploadState, Viewer};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
@@ -40,6 +41,10 @@ pub struct Intake<'a> {
     /// `None` where no catalogue is configured.
     pub solvers: Option<&'a Arc<Solvers>>,
     pub tenant: TenantId,
+    /// Who asks, of that tenant.
+    pub viewer: Viewer,
+    /// Published functions.
+    pub functions: &'a Functions,
     /// One place for each input file that previews hold open.
     pub file_places: &'a Room,
     /// Which URLs may be called when a task has ended.
@@ -117,6 +122,14 @@ impl Intake<'_> {
                 if faults.is_empty() && !self.store.has_module(self.tenant, *module).await? {
                     let message = "there is no such module: upload it with POST /v1/modules first";
                     faults.add(Fault::new("/code/module", "unknown_module", message));
+                }
+                Ok(None)
+            }
+            Code::Function { function, .. } => {
+                // It was found when it was asked for, and may be gone when it is asked for again.
+                if faults.is_empty() && self.functions.pinned(function).await?.is_none() {
+                    let message = "there is no such function any more";
+                    faults.add(Fault::new("/code/function", "unknown_function", message));
                 }
                 Ok(None)
             }

@@ -4,6 +4,7 @@
 
 mod code;
 mod computation;
+mod function;
 mod labels;
 mod limits;
 mod lookup;

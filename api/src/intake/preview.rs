@@ -3,12 +3,14 @@
 use super::{
     Rejected,
     computation::{self, Computation},
+    function::Called,
     limits,
     lookup::{FilePlaces, Intake, OpenFiles},
     solver::Solving,
 };
 use crate::{
     analysis::Analysis,
+    functions::Call,
     json::{Faults, Fields, Path, Value},
 };
 use mecapy_model::{Code, Lane, Limits, NonFinite, Warning};
@@ -28,6 +30,8 @@ pub struct Preview {
     pub non_finite: NonFinite,
     /// What is known of the source, where the code is one.
     pub analysis: Option<Arc<Analysis>>,
+    /// The function that is called, where the code is one.
+    pub call: Option<Call>,
     /// What the request and its source are worth warning of.
     pub warnings: Vec<Warning>,
 }
@@ -40,8 +44,12 @@ impl Intake<'_> {
     pub async fn preview(&self, text: &str) -> Result<Preview, Rejected> {
         let mut faults = Faults::default();
         let (asked, limits, mut warnings) = read(text, &mut faults);
-        let Computation { code, inputs, files, seed, non_finite, .. } = asked;
+        let Computation { code, function, inputs, files, seed, non_finite, .. } = asked;
         let readable = faults.is_empty();
+        let called = match &function {
+            Some(reference) => self.call(reference, inputs, &files, &mut faults).await?,
+            None => None,
+        };
         let analysis = match &code {
             Some(code) => self.check_code(code, &mut faults).await?,
             None => None,
@@ -55,10 +63,18 @@ impl Intake<'_> {
             }
             (false, _) => OpenFiles::default(),
         };
+        let (code, inputs, call) = match called {
+            Some(Called { call, code, inputs, warnings: flags }) => {
+                warnings.extend(flags);
+                (Some(code), Arc::from(inputs.get()), Some(call))
+            }
+            None => (code, Arc::from(inputs), None),
+        };
         match (code, limits) {
             (Some(code), Some(limits)) if faults.is_empty() => Ok(Preview {
                 code,
-                inputs: Arc::from(inputs),
+                inputs,
+                call,
                 files: files.files,
                 file_places: files.places,
                 limits,

@@ -3,6 +3,7 @@
 use super::{
     ATTEMPTS_MAX, BACKOFF_FACTOR_MAX, BACKOFF_MS_MAX, PRIORITY_DEFAULT, PRIORITY_MAX, RUN_AT_DAYS_MAX, Rejected,
     computation::{self, Computation},
+    function::Called,
     labels, limits,
     lookup::Intake,
     solver::{self, Solving},
@@ -64,6 +65,11 @@ impl Intake<'_> {
             return Err(Rejected::Invalid(faults.into_vec()));
         };
         let readable = faults.is_empty();
+        let Asked { computation, .. } = &asked;
+        let called = match &computation.function {
+            Some(reference) => self.call(reference, computation.inputs, &computation.files, &mut faults).await?,
+            None => None,
+        };
         let analysis = match &asked.computation.code {
             Some(code) => self.check_code(code, &mut faults).await?,
             None => None,
@@ -77,8 +83,14 @@ impl Intake<'_> {
         };
         let mut warnings = asked.warnings;
         warnings.extend(analysis.iter().flat_map(|analysis| analysis.warnings.iter().cloned()));
-        let inputs = RawValue::from_string(asked.computation.inputs.to_owned());
-        let (Some(code), Some(limits), Ok(inputs)) = (asked.computation.code, asked.limits, inputs) else {
+        let (code, inputs) = match called {
+            Some(Called { code, inputs, warnings: flags, .. }) => {
+                warnings.extend(flags);
+                (Some(code), Some(inputs))
+            }
+            None => (asked.computation.code, RawValue::from_string(asked.computation.inputs.to_owned()).ok()),
+        };
+        let (Some(code), Some(limits), Some(inputs)) = (code, asked.limits, inputs) else {
             return Err(Rejected::Invalid(faults.into_vec()));
         };
         let task = NewTask {

@@ -15,13 +15,14 @@ use crate::{
 use mecapy_model::{Fault, Warning};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Checks every handler and what its source imports; gives the parameters of the functions where they are known.
+/// Checks every handler and what its source imports; gives the parameters of the functions where they are known, and what
+/// the package may import of the platform's Python. What wheels import isn't looked at.
 pub(super) fn check_handlers(
     manifest: &Manifest,
     (files, wheels): (&Files, &[Wheel]),
     python: &Python<'_>,
     report: &mut Report,
-) -> Parameters {
+) -> (Parameters, BTreeSet<String>) {
     let own = modules_of(files);
     let brought = wheels.iter().flat_map(|wheel| &wheel.modules);
     let catalogue = python.catalogue.of_package(own.iter().chain(brought).cloned());
@@ -38,8 +39,7 @@ pub(super) fn check_handlers(
             parameters.insert(function.name.clone(), found);
         }
     }
-    check.rest(imported, report);
-    parameters
+    (parameters, check.rest(imported, report))
 }
 
 struct Check<'a> {
@@ -94,8 +94,8 @@ impl<'a> Check<'a> {
     }
 
     /// Looks at the package's other modules that handlers' modules may import: what is wrong there is a warning, since
-    /// nobody can tell whether the functions come across it.
-    fn rest(&self, mut imported: BTreeMap<String, BTreeSet<String>>, report: &mut Report) {
+    /// nobody can tell whether the functions come across it. Gives what all of them import of Python.
+    fn rest(&self, mut imported: BTreeMap<String, BTreeSet<String>>, report: &mut Report) -> BTreeSet<String> {
         let known: BTreeSet<String> = imported.keys().cloned().collect();
         let mut reached: BTreeSet<String> = known.iter().map(|file| top_of(file).to_owned()).collect();
         loop {
@@ -105,7 +105,7 @@ impl<'a> Check<'a> {
                 let name = name.as_str();
                 name.ends_with(".py") && !imported.contains_key(name) && reached.contains(top_of(name))
             });
-            let Some((file, content)) = next else { return };
+            let Some((file, content)) = next else { break };
             let source = String::from_utf8_lossy(content);
             let analysis = analysis::analyse(&source, None, &self.catalogue);
             for fault in &analysis.faults {
@@ -119,6 +119,8 @@ impl<'a> Check<'a> {
             }
             imported.insert(file.as_str().to_owned(), analysis.imports);
         }
+        let of_python = |name: &String| self.python.catalogue.names(name);
+        imported.into_values().flatten().filter(of_python).collect()
     }
 }
 

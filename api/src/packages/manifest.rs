@@ -8,7 +8,7 @@ use super::resources::{Resources, read_resources};
 use super::runtime::{Runtime, read_runtime};
 use super::yaml;
 use crate::json::Path;
-use mecapy_model::Fault;
+use mecapy_model::{Fault, Visibility};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
@@ -47,19 +47,6 @@ pub struct Identity {
     pub resources: Resources,
 }
 
-/// Who can find and call a package's functions.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Visibility {
-    /// Its owner.
-    #[default]
-    Private,
-    /// Everybody in the owner's tenant.
-    Internal,
-    /// Everybody.
-    Public,
-}
-
 /// What the package's own test cases decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quality {
@@ -67,17 +54,6 @@ pub struct Quality {
     pub on_deployment: bool,
     /// Whether one that fails keeps the package from being published.
     pub fail_on_error: bool,
-}
-
-impl Visibility {
-    /// As the manifest has it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Visibility::Private => "private",
-            Visibility::Internal => "internal",
-            Visibility::Public => "public",
-        }
-    }
 }
 
 impl Default for Quality {
@@ -157,8 +133,7 @@ fn read_identity(fields: &mut Fields<'_, '_>, report: &mut Report) -> Option<Ide
     let description = fields.text("description", DESCRIPTION_CHARS_MAX, report);
     let author = fields.text("author", LINE_CHARS_MAX, report);
     let license = fields.text("license", LINE_CHARS_MAX, report);
-    let visibilities =
-        [("private", Visibility::Private), ("internal", Visibility::Internal), ("public", Visibility::Public)];
+    let visibilities = Visibility::ALL.map(|visibility| (visibility.as_str(), visibility));
     let visibility = fields.word("visibility", &visibilities, report).unwrap_or_default();
     let tags = fields.take("tags").map_or(Vec::new(), |node| read_tags(node, fields, report));
     let resources = read_resources(fields, report).unwrap_or(Resources::SMALL);

@@ -11,6 +11,7 @@ use super::testcase::{Parameters, TestCase, read_test_cases};
 use super::wheel::{Wheel, read_wheels};
 use crate::json::Path;
 use mecapy_model::{Digest, Fault, Warning};
+use std::collections::BTreeSet;
 
 /// The least that a WASI module begins with: the magic, and the version of a core module or of a component.
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
@@ -26,6 +27,8 @@ pub struct Package {
     /// What the functions may import beside the files and what the platform's Python has.
     pub wheels: Vec<Wheel>,
     pub test_cases: Vec<TestCase>,
+    /// Top-level modules of the platform's Python that it may import.
+    pub imports: BTreeSet<String>,
     /// What the author should know.
     pub warnings: Vec<Warning>,
 }
@@ -41,9 +44,9 @@ impl Package {
         let opened = open(&files, python, &mut report);
         let (faults, warnings) = report.into_parts();
         match opened {
-            Some((manifest, wheels, test_cases)) if faults.is_empty() => {
+            Some(Opened { manifest, wheels, test_cases, imports }) if faults.is_empty() => {
                 let digest = files.digest();
-                Ok(Package { manifest, files, digest, wheels, test_cases, warnings })
+                Ok(Package { manifest, files, digest, wheels, test_cases, imports, warnings })
             }
             _ => Err(faults),
         }
@@ -75,10 +78,19 @@ fn read_own_manifest(files: &Files, report: &mut Report) -> Option<Manifest> {
     }
 }
 
-fn open(files: &Files, python: &Python<'_>, report: &mut Report) -> Option<(Manifest, Vec<Wheel>, Vec<TestCase>)> {
+/// What the files say; with faults it may be less.
+struct Opened {
+    manifest: Manifest,
+    wheels: Vec<Wheel>,
+    test_cases: Vec<TestCase>,
+    imports: BTreeSet<String>,
+}
+
+fn open(files: &Files, python: &Python<'_>, report: &mut Report) -> Option<Opened> {
     let manifest = read_own_manifest(files, report)?;
     let mut wheels = Vec::new();
     let mut parameters = Parameters::new();
+    let mut imports = BTreeSet::new();
     match &manifest.runtime {
         Runtime::Python { version, requirements } => {
             check_version(version.as_deref(), python, report);
@@ -89,7 +101,7 @@ fn open(files: &Files, python: &Python<'_>, report: &mut Report) -> Option<(Mani
                 report.add(Fault::new(pointer, error.code, error.message));
             }
             check_requirements(requirements, (files, &wheels), python, report);
-            parameters = check_handlers(&manifest, (files, &wheels), python, report);
+            (parameters, imports) = check_handlers(&manifest, (files, &wheels), python, report);
         }
         Runtime::Wasm { module } => check_module(module, files, report),
         Runtime::Dockerfile { .. } | Runtime::Image { .. } => {
@@ -104,7 +116,7 @@ fn open(files: &Files, python: &Python<'_>, report: &mut Report) -> Option<(Mani
         }
     }
     let test_cases = read_test_cases(&manifest, files, &parameters, report);
-    Some((manifest, wheels, test_cases))
+    Some(Opened { manifest, wheels, test_cases, imports })
 }
 
 fn missing_manifest(files: &Files) -> String {

@@ -73,11 +73,11 @@ fn bytes_of(outcome: &Outcome) -> usize {
 async fn run(sandboxed: &Sandboxed, store: &Store, task: &Task, live: &Live) -> Result<Outcome, TaskError> {
     fail_point_of("worker.run", task.name.as_deref());
     let made_ready = async {
-        let program = sandboxed.programs.load(task.tenant, &task.code).await?;
-        Ok::<_, TaskError>((program, input_files(store, task).await?))
+        let loaded = sandboxed.programs.load(task.tenant, &task.code).await?;
+        Ok::<_, TaskError>((loaded, input_files(store, task).await?))
     };
     // The room is the files': given back when the run has ended.
-    let (program, (files, _room)) = until_cancelled(&live.cancel, made_ready).await?;
+    let ((program, call), (files, _room)) = until_cancelled(&live.cancel, made_ready).await?;
     let attempt = Attempt {
         inputs: Arc::from(task.inputs.get()),
         files,
@@ -103,7 +103,11 @@ async fn run(sandboxed: &Sandboxed, store: &Store, task: &Task, live: &Live) -> 
     };
     admit(&live.cancel, submit).await.map_err(|refused| refusal(live, refused))?;
     let without_outcome = || TaskError::new(ErrorKind::Executor, "the sandbox ended without an outcome");
-    told.ok_or_else(without_outcome)?.await.map_err(|_| without_outcome())
+    let outcome = told.ok_or_else(without_outcome)?.await.map_err(|_| without_outcome())?;
+    Ok(match call {
+        Some(call) => call.finish(outcome, task.inputs.get(), task.non_finite),
+        None => outcome,
+    })
 }
 
 /// Does the work that a run needs done first, unless the attempt is cancelled before it ends: that may take minutes.

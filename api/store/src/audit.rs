@@ -40,6 +40,10 @@ pub enum AuditAction {
     WebhookDeleted,
     /// A new secret signs.
     WebhookSecretRotated,
+    PackagePublished,
+    PackageYanked,
+    PackageUnyanked,
+    PackageMaintainersChanged,
 }
 
 /// An entry to write.
@@ -91,6 +95,10 @@ impl AuditAction {
             AuditAction::WebhookChanged => "webhook.changed",
             AuditAction::WebhookDeleted => "webhook.deleted",
             AuditAction::WebhookSecretRotated => "webhook.secret_rotated",
+            AuditAction::PackagePublished => "package.published",
+            AuditAction::PackageYanked => "package.yanked",
+            AuditAction::PackageUnyanked => "package.unyanked",
+            AuditAction::PackageMaintainersChanged => "package.maintainers_changed",
         }
     }
 }

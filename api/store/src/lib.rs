@@ -27,6 +27,7 @@ mod modules;
 mod objects;
 mod orphans;
 mod pace;
+mod packages;
 mod probe;
 mod queue;
 mod quota;
@@ -71,6 +72,10 @@ pub use objects::{
     Download, InvalidObjectKey, InvalidObjectsAddress, LOG_INLINE_BYTES_MAX, Link, Listing, ObjectInfo, ObjectKey,
     ObjectReader, ObjectWriter, Objects, ObjectsAddress, ObjectsOptions, RESULT_INLINE_BYTES_MAX, S3Address,
     S3Credentials, SpoolRoom, StoredText, Swept,
+};
+pub use packages::{
+    Maintainer, NewPackageVersion, PackageOutcome, PackagePin, PackageSummary, PackageVersion, PublishError,
+    VERSIONS_PER_PACKAGE_MAX, VersionSummary, Viewer, Yank, YankOutcome,
 };
 pub use probe::{DatabaseFindings, probe_database};
 pub use queue::{

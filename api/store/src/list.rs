@@ -25,7 +25,7 @@ macro_rules! page_sql {
             $name,
             ") AND (?7 IS NULL OR ",
             $label,
-            ") ORDER BY c.id DESC LIMIT ?9) m JOIN task_specs s ON s.no = m.no) SELECT ",
+            ") AND (?11 IS NULL OR c.function = ?11) ORDER BY c.id DESC LIMIT ?9) m JOIN task_specs s ON s.no = m.no) SELECT ",
             task_columns!("'null'"),
             ", (SELECT count(*) FROM page) AS matching",
             task_from!(),
@@ -43,6 +43,8 @@ pub struct TaskQuery {
     pub label: Option<(String, String)>,
     /// Part of the name; upper and lower case of ASCII letters are the same.
     pub name_contains: Option<String>,
+    /// The published function that the tasks call, in any version: `owner/package#name`.
+    pub function: Option<String>,
     /// 1 to [`LIST_LIMIT_MAX`].
     pub limit: u32,
     /// `next_cursor` of the page before, asked with the same filters.
@@ -52,7 +54,7 @@ pub struct TaskQuery {
 impl Default for TaskQuery {
     /// Everything, 50 at a time.
     fn default() -> Self {
-        Self { state: None, lane: None, label: None, name_contains: None, limit: 50, cursor: None }
+        Self { state: None, lane: None, label: None, name_contains: None, function: None, limit: 50, cursor: None }
     }
 }
 
@@ -126,6 +128,7 @@ impl Store {
             .bind(value)
             .bind(query.limit + 1)
             .bind(PAGE_CODE_BYTES_MAX)
+            .bind(query.function.as_deref())
             .fetch_all(&mut self.reader(tenant).await?)
             .await?;
         let matching: i64 = rows.first().map_or(Ok(0), |row| row.try_get(TASK_COLUMNS))?;
@@ -153,7 +156,8 @@ impl TaskQuery {
     /// What a cursor is bound to: the tenant and every filter.
     fn scope(&self, tenant: TenantId) -> Vec<u8> {
         let label = self.label.as_ref().map(|(name, value)| (name.as_str(), value.as_str()));
-        let filters = format!("{:?}", (tenant, self.state, self.lane, label, self.name_contains.as_deref()));
+        let texts = (self.name_contains.as_deref(), self.function.as_deref());
+        let filters = format!("{:?}", (tenant, self.state, self.lane, label, texts));
         Sha256::digest(filters.as_bytes()).to_vec()
     }
 }

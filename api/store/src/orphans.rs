@@ -16,6 +16,8 @@ const RESULT: &str = "SELECT r.object_key FROM tasks t JOIN results r ON r.no = 
                       WHERE t.tenant = ? AND t.id = ? AND r.object_key IS NOT NULL";
 const LOG: &str = "SELECT l.object_key FROM tasks t JOIN task_logs l ON l.no = t.no \
                    WHERE t.tenant = ? AND t.id = ? AND l.object_key IS NOT NULL";
+const MODULE: &str = "SELECT object_key FROM modules WHERE tenant = ? AND digest = ?";
+const PACKAGE: &str = "SELECT object_key FROM package_versions WHERE tenant = ? AND digest = ?";
 /// What the upkeep's row of the sweep is called.
 const ORPHANS: &str = "orphans";
 
@@ -39,18 +41,20 @@ impl Store {
 
     async fn needed_objects(&self, keys: Vec<ObjectKey>) -> Result<HashSet<ObjectKey>, StoreError> {
         let (mut tasks, mut logged) = (HashSet::new(), HashSet::new());
-        let (mut uploads, mut modules) = (HashSet::new(), HashSet::new());
+        let (mut uploads, mut modules, mut packages) = (HashSet::new(), HashSet::new(), HashSet::new());
         for owner in keys.iter().filter_map(ObjectKey::owner) {
             match owner {
                 Owner::Attempt { tenant, task, .. } => drop(tasks.insert((tenant, task))),
                 Owner::Log { tenant, task } => drop(logged.insert((tenant, task))),
                 Owner::Upload { upload, .. } => drop(uploads.insert(upload)),
                 Owner::Module { tenant, digest } => drop(modules.insert((tenant, digest))),
+                Owner::Package { tenant, digest } => drop(packages.insert((tenant, digest))),
             }
         }
         let attempts = self.attempts(tasks.into_iter().collect()).await?;
         let mut named = self.uploads_objects(uploads.into_iter().collect()).await?;
-        named.extend(self.modules_objects(modules.into_iter().collect()).await?);
+        named.extend(self.objects_by_digest(MODULE, modules.into_iter().collect()).await?);
+        named.extend(self.objects_by_digest(PACKAGE, packages.into_iter().collect()).await?);
         let ended = attempts.iter().filter(|(_, latest)| latest.has_ended).map(|(task, latest)| (latest.tenant, *task));
         named.extend(self.tasks_objects(&[FILES, RESULT], ended.collect()).await?);
         named.extend(self.tasks_objects(&[LOG], logged.into_iter().collect()).await?);
@@ -113,10 +117,15 @@ impl Store {
         Ok(named)
     }
 
-    async fn modules_objects(&self, modules: Vec<(TenantId, Digest)>) -> Result<HashSet<String>, StoreError> {
+    /// The keys that `part` finds, which asks for one tenant's rows with one digest.
+    async fn objects_by_digest(
+        &self,
+        part: &'static str,
+        digests: Vec<(TenantId, Digest)>,
+    ) -> Result<HashSet<String>, StoreError> {
         let mut named = HashSet::new();
-        for piece in pieces(&modules) {
-            let sql = union_all("SELECT object_key FROM modules WHERE tenant = ? AND digest = ?", "", piece.len());
+        for piece in pieces(&digests) {
+            let sql = union_all(part, "", piece.len());
             let bind =
                 |query: Query, (tenant, digest): &(TenantId, Digest)| query.bind(*tenant).bind(digest.0.as_slice());
             for row in piece.iter().fold(query(sql), bind).fetch_all(self.readers()).await? {

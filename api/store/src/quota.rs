@@ -19,7 +19,7 @@ pub struct Quota {
     /// Fuel of tasks and previews from midnight to midnight, UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fuel_per_day_max: Option<u64>,
-    /// Bytes of uploads, modules and artifacts together.
+    /// Bytes of uploads, modules, packages and artifacts together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_bytes_max: Option<u64>,
     /// Requests a second of all its credentials together, over a second's burst.

@@ -1,4 +1,4 @@
-//! How much a tenant stores, as far as a limit asks for it: uploads, modules and artifacts.
+//! How much a tenant stores, as far as a limit asks for it: uploads, modules, packages and artifacts.
 
 use crate::quota::{OverQuota, QuotaKind};
 use crate::sql::{Dialect, Executor, query};
@@ -15,10 +15,11 @@ const STORAGE_LOCK: i64 = 0x6d65_6361_7079_1000;
 
 const STORED: &str = "SELECT CAST((SELECT coalesce(sum(size_bytes), 0) FROM uploads WHERE tenant = ?1) \
                       + (SELECT coalesce(sum(size_bytes), 0) FROM modules WHERE tenant = ?1) \
+                      + (SELECT coalesce(sum(size_bytes), 0) FROM package_versions WHERE tenant = ?1) \
                       + (SELECT coalesce(sum(size_bytes), 0) FROM artifacts WHERE tenant = ?1) AS BIGINT)";
 
 impl Store {
-    /// The bytes of a tenant's uploads, modules and artifacts.
+    /// The bytes of a tenant's uploads, modules, packages and artifacts.
     pub async fn stored_bytes(&self, tenant: TenantId) -> Result<u64, StoreError> {
         stored((&mut self.reader(tenant).await?).into(), tenant).await
     }

@@ -3,7 +3,7 @@
 import difflib
 import inspect
 
-from .errors import Failed
+from .errors import Failed, line_of
 
 _DEFAULT_CHARS_MAX = 24
 
@@ -48,9 +48,8 @@ def explain_call(function, name, inputs):
     if not faults:
         return
     takes = ", ".join(_parameter(p) for p in parameters) or "no inputs"
-    line = getattr(getattr(function, "__code__", None), "co_firstlineno", None)
     message = "; ".join(faults[:10])
-    raise Failed("invalid_input", f"{message} (`{name}` takes {takes})", line=line)
+    raise Failed("invalid_input", f"{message} (`{name}` takes {takes})", line=line_of(function))
 
 
 def _parameter(parameter):

@@ -19,8 +19,11 @@ _TOO_LARGE = (
     "Maximum allowed dimension exceeded",
     "Maximum allowed size exceeded",
 )
-# Our own code: this package, and `mecapy` beside it.
+# Our own code: this package, and `mecapy` beside it. The source that calls a published function is named as if it
+# were in there.
 _RUNNER = __file__.rpartition("/")[0].rpartition("/")[0] + "/"
+# The files of the published package whose function is called.
+_PACKAGE = _RUNNER.rstrip("/").rpartition("/")[0] + "/package/"
 
 
 class Failed(BaseException):
@@ -44,8 +47,11 @@ def send(error):
     line = None
     try:
         own = _own_frames(error)
-        line = _line(error, own)
-        door.send_error(kind, message_of(error), _traceback(error, own), line)
+        file, line = _place(error, own)
+        message = message_of(error)
+        if file is not None:
+            message += f" ({file}, line {line})"
+        door.send_error(kind, message, _traceback(error, own), line)
     except BaseException:
         # No memory to describe it, or an exception that resists description: its line is known all the same.
         door.send_error(kind, type(error).__name__, None, line)
@@ -105,7 +111,8 @@ def _own_frames(error):
 def _traceback(error, own):
     _hide_runner(error)
     described = traceback.TracebackException(type(error), error, own, limit=_limit(own), compact=True)
-    return _cut("".join(described.format()), TRACEBACK_CHARS_MAX)
+    text = "".join(described.format()).replace(f'File "{_PACKAGE}', 'File "')
+    return _cut(text, TRACEBACK_CHARS_MAX)
 
 
 def _limit(own):
@@ -131,16 +138,29 @@ def _hide_runner(error):
         chain.append(one.__context__)
 
 
-def _line(error, own):
-    """The innermost line of the user's own source."""
-    line = None
+def _place(error, own):
+    """The innermost line of the user's own code: its file, where that is a package's, and its number."""
+    file = line = None
     while own is not None:
-        if own.tb_frame.f_code.co_filename == script_name:
-            line = own.tb_lineno
+        name = own.tb_frame.f_code.co_filename
+        if _is_own(name):
+            file, line = name, own.tb_lineno
         own = own.tb_next
-    if line is None and isinstance(error, SyntaxError) and error.filename == script_name:
-        line = error.lineno
-    return line
+    if isinstance(error, SyntaxError) and _is_own(error.filename):
+        file, line = error.filename, error.lineno
+    if file is None or not file.startswith(_PACKAGE):
+        return None, line
+    return file[len(_PACKAGE) :], line
+
+
+def _is_own(file):
+    return file == script_name or type(file) is str and file.startswith(_PACKAGE)
+
+
+def line_of(function):
+    """Where the running source defines the function; None for one that it imports."""
+    code = getattr(function, "__code__", None)
+    return code.co_firstlineno if code is not None and code.co_filename == script_name else None
 
 
 def _cut(text, chars_max):

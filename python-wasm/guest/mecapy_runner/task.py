@@ -118,7 +118,7 @@ def _run_declared(declared, inputs):
     try:
         read = declared.read(inputs)
     except mecapy.DeclarationError as error:
-        line = declared.call.__code__.co_firstlineno
+        line = errors.line_of(declared.call)
         raise Failed("exception", f"DeclarationError: {error}", line) from None
     except mecapy.InputError as error:
         raise Failed("invalid_input", str(error)) from None

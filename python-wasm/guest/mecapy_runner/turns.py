@@ -9,6 +9,7 @@ from types import FunctionType
 
 import _reactor
 
+from . import errors
 from .task import run
 
 TASK_TURN = b"_mecapy_run()"
@@ -24,9 +25,20 @@ def turn(source, environ):
         run()
         return 0, False
     if source is not None and source.strip() == SETTLE_TURN:
-        _settle()
-        return 0, False
+        return _settle_turn(), False
     return _turn(source, environ)
+
+
+def _settle_turn():
+    try:
+        _settle()
+    except errors.Failed as failure:
+        failure.send()
+    except BaseException as error:
+        errors.send(error)
+    else:
+        return 0
+    return 1
 
 
 def _forward(source, environ):

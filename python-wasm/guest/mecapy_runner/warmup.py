@@ -8,7 +8,7 @@ import os
 import sys
 import warnings
 
-from . import door, figures, forms, seeding, settle, task, turns
+from . import door, errors, figures, forms, seeding, settle, task, turns
 
 # Young objects before a collection; Python's own 2 000 would have short tasks collect for nothing.
 GC_YOUNG_MAX = 20_000
@@ -20,6 +20,9 @@ run_in_tasks = [
     ("def main(d, F=2.0):\n    return {'area': d * d, 'F': F}\n", '{"d": 3}'),
 ]
 RUN_IN_TIMES = 30
+
+# The image's memory has been arranged: what comes now is a package's warm-up over it.
+_is_settled = False
 
 WORK_FOLDER = "/work/out"
 INPUT_FOLDER = "/work/in"
@@ -69,37 +72,53 @@ def finish():
     turns.install(settle_down)
     seeding.reseed(0)
     _forget_rehearsals()
+    warnings.resetwarnings()
+    _default_warnings()
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     sys.set_int_max_str_digits(0)
     sys.argv[:] = ["task.py"]
     os.chdir(WORK_FOLDER)
     if INPUT_FOLDER not in sys.path:
         sys.path.append(INPUT_FOLDER)
-    sys.path_importer_cache.pop(INPUT_FOLDER, None)
     gc.set_threshold(GC_YOUNG_MAX, 20, 100)
 
 
 def settle_down():
-    """The very last turn of a warm-up, which leaves nothing behind itself to be freed."""
+    """The very last turn of a warm-up, which leaves nothing behind itself to be freed.
+
+    A package's warm-up starts from an image that is arranged already, and adds little behind it: immortal objects
+    and filled holes there would change more pages than they spare."""
+    global _is_settled
     gc.collect()
     _refuse_open_files()
-    settle.make_immortal()
-    _run_in()
-    gc.collect()
-    settle.fill_holes()
+    if _is_settled:
+        seeding.reseed(0)
+        _forget_rehearsals()
+        gc.collect()
+    else:
+        settle.make_immortal()
+        _run_in()
+        gc.collect()
+        settle.fill_holes()
+    _is_settled = True
     gc.freeze()
 
 
 def _refuse_open_files():
     """A file that is open in the image is not open in the tasks that start from it."""
     for value in gc.get_objects():
-        if isinstance(value, io.BufferedIOBase) and not value.closed:
+        if isinstance(value, (io.RawIOBase, io.BufferedIOBase)) and not value.closed:
             try:
                 descriptor = value.fileno()
             except OSError:
                 continue
             if descriptor > 2:
-                raise RuntimeError(f"the warm-up left {value!r} open")
+                name = getattr(value, "name", value)
+                raise errors.Failed(
+                    "exception",
+                    f"the file {name!r} is still open after the import and the calls that warm the code up: "
+                    "close it, best by `with open(…) as file:`",
+                )
 
 
 def _run_in():
@@ -112,7 +131,10 @@ def _run_in():
 
 def _forget_rehearsals():
     figures.forget()
-    linecache.cache.pop("task.py", None)
+    linecache.cache.pop(errors.script_name, None)
+    sys.modules.pop(task.MODULE_NAME, None)
+    # It remembers what lay in the folder.
+    sys.path_importer_cache.pop(INPUT_FOLDER, None)
     for kind in list(forms._known):
         if kind.__module__ in ("__main__", task.MODULE_NAME):
             del forms._known[kind]
@@ -120,8 +142,6 @@ def _forget_rehearsals():
         registry = getattr(module, "__warningregistry__", None)
         if isinstance(registry, dict):
             registry.clear()
-    warnings.resetwarnings()
-    _default_warnings()
 
 
 def _default_warnings():

@@ -15,6 +15,8 @@ pub enum Code {
     },
     /// An uploaded WASI command module.
     Wasm { module: Digest },
+    /// A published function in one version: `owner/package@1.2.0#name`, and the digest of the package's files.
+    Function { function: String, package: Digest },
     /// A solver of the catalogue, in a container; its input files are the task's.
     Solver { solver: String, version: String },
 }
@@ -56,9 +58,17 @@ impl std::str::FromStr for Executor {
 }
 
 impl Code {
+    /// The published function that is called, `owner/package#name`: tasks are listed by it in all versions together.
+    pub fn function(&self) -> Option<String> {
+        let Code::Function { function, .. } = self else { return None };
+        let (package, name) = function.split_once('#')?;
+        let (package, _version) = package.split_once('@')?;
+        Some(format!("{package}#{name}"))
+    }
+
     pub const fn executor(&self) -> Executor {
         match self {
-            Code::Python { .. } | Code::Wasm { .. } => Executor::Sandbox,
+            Code::Python { .. } | Code::Wasm { .. } | Code::Function { .. } => Executor::Sandbox,
             Code::Solver { .. } => Executor::Container,
         }
     }
@@ -130,6 +140,13 @@ mod tests {
     fn every_kind_of_code_is_read_as_it_was_stored_and_knows_what_runs_it() {
         let rows = [
             (r#"{"language":"python","source":"x"}"#, Executor::Sandbox),
+            (
+                concat!(
+                    r#"{"language":"function","function":"acme/joint@1.2.0#preload","#,
+                    r#""package":"0000000000000000000000000000000000000000000000000000000000000000"}"#
+                ),
+                Executor::Sandbox,
+            ),
             (r#"{"language":"solver","solver":"calculix","version":"2.20"}"#, Executor::Container),
         ];
         for (text, executor) in rows {
@@ -139,5 +156,12 @@ mod tests {
         for executor in Executor::ALL {
             assert_eq!(executor.as_str().parse(), Ok(executor));
         }
+    }
+
+    #[test]
+    fn a_function_is_listed_without_its_version() {
+        let code = Code::Function { function: "acme/joint@1.2.0-rc.1#preload".to_owned(), package: Digest([0; 32]) };
+        assert_eq!(code.function().as_deref(), Some("acme/joint#preload"));
+        assert_eq!(Code::Wasm { module: Digest([0; 32]) }.function(), None);
     }
 }

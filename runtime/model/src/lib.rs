@@ -12,6 +12,7 @@ mod outcome;
 pub mod ports;
 mod state;
 mod task;
+mod visibility;
 
 pub use artifact::{Artifact, ArtifactName, InvalidArtifactName};
 pub use code::{Code, Digest, Executor, InvalidDigest, NonFinite};
@@ -25,3 +26,4 @@ pub use limits::{
 pub use outcome::{LogStream, Outcome, Progress, Usage};
 pub use state::{IllegalTransition, TaskState, Transition};
 pub use task::{Retry, Task};
+pub use visibility::Visibility;

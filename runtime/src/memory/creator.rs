@@ -105,6 +105,9 @@ impl Drop for SlotMemory {
     fn drop(&mut self) {
         // SAFETY: taken once, here; `self.slot` is not touched again.
         let mut slot = unsafe { ManuallyDrop::take(&mut self.slot) };
+        if !slot.can_be_reset() {
+            return;
+        }
         match slot.reset(&self.image) {
             Ok(()) => self.image.give_back(slot, Instant::now()),
             // A page of this run might still be in the slot: unmap it.

@@ -1,12 +1,14 @@
 //! What a linear memory holds before a run, and the pool of slots that hold it.
 
-use super::{IDLE_MAX, IDLE_SLOTS_KEPT, IDLE_SLOTS_MAX, PAGE_BYTES, pagemap::Pagemap, slot::Slot};
+use super::{
+    Delta, IdleSlots,
+    contents::{Contents, MAPPINGS, MappingBudget, Piece, SealedFile},
+    pagemap::Pagemap,
+    slot::Slot,
+};
 use std::{
     collections::VecDeque,
-    fs::File,
-    io::{self, Read, Write},
-    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd},
-    ptr::NonNull,
+    io::{self, BufWriter, Read, Write},
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
@@ -21,16 +23,24 @@ pub enum ImageError {
     Map(#[source] io::Error),
     #[error("can't read a memory image")]
     Read(#[source] io::Error),
+    #[error("changed pages of an image of {delta_bytes} bytes can't be put over one of {base_bytes} bytes")]
+    Base { delta_bytes: usize, base_bytes: usize },
+    #[error("this process has as many memory mappings as it may: keep fewer warm images")]
+    Mappings,
 }
 
 const WASM_PAGE_BYTES: u64 = 65_536;
+/// What is written to a memory file at a time, bytes.
+const WRITE_BYTES: usize = 1 << 20;
 
-/// The pristine contents of a linear memory in a sealed memory file, and the slots that map it privately.
+/// The pristine contents of a linear memory in sealed memory files, and the slots that map them privately.
 #[derive(Debug)]
 pub struct MemoryImage {
     contents: Option<Contents>,
     bytes: usize,
+    own_bytes: usize,
     pub(super) pagemap: Option<Pagemap>,
+    idle_slots: IdleSlots,
     /// Those that were used last are at the back, and are used first.
     pub(super) idle: Mutex<VecDeque<Idle>>,
 }
@@ -42,23 +52,10 @@ pub(super) struct Idle {
     since: Instant,
 }
 
-/// The sealed file and a read-only view of it.
-#[derive(Debug)]
-struct Contents {
-    file: File,
-    view: NonNull<u8>,
-    bytes: usize,
-}
-
-// SAFETY: the view is read-only memory of a sealed file, valid until drop; sharing it is sharing a `&[u8]`.
-unsafe impl Send for Contents {}
-// SAFETY: as above.
-unsafe impl Sync for Contents {}
-
 impl MemoryImage {
     /// The image of memories that start all zero.
     pub(super) fn empty() -> Self {
-        Self { contents: None, bytes: 0, pagemap: Pagemap::open(), idle: Mutex::default() }
+        Self::of(None, 0, 0, IdleSlots::PLAIN)
     }
 
     /// An image with these contents, a whole number of 64 KiB pages.
@@ -67,14 +64,58 @@ impl MemoryImage {
     }
 
     /// An image read from `source`, `bytes` long.
-    pub fn read_from(mut source: impl Read, bytes: u64) -> Result<Arc<Self>, ImageError> {
-        if bytes == 0 || !bytes.is_multiple_of(WASM_PAGE_BYTES) || bytes >= 4 << 30 {
-            return Err(ImageError::Size { bytes });
+    pub fn read_from(source: impl Read, bytes: u64) -> Result<Arc<Self>, ImageError> {
+        let length = checked(bytes)?;
+        let file = SealedFile::new(length, |file| {
+            let copied = io::copy(&mut source.take(bytes), file).map_err(ImageError::Read)?;
+            if copied == bytes { Ok(()) } else { Err(ImageError::Read(io::ErrorKind::UnexpectedEof.into())) }
+        })?;
+        let pieces = vec![Piece { at: 0, bytes: length, file, offset: 0 }];
+        let contents = Contents::new(pieces, length, &MAPPINGS)?;
+        Ok(Arc::new(Self::of(Some(contents), length, length, IdleSlots::PLAIN)))
+    }
+
+    /// The image of the memory that `delta` was taken from, over its base. Only what changed needs memory of its own; the
+    /// base's file is shared, and stays for as long as this image does.
+    pub fn with_delta(base: &Self, delta: &Delta) -> Result<Arc<Self>, ImageError> {
+        Self::with_delta_within(&MAPPINGS, base, delta)
+    }
+
+    pub(super) fn with_delta_within(
+        budget: &'static MappingBudget,
+        base: &Self,
+        delta: &Delta,
+    ) -> Result<Arc<Self>, ImageError> {
+        let bytes = checked(delta.memory_bytes() as u64)?;
+        let other_base = ImageError::Base { delta_bytes: delta.base_bytes(), base_bytes: base.bytes };
+        // A base is one file: images aren't put over images that were put together.
+        let Some([of_base]) = base.contents.as_ref().map(Contents::pieces) else { return Err(other_base) };
+        if delta.base_bytes() != base.bytes {
+            return Err(other_base);
         }
-        let contents = Contents::read_from(&mut source, bytes as usize)?;
-        let image =
-            Self { contents: Some(contents), bytes: bytes as usize, pagemap: Pagemap::open(), idle: Mutex::default() };
-        Ok(Arc::new(image))
+        let runs = delta.runs();
+        let page = |number: u32| number as usize * super::PAGE_BYTES;
+        let own_bytes = runs.iter().map(|run| page(run.end - run.start)).sum();
+        let mut pieces = vec![of_base.clone()];
+        if own_bytes > 0 {
+            let file = SealedFile::new(own_bytes, |file| {
+                let mut file = BufWriter::with_capacity(WRITE_BYTES, file);
+                let written = delta.write_runs(base.contents(), &runs, &mut file).and_then(|()| file.flush());
+                written.map_err(ImageError::MemoryFile)
+            })?;
+            let mut offset = 0;
+            for run in &runs {
+                let (at, bytes) = (page(run.start), page(run.end - run.start));
+                pieces.push(Piece { at, bytes, file: Arc::clone(&file), offset });
+                offset += bytes;
+            }
+        }
+        let contents = Contents::new(pieces, bytes, budget)?;
+        Ok(Arc::new(Self::of(Some(contents), bytes, own_bytes, IdleSlots::COMPOSED)))
+    }
+
+    fn of(contents: Option<Contents>, bytes: usize, own_bytes: usize, idle_slots: IdleSlots) -> Self {
+        Self { contents, bytes, own_bytes, pagemap: Pagemap::open(), idle_slots, idle: Mutex::default() }
     }
 
     /// Length, bytes.
@@ -82,13 +123,18 @@ impl MemoryImage {
         self.bytes
     }
 
+    /// Bytes of the memory file that this image has for itself: all of it, or what was put over a base.
+    pub fn own_bytes(&self) -> usize {
+        self.own_bytes
+    }
+
     /// The pristine contents.
     pub fn contents(&self) -> &[u8] {
         self.contents.as_ref().map_or(&[], Contents::as_slice)
     }
 
-    pub(super) fn file(&self) -> Option<BorrowedFd<'_>> {
-        self.contents.as_ref().map(|contents| contents.file.as_fd())
+    pub(super) fn files(&self) -> Option<&Contents> {
+        self.contents.as_ref()
     }
 
     pub(super) fn pagemap(&self) -> Option<&Pagemap> {
@@ -108,10 +154,10 @@ impl MemoryImage {
     /// for long: one at a time, so that no run pays for a whole burst's.
     pub(super) fn give_back(&self, slot: Slot, now: Instant) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_old = |idle: &Idle| now.saturating_duration_since(idle.since) > IDLE_MAX;
-        let old =
-            if idle.len() >= IDLE_SLOTS_KEPT && idle.front().is_some_and(is_old) { idle.pop_front() } else { None };
-        let surplus = if idle.len() < IDLE_SLOTS_MAX {
+        let is_old = |idle: &Idle| now.saturating_duration_since(idle.since) > super::IDLE_MAX;
+        let IdleSlots { max, kept } = self.idle_slots;
+        let old = if idle.len() >= kept && idle.front().is_some_and(is_old) { idle.pop_front() } else { None };
+        let surplus = if idle.len() < max {
             idle.push_back(Idle { slot, since: now });
             None
         } else {
@@ -123,47 +169,12 @@ impl MemoryImage {
     }
 }
 
-impl Contents {
-    fn read_from(source: &mut impl Read, bytes: usize) -> Result<Self, ImageError> {
-        // SAFETY: a plain system call with a constant name; the descriptor is checked before it is owned.
-        let descriptor =
-            unsafe { libc::memfd_create(c"mecapy-image".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
-        if descriptor < 0 {
-            return Err(ImageError::MemoryFile(io::Error::last_os_error()));
-        }
-        // SAFETY: the descriptor was just made and nobody else owns it.
-        let mut file = unsafe { File::from_raw_fd(descriptor) };
-        file.set_len(bytes as u64).map_err(ImageError::MemoryFile)?;
-        let copied = io::copy(&mut source.take(bytes as u64), &mut file).map_err(ImageError::Read)?;
-        if copied != bytes as u64 {
-            return Err(ImageError::Read(io::ErrorKind::UnexpectedEof.into()));
-        }
-        file.flush().map_err(ImageError::MemoryFile)?;
-        let seals = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
-        // SAFETY: sealing a descriptor that we own.
-        if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } < 0 {
-            return Err(ImageError::MemoryFile(io::Error::last_os_error()));
-        }
-        // SAFETY: a new shared read-only mapping of a sealed file of exactly `bytes`.
-        let view =
-            unsafe { libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_READ, libc::MAP_SHARED, file.as_raw_fd(), 0) };
-        match NonNull::new(view.cast::<u8>()) {
-            Some(pointer) if view != libc::MAP_FAILED => Ok(Self { file, view: pointer, bytes }),
-            _ => Err(ImageError::Map(io::Error::last_os_error())),
-        }
+/// The length of an image, where it can be one.
+fn checked(bytes: u64) -> Result<usize, ImageError> {
+    if bytes == 0 || !bytes.is_multiple_of(WASM_PAGE_BYTES) || bytes >= 4 << 30 {
+        return Err(ImageError::Size { bytes });
     }
-
-    fn as_slice(&self) -> &[u8] {
-        // SAFETY: `view` maps `bytes` readable bytes of a sealed file until `self` is dropped.
-        unsafe { std::slice::from_raw_parts(self.view.as_ptr(), self.bytes) }
-    }
+    Ok(bytes as usize)
 }
 
-impl Drop for Contents {
-    fn drop(&mut self) {
-        // SAFETY: the mapping made in `read_from`, of this length; slots map the file on their own.
-        unsafe { libc::munmap(self.view.as_ptr().cast(), self.bytes) };
-    }
-}
-
-const _: () = assert!((WASM_PAGE_BYTES as usize).is_multiple_of(PAGE_BYTES));
+const _: () = assert!((WASM_PAGE_BYTES as usize).is_multiple_of(super::PAGE_BYTES));

@@ -1,21 +1,25 @@
 //! Memory slots of our own: linear memories that stay mapped between runs and are reset page by page.
 //!
 //! A [`MemoryImage`] is what a memory holds before a run: an interpreter's warmed-up memory, or nothing. It owns
-//! its slots, so a slot's image is fixed for its life and slots of different images can't mix. Knows nothing of
-//! what the bytes mean.
+//! its slots, so a slot's image is fixed for its life and slots of different images can't mix. An image may be another
+//! one with a [`Delta`] put over it: the two share the file of what didn't change. Knows nothing of what the bytes mean.
 //!
 //! Everything `unsafe` about linear memory is in this folder; the rules that make it sound:
 //! - a slot is one address range, reserved whole (`reservation + guard`), inaccessible beyond its current size;
 //! - it is handed to one store at a time and comes back when that store is dropped;
 //! - coming back, each private page is overwritten from the image, or zeroed beyond it, or given back to the
-//!   kernel; a reset that can't be proved complete unmaps the slot.
+//!   kernel; a reset that can't be proved complete unmaps the slot;
+//! - a slot whose image had to be copied in, because the process has no mappings left, is unmapped after one run.
 
+mod contents;
 mod creator;
+mod delta;
 mod image;
 mod pagemap;
 mod slot;
 
 pub(crate) use creator::SlotCreator;
+pub use delta::{DELTA_BYTES_MAX, Delta, DeltaError, GROWTH_BYTES_MAX};
 pub use image::{ImageError, MemoryImage};
 
 use std::time::Duration;
@@ -42,6 +46,24 @@ const IDLE_SLOTS_MAX: usize = 1_024;
 const IDLE_SLOTS_KEPT: usize = 64;
 /// How long a slot beyond `IDLE_SLOTS_KEPT` stays idle before it is unmapped.
 const IDLE_MAX: Duration = Duration::from_secs(60);
+
+/// Idle slots that an image put together from several files keeps, each of some 60 mappings: as many as one function's
+/// calls that run at once on a few cores.
+const COMPOSED_IDLE_SLOTS_MAX: usize = 8;
+const COMPOSED_IDLE_SLOTS_KEPT: usize = 2;
+
+/// How many slots an image keeps for runs to come.
+#[derive(Debug, Clone, Copy)]
+struct IdleSlots {
+    max: usize,
+    /// However long they are not needed.
+    kept: usize,
+}
+
+impl IdleSlots {
+    const PLAIN: Self = Self { max: IDLE_SLOTS_MAX, kept: IDLE_SLOTS_KEPT };
+    const COMPOSED: Self = Self { max: COMPOSED_IDLE_SLOTS_MAX, kept: COMPOSED_IDLE_SLOTS_KEPT };
+}
 
 /// Whether this kernel can say which pages a run has changed; without it every reset drops all of them.
 pub fn scans_pages() -> bool {

@@ -2,9 +2,10 @@
 
 use super::{
     DISCARDED_REGIONS_MAX, MemoryImage, PAGE_BYTES, RESIDENT_PAGES_MAX,
+    contents::{Access, Contents, Mappings, Piece},
     pagemap::{Pagemap, Scan},
 };
-use std::{io, os::fd::AsRawFd, ptr::NonNull};
+use std::{io, ptr::NonNull};
 
 /// A reserved address range, its first bytes a private mapping of an image.
 #[derive(Debug)]
@@ -15,6 +16,10 @@ pub(super) struct Slot {
     accessible_bytes: usize,
     /// Pages from here on were never accessible since they were last given back.
     touched_bytes: usize,
+    /// What the image was mapped with, beyond the one mapping of a plain one.
+    _mappings: Option<Mappings>,
+    /// The image's further pieces were copied in: pages that are given back would show the first piece alone.
+    is_copy: bool,
 }
 
 // SAFETY: the range belongs to this slot alone; who owns the slot owns the range.
@@ -33,19 +38,46 @@ impl Slot {
             Some(pointer) if base != libc::MAP_FAILED => pointer,
             _ => return Err(io::Error::last_os_error()),
         };
-        let slot = Self { base, reserved_bytes, accessible_bytes: image.bytes(), touched_bytes: image.bytes() };
+        let (accessible_bytes, touched_bytes) = (image.bytes(), image.bytes());
+        let mut slot = Self { base, reserved_bytes, accessible_bytes, touched_bytes, _mappings: None, is_copy: false };
         // SAFETY: advice for a range that we own. Huge pages would make small runs pay for 2 MiB of zeroes.
         unsafe { libc::madvise(base.as_ptr().cast(), reserved_bytes, libc::MADV_NOHUGEPAGE) };
-        if let Some(file) = image.file() {
-            let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_FIXED);
-            // SAFETY: replaces the first bytes of the range reserved above, which nobody else uses.
-            let mapped =
-                unsafe { libc::mmap(base.as_ptr().cast(), image.bytes(), protection, flags, file.as_raw_fd(), 0) };
-            if mapped == libc::MAP_FAILED {
-                return Err(io::Error::last_os_error());
+        match image.files() {
+            Some(contents) => slot.show(contents).map(|()| slot),
+            None => Ok(slot),
+        }
+    }
+
+    /// Maps the image's pieces at the start of a new range.
+    fn show(&mut self, contents: &Contents) -> io::Result<()> {
+        let Some((first, others)) = contents.pieces().split_first() else { return Ok(()) };
+        if first.bytes < self.accessible_bytes {
+            // What no piece covers is zero.
+            self.protect(first.bytes, self.accessible_bytes, libc::PROT_READ | libc::PROT_WRITE)?;
+        }
+        self.show_piece(first)?;
+        match contents.slot_mappings() {
+            Some(mappings) => {
+                self._mappings = Some(mappings);
+                others.iter().try_for_each(|piece| self.show_piece(piece))
+            }
+            None => {
+                self.is_copy = true;
+                others.iter().for_each(|piece| self.copy(contents.as_slice(), piece.at, piece.at + piece.bytes));
+                Ok(())
             }
         }
-        Ok(slot)
+    }
+
+    fn show_piece(&self, piece: &Piece) -> io::Result<()> {
+        // SAFETY: replaces bytes at the start of the range that this slot reserved, which nobody else uses yet. Pieces end
+        // before the image does, and the range is no shorter than the image.
+        unsafe { piece.map(self.base, Access::PrivateCopies) }
+    }
+
+    /// Whether a reset puts the slot back to its image: one that was copied in is for one run.
+    pub(super) fn can_be_reset(&self) -> bool {
+        !self.is_copy
     }
 
     pub(super) fn base(&self) -> *mut u8 {
@@ -75,6 +107,9 @@ impl Slot {
 
     /// Puts the slot back to its image. On an error the slot must not be used again.
     pub(super) fn reset(&mut self, image: &MemoryImage) -> io::Result<()> {
+        if self.is_copy {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         match image.pagemap() {
             Some(pagemap) => self.reset_private_pages(image, pagemap)?,
             None => self.discard(0, self.accessible_bytes)?,
@@ -101,7 +136,7 @@ impl Slot {
             let kept_with_this = kept_pages + (to - from) / PAGE_BYTES;
             if kept_with_this <= RESIDENT_PAGES_MAX {
                 kept_pages = kept_with_this;
-                self.restore(image, from, to);
+                self.copy(image.contents(), from, to);
                 return Ok(Scan::GoOn);
             }
             discarded_regions += 1;
@@ -114,11 +149,11 @@ impl Slot {
         })
     }
 
-    /// Overwrites the pages of `[from, to)` (offsets) with the image's bytes, and with zeroes beyond it.
-    fn restore(&self, image: &MemoryImage, from: usize, to: usize) {
-        let pristine = image.contents().get(from..to.min(image.bytes())).unwrap_or_default();
-        // SAFETY: `[from, to)` lies within the accessible bytes, which this slot owns and no store uses any more;
-        // the image's view is another mapping, so the two don't overlap.
+    /// Overwrites `[from, to)` with the same bytes of `pristine`, and with zeroes beyond its end.
+    fn copy(&self, pristine: &[u8], from: usize, to: usize) {
+        let pristine = pristine.get(from..to.min(pristine.len())).unwrap_or_default();
+        // SAFETY: `[from, to)` lies within the accessible bytes, which this slot owns and no store uses now; `pristine` is a
+        // view of the image, another mapping, so the two don't overlap.
         unsafe {
             let page = self.base().add(from);
             std::ptr::copy_nonoverlapping(pristine.as_ptr(), page, pristine.len());

@@ -1,6 +1,7 @@
 //! Tests of the slots: a reset leaves nothing of a run behind, or the slot is not used again.
 
 mod canary;
+mod composed;
 mod module;
 mod swapped;
 

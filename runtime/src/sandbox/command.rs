@@ -10,19 +10,25 @@ use super::{
 use crate::{
     output::Sink,
     tree::{Tree, TreeLimits},
-    wasi::WasiCtx,
+    wasi::{WasiCtx, WasiCtxBuilder},
 };
 use mecapy_model::{ErrorKind, LogStream, TaskError};
 use serde_json::value::RawValue;
 use wasmtime::{Instance, Store};
 
 /// What the host holds for one attempt.
-pub(super) fn state(sandbox: &Sandbox, run: &Run<'_>, limiter: Limiter) -> Result<State, TaskError> {
+pub(super) fn state(
+    sandbox: &Sandbox,
+    run: &Run<'_>,
+    function: Option<&str>,
+    limiter: Limiter,
+) -> Result<State, TaskError> {
     let mut tree = Tree::new(TreeLimits { bytes_max: sandbox.ceilings.artifact_bytes_max, ..TreeLimits::default() });
     grants::add_folders(&mut tree).map_err(failure::executor)?;
     let shown_bytes_max = usize::try_from(sandbox.ceilings.output_bytes_max).unwrap_or(usize::MAX);
-    let builder = WasiCtx::builder()
-        .arg("task")
+    let arguments = ["task"].into_iter().chain(function);
+    let builder = arguments
+        .fold(WasiCtx::builder(), WasiCtxBuilder::arg)
         .preopen("/")
         .stdin(run.attempt.inputs.as_bytes())
         // The result is the bytes as they came; the text is for showing what could not be one.

@@ -9,13 +9,17 @@ mod failure;
 mod grants;
 mod limiter;
 mod python;
+mod warm;
 
 pub(crate) use door::Door;
 pub use door::RESULT_BYTES_MAX;
 pub use grants::add_folders;
 pub(crate) use limiter::Limiter;
 pub(crate) use python::base_grants as python_grants;
-pub use python::{ARGUMENTS as PYTHON_ARGUMENTS, ENVIRONMENT as PYTHON_ENVIRONMENT, PREOPENS as PYTHON_PREOPENS};
+pub use python::{
+    ARGUMENTS as PYTHON_ARGUMENTS, ENVIRONMENT as PYTHON_ENVIRONMENT, PACKAGE_FOLDER, PREOPENS as PYTHON_PREOPENS,
+};
+pub use warm::{Frozen, Rehearsal, WarmError, WarmOutcome, WarmUp, prepare_source};
 
 use crate::{
     Attempt, Cancel, Engine, Observer, PythonImage, WasiModule,
@@ -23,6 +27,7 @@ use crate::{
     wasi::{self, Interrupted, WasiCtx},
 };
 use mecapy_model::{ErrorKind, Outcome, TaskError, TenantId, Usage};
+use serde_json::value::RawValue;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -34,8 +39,10 @@ use wasmtime::{Linker, Store, UpdateDeadline};
 pub enum Program {
     /// Python source on an interpreter image.
     Python { image: Arc<PythonImage>, source: Arc<str>, entry: Option<Arc<str>> },
-    /// A WASI command module: JSON on stdin, JSON on stdout.
-    Wasi { module: Arc<WasiModule> },
+    /// A WASI command module: JSON on stdin, JSON on stdout. `function` is its first argument, where it has several.
+    Wasi { module: Arc<WasiModule>, function: Option<Arc<str>> },
+    /// A package's warm-up, which keeps what it makes: see [`WarmUp::take`].
+    WarmUp(Arc<WarmUp>),
 }
 
 /// Ceilings that hold for every attempt, whatever it asks for.
@@ -109,7 +116,7 @@ impl Sandbox {
             Err(error) => return (Outcome::failed(error), Spent(None)),
         };
         let _active = self.engine.ticker().enter();
-        let (mut outcome, startup) = guest.execute(&mut store, started, self);
+        let (mut outcome, startup) = guest.execute(&mut store, started, self, run);
         outcome.usage = Usage {
             // Compiled code keeps the count in a register and writes it down at calls and at its end: of a loop that a
             // tick stopped, this is what was known before the loop.
@@ -133,9 +140,14 @@ impl Sandbox {
         let limiter = Limiter::new(run.attempt.limits.memory_bytes, charge, start_bytes);
         let (state, guest) = match program {
             Program::Python { image, source, entry } => {
-                (python::state(self, run, (image, source, entry.as_deref()), limiter)?, Guest::Python(image))
+                let (files, sources, entry) = (&image.files, image.sources, entry.as_deref());
+                let script = python::Script { files, sources, source, entry };
+                (python::state(self, run, &script, limiter)?, Guest::Python(image))
             }
-            Program::Wasi { module } => (command::state(self, run, limiter)?, Guest::Command(module)),
+            Program::Wasi { module, function } => {
+                (command::state(self, run, function.as_deref(), limiter)?, Guest::Command(module))
+            }
+            Program::WarmUp(warm_up) => (warm::state(run, limiter)?, Guest::WarmUp(warm_up)),
         };
         let mut store = store(&self.engine, state, run.attempt.limits.fuel).map_err(failure::executor)?;
         interrupt_at(&mut store, run);
@@ -165,7 +177,8 @@ impl Program {
     fn start_bytes(&self) -> u64 {
         match self {
             Program::Python { image, .. } => image.memory.bytes() as u64,
-            Program::Wasi { module } => module.minimum_bytes(),
+            Program::Wasi { module, .. } => module.minimum_bytes(),
+            Program::WarmUp(warm_up) => warm_up.base.memory.bytes() as u64,
         }
     }
 }
@@ -174,14 +187,22 @@ impl Program {
 enum Guest<'p> {
     Python(&'p PythonImage),
     Command(&'p WasiModule),
+    WarmUp(&'p WarmUp),
 }
 
 impl Guest<'_> {
     /// Runs to the end; also says how long making the sandbox took.
-    fn execute(&self, store: &mut Store<State>, started: Instant, sandbox: &Sandbox) -> (Outcome, Duration) {
+    fn execute(
+        &self,
+        store: &mut Store<State>,
+        started: Instant,
+        sandbox: &Sandbox,
+        run: &Run<'_>,
+    ) -> (Outcome, Duration) {
         let instance = match self {
             Guest::Python(image) => image.module.instantiate(store, &image.memory),
             Guest::Command(module) => module.instantiate(store),
+            Guest::WarmUp(warm_up) => warm_up.base.module.instantiate(store, &warm_up.base.memory),
         };
         let startup = started.elapsed();
         let result = match self {
@@ -193,26 +214,34 @@ impl Guest<'_> {
                 let ended = instance.and_then(|instance| command::call(store, &instance));
                 command::result(store, ended)
             }
+            Guest::WarmUp(warm_up) => warm_up.run(store, instance, sandbox, run),
         };
-        let mut outcome = Outcome { result, ..Outcome::failed(failure::cancelled()) };
-        outcome.warnings = std::mem::take(&mut store.data_mut().door.warnings);
-        if let Ok(denied) = WasiCtx::builder().build() {
-            let left = std::mem::replace(&mut store.data_mut().wasi, denied).into_parts();
-            let (stdout, stderr) = (left.stdout.finish(), left.stderr.finish());
-            (outcome.stderr, outcome.stderr_truncated) = (stderr.text, stderr.truncated);
-            outcome.warnings.extend(stderr.told.into_warnings(outcome.result.is_ok()));
-            if self.shows_stdout(&outcome) {
-                (outcome.stdout, outcome.stdout_truncated) = (stdout.text, stdout.truncated);
-            }
-            artifacts::collect(&left.tree, &sandbox.ceilings, &mut outcome);
-        }
-        (outcome, startup)
+        // A command's stdout is its result: shown only where it could not be one.
+        let shows_stdout = !matches!(self, Guest::Command(_)) || result.is_err();
+        (outcome_of(store, result, shows_stdout, &sandbox.ceilings), startup)
     }
+}
 
-    /// A command's stdout is its result: shown only where it could not be one.
-    fn shows_stdout(&self, outcome: &Outcome) -> bool {
-        matches!(self, Guest::Python(_)) || outcome.result.is_err()
+/// What a guest left: its result, its output, its artifacts. What it used is counted elsewhere.
+fn outcome_of(
+    store: &mut Store<State>,
+    result: Result<Box<RawValue>, TaskError>,
+    shows_stdout: bool,
+    ceilings: &Ceilings,
+) -> Outcome {
+    let mut outcome = Outcome { result, ..Outcome::failed(failure::cancelled()) };
+    outcome.warnings = std::mem::take(&mut store.data_mut().door.warnings);
+    if let Ok(denied) = WasiCtx::builder().build() {
+        let left = std::mem::replace(&mut store.data_mut().wasi, denied).into_parts();
+        let (stdout, stderr) = (left.stdout.finish(), left.stderr.finish());
+        (outcome.stderr, outcome.stderr_truncated) = (stderr.text, stderr.truncated);
+        outcome.warnings.extend(stderr.told.into_warnings(outcome.result.is_ok()));
+        if shows_stdout {
+            (outcome.stdout, outcome.stdout_truncated) = (stdout.text, stdout.truncated);
+        }
+        artifacts::collect(&left.tree, ceilings, &mut outcome);
     }
+    outcome
 }
 
 /// A store with its limiter and its fuel; the first tick is the next one.

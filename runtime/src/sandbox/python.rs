@@ -2,8 +2,9 @@
 
 use super::{Door, Limiter, Run, Sandbox, State, door::TaskFrame, failure, grants};
 use crate::{
-    PythonImage,
+    PythonImage, Sources,
     python::call_turn,
+    tree::Tree,
     wasi::{WasiCtx, WasiCtxBuilder},
 };
 use mecapy_model::{ErrorKind, LogStream, TaskError};
@@ -12,6 +13,11 @@ use wasmtime::{Instance, Store};
 
 /// The name that tracebacks show for the user's source.
 const SCRIPT_NAME: &str = "task.py";
+/// The name of a source of ours that calls a package's function. It looks like one of the runner's own files, which
+/// tracebacks leave out.
+const CALL_NAME: &str = "/usr/local/lib/mecapy/call";
+/// Where the files of a published package are; the runner knows it too, and shows names from here on.
+pub const PACKAGE_FOLDER: &str = "/usr/local/lib/package";
 /// The directories of the tree, in the order that every image saw.
 pub const PREOPENS: [&str; 2] = ["/usr/local/lib", "/"];
 /// The interpreter's arguments and environment.
@@ -25,27 +31,43 @@ pub(crate) fn base_grants() -> WasiCtxBuilder {
     PREOPENS.into_iter().fold(builder, WasiCtxBuilder::preopen)
 }
 
+/// A source, and the files and names that it runs with.
+pub(super) struct Script<'a> {
+    pub(super) files: &'a Tree,
+    pub(super) sources: Sources,
+    pub(super) source: &'a str,
+    pub(super) entry: Option<&'a str>,
+}
+
 /// What the host holds for one attempt.
 pub(super) fn state(
     sandbox: &Sandbox,
     run: &Run<'_>,
-    (image, source, entry): (&PythonImage, &str, Option<&str>),
+    script: &Script<'_>,
     limiter: Limiter,
 ) -> Result<State, TaskError> {
+    let (wasi, door) = grants(sandbox, run, script)?;
+    Ok(State::new(wasi, limiter, door, run.cancel.clone()))
+}
+
+/// What one task is granted: its files, output, clock and randomness, and the door that hands it in.
+pub(super) fn grants(sandbox: &Sandbox, run: &Run<'_>, script: &Script<'_>) -> Result<(WasiCtx, Door), TaskError> {
     let frame = TaskFrame {
-        source,
-        entry,
+        source: script.source,
+        entry: script.entry,
         inputs: &run.attempt.inputs,
         seed: run.attempt.seed,
         non_finite: run.attempt.non_finite,
         artifact_bytes_max: sandbox.ceilings.artifact_bytes_max,
-        script_name: SCRIPT_NAME,
+        script_name: match script.sources {
+            Sources::Users => SCRIPT_NAME,
+            Sources::Calls => CALL_NAME,
+        },
     };
     let door = Door::for_task(&frame, run.observer.clone()).map_err(failure::executor)?;
     let log = |stream| grants::log(stream, sandbox, run);
     let builder = base_grants().stdout(log(LogStream::Stdout)).stderr(log(LogStream::Stderr));
-    let wasi = grants::complete(builder, image.files.clone(), run)?;
-    Ok(State::new(wasi, limiter, door, run.cancel.clone()))
+    Ok((grants::complete(builder, script.files.clone(), run)?, door))
 }
 
 /// Runs the task to its end; 0 means that the runner itself ended well.

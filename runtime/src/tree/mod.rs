@@ -115,6 +115,17 @@ impl Tree {
         self.attach_new(parent, name, Node::file(Content::Constant(content), Access::ReadOnly, 0))
     }
 
+    /// A copy with further read-only files, by their paths from the root. It shares everything else with this tree, as its
+    /// own clones share all of it: the template of many runs.
+    pub fn with_files(&self, files: impl IntoIterator<Item = (String, FileContent)>) -> Result<Self, TreeError> {
+        let mut tree = self.clone();
+        for (path, content) in files {
+            tree.add_file(&path, content)?;
+        }
+        // A clone of what has changed copies every node, once: that is not for the runs to pay.
+        Ok(tree.clone())
+    }
+
     /// Gives every node of the tree these time stamps: unix nanoseconds.
     pub fn set_all_times(&mut self, nanos: u64) {
         self.nodes.set_all_times(Times::at(nanos));

@@ -69,7 +69,9 @@ impl Clocks {
 pub(super) fn link<T: 'static>(linker: &mut Linker<T>, get: impl Get<T>) -> wasmtime::Result<()> {
     functions! { linker, get,
         clock_time_get(id: u32, _precision: u64, out: u32) => |ctx, guest| {
-            let now = ctx.clocks.read(ClockId::parse(id)?);
+            let clock = ClockId::parse(id)?;
+            ctx.wall_clock_read |= clock == ClockId::Wall;
+            let now = ctx.clocks.read(clock);
             Ok(guest.put_u64(out, now)?)
         };
         clock_res_get(id: u32, out: u32) => |_, guest| {

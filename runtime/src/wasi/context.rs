@@ -34,6 +34,7 @@ pub struct WasiCtx {
     pub(super) table: Table,
     pub(super) preopens: Vec<Arc<str>>,
     pub(super) clocks: Clocks,
+    pub(super) wall_clock_read: bool,
     pub(super) random: Random,
     pub(super) deadline: Instant,
     pub(super) cancel: Cancel,
@@ -234,6 +235,7 @@ impl WasiCtxBuilder {
             table,
             preopens: self.preopens,
             clocks: Clocks::new(self.wall_clock_nanos, started),
+            wall_clock_read: false,
             random: Random::new(self.seed, self.random_bytes_max),
             deadline: self.deadline.unwrap_or(started),
             cancel: self.cancel,
@@ -256,6 +258,16 @@ impl WasiCtx {
 
     pub fn stderr(&self) -> &Sink {
         &self.stderr
+    }
+
+    /// Whether the guest asked for random bytes.
+    pub(crate) fn drew_randomness(&self) -> bool {
+        self.random.was_drawn()
+    }
+
+    /// Whether the guest asked for the time of day.
+    pub(crate) fn read_wall_clock(&self) -> bool {
+        self.wall_clock_read
     }
 
     pub fn hostcalls_used(&self) -> u64 {

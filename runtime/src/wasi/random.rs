@@ -22,6 +22,10 @@ impl Random {
         Self { seed, generator: None, bytes_left: bytes_max }
     }
 
+    pub(super) fn was_drawn(&self) -> bool {
+        self.generator.is_some()
+    }
+
     /// Fills `out`, or answers `EIO`, which a guest's library reports like any failing source of randomness.
     fn fill(&mut self, out: &mut [u8]) -> Result<(), Errno> {
         self.bytes_left = self.bytes_left.checked_sub(out.len() as u64).ok_or(Errno::Io)?;

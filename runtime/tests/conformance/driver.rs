@@ -91,7 +91,7 @@ pub(crate) fn run_with(guest: &str, limits: Limits) -> Run {
     let module = Arc::new(WasiModule::new(engine(), &module(guest)).unwrap());
     let (tell, told) = mpsc::channel();
     let job = Job {
-        program: Program::Wasi { module },
+        program: Program::Wasi { module, function: None },
         attempt: Attempt {
             inputs: limits.inputs.into(),
             files: files(),

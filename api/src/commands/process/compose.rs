@@ -170,9 +170,14 @@ impl Rest {
 
     /// Python can be run, and the worker claims.
     async fn start(&self, interpreter: mecapy_python::Interpreter) -> Result<()> {
-        let store = self.app.store.clone();
+        let published = (self.app.store.clone(), Arc::clone(&self.app.functions));
         let interpreter = Arc::new(interpreter);
-        let programs = Programs::new(Arc::clone(&interpreter), &self.engine, store, &self.settings.cache_dir)?;
+        let programs = Programs::new(
+            Arc::clone(&interpreter),
+            (&self.engine, self.app.sandboxes.clone()),
+            published,
+            &self.settings.cache_dir,
+        )?;
         tokio::task::spawn_blocking(move || match interpreter.load_all() {
             Ok(()) => tracing::info!("process.python: every image is loaded"),
             Err(error) => {

@@ -120,7 +120,7 @@ fn wasi_program(engine: &Engine, bytes: &[u8], places: &Places) -> Result<(Progr
         ModuleError::Refused(why) => refused(why).into(),
         error => anyhow::Error::from(error),
     })?;
-    Ok((Program::Wasi { module }, info.warnings))
+    Ok((Program::Wasi { module, function: None }, info.warnings))
 }
 
 fn open(flag: &FileFlag) -> Result<InputFile> {

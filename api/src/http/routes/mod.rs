@@ -3,6 +3,7 @@
 pub(super) mod api_keys;
 pub(super) mod audit;
 pub(super) mod events;
+pub(super) mod functions;
 pub(super) mod health;
 pub(super) mod lanes;
 pub(super) mod later;
@@ -10,6 +11,7 @@ pub(super) mod me;
 pub(super) mod metrics;
 pub(super) mod modules;
 pub(super) mod objects;
+pub(super) mod packages;
 pub(super) mod preview;
 pub(super) mod ready;
 pub(super) mod root;

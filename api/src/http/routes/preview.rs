@@ -91,11 +91,19 @@ pub(in crate::http) async fn preview(
     let mut asked = {
         // Kept no longer than it is read: everything of it is in `asked`.
         let body = body::json(request, app.limits.json_bytes_max).await?;
-        app.intake(tenant).preview(json::check(&body)?).await?
+        app.intake(caller.viewer()).preview(json::check(&body)?).await?
     };
     let programs = app.programs().ok_or_else(not_built)?;
     let (seed, mut warnings) = (asked.seed, std::mem::take(&mut asked.warnings));
-    let mut outcome = match programs.load_soon(tenant, &asked.code, asked.analysis.take()).await {
+    let call = asked.call.take();
+    let (inputs, non_finite) = (Arc::clone(&asked.inputs), asked.non_finite);
+    let loading = async {
+        match &call {
+            Some(call) => programs.function_soon(call).await,
+            None => programs.load_soon(tenant, &asked.code, asked.analysis.take()).await,
+        }
+    };
+    let mut outcome = match loading.await {
         Ok(program) => run(app, tenant, program, asked).await?,
         Err(NotLoaded::Failed(error)) => Outcome::failed(error),
         Err(NotLoaded::Busy) => {
@@ -103,6 +111,9 @@ pub(in crate::http) async fn preview(
             return Err(Problem::not_ready(detail, RETRY_AFTER_MODULE));
         }
     };
+    if let Some(call) = &call {
+        outcome = call.finish(outcome, &inputs, non_finite);
+    }
     warnings.append(&mut outcome.warnings);
     answer(&outcome, seed, warnings)
 }

@@ -21,6 +21,7 @@ pub(crate) enum Owner {
     Log { tenant: TenantId, task: TaskId },
     Upload { tenant: TenantId, upload: UploadId },
     Module { tenant: TenantId, digest: Digest },
+    Package { tenant: TenantId, digest: Digest },
 }
 
 impl Owner {
@@ -29,7 +30,8 @@ impl Owner {
             Owner::Attempt { tenant, .. }
             | Owner::Log { tenant, .. }
             | Owner::Upload { tenant, .. }
-            | Owner::Module { tenant, .. } => tenant,
+            | Owner::Module { tenant, .. }
+            | Owner::Package { tenant, .. } => tenant,
         }
     }
 }
@@ -114,6 +116,11 @@ impl ObjectKey {
         Self(format!("modules/{tenant}/{digest}/{nonce}.wasm"))
     }
 
+    /// A package's zip as one request published it, by the digest of its content.
+    pub(crate) fn package(tenant: TenantId, digest: Digest, nonce: Nonce) -> Self {
+        Self(format!("packages/{tenant}/{digest}/{nonce}.zip"))
+    }
+
     /// Where a diagnosis tries whether objects can be kept.
     pub(crate) fn probe(nonce: Nonce) -> Self {
         Self(format!("probe/{nonce}"))
@@ -137,6 +144,7 @@ impl ObjectKey {
             "logs" => Some(Owner::Log { tenant, task: id.parse().ok()? }),
             "uploads" | "incoming" => Some(Owner::Upload { tenant, upload: id.parse().ok()? }),
             "modules" => Some(Owner::Module { tenant, digest: id.trim_end_matches(".wasm").parse().ok()? }),
+            "packages" => Some(Owner::Package { tenant, digest: id.parse().ok()? }),
             _ => None,
         }
     }
@@ -241,6 +249,7 @@ mod tests {
             (ObjectKey::incoming(tenant, upload), Some(Owner::Upload { tenant, upload })),
             (ObjectKey::sent(tenant, upload, nonce), Some(Owner::Upload { tenant, upload })),
             (ObjectKey::module(tenant, digest, nonce), Some(Owner::Module { tenant, digest })),
+            (ObjectKey::package(tenant, digest, nonce), Some(Owner::Package { tenant, digest })),
             (
                 ObjectKey::parse(&format!("modules/{tenant}/{digest}.wasm")).unwrap(),
                 Some(Owner::Module { tenant, digest }),

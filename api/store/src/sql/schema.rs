@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr};
 /// Version, name, text.
 type Version = (i64, &'static str, &'static str);
 
-const SQLITE: [Version; 9] = [
+const SQLITE: [Version; 10] = [
     (1, "start", include_str!("../../migrations/sqlite/0001_start.sql")),
     (2, "shared", include_str!("../../migrations/sqlite/0002_shared.sql")),
     (3, "objects", include_str!("../../migrations/sqlite/0003_objects.sql")),
@@ -19,8 +19,9 @@ const SQLITE: [Version; 9] = [
     (7, "upkeep", include_str!("../../migrations/sqlite/0007_upkeep.sql")),
     (8, "logs", include_str!("../../migrations/sqlite/0008_logs.sql")),
     (9, "containers", include_str!("../../migrations/sqlite/0009_containers.sql")),
+    (10, "packages", include_str!("../../migrations/sqlite/0010_packages.sql")),
 ];
-const POSTGRES: [Version; 7] = [
+const POSTGRES: [Version; 8] = [
     (1, "start", include_str!("../../migrations/postgres/0001_start.sql")),
     (2, "workers", include_str!("../../migrations/postgres/0002_workers.sql")),
     (3, "events", include_str!("../../migrations/postgres/0003_events.sql")),
@@ -28,6 +29,7 @@ const POSTGRES: [Version; 7] = [
     (5, "upkeep", include_str!("../../migrations/postgres/0005_upkeep.sql")),
     (6, "logs", include_str!("../../migrations/postgres/0006_logs.sql")),
     (7, "containers", include_str!("../../migrations/postgres/0007_containers.sql")),
+    (8, "packages", include_str!("../../migrations/postgres/0008_packages.sql")),
 ];
 
 /// How a database's schema stands to this program's.

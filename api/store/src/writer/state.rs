@@ -59,6 +59,7 @@ impl Fresh {
 pub(super) fn weight(task: &Task) -> usize {
     let code = match &task.code {
         Code::Python { source, .. } => source.len(),
+        Code::Function { function, .. } => function.len(),
         Code::Wasm { .. } | Code::Solver { .. } => 0,
     };
     let warnings: usize = task.warnings.iter().map(|warning| size_of_val(warning) + warning.message.len()).sum();

@@ -25,6 +25,8 @@ pub(crate) struct NewRow {
     webhook_url: Option<Arc<str>>,
     /// What its container needs; `None` for a sandbox.
     needs: Option<Room>,
+    /// The published function that it calls, in whichever version.
+    function: Option<Arc<str>>,
     code: Arc<str>,
     inputs: Arc<str>,
     settings: Arc<str>,
@@ -75,8 +77,8 @@ enum Used {
 
 const TASKS: Rows = Rows {
     head: "INSERT INTO tasks (no, id, tenant, state, lane, priority, queue_rank, queue_group, due_ms, timed, created_ms, \
-           name, labels, webhook_url, cpus, memory_bytes)",
-    width: 16,
+           name, labels, webhook_url, cpus, memory_bytes, function)",
+    width: 17,
     tail: "",
 };
 const SPECS: Rows = Rows { head: "INSERT INTO task_specs (no, code, inputs, settings)", width: 4, tail: "" };
@@ -133,6 +135,7 @@ impl NewRow {
             labels,
             webhook_url: task.webhook_url.as_deref().map(Arc::from),
             needs: (task.code.executor() == Executor::Container).then(|| task.limits.room()),
+            function: task.code.function().map(Arc::from),
             code: serde_json::to_string(&task.code).map_err(json)?.into(),
             inputs: task.inputs.get().into(),
             settings: serde_json::to_string(&Settings::of(task)).map_err(json)?.into(),
@@ -308,7 +311,8 @@ impl Writer {
                     .bind(row.labels.clone())
                     .bind(row.webhook_url.clone())
                     .bind(row.needs.map(|needs| i64::from(needs.cpus)))
-                    .bind(row.needs.map(|needs| i64::try_from(needs.memory_bytes).unwrap_or(i64::MAX)));
+                    .bind(row.needs.map(|needs| i64::try_from(needs.memory_bytes).unwrap_or(i64::MAX)))
+                    .bind(row.function.clone());
             }
             for Accepted { no, row, .. } in piece {
                 query = query.bind(*no).bind(row.code.clone()).bind(row.inputs.clone()).bind(row.settings.clone());

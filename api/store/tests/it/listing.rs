@@ -72,10 +72,12 @@ async fn filters_select_by_state_lane_name_and_label() {
     let unnamed = submit(None, Lane::LongRunning, Some(("a\"b", "c'd"))).await;
     let done = fixture.claim(Lane::HighPriority, 1).await.pop().unwrap();
     fixture.store.finish(done.claim, finish_with("{}")).await.unwrap();
+    fixture.tamper("UPDATE tasks SET function = 'acme/joint#preload' WHERE name = 'beam_1'").await;
 
     let base = TaskQuery::default;
     let label = |name: &str, value: &str| TaskQuery { label: Some((name.to_owned(), value.to_owned())), ..base() };
     let named = |part: &str| TaskQuery { name_contains: Some(part.to_owned()), ..base() };
+    let calling = |function: &str| TaskQuery { function: Some(function.to_owned()), ..base() };
     let rows = [
         (base(), vec![unnamed, beam, bolt]),
         (TaskQuery { state: Some(TaskState::Completed), ..base() }, vec![bolt]),
@@ -90,6 +92,8 @@ async fn filters_select_by_state_lane_name_and_label() {
         (label("project", "A320"), vec![bolt]),
         (label("project", "A3"), vec![]),
         (label("a\"b", "c'd"), vec![unnamed]),
+        (calling("acme/joint#preload"), vec![beam]),
+        (calling("acme/joint"), vec![]),
     ];
     for (query, expected) in rows {
         assert_eq!(all_pages(&fixture, TaskQuery { limit: 2, ..query.clone() }).await, expected, "{query:?}");

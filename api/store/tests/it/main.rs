@@ -19,6 +19,7 @@ mod jumping;
 mod keeping;
 mod ledger;
 mod listing;
+mod packaging;
 mod pooling;
 mod processes;
 mod quotas;

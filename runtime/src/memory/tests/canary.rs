@@ -16,18 +16,29 @@ const WRITES_MAX: usize = 30;
 
 #[test]
 fn no_run_sees_a_canary_of_another() {
-    let (creator, image) = (SlotCreator::default(), image(1, 4));
+    runs_see_the_image(&image(1, 4));
+}
+
+#[test]
+fn no_run_sees_a_canary_of_another_over_a_base() {
+    let base = image(1, 4);
+    let memory = composed::memory_after(base.contents(), 1, [0, 9, 40, 63, 64, 70]);
+    runs_see_the_image(&composed::composed(&base, &memory));
+}
+
+fn runs_see_the_image(image: &Arc<MemoryImage>) {
+    let creator = SlotCreator::default();
     let done = AtomicBool::new(false);
     let all_passed = thread::scope(|scope| {
         scope.spawn(|| press(&done));
-        let (creator, image) = (&creator, &image);
+        let creator = &creator;
         let runs = [1, 2].map(|seed| scope.spawn(move || runs(creator, image, ChaCha20Rng::seed_from_u64(seed))));
         let passed = runs.map(|run| run.join().is_ok());
         done.store(true, Ordering::Relaxed);
         passed
     });
     assert_eq!(all_passed, [true, true]);
-    assert!((1..=2).contains(&idle_slots(&image)), "the runs shared their slots");
+    assert!((1..=2).contains(&idle_slots(image)), "the runs shared their slots");
 }
 
 fn runs(creator: &SlotCreator, image: &Arc<MemoryImage>, mut random: ChaCha20Rng) {

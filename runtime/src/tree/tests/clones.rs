@@ -57,6 +57,21 @@ fn a_clone_looks_like_its_template() {
 }
 
 #[test]
+fn further_files_share_the_template_and_are_shared_by_clones() {
+    let tree = prepared().clone();
+    let path = "/usr/local/lib/package/joint/thread.py";
+    let more = tree.with_files([(path.into(), bytes("def main"))]).unwrap();
+    assert_eq!(read(&more, &path[1..]).unwrap(), "def main");
+    assert!(tree.locate(path).is_err());
+    assert_eq!(more.locate("/usr/share/fonts/7.ttf"), tree.locate("/usr/share/fonts/7.ttf"));
+    let clone = more.clone();
+    assert_eq!(seen(&clone), seen(&more));
+    assert_eq!(clone.nodes.shares_with(&more.nodes), (true, 0));
+    let again = more.with_files([(path.into(), bytes("other"))]);
+    assert_eq!(again.err(), Some(TreeError::Exists));
+}
+
+#[test]
 fn what_a_clone_does_is_seen_by_no_other() {
     let template = prepared().clone();
     let before = seen(&template);

@@ -35,7 +35,12 @@ fn metering(report: &mut Report, loops: &Value) -> Result<()> {
 
 fn sandboxes(report: &mut Report, sandboxes: &Value) -> Result<()> {
     const SECTION: &str = "a sandbox inside the process, one thread, no HTTP";
-    for (name, what) in [("expression", "expression"), ("solve", "3x3 solve")] {
+    for (name, what) in [
+        ("expression", "expression"),
+        ("solve", "3x3 solve"),
+        ("function", "a function's own source"),
+        ("warm", "the same, published"),
+    ] {
         let times = sandboxes.get(name).with_context(|| format!("no sandbox of {name} was measured"))?;
         let steps = [("startup", "made"), ("execute", "run"), ("turnover", "reset and handed over")];
         for (field, label) in steps {

@@ -1,12 +1,15 @@
 //! `GET /v1/tasks`
 
 use super::{super::json, unserved};
-use crate::http::{
-    Problem,
-    auth::Caller,
-    query::Query,
-    router::Api,
-    shown::{TaskPageShown, TaskShown},
+use crate::{
+    http::{
+        Problem,
+        auth::Caller,
+        query::Query,
+        router::Api,
+        shown::{TaskPageShown, TaskShown},
+    },
+    packages::FunctionReference,
 };
 use axum::{
     extract::State,
@@ -20,7 +23,7 @@ use std::sync::Arc;
 /// Tasks of a page when the request says nothing.
 const LIMIT_DEFAULT: u64 = 50;
 /// Filters of the contract that belong to what is not built yet.
-const LATER: [&str; 2] = ["function", "study"];
+const LATER: [&str; 1] = ["study"];
 
 /// The caller's tasks, newest first.
 #[utoipa::path(get, path = "/v1/tasks", tag = "Tasks",
@@ -28,6 +31,7 @@ const LATER: [&str; 2] = ["function", "study"];
         ("state" = Option<TaskState>, Query, description = "Only tasks in this state"),
         ("lane" = Option<Lane>, Query, description = "Only tasks of this lane"),
         ("label" = Option<String>, Query, description = "Only tasks with this label, as in `project=A320` (its first `=` divides name and value)"),
+        ("function" = Option<String>, Query, description = "Only calls of this function, `owner/package#name`, in any version"),
         ("q" = Option<String>, Query, description = "Only tasks whose name contains this"),
         ("limit" = Option<u32>, Query, description = "Tasks of a page, 1 to 200; 50 when absent"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")
@@ -45,6 +49,7 @@ pub(in crate::http) async fn list(State(api): State<Arc<Api>>, caller: Caller, u
         lane: query.word::<Lane>("lane")?,
         label: label(&mut query)?,
         name_contains: query.text("q").filter(|text| !text.is_empty()),
+        function: function(&mut query)?,
         limit: u32::try_from(limit).unwrap_or(LIST_LIMIT_MAX),
         cursor: query.text("cursor").filter(|text| !text.is_empty()),
     };
@@ -61,6 +66,15 @@ pub(in crate::http) async fn list(State(api): State<Arc<Api>>, caller: Caller, u
         tasks.push(TaskShown::new(task, position).expecting(wait).warned(unserved));
     }
     json(StatusCode::OK, &TaskPageShown { tasks, next_cursor: page.next_cursor.as_deref() })
+}
+
+/// A function without its version, as the store lists by it; an empty text is as good as none.
+fn function(query: &mut Query) -> Result<Option<String>, Problem> {
+    let Some(text) = query.text("function").filter(|text| !text.is_empty()) else { return Ok(None) };
+    let reference: Result<FunctionReference, _> = text.parse();
+    let mut reference = reference.map_err(|error| Problem::fault("/function", "invalid", error.to_string()))?;
+    reference.package.version = None;
+    Ok(Some(reference.to_string()))
 }
 
 /// A label's name and value; an empty text is as good as none.

@@ -27,7 +27,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::Response,
 };
-use mecapy_model::{TaskId, TenantId};
+use mecapy_model::TaskId;
 use mecapy_store::{Idempotency, Replayed, Submission, SubmitError, Submitted};
 use sha2::{Digest as _, Sha256};
 
@@ -47,7 +47,7 @@ fn keyed(key: Option<String>, body: &[u8]) -> Option<Idempotency> {
 /// and gets the same answer, also where what it asks for could not be accepted any more.
 async fn submit_new(
     app: &App,
-    tenant: TenantId,
+    caller: &Caller,
     asked: Result<AcceptedTask, Problem>,
     idempotency: Option<Idempotency>,
 ) -> Result<Response, Problem> {
@@ -55,7 +55,7 @@ async fn submit_new(
         (Ok(accepted), _) => accepted,
         (Err(problem), None) => return Err(problem),
         (Err(problem), Some(key)) => {
-            let earlier = app.store.submitted_before(tenant, key).await?;
+            let earlier = app.store.submitted_before(caller.tenant(), key).await?;
             return accepted(&earlier.ok_or(problem)?);
         }
     };
@@ -66,7 +66,7 @@ async fn submit_new(
         Err(error) => {
             if matches!(error, SubmitError::UnknownUpload { .. }) {
                 // The store names the first that it misses; the caller is told of all.
-                app.intake(tenant).must_have(&files, &files_of_code).await?;
+                app.intake(caller.viewer()).must_have(&files, &files_of_code).await?;
             }
             return Err(error.into());
         }

@@ -10,7 +10,7 @@ use axum::{
     extract::{Path, Request, State},
     response::Response,
 };
-use mecapy_model::{TaskId, TenantId};
+use mecapy_model::TaskId;
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Submits an ended task again, as a new task with the same seed.
@@ -36,16 +36,16 @@ pub(in crate::http) async fn retry(
     let id = task_id(&id)?;
     let key = idempotency::key(request.headers())?;
     no_body(request).await?;
-    let asked = again(&api.app, caller.tenant(), id).await;
-    submit_new(&api.app, caller.tenant(), asked, keyed(key, format!("retry {id}").as_bytes())).await
+    let asked = again(&api.app, &caller, id).await;
+    submit_new(&api.app, &caller, asked, keyed(key, format!("retry {id}").as_bytes())).await
 }
 
-async fn again(app: &App, tenant: TenantId, id: TaskId) -> Result<AcceptedTask, Problem> {
-    let task = app.store.task(tenant, id).await?.ok_or_else(|| Problem::not_found(TASK))?;
+async fn again(app: &App, caller: &Caller, id: TaskId) -> Result<AcceptedTask, Problem> {
+    let task = app.store.task(caller.tenant(), id).await?.ok_or_else(|| Problem::not_found(TASK))?;
     if !task.state.is_terminal() {
         let detail = format!("the task is {}: only a task that has ended can be retried", task.state);
         return Err(Problem::conflict(detail));
     }
-    let task = app.intake(tenant).again(task).await?;
+    let task = app.intake(caller.viewer()).again(task).await?;
     Ok(AcceptedTask { task, files_of_code: BTreeSet::new() })
 }

@@ -37,6 +37,6 @@ pub(in crate::http) async fn submit(
 ) -> Result<Response, Problem> {
     let key = idempotency::key(request.headers())?;
     let body = body::json(request, api.app.limits.json_bytes_max).await?;
-    let asked = api.app.intake(caller.tenant()).task(json::check(&body)?).await;
-    submit_new(&api.app, caller.tenant(), asked.map_err(Problem::from), keyed(key, &body)).await
+    let asked = api.app.intake(caller.viewer()).task(json::check(&body)?).await;
+    submit_new(&api.app, &caller, asked.map_err(Problem::from), keyed(key, &body)).await
 }

@@ -51,7 +51,7 @@ pub(in crate::http) struct Used {
     queued: u64,
     /// Fuel since midnight, UTC; up to some seconds old.
     fuel_today: u64,
-    /// Bytes of uploads, modules and artifacts.
+    /// Bytes of uploads, modules, packages and artifacts.
     storage_bytes: u64,
 }
 

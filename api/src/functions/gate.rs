@@ -1,0 +1,224 @@
+//! A package's own test cases, run as calls of its functions in sandboxes before it is published.
+
+use super::{
+    call::{Call, checked_inputs},
+    library::{Ready, program_of},
+    published::Published,
+};
+use crate::packages::{Expected, Files, Function, TestCase};
+use mecapy_model::{ArtifactName, ErrorKind, Fault, Lane, LimitsRequest, NonFinite, Outcome, TaskError, TenantId};
+use mecapy_runtime::{Attempt, Cancel, FileContent, InputFile, Job, Program, Refused, Sandboxes};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use time::OffsetDateTime;
+use tokio::{sync::oneshot, time::sleep};
+use utoipa::ToSchema;
+
+/// How long one case may take, milliseconds.
+const CASE_TIMEOUT_MS: u64 = 30_000;
+/// How long all cases of a package may take together; those that are left then have failed.
+const CASES_TIMEOUT: Duration = Duration::from_secs(120);
+/// Cases that run at once.
+const AT_ONCE: usize = 2;
+/// Wait before a full pool is asked again.
+const POOL_FULL: Duration = Duration::from_millis(20);
+/// The seed of every case, so that it comes out the same each time.
+const SEED: u64 = 0;
+/// What the guest SDK raises where inputs don't fit: a test case may expect it, and the ports refuse before the run.
+const INPUT_ERROR: &str = "InputError";
+
+/// How the test cases of a package came out.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+pub struct TestReport {
+    pub total: usize,
+    pub passed: usize,
+    pub failed: usize,
+    pub duration_ms: f64,
+    pub cases: Vec<CaseReport>,
+}
+
+/// How one test case came out.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct CaseReport {
+    pub function: String,
+    pub name: String,
+    /// Where it is written: file and line.
+    pub file: String,
+    /// `passed` or `failed`
+    pub state: &'static str,
+    /// What was not as expected.
+    pub message: Option<String>,
+    pub duration_ms: f64,
+}
+
+/// What the cases of one package are run with.
+#[derive(Clone, Copy)]
+pub(super) struct Gate<'a> {
+    pub(super) sandboxes: &'a Sandboxes,
+    /// Whose share of the sandboxes is used.
+    pub(super) tenant: TenantId,
+    pub(super) now: OffsetDateTime,
+    pub(super) package: &'a Arc<Published>,
+    pub(super) ready: &'a Ready,
+    pub(super) files: &'a Files,
+}
+
+impl Gate<'_> {
+    /// Runs the cases, a few at once, each in a fresh sandbox.
+    pub(super) async fn run(self, cases: &[TestCase]) -> TestReport {
+        let started = Instant::now();
+        let mut reports = Vec::with_capacity(cases.len());
+        for some in cases.chunks(AT_ONCE) {
+            let mut running = some.iter().map(|case| self.case(case, started));
+            match (running.next(), running.next()) {
+                (Some(first), Some(second)) => {
+                    let (first, second) = tokio::join!(first, second);
+                    reports.extend([first, second]);
+                }
+                (Some(only), None) => reports.push(only.await),
+                (None, _) => {}
+            }
+        }
+        let passed = reports.iter().filter(|report| report.message.is_none()).count();
+        let total = reports.len();
+        TestReport { total, passed, failed: total - passed, duration_ms: milliseconds(started), cases: reports }
+    }
+
+    async fn case(self, case: &TestCase, all_started: Instant) -> CaseReport {
+        let started = Instant::now();
+        let message = match all_started.elapsed() < CASES_TIMEOUT {
+            true => self.differences(case).await,
+            false => Some(format!(
+                "it was not run: the package's test cases took more than {} s together",
+                CASES_TIMEOUT.as_secs()
+            )),
+        };
+        CaseReport {
+            function: case.function.to_string(),
+            name: case.name.clone(),
+            file: case.place.clone(),
+            state: if message.is_none() { "passed" } else { "failed" },
+            message,
+            duration_ms: milliseconds(started),
+        }
+    }
+
+    /// What is not as the case expects; `None` where all is.
+    async fn differences(self, case: &TestCase) -> Option<String> {
+        let Some(call) = Call::of(Arc::clone(self.package), case.function.as_str()) else {
+            return Some("the function is not in the package".to_owned());
+        };
+        let outcome = match self.attempt(&call, case) {
+            Ok(attempt) => {
+                let inputs = Arc::clone(&attempt.inputs);
+                let ran = match program_of(self.ready, &call) {
+                    Ok(program) => outcome_of(self.sandboxes, self.tenant, program, attempt).await,
+                    Err(error) => Outcome::failed(error),
+                };
+                call.finish(ran, &inputs, NonFinite::Reject)
+            }
+            Err(refused) => match &case.expected {
+                Expected::Exception(exception) if exception.kind == INPUT_ERROR => return None,
+                _ => return Some(format!("its inputs are refused: {refused}")),
+            },
+        };
+        let found = case.expected.differences(outcome.result.as_ref().map(|result| result.get()));
+        (!found.is_empty()).then(|| found.join("; "))
+    }
+
+    fn attempt(self, call: &Call, case: &TestCase) -> Result<Attempt, String> {
+        let function = call.function().ok_or("the function is not in the package")?;
+        let CaseInputs { inputs, files } = case_inputs(function, case, self.files)?;
+        let limits = LimitsRequest { timeout_ms: Some(CASE_TIMEOUT_MS), ..LimitsRequest::default() };
+        Ok(Attempt {
+            inputs,
+            files,
+            limits: limits.resolve(Lane::Default).map_err(|error| error.to_string())?,
+            seed: SEED,
+            non_finite: NonFinite::Reject,
+            wall_clock: self.now,
+        })
+    }
+}
+
+/// What a case hands to its function.
+pub(super) struct CaseInputs {
+    pub(super) inputs: Arc<str>,
+    pub(super) files: Vec<InputFile>,
+}
+
+/// A case's inputs, checked as a request's are, and its files.
+pub(super) fn case_inputs(function: &Function, case: &TestCase, package: &Files) -> Result<CaseInputs, String> {
+    let mut inputs = case.inputs.clone();
+    let mut files = Vec::with_capacity(case.files.len());
+    for (port, file) in &case.files {
+        let content = package.get(file.as_str()).ok_or_else(|| format!("the package has no file {file}"))?;
+        let name = ArtifactName::parse(file.last()).map_err(|error| error.to_string())?;
+        inputs = with_file(&inputs, port, name.as_str())?;
+        files.push(InputFile { name, content: FileContent::Bytes(Arc::from(content)) });
+    }
+    let names: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    let inputs = RawValue::from_string(inputs).map_err(|error| error.to_string())?;
+    let checked = checked_inputs(function, &inputs, &names).map_err(|faults| told(&faults))?;
+    Ok(CaseInputs { inputs: Arc::from(checked.values.get()), files })
+}
+
+/// Runs a program in a sandbox of the tenant's, behind what previews need, and waits for its end.
+pub(super) async fn outcome_of(sandboxes: &Sandboxes, tenant: TenantId, program: Program, attempt: Attempt) -> Outcome {
+    let cancel = Cancel::new();
+    let told = loop {
+        let (tell, told) = oneshot::channel();
+        let job = Job {
+            program: program.clone(),
+            attempt: attempt.clone(),
+            lane: Lane::Default,
+            tenant,
+            cancel: cancel.clone(),
+            observer: None,
+            done: Box::new(move |outcome| drop(tell.send(outcome))),
+        };
+        match sandboxes.submit(job) {
+            Ok(()) => break told,
+            Err(Refused::ShuttingDown) => {
+                return Outcome::failed(TaskError::new(ErrorKind::Executor, Refused::ShuttingDown.to_string()));
+            }
+            Err(_) => sleep(POOL_FULL).await,
+        }
+    };
+    told.await.unwrap_or_else(|_| {
+        Outcome::failed(TaskError::new(ErrorKind::Executor, "the sandbox ended without an outcome"))
+    })
+}
+
+/// The inputs with one more member: the name of a file.
+fn with_file(inputs: &str, port: &str, name: &str) -> Result<String, String> {
+    let rest = inputs.trim().strip_prefix('{').ok_or("the inputs are no object")?.trim_start();
+    let separator = if rest.starts_with('}') { "" } else { "," };
+    let quoted = |text: &str| serde_json::to_string(text).map_err(|error| error.to_string());
+    Ok(format!("{{{}:{}{separator}{rest}", quoted(port)?, quoted(name)?))
+}
+
+fn told(faults: &[Fault]) -> String {
+    faults.iter().map(|fault| format!("{}: {}", fault.pointer, fault.message)).collect::<Vec<_>>().join("; ")
+}
+
+fn milliseconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_joins_the_inputs() {
+        assert_eq!(with_file("{}", "mesh", "a.med").unwrap(), r#"{"mesh":"a.med"}"#);
+        assert_eq!(with_file(r#" { "F": 1e400 }"#, "mesh", "a.med").unwrap(), r#"{"mesh":"a.med","F": 1e400 }"#);
+        assert!(with_file("[]", "mesh", "a.med").is_err());
+    }
+}

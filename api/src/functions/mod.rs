@@ -1,0 +1,19 @@
+//! Published functions: finding them for whoever asks, checking what goes into a call and what comes out of it, making
+//! something to run of a package, and publishing packages behind their own test cases.
+//!
+//! Knows nothing of HTTP, of lanes or of queues: intake, previews and the worker all ask here.
+
+mod call;
+mod find;
+mod gate;
+mod library;
+mod publish;
+mod published;
+mod stub;
+
+pub use call::Call;
+pub use find::{Functions, Missing};
+pub use gate::{CaseReport, TestReport};
+pub use library::Library;
+pub use publish::{Publication, Publisher, Unpublished};
+pub use published::{Published, newest};

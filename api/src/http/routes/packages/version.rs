@@ -1,0 +1,22 @@
+//! `GET /v1/packages/{owner}/{name}/versions/{version}`
+
+use super::{super::json, VersionShown, published};
+use crate::http::{Problem, auth::Caller, query::NoQuery, router::Api};
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+use std::sync::Arc;
+
+/// One version of a package, yanked ones too.
+#[utoipa::path(get, path = "/v1/packages/{owner}/{name}/versions/{version}", tag = "Functions",
+    responses((status = 200, body = VersionShown)))]
+pub(in crate::http) async fn version(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    _: NoQuery,
+    Path((owner, name, version)): Path<(String, String, String)>,
+) -> Result<Response, Problem> {
+    json(StatusCode::OK, &VersionShown::new(&*published(&api, &caller, (&owner, &name, &version)).await?))
+}
