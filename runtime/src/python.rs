@@ -71,6 +71,8 @@ pub struct PythonImage {
     /// The read-only files that the interpreter expects.
     pub files: Tree,
     pub sources: Sources,
+    /// What a call of a package must run before its own source, where the image doesn't hold the package.
+    pub prepare: Option<Arc<str>>,
 }
 
 /// Whose the sources are that run on an image.
@@ -87,8 +89,8 @@ pub enum Sources {
 impl PythonImage {
     /// The same image with a package's files in its tree, for sources of ours that import it: a call that finds no warm
     /// image runs on this.
-    pub fn with_package(&self, files: Tree) -> Self {
-        Self { files, sources: Sources::Calls, ..self.clone() }
+    pub fn with_package(&self, files: Tree, prepare: Arc<str>) -> Self {
+        Self { files, sources: Sources::Calls, prepare: Some(prepare), ..self.clone() }
     }
 }
 

@@ -87,7 +87,7 @@ async fn a_package_is_checked_published_found_and_called() -> Result<()> {
     let (_, again) = author.run(&["publish", "PACKAGE"], REFUSED).await?;
     ensure!(again.contains(digest), "{again}");
 
-    let (found, _) = author.run(&["functions", "list", "stress"], COMPLETED).await?;
+    let (found, _) = author.run(&["functions", "list", "rods"], COMPLETED).await?;
     ensure!(found.contains("default/rods@1.0.0#rod  Mean stress in a round rod"), "{found}");
     let (listed, _) = author.run(&["packages", "list"], COMPLETED).await?;
     ensure!(listed.contains("default/rods") && listed.contains("internal"), "{listed}");

@@ -16,7 +16,7 @@ pub(crate) use answers::{
 };
 pub(crate) use events::{Followed, ServerSentEvent, TaskEvent, TaskEvents};
 pub(crate) use packages::{
-    FunctionAnswer, FunctionLine, Keeping, Listed, PackageAnswer, PackageLine, Page, Publishing, Search, TestState,
+    FunctionAnswer, FunctionLine, Keeping, Listed, PackageAnswer, PackageLine, Publishing, Search, TestState,
     TestsAnswer, VersionAnswer, VersionLine,
 };
 pub(crate) use patience::{PATIENCE_SHOWN, Patience};

@@ -102,8 +102,9 @@ pub(crate) struct PackageLine {
     /// None where every version is yanked.
     #[serde(default)]
     pub latest_version: Option<String>,
+    /// How many there are.
     #[serde(default)]
-    pub functions: Vec<String>,
+    pub versions: u64,
 }
 
 /// A package with all its versions.
@@ -184,7 +185,8 @@ pub(crate) enum Keeping {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Search<'a> {
     pub query: Option<&'a str>,
-    pub limit: u32,
+    /// Items of the page; of functions, the packages whose functions it holds.
+    pub limit: usize,
     pub cursor: Option<&'a str>,
 }
 

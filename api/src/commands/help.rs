@@ -98,7 +98,7 @@ Examples:
 
 const FUNCTIONS: &str = "\
 Examples:
-  mecapy functions list preload
+  mecapy functions list bolt
   mecapy functions show 'acme/bolted-joint#preload'
   mecapy functions show 'acme/bolted-joint@1.2.0#preload' --json | jq .inputs";
 

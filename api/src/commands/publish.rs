@@ -29,6 +29,8 @@ use std::{
 
 /// Where the projects of `mecapy new` in Rust and C have their packages.
 const PACKAGE_FOLDER: &str = "package";
+/// The code of a warning that a test case failed which needn't pass.
+const TEST_FAILED: &str = "test_failed";
 
 /// Publish a package of functions, once its test cases have passed on the server
 ///
@@ -134,7 +136,8 @@ fn tell(bar: &ProgressBar, (what, server): (&str, &str), (sent, total): (u64, u6
 }
 
 fn show(version: &VersionAnswer, keeping: Keeping, files: &Files, terminal: &Terminal) {
-    for warning in &version.warnings {
+    // A case that failed has its line below.
+    for warning in version.warnings.iter().filter(|warning| warning.code != TEST_FAILED) {
         let diagnostic = Diagnostic {
             severity: Severity::Warning,
             code: &warning.code,
@@ -159,8 +162,8 @@ fn show(version: &VersionAnswer, keeping: Keeping, files: &Files, terminal: &Ter
             format!("{word} {shown} ({}, {size}); these can be called:", version.visibility.as_str())
         }
         Keeping::CheckOnly => {
-            let word = terminal.err.paint(Style::Green, "nothing stands against");
-            format!("{word} {reference} ({size}); nothing was kept. It would have these functions:")
+            let word = terminal.err.paint(Style::Green, "checked");
+            format!("{word} {reference} ({size}): nothing stands against it, and nothing was kept. It would have:")
         }
     });
     for function in &version.functions {

@@ -229,6 +229,7 @@ impl Steps<'_> {
             turn,
             files: warm_up.files.clone(),
             sources: Sources::Calls,
+            prepare: None,
         })
     }
 

@@ -11,7 +11,7 @@ use crate::{
 };
 use anyhow::Result;
 
-/// List the functions that you may call, or those with these words in their name or description
+/// List the functions that you may call, those of each package's newest version
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArguments {
     #[command(flatten)]

@@ -11,14 +11,14 @@ use crate::{
 };
 use anyhow::Result;
 
-/// List the packages that you may use, or those with these words in their name or description
+/// List the packages that you may use
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArguments {
     #[command(flatten)]
     list: ListFlags,
 }
 
-const HEADER: [&str; 5] = ["PACKAGE", "LATEST", "VISIBILITY", "FUNCTIONS", "DESCRIPTION"];
+const HEADER: [&str; 5] = ["PACKAGE", "LATEST", "VERSIONS", "VISIBILITY", "DESCRIPTION"];
 
 pub(super) async fn list(arguments: ListArguments, terminal: &Terminal) -> Result<Exit> {
     let client = connect(&arguments.list.client)?;
@@ -32,8 +32,8 @@ fn table(packages: &[PackageLine], painter: Painter) -> Vec<String> {
         [
             neutralise_line(&format!("{}/{}", package.owner, package.name)),
             latest,
+            package.versions.to_string(),
             package.visibility.as_str().to_owned(),
-            package.functions.len().to_string(),
             summary(&package.description),
         ]
     };
@@ -47,13 +47,13 @@ mod tests {
     #[test]
     fn packages_have_a_row_each() {
         let packages = r#"[
-            {"owner":"acme","name":"rods","visibility":"public","description":"Rods\nand more","latest_version":"1.2.0","functions":["a","b"]},
-            {"owner":"acme","name":"old","visibility":"private","description":"","latest_version":null,"functions":[]}]"#;
+            {"owner":"acme","name":"rods","visibility":"public","description":"Rods\nand more","latest_version":"1.2.0","versions":2},
+            {"owner":"acme","name":"old","visibility":"private","description":"","latest_version":null,"versions":1}]"#;
         let lines = table(&serde_json::from_str::<Vec<_>>(packages).unwrap(), Painter::Plain);
         let expected = [
-            "PACKAGE    LATEST      VISIBILITY  FUNCTIONS  DESCRIPTION",
-            "acme/rods  1.2.0       public      2          Rods",
-            "acme/old   all yanked  private     0",
+            "PACKAGE    LATEST      VERSIONS  VISIBILITY  DESCRIPTION",
+            "acme/rods  1.2.0       2         public      Rods",
+            "acme/old   all yanked  1         private",
         ];
         assert_eq!(lines, expected);
     }
