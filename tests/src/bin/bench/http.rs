@@ -76,9 +76,9 @@ impl Call {
         Self { method: Method::POST, body: Bytes::from(body.to_string()), ..Self::get(path) }
     }
 
-    pub(crate) fn post_wasm(path: &str, wasm: Vec<u8>) -> Self {
-        let content_type = HeaderValue::from_static("application/wasm");
-        Self { method: Method::POST, body: Bytes::from(wasm), content_type, ..Self::get(path) }
+    pub(crate) fn post_bytes(path: &str, content_type: &'static str, body: Vec<u8>) -> Self {
+        let content_type = HeaderValue::from_static(content_type);
+        Self { method: Method::POST, body: Bytes::from(body), content_type, ..Self::get(path) }
     }
 }
 

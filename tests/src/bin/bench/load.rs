@@ -10,6 +10,8 @@ use std::time::{Duration, Instant, SystemTime};
 const KEPT_EVERY: usize = 8;
 /// How long a client lets the server wait for a task's end, seconds.
 const WAIT_SECONDS: u32 = 30;
+/// Calls of one kind before those of the next: what the server does after an answer falls to the same kind.
+const IN_A_ROW: usize = 20;
 
 /// How many calls a measurement makes.
 #[derive(Debug, Clone, Copy)]
@@ -52,25 +54,39 @@ pub(crate) struct Throughput {
 
 /// One client, one call at a time.
 pub(crate) async fn latency(endpoint: &Endpoint, call: &Call, amount: Amount) -> Result<Latency> {
+    let [seen] = in_turn(endpoint, [call], amount).await?;
+    Ok(seen)
+}
+
+/// The same of several calls, some of each in turn: a busy moment of the machine meets them all.
+pub(crate) async fn in_turn<const N: usize>(
+    endpoint: &Endpoint,
+    calls: [&Call; N],
+    amount: Amount,
+) -> Result<[Latency; N]> {
     let mut connection = endpoint.connect().await?;
-    let mut seen = Latency::default();
-    let started = Instant::now();
-    for number in 0..amount.warm_up + amount.samples {
-        let sent = Instant::now();
-        let reply = connection.exchange(call).await?;
-        let time = sent.elapsed();
-        ensure!(reply.completed(), "a preview failed: {} {}", reply.status, reply.text());
-        if number >= amount.warm_up {
-            seen.milliseconds.push(milliseconds(time));
-            if number % KEPT_EVERY == 0 {
-                seen.kept.push(reply);
+    let mut all: [Latency; N] = std::array::from_fn(|_| Latency::default());
+    let (started, count) = (Instant::now(), amount.warm_up + amount.samples);
+    for begin in (0..count).step_by(IN_A_ROW) {
+        for (call, seen) in calls.iter().zip(&mut all) {
+            for number in begin..count.min(begin + IN_A_ROW) {
+                let sent = Instant::now();
+                let reply = connection.exchange(call).await?;
+                let time = sent.elapsed();
+                ensure!(reply.completed(), "a preview failed: {} {}", reply.status, reply.text());
+                if number >= amount.warm_up {
+                    seen.milliseconds.push(milliseconds(time));
+                    if number % KEPT_EVERY == 0 {
+                        seen.kept.push(reply);
+                    }
+                }
             }
         }
         if started.elapsed() > amount.time_max {
             break;
         }
     }
-    Ok(seen)
+    Ok(all)
 }
 
 /// So many clients, each as fast as it is answered, for so long after as long a warm-up as one window.

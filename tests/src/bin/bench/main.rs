@@ -4,6 +4,7 @@
 //! that isn't meant to: the machine is the server's and the load generator's.
 
 mod containers;
+mod functions;
 mod http;
 mod load;
 mod machine;
@@ -28,13 +29,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use workload::Workload;
 
 const USAGE: &str = "usage: bench [--out FILE.json] [--only GROUP,…] [--no-peers] [--strict]\n\
-                     groups: platform, shared, containers, inside, peers, celery";
+                     groups: platform, functions, shared, containers, inside, peers, celery";
 
 /// What can be measured by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Group {
     /// The embedded server over HTTP.
     Platform,
+    /// Published functions over HTTP, and publishing.
+    Functions,
     /// Servers and workers over PostgreSQL, Redis and S3.
     Shared,
     /// Solvers in containers, through a server and a worker.
@@ -54,12 +57,20 @@ struct Options {
 }
 
 impl Group {
-    const ALL: [Group; 6] =
-        [Group::Platform, Group::Shared, Group::Containers, Group::Inside, Group::Peers, Group::Celery];
+    const ALL: [Group; 7] = [
+        Group::Platform,
+        Group::Functions,
+        Group::Shared,
+        Group::Containers,
+        Group::Inside,
+        Group::Peers,
+        Group::Celery,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Group::Platform => "platform",
+            Group::Functions => "functions",
             Group::Shared => "shared",
             Group::Containers => "containers",
             Group::Inside => "inside",
@@ -119,6 +130,7 @@ async fn measure(report: &mut Report, groups: &[Group]) -> Result<()> {
     for group in groups {
         match group {
             Group::Platform => platform::measure(report).await?,
+            Group::Functions => functions::measure(report).await?,
             Group::Shared => shared::measure(report).await?,
             Group::Containers => containers::measure(report).await?,
             Group::Inside => overhead::measure(report)?,

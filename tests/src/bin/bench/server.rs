@@ -9,20 +9,23 @@ use mecapy_tests::repository_root;
 use std::{
     fs,
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
 
 const READY_DEADLINE: Duration = Duration::from_secs(60);
+/// Of its data, in its own folder.
+const DATA: &str = "data";
 /// Short against the half second that a start may take.
 const READY_INTERVAL: Duration = Duration::from_millis(1);
 
 pub(crate) struct Server {
     // Before the folder: the server ends before its data goes.
     service: Service,
-    _data: TempDir,
+    data: TempDir,
+    variables: Vec<(&'static str, &'static str)>,
     endpoint: Endpoint,
 }
 
@@ -36,17 +39,20 @@ pub(crate) struct Memory {
 
 impl Server {
     /// Starts it with these environment variables and waits until it is ready.
-    pub(crate) async fn start(variables: &[(&str, &str)]) -> Result<Self> {
+    pub(crate) async fn start(variables: &[(&'static str, &'static str)]) -> Result<Self> {
         let data = tempfile::Builder::new().prefix("mecapy-bench-").tempdir()?;
-        let address = free_address()?;
-        let folder = data.path().join("data");
-        let mut command = Command::new(binary()?);
-        command.arg("serve").current_dir(data.path()).envs(variables.iter().copied());
-        command.env("MECAPY_DATA_DIR", &folder).env("MECAPY_LISTEN", address.to_string());
-        let mut service = Service::start(command, &data.path().join("server.log"))?;
-        wait_until_ready(&mut service, address).await?;
-        let key = fs::read_to_string(folder.join("admin.key")).context("the server wrote no admin.key")?;
-        Ok(Self { service, _data: data, endpoint: Endpoint::new(address, key.trim())? })
+        let (address, variables) = (free_address()?, variables.to_vec());
+        let service = serve(data.path(), address, &variables).await?;
+        let key =
+            fs::read_to_string(data.path().join(DATA).join("admin.key")).context("the server wrote no admin.key")?;
+        Ok(Self { service, data, variables, endpoint: Endpoint::new(address, key.trim())? })
+    }
+
+    /// A clean end, then a new process on the same data and address, ready to answer.
+    pub(crate) async fn restart(&mut self) -> Result<()> {
+        self.service.end()?;
+        self.service = serve(self.data.path(), self.endpoint.address, &self.variables).await?;
+        Ok(())
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {
@@ -60,6 +66,16 @@ impl Server {
         let private = field_bytes(&rollup, "Private_Clean:")? + field_bytes(&rollup, "Private_Dirty:")?;
         Ok(Memory { private, page_tables: field_bytes(&status, "VmPTE:")? })
     }
+}
+
+/// A server in this folder, ready to answer.
+async fn serve(home: &Path, address: SocketAddr, variables: &[(&str, &str)]) -> Result<Service> {
+    let mut command = Command::new(binary()?);
+    command.arg("serve").current_dir(home).envs(variables.iter().copied());
+    command.env("MECAPY_DATA_DIR", home.join(DATA)).env("MECAPY_LISTEN", address.to_string());
+    let mut service = Service::start(command, &home.join("server.log"))?;
+    wait_until_ready(&mut service, address).await?;
+    Ok(service)
 }
 
 /// The binary that `make build` made.

@@ -54,7 +54,8 @@ impl Service {
         String::from_utf8_lossy(log.get(start..).unwrap_or_default()).into_owned()
     }
 
-    fn end(&mut self) -> Result<()> {
+    /// SIGTERM, and SIGKILL where that takes too long; nothing where it has ended already.
+    pub(crate) fn end(&mut self) -> Result<()> {
         if self.child.try_wait()?.is_some() {
             return Ok(());
         }

@@ -25,7 +25,7 @@ enum Bound {
 use Bound::{Least, Most, MostBeside};
 use Figure::{P50, P95, P99, TailOver, TimesAsManyAs, TimesFasterThan};
 
-const TARGETS: [(&str, Figure, Bound); 24] = [
+const TARGETS: [(&str, Figure, Bound); 32] = [
     ("preview.expression", P50, Most(0.8)),
     ("preview.expression", P99, Most(3.0)),
     ("preview.expression", TimesFasterThan("native.expression"), Least(300.0)),
@@ -41,6 +41,14 @@ const TARGETS: [(&str, Figure, Bound); 24] = [
     ("durable", P50, Least(1200.0)),
     ("memory", P50, Most(3.0)),
     ("start", P50, Most(500.0)),
+    ("functions.ports", P50, Most(0.2)),
+    ("functions.python", P50, Most(0.8)),
+    ("functions.python", TimesFasterThan("functions.python.inline"), Least(1.0)),
+    ("functions.numpy", P50, Most(0.8)),
+    ("functions.numpy", TimesFasterThan("functions.numpy.inline"), Least(1.0)),
+    ("functions.wasi", P50, Most(0.4)),
+    ("functions.wasi.module", P50, Most(0.4)),
+    ("functions.publish", P50, Most(5.0)),
     ("shared.accept", P50, Least(2000.0)),
     ("shared.wasi", P50, Least(1500.0)),
     ("shared.wasi", TimesAsManyAs("celery.throughput"), Least(3.0)),

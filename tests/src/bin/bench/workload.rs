@@ -104,7 +104,8 @@ pub(crate) fn expression_body() -> Value {
 
 /// The sum as a body for previews and tasks; uploads its module.
 pub(crate) async fn module_body(connection: &mut Connection) -> Result<Value> {
-    let uploaded = connection.json(&Call::post_wasm("/v1/modules", guest_wasm("sum.wasm")?)).await?;
+    let upload = Call::post_bytes("/v1/modules", "application/wasm", guest_wasm("sum.wasm")?);
+    let uploaded = connection.json(&upload).await?;
     let digest = uploaded.get("module").and_then(Value::as_str).context("the upload has no digest")?;
     let mut body = wasm(digest);
     merge(&mut body, json!({"inputs": {"values": [1.5, 2.5, -1, 1000.0]}}));
