@@ -24,6 +24,10 @@ const MODULES_AT_ONCE_PER_TENANT_MAX: usize = 1;
 const MODULE_BODIES_MAX: usize = 8;
 /// Of those, one tenant's.
 const MODULE_BODIES_PER_TENANT_MAX: usize = 3;
+/// Package bodies that are in memory at once.
+const PACKAGE_BODIES_MAX: usize = 8;
+/// Of those, one tenant's.
+const PACKAGE_BODIES_PER_TENANT_MAX: usize = 3;
 /// Packages that are read and tested at once: each is in memory as a whole, and its tests use sandboxes.
 const PACKAGES_AT_ONCE_MAX: usize = 4;
 /// Of those, one tenant's.
@@ -53,7 +57,9 @@ pub struct App {
     pub guard: Guard,
     /// Published functions, as they are found.
     pub functions: Arc<Functions>,
-    /// Where the bodies of package uploads are, and where packages are checked and tested.
+    /// Where the bodies of package uploads are.
+    pub package_bodies: Room,
+    /// Where packages are checked and tested.
     pub package_room: Room,
     identity: OnceLock<Verifier>,
     file_places: Room,
@@ -73,6 +79,7 @@ impl App {
         let functions = Arc::new(Functions::new(store.clone()));
         Arc::new(Self {
             functions,
+            package_bodies: Room::new(PACKAGE_BODIES_MAX, PACKAGE_BODIES_PER_TENANT_MAX),
             package_room: Room::new(PACKAGES_AT_ONCE_MAX, PACKAGES_AT_ONCE_PER_TENANT_MAX),
             store,
             sandboxes,

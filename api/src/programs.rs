@@ -99,7 +99,12 @@ impl Programs {
         let modules = Arc::new(modules);
         let catalogue = Arc::new(catalogue(&interpreter));
         let loading = Room::new(MODULES_LOADING_MAX, MODULES_LOADING_PER_TENANT_MAX);
-        let library = Library::new(Arc::clone(&interpreter), Arc::clone(&catalogue), Arc::clone(&modules), sandboxes)?;
+        let library = Library::new(
+            Arc::clone(&interpreter),
+            Arc::clone(&catalogue),
+            Arc::clone(&modules),
+            (sandboxes, store.clone()),
+        )?;
         let library = Arc::new(library);
         Ok(Self { interpreter, catalogue, modules, functions, library, loading, store, analyses: Mutex::default() })
     }
@@ -141,14 +146,14 @@ impl Programs {
             })?;
             let gone = || TaskError::new(ErrorKind::InvalidInput, format!("there is no function {function} any more"));
             let call = call.ok_or_else(gone)?;
-            return Ok((self.library.program(&self.store, &call).await?, Some(call)));
+            return Ok((self.library.program(tenant, &call).await?, Some(call)));
         }
         self.load_plain(tenant, code).await.map(|program| (program, None))
     }
 
     /// A call's program, for someone who waits for the answer.
-    pub async fn function_soon(&self, call: &Call) -> Result<Program, NotLoaded> {
-        let loading = timeout(PREVIEW_MODULE_TIMEOUT, self.library.program(&self.store, call));
+    pub async fn function_soon(&self, tenant: TenantId, call: &Call) -> Result<Program, NotLoaded> {
+        let loading = timeout(PREVIEW_MODULE_TIMEOUT, self.library.program(tenant, call));
         loading.await.map_err(|_| NotLoaded::Busy)?.map_err(NotLoaded::Failed)
     }
 

@@ -216,7 +216,9 @@ impl Build<'_> {
             memory: Arc::clone(&memory),
             turn: manifest.turn,
             files: self.layout.files(self.recipe)?,
-            sources: Sources::Users, prepare: None,
+            sources: Sources::Users,
+            prepare: None,
+            frozen: None,
         };
         manifest.conformance_passed =
             conformance::check_image(self.engine, self.recipe, &Arc::new(candidate), &mut *self.told)?;

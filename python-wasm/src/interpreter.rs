@@ -165,6 +165,15 @@ impl Interpreter {
         let memory = self.layout.read_memory(recipe, &manifest);
         let memory = memory.map_err(|source| OpenError::Image { name: name.to_owned(), source })?;
         let (module, files) = (Arc::clone(&self.module), self.files.clone());
-        Ok(PythonImage { name: name.to_owned(), module, memory, turn: manifest.turn, files, sources: Sources::Users, prepare: None })
+        Ok(PythonImage {
+            name: name.to_owned(),
+            module,
+            memory,
+            turn: manifest.turn,
+            files,
+            sources: Sources::Users,
+            prepare: None,
+            frozen: None,
+        })
     }
 }

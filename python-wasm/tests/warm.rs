@@ -106,7 +106,7 @@ impl Package {
         };
         let files = base.files.with_files([file("__init__.py", ""), file("thread.py", source)]).unwrap();
         let prepare = prepare_source(&[PACKAGE_FOLDER], &["joint.thread"]);
-        Self { cold: Arc::new(base.with_package(files)), base, prepare }
+        Self { cold: Arc::new(base.with_package(files, Arc::from(prepare.as_str()), Frozen::default())), base, prepare }
     }
 
     fn warm_up(&self, calls: &[(&str, &str)], limits: Limits) -> (Outcome, WarmOutcome) {

@@ -48,3 +48,26 @@ impl Cancel {
         }
     }
 }
+
+/// Stops an attempt when whoever waits for it goes away.
+#[derive(Debug)]
+pub struct StopOnDrop(Option<Cancel>);
+
+impl StopOnDrop {
+    pub fn of(cancel: &Cancel) -> Self {
+        Self(Some(cancel.clone()))
+    }
+
+    /// The attempt has ended: there is nothing to stop.
+    pub fn disarm(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        if let Some(cancel) = self.0.take() {
+            cancel.cancel();
+        }
+    }
+}

@@ -22,7 +22,7 @@ pub mod wasi;
 mod wasi_module;
 
 pub use attempt::{Attempt, FileContent, InputFile, Observer};
-pub use cancel::Cancel;
+pub use cancel::{Cancel, StopOnDrop};
 pub use engine::{Engine, EngineError, GUEST_STACK_BYTES_MAX, NanPayloads, TICK, config};
 pub use memory::{DELTA_BYTES_MAX, Delta, DeltaError, GROWTH_BYTES_MAX, ImageError, MemoryImage, scans_pages};
 pub use pool::{FRESH, Job, LaneStatus, MemoryStatus, Refused, Sandboxes, SandboxesConfig};

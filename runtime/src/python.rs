@@ -7,7 +7,7 @@ use crate::{
     budget::MemoryBudget,
     memory::SlotCreator,
     output::Sink,
-    sandbox::{self, Door, Limiter, State},
+    sandbox::{self, Door, Frozen, Limiter, State},
     tree::Tree,
 };
 use mecapy_model::LogStream;
@@ -73,6 +73,8 @@ pub struct PythonImage {
     pub sources: Sources,
     /// What a call of a package must run before its own source, where the image doesn't hold the package.
     pub prepare: Option<Arc<str>>,
+    /// Why it doesn't, where that is so.
+    pub frozen: Option<Frozen>,
 }
 
 /// Whose the sources are that run on an image.
@@ -89,8 +91,8 @@ pub enum Sources {
 impl PythonImage {
     /// The same image with a package's files in its tree, for sources of ours that import it: a call that finds no warm
     /// image runs on this.
-    pub fn with_package(&self, files: Tree, prepare: Arc<str>) -> Self {
-        Self { files, sources: Sources::Calls, prepare: Some(prepare), ..self.clone() }
+    pub fn with_package(&self, files: Tree, prepare: Arc<str>, why: Frozen) -> Self {
+        Self { files, sources: Sources::Calls, prepare: Some(prepare), frozen: Some(why), ..self.clone() }
     }
 }
 

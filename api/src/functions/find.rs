@@ -5,7 +5,7 @@ use super::{
     published::{Published, function_of, newest, pinned},
 };
 use crate::packages::{FunctionReference, PackageReference};
-use mecapy_store::{PackagePin, PackageSummary, Store, StoreError, Viewer};
+use mecapy_store::{PackagePin, PackageSummary, PackageVersion, Store, StoreError, Viewer};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -15,8 +15,12 @@ use std::{
 /// How long an answer is believed that another process may have changed: a yank or a version published through another
 /// server is seen after so long at the latest.
 const BELIEVED_FOR: Duration = Duration::from_secs(2);
-/// Answers and versions that are remembered; then the memory begins anew.
-const REMEMBERED_MAX: usize = 4_096;
+/// Answers that are remembered; then the memory begins anew.
+const ANSWERS_MAX: usize = 4_096;
+/// What the manifests of remembered versions have together as JSON, bytes; then the memory begins anew.
+const MANIFEST_BYTES_MAX: usize = 64 << 20;
+/// What to do where a package is not there.
+const ADVICE: &str = "look for it with GET /v1/packages";
 /// So many names are listed in an error.
 const LISTED_MAX: usize = 20;
 
@@ -44,8 +48,11 @@ pub struct Functions {
 struct Seen {
     /// What each viewer found under a reference, and when.
     answers: HashMap<(Viewer, PackageReference), (Arc<Published>, Instant)>,
-    /// Versions by owner, package and version: these never change, but for what a yank says of them.
+    /// Versions by owner, package and version: these never change, but for a yank and who may see them.
     versions: HashMap<PackageReference, Arc<Published>>,
+    manifest_bytes: usize,
+    /// Rises when everything is forgotten: what was read before says nothing afterwards.
+    generation: u64,
 }
 
 impl Functions {
@@ -76,29 +83,42 @@ impl Functions {
         if let Some(known) = self.answered(viewer, reference) {
             return Ok(Ok(known));
         }
+        let generation = self.lock().generation;
         let (owner, name) = (reference.owner.as_str(), reference.package.as_str());
-        let Some(package) = self.store.package(viewer, owner, name).await? else {
-            let advice = "look for it with GET /v1/packages";
-            return Ok(Err(Missing::Package { package: format!("{owner}/{name}"), advice }));
-        };
         let version = match &reference.version {
             Some(version) => version.to_string(),
-            None => match newest(&package) {
-                Some(row) => row.version.clone(),
-                None => {
-                    let package_name = format!("{owner}/{name}");
-                    return Ok(Err(Missing::Yanked { package: package_name, has: versions_of(&package) }));
-                }
+            None => match self.newest(viewer, owner, name).await? {
+                Ok(version) => version,
+                Err(missing) => return Ok(Err(missing)),
             },
         };
         let pin = PackagePin { owner, name, version: &version };
         let Some(row) = self.store.package_version(viewer, pin).await? else {
-            let has = versions_of(&package);
-            return Ok(Err(Missing::Version { package: format!("{owner}/{name}"), version, has }));
+            return self.no_version(viewer, pin).await.map(Err);
         };
-        let published = Arc::new(Published::read(row)?);
-        self.remember(viewer, reference, &published);
+        let published = self.read(row, generation)?;
+        self.remember(viewer, reference, &published, generation);
         Ok(Ok(published))
+    }
+
+    async fn newest(&self, viewer: Viewer, owner: &str, name: &str) -> Result<Result<String, Missing>, StoreError> {
+        let package_name = || format!("{owner}/{name}");
+        let Some(package) = self.store.package(viewer, owner, name).await? else {
+            return Ok(Err(Missing::Package { package: package_name(), advice: ADVICE }));
+        };
+        Ok(match newest(&package) {
+            Some(row) => Ok(row.version.clone()),
+            None => Err(Missing::Yanked { package: package_name(), has: versions_of(&package) }),
+        })
+    }
+
+    /// Why a version is not there.
+    async fn no_version(&self, viewer: Viewer, pin: PackagePin<'_>) -> Result<Missing, StoreError> {
+        let package = format!("{}/{}", pin.owner, pin.name);
+        Ok(match self.store.package(viewer, pin.owner, pin.name).await? {
+            Some(found) => Missing::Version { package, version: pin.version.to_owned(), has: versions_of(&found) },
+            None => Missing::Package { package, advice: ADVICE },
+        })
     }
 
     /// The call that a task was accepted for. Whoever submitted it could see the function then; nobody is asked again.
@@ -114,14 +134,14 @@ impl Functions {
         let pin = PackagePin { owner: owner.as_str(), name: package.as_str(), version: &version };
         let found = self.store.package_version_by_pin(pin).await?;
         let Some(row) = found else { return Ok(None) };
-        let published = Arc::new(Published::read(row)?);
-        self.keep_version(&published);
-        Ok(Call::of(published, function))
+        let generation = self.lock().generation;
+        Ok(Call::of(self.read(row, generation)?, function))
     }
 
     /// What was remembered may be wrong from now on: a version was published, yanked or shown to others.
     pub fn forget(&self) {
-        *self.lock() = Seen::default();
+        let mut seen = self.lock();
+        *seen = Seen { generation: seen.generation + 1, ..Seen::default() };
     }
 
     fn answered(&self, viewer: Viewer, reference: &PackageReference) -> Option<Arc<Published>> {
@@ -130,24 +150,40 @@ impl Functions {
         (at.elapsed() < BELIEVED_FOR).then(|| Arc::clone(published))
     }
 
-    fn remember(&self, viewer: Viewer, reference: &PackageReference, published: &Arc<Published>) {
-        self.keep_version(published);
+    fn remember(&self, viewer: Viewer, reference: &PackageReference, published: &Arc<Published>, generation: u64) {
         let mut seen = self.lock();
-        if seen.answers.len() >= REMEMBERED_MAX {
+        if seen.generation != generation {
+            return;
+        }
+        if seen.answers.len() >= ANSWERS_MAX {
             seen.answers.clear();
         }
         seen.answers.insert((viewer, reference.clone()), (Arc::clone(published), Instant::now()));
     }
 
-    fn keep_version(&self, published: &Arc<Published>) {
-        let (owner, name) = (published.row.owner.parse(), published.row.name.parse());
-        let (Ok(owner), Ok(name)) = (owner, name) else { return };
-        let Some(key) = pinned(&owner, &name, &published.row.version) else { return };
-        let mut seen = self.lock();
-        if seen.versions.len() >= REMEMBERED_MAX {
-            seen.versions.clear();
+    /// What a row says; the one that is remembered, where that says the same.
+    fn read(&self, row: PackageVersion, generation: u64) -> Result<Arc<Published>, StoreError> {
+        let (owner, name) = (row.owner.parse().ok(), row.name.parse().ok());
+        let key = owner.zip(name).and_then(|(owner, name)| pinned(&owner, &name, &row.version));
+        let known = key.as_ref().and_then(|key| self.lock().versions.get(key).cloned());
+        if let Some(known) = known.filter(|known| known.is_of(&row)) {
+            return Ok(known);
         }
-        seen.versions.insert(key, Arc::clone(published));
+        let manifest_bytes = row.manifest.len();
+        let published = Arc::new(Published::read(row)?);
+        let Some(key) = key else { return Ok(published) };
+        let mut seen = self.lock();
+        if seen.generation == generation {
+            if seen.manifest_bytes + manifest_bytes > MANIFEST_BYTES_MAX {
+                seen.versions.clear();
+                seen.answers.clear();
+                seen.manifest_bytes = 0;
+            }
+            seen.manifest_bytes += manifest_bytes;
+            seen.versions.insert(key, Arc::clone(&published));
+        }
+        drop(seen);
+        Ok(published)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {

@@ -7,24 +7,32 @@ use super::{
 };
 use crate::packages::{Expected, Files, Function, TestCase};
 use mecapy_model::{ArtifactName, ErrorKind, Fault, Lane, LimitsRequest, NonFinite, Outcome, TaskError, TenantId};
-use mecapy_runtime::{Attempt, Cancel, FileContent, InputFile, Job, Program, Refused, Sandboxes};
+use mecapy_runtime::{Attempt, Cancel, FileContent, InputFile, Job, Program, Refused, Sandboxes, StopOnDrop};
+use mecapy_store::{PreviewUsage, Store};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{
     collections::BTreeSet,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 use time::OffsetDateTime;
-use tokio::{sync::oneshot, time::sleep};
+use tokio::{
+    sync::oneshot,
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
 use utoipa::ToSchema;
 
 /// How long one case may take, milliseconds.
 const CASE_TIMEOUT_MS: u64 = 30_000;
 /// How long all cases of a package may take together; those that are left then have failed.
 const CASES_TIMEOUT: Duration = Duration::from_secs(120);
-/// Cases that run at once.
-const AT_ONCE: usize = 2;
+/// What is compared on the spot; more is on a thread that may block, bytes.
+const COMPARED_INLINE_BYTES_MAX: usize = 16 << 10;
 /// Wait before a full pool is asked again.
 const POOL_FULL: Duration = Duration::from_millis(20);
 /// The seed of every case, so that it comes out the same each time.
@@ -59,6 +67,7 @@ pub struct CaseReport {
 /// What the cases of one package are run with.
 #[derive(Clone, Copy)]
 pub(super) struct Gate<'a> {
+    pub(super) store: &'a Store,
     pub(super) sandboxes: &'a Sandboxes,
     /// Whose share of the sandboxes is used.
     pub(super) tenant: TenantId,
@@ -69,35 +78,36 @@ pub(super) struct Gate<'a> {
 }
 
 impl Gate<'_> {
-    /// Runs the cases, a few at once, each in a fresh sandbox.
+    /// Runs the cases, two at once, each in a fresh sandbox.
     pub(super) async fn run(self, cases: &[TestCase]) -> TestReport {
         let started = Instant::now();
-        let mut reports = Vec::with_capacity(cases.len());
-        for some in cases.chunks(AT_ONCE) {
-            let mut running = some.iter().map(|case| self.case(case, started));
-            match (running.next(), running.next()) {
-                (Some(first), Some(second)) => {
-                    let (first, second) = tokio::join!(first, second);
-                    reports.extend([first, second]);
-                }
-                (Some(only), None) => reports.push(only.await),
-                (None, _) => {}
-            }
-        }
+        let next = AtomicUsize::new(0);
+        let (mut reports, others) = tokio::join!(self.line(cases, &next, started), self.line(cases, &next, started));
+        reports.extend(others);
+        reports.sort_by_key(|(at, _)| *at);
+        let reports: Vec<CaseReport> = reports.into_iter().map(|(_, report)| report).collect();
         let passed = reports.iter().filter(|report| report.message.is_none()).count();
         let total = reports.len();
         TestReport { total, passed, failed: total - passed, duration_ms: milliseconds(started), cases: reports }
     }
 
+    /// Runs one case after the other, of those that no other line has taken.
+    async fn line(self, cases: &[TestCase], next: &AtomicUsize, started: Instant) -> Vec<(usize, CaseReport)> {
+        let mut reports = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(case) = cases.get(at) else { return reports };
+            reports.push((at, self.case(case, started).await));
+        }
+    }
+
     async fn case(self, case: &TestCase, all_started: Instant) -> CaseReport {
         let started = Instant::now();
-        let message = match all_started.elapsed() < CASES_TIMEOUT {
-            true => self.differences(case).await,
-            false => Some(format!(
-                "it was not run: the package's test cases took more than {} s together",
-                CASES_TIMEOUT.as_secs()
-            )),
-        };
+        let left = CASES_TIMEOUT.saturating_sub(all_started.elapsed());
+        let message = timeout(left, self.differences(case)).await.unwrap_or_else(|_| {
+            let seconds = CASES_TIMEOUT.as_secs();
+            Some(format!("it did not end: the package's test cases may take {seconds} s together"))
+        });
         CaseReport {
             function: case.function.to_string(),
             name: case.name.clone(),
@@ -120,6 +130,8 @@ impl Gate<'_> {
                     Ok(program) => outcome_of(self.sandboxes, self.tenant, program, attempt).await,
                     Err(error) => Outcome::failed(error),
                 };
+                let (error_kind, usage) = (ran.error_kind(), ran.usage);
+                self.store.record_preview_usage(PreviewUsage { tenant: self.tenant, error_kind, usage });
                 call.finish(ran, &inputs, NonFinite::Reject)
             }
             Err(refused) => match &case.expected {
@@ -127,7 +139,7 @@ impl Gate<'_> {
                 _ => return Some(format!("its inputs are refused: {refused}")),
             },
         };
-        let found = case.expected.differences(outcome.result.as_ref().map(|result| result.get()));
+        let found = compare(&case.expected, outcome.result).await;
         (!found.is_empty()).then(|| found.join("; "))
     }
 
@@ -144,6 +156,19 @@ impl Gate<'_> {
             wall_clock: self.now,
         })
     }
+}
+
+/// What is not as expected. Large results take a while to compare.
+async fn compare(expected: &Expected, result: Result<Box<RawValue>, TaskError>) -> Vec<String> {
+    let differences = |expected: &Expected, result: &Result<Box<RawValue>, TaskError>| {
+        expected.differences(result.as_ref().map(|result| result.get()))
+    };
+    if result.as_ref().map_or(0, |result| result.get().len()) <= COMPARED_INLINE_BYTES_MAX {
+        return differences(expected, &result);
+    }
+    let expected = expected.clone();
+    let compared = spawn_blocking(move || differences(&expected, &result)).await;
+    compared.unwrap_or_else(|_| vec!["the result could not be compared".to_owned()])
 }
 
 /// What a case hands to its function.
@@ -168,15 +193,17 @@ pub(super) fn case_inputs(function: &Function, case: &TestCase, package: &Files)
     Ok(CaseInputs { inputs: Arc::from(checked.values.get()), files })
 }
 
-/// Runs a program in a sandbox of the tenant's, behind what previews need, and waits for its end.
+/// Runs a program as a preview of the tenant's, and waits for its end; it is stopped when nobody waits any more.
 pub(super) async fn outcome_of(sandboxes: &Sandboxes, tenant: TenantId, program: Program, attempt: Attempt) -> Outcome {
     let cancel = Cancel::new();
+    let mut stop = StopOnDrop::of(&cancel);
     let told = loop {
         let (tell, told) = oneshot::channel();
         let job = Job {
             program: program.clone(),
             attempt: attempt.clone(),
-            lane: Lane::Default,
+            // Whoever publishes waits, and whoever calls a function that isn't ready does too.
+            lane: Lane::HighPriority,
             tenant,
             cancel: cancel.clone(),
             observer: None,
@@ -190,7 +217,9 @@ pub(super) async fn outcome_of(sandboxes: &Sandboxes, tenant: TenantId, program:
             Err(_) => sleep(POOL_FULL).await,
         }
     };
-    told.await.unwrap_or_else(|_| {
+    let ended = told.await;
+    stop.disarm();
+    ended.unwrap_or_else(|_| {
         Outcome::failed(TaskError::new(ErrorKind::Executor, "the sandbox ended without an outcome"))
     })
 }

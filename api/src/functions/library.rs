@@ -1,68 +1,67 @@
 //! What runs of published packages: an interpreter image with the package's modules imported, or a compiled module.
 //! Made when first called, and kept by the digest of the package's files, which never change.
 
-use super::{call::Call, gate, published::Published, stub};
+use super::{
+    call::Call,
+    published::Published,
+    stub,
+    warm::{imported_anew, mounted},
+};
 use crate::{
     analysis::Catalogue,
-    packages::{Bounds, Distribution, Expected, Files, Package, Python, Runtime, TestCase, read_zip},
+    packages::{Bounds, Distribution, Files, Package, Python, Runtime, read_zip},
+    programs::{Place, Room},
 };
-use mecapy_model::{Digest, ErrorKind, Fault, Lane, Limits, LimitsRequest, NonFinite, TaskError, TenantId, Warning};
+use mecapy_model::{Digest, ErrorKind, Fault, TaskError, TenantId, Usage, Warning};
 use mecapy_python::Interpreter;
 use mecapy_runtime::{
-    Attempt, FileContent, Frozen, Program, PythonImage, Rehearsal, Sandboxes, WarmError, WarmImages, WarmUp,
-    WasiModule,
+    FileContent, Program, PythonImage, Sandboxes, WarmImages, WasiModule,
     module::{ModuleCache, ModuleError},
-    prepare_source,
 };
 use mecapy_store::Store;
 use sha2::{Digest as _, Sha256};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
-use tokio::{runtime::Handle, task::spawn_blocking};
+use time::OffsetDateTime;
+use tokio::task::spawn_blocking;
 
 /// Memory of warm images that is theirs alone, and of their packages' files, bytes.
 const WARM_BYTES_MAX: usize = 512 << 20;
 /// As many as are quick to start from: see [`WarmImages::new`].
 const WARM_IMAGES_MAX: usize = 40;
-/// How long the import of a package and its rehearsals may take together, milliseconds.
-const WARM_UP_TIMEOUT_MS: u64 = 20_000;
-/// Functions that are called once before an image is kept.
-const REHEARSALS_MAX: usize = 50;
-/// The seed of warm-ups, so that an image comes out the same each time.
-const SEED: u64 = 0;
-/// Packages of which something is noted; then the modules' notes are made anew.
-const NOTES_MAX: usize = 4_096;
+/// Packages of which something is remembered; then the memory begins anew.
+const REMEMBERED_MAX: usize = 4_096;
+/// Packages that are made ready for a call at once: each is in memory as a whole.
+const LOADING_MAX: usize = 4;
+/// Of those, one tenant's.
+const LOADING_PER_TENANT_MAX: usize = 1;
+/// How long a package that can't be made ready is not tried again.
+const HOPELESS_FOR: Duration = Duration::from_secs(60);
 
 /// Makes packages ready to run, and keeps them.
 pub struct Library {
-    interpreter: Arc<Interpreter>,
+    pub(super) interpreter: Arc<Interpreter>,
     catalogue: Arc<Catalogue>,
     distributions: Vec<Distribution>,
     modules: Arc<ModuleCache>,
-    sandboxes: Sandboxes,
+    pub(super) sandboxes: Sandboxes,
     images: WarmImages<Unmade>,
-    notes: Mutex<HashMap<Digest, Note>>,
-}
-
-/// What is remembered of a package beside its image.
-#[derive(Clone)]
-enum Note {
-    /// Its module.
-    Module(Digest),
-    /// It can't be kept imported: this source imports it, in each call.
-    Cold(Arc<str>),
+    /// The module of each package that is one.
+    known_modules: Mutex<HashMap<Digest, Digest>>,
+    /// Packages that can't be made ready, and until when nobody tries again.
+    hopeless: Mutex<HashMap<Digest, (Instant, TaskError)>>,
+    /// Where packages are made ready for a call.
+    loading: Room,
+    store: Store,
 }
 
 /// A package that can run.
 #[derive(Clone)]
 pub(super) enum Ready {
-    /// `prepare` imports the package, where the image doesn't hold it.
-    Python {
-        image: Arc<PythonImage>,
-        prepare: Option<Arc<str>>,
-    },
+    Python(Arc<PythonImage>),
     Wasm(Arc<WasiModule>),
 }
 
@@ -70,9 +69,9 @@ pub(super) enum Ready {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unmade {
     /// The package is at fault.
-    #[error("{0:?}")]
+    #[error("{}: {}", .0.pointer, .0.message)]
     Invalid(Box<Fault>),
-    #[error("{0:#}")]
+    #[error("the platform failed")]
     Failed(anyhow::Error),
 }
 
@@ -83,13 +82,25 @@ impl Library {
         interpreter: Arc<Interpreter>,
         catalogue: Arc<Catalogue>,
         modules: Arc<ModuleCache>,
-        sandboxes: Sandboxes,
+        (sandboxes, store): (Sandboxes, Store),
     ) -> anyhow::Result<Self> {
         let names = interpreter.library_names()?;
         let distributions = Distribution::among(names.iter().map(String::as_str));
         let images = WarmImages::new(WARM_BYTES_MAX, WARM_IMAGES_MAX);
-        let notes = Mutex::default();
-        Ok(Self { interpreter, catalogue, distributions, modules, sandboxes, images, notes })
+        let (known_modules, hopeless) = (Mutex::default(), Mutex::default());
+        let loading = Room::new(LOADING_MAX, LOADING_PER_TENANT_MAX);
+        Ok(Self {
+            interpreter,
+            catalogue,
+            distributions,
+            modules,
+            sandboxes,
+            images,
+            known_modules,
+            hopeless,
+            loading,
+            store,
+        })
     }
 
     /// Reads and checks a package for this interpreter. Takes milliseconds, more for a large one.
@@ -106,10 +117,16 @@ impl Library {
     ///
     /// # Errors
     /// The package is gone, or the platform fails.
-    pub async fn program(self: &Arc<Self>, store: &Store, call: &Call) -> Result<Program, TaskError> {
-        let ready = match self.ready(call.published()) {
+    pub async fn program(self: &Arc<Self>, tenant: TenantId, call: &Call) -> Result<Program, TaskError> {
+        let published = call.published();
+        if let Some(ready) = self.ready(published) {
+            return program_of(&ready, call);
+        }
+        let place = self.loading.enter(tenant).await;
+        // Whoever was in the room before may have made it ready, or found out that nobody can.
+        let ready = match self.ready(published) {
             Some(ready) => ready,
-            None => self.fetch(store, call.published()).await?,
+            None => self.fetch(published, place).await?,
         };
         program_of(&ready, call)
     }
@@ -117,63 +134,101 @@ impl Library {
     /// The package where it is in memory.
     fn ready(&self, published: &Published) -> Option<Ready> {
         let row = &published.row;
-        let note = self.notes().get(&row.digest).cloned();
-        if let Some(Note::Module(module)) = note {
+        if let Runtime::Wasm { .. } = published.manifest.runtime {
+            let module = lock(&self.known_modules).get(&row.digest).copied()?;
             return self.modules.loaded(module).map(Ready::Wasm);
         }
-        self.images.get(&key(row.tenant, row.digest)).map(|image| Ready::of(image, note))
+        self.images.get(&key(row.tenant, row.digest)).map(Ready::Python)
     }
 
-    async fn fetch(self: &Arc<Self>, store: &Store, published: &Arc<Published>) -> Result<Ready, TaskError> {
+    /// Goes on, in its place, when nobody waits any more.
+    async fn fetch(self: &Arc<Self>, published: &Arc<Published>, place: Place) -> Result<Ready, TaskError> {
         let row = &published.row;
-        let zip = store.package_zip_by_pin(published.pin()).await.map_err(|error| {
+        if let Some((until, error)) = lock(&self.hopeless).get(&row.digest)
+            && Instant::now() < *until
+        {
+            return Err(error.clone());
+        }
+        let zip = self.store.package_zip_by_pin(published.pin()).await.map_err(|error| {
             tracing::error!(%error, "library.fetch: the store failed");
             TaskError::new(ErrorKind::Storage, "the platform could not read the package")
         })?;
         let gone = || TaskError::new(ErrorKind::InvalidInput, "the package is not there any more");
         let zip = zip.ok_or_else(gone)?;
-        let (library, name) = (Arc::clone(self), format!("{}/{}@{}", row.owner, row.name, row.version));
-        let (tenant, now) = (row.tenant, row.published_at);
+        let (library, name) = (Arc::clone(self), published.pin().to_string());
+        let (tenant, now, digest) = (row.tenant, row.published_at, row.digest);
         let made = spawn_blocking(move || {
-            let files = read_zip(&zip, Bounds::PACKAGE).map_err(|refused| refused.to_string())?;
-            let package = library.open(files).map_err(|faults| told(&faults))?;
-            library.make(&package, tenant, now).map(|(ready, _)| ready).map_err(|unmade| unmade.to_string())
+            let _place = place;
+            let opened = read_zip(&zip, Bounds::PACKAGE).map_err(|refused| refused.to_string());
+            let opened = opened.and_then(|files| library.open(files).map_err(|faults| told(&faults)));
+            match opened.map(|package| library.make(&package, tenant, now)) {
+                Ok(Ok(made)) => return Ok(made.ready),
+                Ok(Err(unmade)) => match &*unmade {
+                    Unmade::Invalid(fault) => Err(library.despair(digest, &name, &fault.message)),
+                    Unmade::Failed(error) => {
+                        tracing::error!(
+                            package = name,
+                            error = format!("{error:#}"),
+                            "library.fetch: can't be made ready"
+                        );
+                        Err(TaskError::new(ErrorKind::Executor, "the platform could not make the package ready"))
+                    }
+                },
+                Err(message) => Err(library.despair(digest, &name, &message)),
+            }
         });
-        // It was fine when it was published: the interpreter is another one now, or the platform fails.
-        made.await.unwrap_or_else(|error| Err(error.to_string())).map_err(|error| {
-            tracing::error!(package = name, error, "library.fetch: can't be made ready");
-            TaskError::new(ErrorKind::Executor, format!("the platform can't run {name} any more: {error}"))
+        made.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "library.fetch: ended badly");
+            Err(TaskError::new(ErrorKind::Executor, "the platform could not make the package ready"))
         })
+    }
+
+    /// A package was fine when it was published, and is not any more: the interpreter is another one now.
+    fn despair(&self, package: Digest, name: &str, message: &str) -> TaskError {
+        tracing::error!(
+            package = name,
+            error = message,
+            "library.fetch: the package doesn't fit the interpreter any more"
+        );
+        let error =
+            TaskError::new(ErrorKind::Executor, format!("{name} can't run on this platform any more: {message}"));
+        let mut hopeless = lock(&self.hopeless);
+        if hopeless.len() >= REMEMBERED_MAX {
+            hopeless.clear();
+        }
+        hopeless.insert(package, (Instant::now() + HOPELESS_FOR, error.clone()));
+        error
     }
 
     /// Makes a package ready, and says what its author should know of that. Blocks: for as long as an import takes, or
     /// the compilation of a module. `now` is the time that an import sees; the sandbox is one of the tenant's.
-    pub(super) fn make(
-        &self,
-        package: &Package,
-        tenant: TenantId,
-        now: time::OffsetDateTime,
-    ) -> Result<(Ready, Vec<Warning>), Arc<Unmade>> {
+    pub(super) fn make(&self, package: &Package, tenant: TenantId, now: OffsetDateTime) -> Result<Made, Arc<Unmade>> {
         if let Runtime::Wasm { module } = &package.manifest.runtime {
             let bytes = package.files.get(module.as_str()).unwrap_or_default().to_vec();
-            return self.make_module(package.digest, module.as_str(), bytes).map_err(Arc::new);
+            let ready = self.make_module(package.digest, module.as_str(), bytes).map_err(Arc::new)?;
+            return Ok(Made { ready, warnings: Vec::new(), usage: None });
         }
-        let mut warnings = Vec::new();
+        let mut usage = None;
         let image = self.images.get_or_make(&key(tenant, package.digest), || {
-            let (image, found) = self.make_image(package, tenant, now)?;
-            warnings = found;
-            Ok((image, usize::try_from(package.files.bytes()).unwrap_or(usize::MAX)))
+            let (folders, files) = mounted(package);
+            let bytes = files.iter().map(|(_, content)| bytes_of(content)).sum();
+            let image = self.make_image(package, (folders, files), (tenant, now), &mut usage)?;
+            Ok((image, bytes))
         })?;
-        let note = self.notes().get(&package.digest).cloned();
-        Ok((Ready::of(image, note), warnings))
+        let warnings = image.frozen.map_or_else(Vec::new, imported_anew);
+        Ok(Made { ready: Ready::Python(image), warnings, usage })
     }
 
-    fn make_module(&self, package: Digest, name: &str, bytes: Vec<u8>) -> Result<(Ready, Vec<Warning>), Unmade> {
+    fn make_module(&self, package: Digest, name: &str, bytes: Vec<u8>) -> Result<Ready, Unmade> {
         let digest = Digest(Sha256::digest(&bytes).into());
         match self.modules.get(digest, || Ok(bytes)) {
             Ok(module) => {
-                self.note(package, Note::Module(digest));
-                Ok((Ready::Wasm(module), Vec::new()))
+                let mut known = lock(&self.known_modules);
+                if known.len() >= REMEMBERED_MAX {
+                    known.clear();
+                }
+                known.insert(package, digest);
+                Ok(Ready::Wasm(module))
             }
             Err(ModuleError::Refused(refused)) => {
                 Err(Unmade::invalid("/runtime/module", "module_invalid", format!("{name} can't run here: {refused}")))
@@ -181,95 +236,26 @@ impl Library {
             Err(error) => Err(Unmade::Failed(error.into())),
         }
     }
-
-    /// Imports the package over the smallest image that has what it imports, calls its functions once, and keeps the
-    /// memory.
-    fn make_image(
-        &self,
-        package: &Package,
-        tenant: TenantId,
-        now: time::OffsetDateTime,
-    ) -> Result<(PythonImage, Vec<Warning>), Unmade> {
-        let failed = |error: anyhow::Error| Unmade::Failed(error);
-        let base = self.interpreter.image_for(&package.imports).map_err(|error| failed(error.into()))?;
-        let (folders, files) = mounted(package);
-        let tree = base.files.with_files(files).map_err(|error| {
-            let message = format!("the package's files can't be put in front of its functions: {error}");
-            Unmade::invalid("/files", "files_invalid", message)
-        })?;
-        let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
-        let handlers = package.manifest.functions.iter().filter_map(|function| function.handler.as_ref());
-        let modules: BTreeSet<&str> = handlers.map(|handler| handler.module.as_str()).collect();
-        let prepare: Arc<str> = prepare_source(&folders, &modules.into_iter().collect::<Vec<_>>()).into();
-        let name = format!("{}+{}", base.name, package.manifest.package.name);
-        let mut rehearsals = rehearsals(package);
-        loop {
-            let again = rehearsals.is_empty();
-            let warm_up = WarmUp::new(
-                Arc::clone(&base),
-                name.clone(),
-                tree.clone(),
-                Arc::clone(&prepare),
-                std::mem::take(&mut rehearsals),
-            );
-            let outcome = self.run_warm_up(Arc::new(warm_up), tenant, now)?;
-            match outcome.image {
-                Ok(_) if outcome.frozen != Frozen::default() => {
-                    self.note(package.digest, Note::Cold(prepare));
-                    return Ok((base.with_package(tree), frozen(outcome.frozen)));
-                }
-                Ok(image) => return Ok((image, Vec::new())),
-                // A call that takes too much or ends the interpreter is the test case's business: the image goes without.
-                Err(WarmError::Rehearsal { .. } | WarmError::Delta(_)) if !again => {}
-                Err(error) => return Err(unmade(error)),
-            }
-        }
-    }
-
-    fn run_warm_up(
-        &self,
-        warm_up: Arc<WarmUp>,
-        tenant: TenantId,
-        now: time::OffsetDateTime,
-    ) -> Result<mecapy_runtime::WarmOutcome, Unmade> {
-        let attempt = Attempt {
-            inputs: Arc::from("{}"),
-            files: Vec::new(),
-            limits: limits().map_err(|error| Unmade::Failed(error.into()))?,
-            seed: SEED,
-            non_finite: NonFinite::Reject,
-            wall_clock: now,
-        };
-        let program = Program::WarmUp(Arc::clone(&warm_up));
-        let ended = Handle::current().block_on(gate::outcome_of(&self.sandboxes, tenant, program, attempt));
-        let not_begun = || match &ended.result {
-            Err(error) => Unmade::Failed(anyhow::anyhow!("the warm-up did not begin: {}", error.message)),
-            Ok(_) => Unmade::Failed(anyhow::anyhow!("the warm-up left nothing")),
-        };
-        warm_up.take().ok_or_else(not_begun)
-    }
-
-    fn note(&self, package: Digest, note: Note) {
-        let mut notes = self.notes();
-        if notes.len() >= NOTES_MAX {
-            // The image of a cold package can't do without its note.
-            notes.retain(|_, note| matches!(note, Note::Cold(_)));
-        }
-        notes.insert(package, note);
-    }
-
-    fn notes(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Note>> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-impl Ready {
-    fn of(image: Arc<PythonImage>, note: Option<Note>) -> Self {
-        let prepare = match note {
-            Some(Note::Cold(prepare)) => Some(prepare),
-            Some(Note::Module(_)) | None => None,
-        };
-        Ready::Python { image, prepare }
+/// A package that was made ready, or was already.
+pub(super) struct Made {
+    pub(super) ready: Ready,
+    /// What its author should know.
+    pub(super) warnings: Vec<Warning>,
+    /// Of the warm-up, where there was one.
+    pub(super) usage: Option<Usage>,
+}
+
+fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn bytes_of(content: &FileContent) -> usize {
+    match content {
+        FileContent::Bytes(bytes) => bytes.len(),
+        // The host's own files are not in memory.
+        FileContent::File { .. } => 0,
     }
 }
 
@@ -279,97 +265,17 @@ fn key(tenant: TenantId, package: Digest) -> String {
     format!("{tenant}:{package}")
 }
 
-fn limits() -> Result<Limits, mecapy_model::LimitsError> {
-    LimitsRequest { timeout_ms: Some(WARM_UP_TIMEOUT_MS), ..LimitsRequest::default() }.resolve(Lane::Default)
-}
-
-/// The folders that Python looks for the package's modules in, in order, and all files by their places.
-fn mounted(package: &Package) -> (Vec<String>, Vec<(String, FileContent)>) {
-    let mut folders = vec![stub::FILES_FOLDER.to_owned()];
-    let mut files = under(stub::FILES_FOLDER, &package.files);
-    for wheel in &package.wheels {
-        let folder = format!("{}/{}", stub::WHEELS_FOLDER, wheel.name);
-        files.extend(under(&folder, &wheel.files));
-        folders.push(folder);
-    }
-    (folders, files)
-}
-
-fn under(folder: &str, files: &Files) -> Vec<(String, FileContent)> {
-    let place = |(name, content): (&crate::packages::FileName, &[u8])| {
-        (format!("{folder}/{}", name.as_str()), FileContent::Bytes(Arc::from(content)))
-    };
-    files.iter().map(place).collect()
-}
-
-/// One call of each function that has a test case which gives a result, as its first call will be.
-fn rehearsals(package: &Package) -> Vec<Rehearsal> {
-    let mut first: BTreeMap<&str, &TestCase> = BTreeMap::new();
-    let works = |case: &&TestCase| matches!(case.expected, Expected::Outputs { .. });
-    for case in package.test_cases.iter().filter(works) {
-        first.entry(case.function.as_str()).or_insert(case);
-    }
-    let rehearsal = |(name, case): (&str, &TestCase)| {
-        let function = package.manifest.function(name)?;
-        let handler = function.handler.as_ref()?;
-        let call = gate::case_inputs(function, case, &package.files).ok()?;
-        Some(Rehearsal {
-            source: stub::call(handler, function).into(),
-            entry: Some(Arc::from(handler.function.as_str())),
-            inputs: call.inputs,
-            files: call.files,
-        })
-    };
-    first.into_iter().filter_map(rehearsal).take(REHEARSALS_MAX).collect()
-}
-
-fn frozen(frozen: Frozen) -> Vec<Warning> {
-    let warning = |code: &str, message: &str| Warning {
-        code: code.to_owned(),
-        message: message.to_owned(),
-        line: None,
-        pointer: None,
-    };
-    let mut warnings = Vec::new();
-    if frozen.randomness {
-        let message = "the package draws random numbers when it is imported, so each call imports it anew, with its own \
-                       seed, and takes that much longer. Draw them in the function.";
-        warnings.push(warning("import_draws_randomness", message));
-    }
-    if frozen.wall_clock {
-        let message = "the package reads the clock when it is imported, so each call imports it anew, at its own time, and \
-                       takes that much longer. Read it in the function.";
-        warnings.push(warning("import_reads_clock", message));
-    }
-    warnings
-}
-
-fn unmade(error: WarmError) -> Unmade {
-    match error {
-        WarmError::Prepare(error) => {
-            let line = error.line;
-            let message = match &error.traceback {
-                Some(traceback) => format!("the package can't be imported: {}\n{traceback}", error.message),
-                None => format!("the package can't be imported: {}", error.message),
-            };
-            Unmade::Invalid(Box::new(Fault { line, ..Fault::new("/functions", "import_failed", message) }))
-        }
-        error @ (WarmError::Settle(_) | WarmError::Delta(_) | WarmError::Rehearsal { .. }) => {
-            let message = format!("the package can't be kept ready for its calls: {error}");
-            Unmade::invalid("/functions", "warm_up_failed", message)
-        }
-        error => Unmade::Failed(error.into()),
-    }
-}
-
 pub(super) fn program_of(ready: &Ready, call: &Call) -> Result<Program, TaskError> {
     let lost = || TaskError::new(ErrorKind::Executor, "the function is not in its package");
     let function = call.function().ok_or_else(lost)?;
     match ready {
-        Ready::Python { image, prepare } => {
+        Ready::Python(image) => {
             let handler = function.handler.as_ref().ok_or_else(lost)?;
             let call = stub::call(handler, function);
-            let source: Arc<str> = prepare.as_ref().map_or(call.clone(), |prepare| format!("{prepare}{call}")).into();
+            let source: Arc<str> = match &image.prepare {
+                None => call.into(),
+                Some(prepare) => format!("{prepare}{call}").into(),
+            };
             Ok(Program::Python { image: Arc::clone(image), source, entry: Some(Arc::from(handler.function.as_str())) })
         }
         Ready::Wasm(module) => {
@@ -386,7 +292,7 @@ fn told(faults: &[Fault]) -> String {
 }
 
 impl Unmade {
-    fn invalid(pointer: &str, code: &str, message: String) -> Self {
+    pub(super) fn invalid(pointer: &str, code: &str, message: String) -> Self {
         Unmade::Invalid(Box::new(Fault::new(pointer, code, message)))
     }
 }

@@ -10,6 +10,7 @@ mod library;
 mod publish;
 mod published;
 mod stub;
+mod warm;
 
 pub use call::Call;
 pub use find::{Functions, Missing};

@@ -7,10 +7,13 @@ use super::{
     library::{Library, Unmade},
     published::Published,
 };
-use crate::packages::{Bounds, Package, PackageName, Refused, read_zip};
+use crate::{
+    packages::{Bounds, Package, PackageName, Refused, read_zip},
+    programs::Place,
+};
 use mecapy_model::{Fault, Warning};
 use mecapy_runtime::Sandboxes;
-use mecapy_store::{NewPackageVersion, PackageVersion, PublishError, Store, StoreError, Viewer};
+use mecapy_store::{NewPackageVersion, PackageVersion, PreviewUsage, PublishError, Store, StoreError, Viewer};
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
@@ -18,7 +21,6 @@ use tokio::task::spawn_blocking;
 const FAILED_TOLD_MAX: usize = 50;
 
 /// Publishes packages.
-#[derive(Clone, Copy)]
 pub struct Publisher<'a> {
     pub store: &'a Store,
     pub functions: &'a Functions,
@@ -27,6 +29,8 @@ pub struct Publisher<'a> {
     pub viewer: Viewer,
     /// For people.
     pub publisher_name: &'a str,
+    /// Kept until all work for the publication has ended, also where nobody waits for it any more.
+    pub place: Arc<Place>,
 }
 
 /// A package that is published, or could be.
@@ -62,29 +66,44 @@ impl Publisher<'_> {
     ///
     /// # Errors
     /// All faults of the package together; nothing of it is kept then.
-    pub async fn publish(self, owner: PackageName, zip: Vec<u8>, check_only: bool) -> Result<Publication, Unpublished> {
+    pub async fn publish(
+        &self,
+        owner: PackageName,
+        zip: Vec<u8>,
+        check_only: bool,
+    ) -> Result<Publication, Unpublished> {
         let (package, zip) = self.open(zip).await?;
         let candidate = self.candidate(&owner, &package, zip.len());
         let published = Arc::new(Published { row: candidate, manifest: package.manifest.clone() });
-        if !check_only {
-            // Before minutes of tests, not after them.
-            self.must_be_new(&published).await?;
+        // Before minutes of tests, and again when it is kept.
+        match self.store.may_publish(self.viewer, published.pin(), published.row.size_bytes).await {
+            // What is only checked may well be there already.
+            Err(PublishError::VersionExists { .. }) if check_only => {}
+            may => may.map_err(Unpublished::Refused)?,
         }
         let package = Arc::new(package);
         let now = self.store.clock().now();
-        let (ready, found) = {
-            let (library, package, tenant) = (Arc::clone(self.library), Arc::clone(&package), self.viewer.tenant);
-            let made = spawn_blocking(move || library.make(&package, tenant, now)).await;
-            made.map_err(|error| Unpublished::Failed(error.into()))?.map_err(Unpublished::of)?
+        let tenant = self.viewer.tenant;
+        let made = {
+            let (library, package, place) = (Arc::clone(self.library), Arc::clone(&package), Arc::clone(&self.place));
+            let made = spawn_blocking(move || {
+                let _place = place;
+                library.make(&package, tenant, now)
+            });
+            made.await.map_err(|error| Unpublished::Failed(error.into()))?.map_err(Unpublished::of)?
         };
+        if let Some(usage) = made.usage {
+            self.store.record_preview_usage(PreviewUsage { tenant, error_kind: None, usage });
+        }
         let mut warnings = package.warnings.clone();
-        warnings.extend(found);
+        warnings.extend(made.warnings);
         let gate = Gate {
+            store: self.store,
             sandboxes: self.sandboxes,
-            tenant: self.viewer.tenant,
+            tenant,
             now,
             package: &published,
-            ready: &ready,
+            ready: &made.ready,
             files: &package.files,
         };
         let quality = package.manifest.quality;
@@ -99,13 +118,15 @@ impl Publisher<'_> {
         }
         let row = self.keep(&owner, &package, zip, &tests).await?;
         self.functions.forget();
-        let published = Arc::new(Published { row, manifest: package.manifest.clone() });
-        Ok(Publication { published, warnings, tests })
+        let manifest = published.manifest.clone();
+        Ok(Publication { published: Arc::new(Published { row, manifest }), warnings, tests })
     }
 
-    async fn open(self, zip: Vec<u8>) -> Result<(Package, Vec<u8>), Unpublished> {
+    async fn open(&self, zip: Vec<u8>) -> Result<(Package, Vec<u8>), Unpublished> {
         let library = Arc::clone(self.library);
+        let place = Arc::clone(&self.place);
         let opened = spawn_blocking(move || {
+            let _place = place;
             let files = read_zip(&zip, Bounds::PACKAGE).map_err(Unpublished::Archive)?;
             let package = library.open(files).map_err(Unpublished::Invalid)?;
             Ok((package, zip))
@@ -113,15 +134,8 @@ impl Publisher<'_> {
         opened.await.unwrap_or_else(|error| Err(Unpublished::Failed(error.into())))
     }
 
-    async fn must_be_new(self, published: &Published) -> Result<(), Unpublished> {
-        match self.store.package_version(self.viewer, published.pin()).await? {
-            Some(known) => Err(Unpublished::Refused(PublishError::VersionExists { digest: known.digest })),
-            None => Ok(()),
-        }
-    }
-
     /// The version as it will be kept, for calls of its functions before it is.
-    fn candidate(self, owner: &PackageName, package: &Package, zip_bytes: usize) -> PackageVersion {
+    fn candidate(&self, owner: &PackageName, package: &Package, zip_bytes: usize) -> PackageVersion {
         let identity = &package.manifest.package;
         PackageVersion {
             owner: owner.to_string(),
@@ -141,7 +155,7 @@ impl Publisher<'_> {
     }
 
     async fn keep(
-        self,
+        &self,
         owner: &PackageName,
         package: &Package,
         zip: Vec<u8>,

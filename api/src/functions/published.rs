@@ -7,6 +7,7 @@ use semver::Version;
 /// A published version, with its manifest read.
 #[derive(Debug, Clone)]
 pub struct Published {
+    /// Without the texts of manifest and report.
     pub row: PackageVersion,
     pub manifest: Manifest,
 }
@@ -14,12 +15,19 @@ pub struct Published {
 impl Published {
     /// # Errors
     /// The row holds something else than a manifest of ours.
-    pub(super) fn read(row: PackageVersion) -> Result<Self, StoreError> {
-        let manifest = serde_json::from_str(&row.manifest);
+    pub fn read(mut row: PackageVersion) -> Result<Self, StoreError> {
+        row.report = String::new();
+        let manifest = serde_json::from_str(&std::mem::take(&mut row.manifest));
         let manifest = manifest.map_err(|error| StoreError::Corrupt {
             what: format!("the manifest of {}/{}@{}: {error}", row.owner, row.name, row.version),
         })?;
         Ok(Self { row, manifest })
+    }
+
+    /// Whether this is what the row says.
+    pub(super) fn is_of(&self, row: &PackageVersion) -> bool {
+        let own = &self.row;
+        (own.digest, own.visibility, own.tenant) == (row.digest, row.visibility, row.tenant) && own.yanked == row.yanked
     }
 
     pub(super) fn pin(&self) -> PackagePin<'_> {

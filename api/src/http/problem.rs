@@ -83,6 +83,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", "There is no such thing", format!("there is no such {what}"))
     }
 
+    /// The same, with what is known of it.
+    pub fn missing(detail: String) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "There is no such thing", detail)
+    }
+
     pub fn method_not_allowed() -> Self {
         let detail = "this path does not answer that method: see /docs for those that it does";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed", detail)

@@ -8,6 +8,7 @@ use crate::{
     analysis::Analysis,
     functions::Functions,
     json::{Faults, Path},
+    packages::Invalid,
     programs::{Place, Programs, Room},
     webhooks::{Guard, LOOKUPS_BUSY, LOOKUPS_RETRY_AFTER, Refused, URL_REFUSED},
 };
@@ -126,9 +127,14 @@ impl Intake<'_> {
                 Ok(None)
             }
             Code::Function { function, .. } => {
-                // It was found when it was asked for, and may be gone when it is asked for again.
-                if faults.is_empty() && self.functions.pinned(function).await?.is_none() {
-                    let message = "there is no such function any more";
+                // It was found when it was asked for, and may be gone, or not to be seen, when it is asked for again.
+                let gone = match function.parse() {
+                    Ok(reference) => {
+                        self.functions.find(self.viewer, &reference).await?.err().map(|why| why.to_string())
+                    }
+                    Err(invalid) => Some(Invalid::to_string(&invalid)),
+                };
+                if let Some(message) = gone {
                     faults.add(Fault::new("/code/function", "unknown_function", message));
                 }
                 Ok(None)

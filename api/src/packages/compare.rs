@@ -4,6 +4,7 @@ use super::fields::quoted;
 use super::node::{Content, Node};
 use crate::json::Path;
 use mecapy_model::{ErrorKind, TaskError};
+use std::collections::HashMap;
 
 /// So many differences of one test case are told.
 const DIFFERENCES_MAX: usize = 20;
@@ -120,10 +121,12 @@ impl Comparison {
     fn node(&mut self, path: Path<'_>, expected: &Node, found: &Node) {
         match (&expected.content, &found.content) {
             (Content::Map(members), Content::Map(others)) => {
+                let others: HashMap<&str, &Node> =
+                    others.iter().map(|other| (other.key.as_str(), &other.value)).collect();
                 for member in members {
                     let path = path.key(&member.key);
-                    match others.iter().find(|other| other.key == member.key) {
-                        Some(other) => self.node(path, &member.value, &other.value),
+                    match others.get(member.key.as_str()) {
+                        Some(other) => self.node(path, &member.value, other),
                         None => self.differ(path, &member.value, "nothing"),
                     }
                 }

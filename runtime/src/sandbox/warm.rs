@@ -230,6 +230,7 @@ impl Steps<'_> {
             files: warm_up.files.clone(),
             sources: Sources::Calls,
             prepare: None,
+            frozen: None,
         })
     }
 

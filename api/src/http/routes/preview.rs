@@ -16,7 +16,7 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use mecapy_model::{Artifact, ErrorKind, Lane, Outcome, TaskError, TaskState, TenantId, Usage, Warning};
-use mecapy_runtime::{Attempt, Cancel, Job, Program};
+use mecapy_runtime::{Attempt, Cancel, Job, Program, StopOnDrop};
 use mecapy_store::PreviewUsage;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -59,17 +59,6 @@ pub(in crate::http) struct ArtifactAnswer<'a> {
     base64: String,
 }
 
-/// Stops the attempt when the client goes away.
-struct StopOnDrop(Option<Cancel>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        if let Some(cancel) = self.0.take() {
-            cancel.cancel();
-        }
-    }
-}
-
 /// Runs a computation in a fresh sandbox and answers with its outcome.
 ///
 /// At most 5 s. A client that goes away stops its computation.
@@ -95,11 +84,9 @@ pub(in crate::http) async fn preview(
     };
     let programs = app.programs().ok_or_else(not_built)?;
     let (seed, mut warnings) = (asked.seed, std::mem::take(&mut asked.warnings));
-    let call = asked.call.take();
-    let (inputs, non_finite) = (Arc::clone(&asked.inputs), asked.non_finite);
     let loading = async {
-        match &call {
-            Some(call) => programs.function_soon(call).await,
+        match &asked.call {
+            Some(call) => programs.function_soon(tenant, call).await,
             None => programs.load_soon(tenant, &asked.code, asked.analysis.take()).await,
         }
     };
@@ -107,13 +94,11 @@ pub(in crate::http) async fn preview(
         Ok(program) => run(app, tenant, program, asked).await?,
         Err(NotLoaded::Failed(error)) => Outcome::failed(error),
         Err(NotLoaded::Busy) => {
-            let detail = "the module is being loaded, or waits for others that are: try again in a moment";
+            let detail =
+                "the module or the package is being made ready, or waits for others that are: try again in a moment";
             return Err(Problem::not_ready(detail, RETRY_AFTER_MODULE));
         }
     };
-    if let Some(call) = &call {
-        outcome = call.finish(outcome, &inputs, non_finite);
-    }
     warnings.append(&mut outcome.warnings);
     answer(&outcome, seed, warnings)
 }
@@ -121,10 +106,11 @@ pub(in crate::http) async fn preview(
 /// Runs the attempt to its end, or stops it when this future is dropped.
 async fn run(app: &Arc<App>, tenant: TenantId, program: Program, asked: Preview) -> Result<Outcome, Problem> {
     let cancel = Cancel::new();
-    let mut stop = StopOnDrop(Some(cancel.clone()));
+    let mut stop = StopOnDrop::of(&cancel);
     let (tell, told) = oneshot::channel();
     let counted = Arc::clone(app);
     let file_places = asked.file_places;
+    let (call, inputs, non_finite) = (asked.call, Arc::clone(&asked.inputs), asked.non_finite);
     let job = Job {
         program,
         attempt: Attempt {
@@ -140,6 +126,10 @@ async fn run(app: &Arc<App>, tenant: TenantId, program: Program, asked: Preview)
         cancel,
         observer: None,
         done: Box::new(move |outcome: Outcome| {
+            let outcome = match call {
+                Some(call) => call.finish(outcome, &inputs, non_finite),
+                None => outcome,
+            };
             let (error_kind, usage) = (outcome.error_kind(), outcome.usage);
             // The caller first: counting can wait.
             drop(tell.send(outcome));
@@ -150,7 +140,7 @@ async fn run(app: &Arc<App>, tenant: TenantId, program: Program, asked: Preview)
     };
     app.sandboxes.submit(job)?;
     let outcome = told.await;
-    stop.0 = None;
+    stop.disarm();
     Ok(outcome.unwrap_or_else(|_| {
         tracing::error!("preview.run: a sandbox ended without an outcome");
         Outcome::failed(TaskError::new(ErrorKind::Executor, "the platform lost the computation"))
@@ -245,7 +235,7 @@ mod tests {
     #[test]
     fn a_dropped_run_is_stopped_and_an_ended_one_is_not() {
         let cancel = Cancel::new();
-        drop(StopOnDrop(Some(cancel.clone())));
+        drop(StopOnDrop::of(&cancel));
         assert!(cancel.is_cancelled());
     }
 }

@@ -59,6 +59,15 @@ impl Facts {
 }
 
 impl Store {
+    /// Whether a version of so many bytes could be published now: to be asked before work that takes minutes.
+    ///
+    /// # Errors
+    /// Those of [`publish_package`](Self::publish_package).
+    pub async fn may_publish(&self, viewer: Viewer, pin: PackagePin<'_>, bytes: u64) -> Result<(), PublishError> {
+        Facts::read(self.readers().into(), viewer, pin).await?.judge(viewer)?;
+        Ok(self.must_have_storage_room(viewer.tenant, bytes).await?)
+    }
+
     /// Publishes a version, for good: the same version again is refused, even after a yank. A package's first publisher
     /// becomes its maintainer, and an owner's name belongs to the tenant that publishes under it first.
     pub async fn publish_package(
@@ -67,10 +76,9 @@ impl Store {
         mut new: NewPackageVersion,
     ) -> Result<PackageVersion, PublishError> {
         // Before the bytes are stored; what counts is found out again within the transaction.
-        Facts::read(self.readers().into(), viewer, new.pin()).await?.judge(viewer)?;
         let zip = std::mem::take(&mut new.zip);
         let size_bytes = zip.len() as u64;
-        self.must_have_storage_room(viewer.tenant, size_bytes).await?;
+        self.may_publish(viewer, new.pin(), size_bytes).await?;
         // The object comes first, so that a row always has its bytes, under a key that no other request has.
         let key = ObjectKey::package(viewer.tenant, new.digest, Nonce::new(&**self.clock()));
         self.objects().put(&key, zip).await?;

@@ -60,7 +60,8 @@ pub(in crate::http) async fn get(
     let owner: PackageName = owner.parse().map_err(|_| absent())?;
     let package = PackageReference { owner, package: package.parse().map_err(|_| absent())?, version };
     let reference = FunctionReference { package, function: name.parse().map_err(|_| absent())? };
-    let call = api.app.functions.find(caller.viewer(), &reference).await?.map_err(|_| absent())?;
+    let found = api.app.functions.find(caller.viewer(), &reference).await?;
+    let call = found.map_err(|missing| Problem::missing(missing.to_string()))?;
     json(StatusCode::OK, &shown(&call).ok_or_else(absent)?)
 }
 

@@ -15,6 +15,7 @@ use crate::{
         router::Api,
     },
     packages::{Bounds, PackageName},
+    programs::{Place, Room},
 };
 use axum::{
     extract::{Request, State},
@@ -62,10 +63,13 @@ pub(in crate::http) async fn create(
     }
     let app = &api.app;
     let programs = app.programs().ok_or_else(not_built)?;
-    let entered = tokio::time::timeout(ROOM_TIMEOUT, app.package_room.enter(caller.tenant())).await;
-    let busy = || Problem::too_many("other packages are being tested: try again in a moment", RETRY_AFTER);
-    let _place = entered.map_err(|_| busy())?;
+    if let Some(over) = app.store.over_fuel(caller.tenant()).await? {
+        return Err(over.into());
+    }
+    // Before the first byte: what waits does so in the client, not in memory.
+    let _in_memory = place(&app.package_bodies, &caller).await?;
     let zip = LimitedBody::of(request, Bounds::PACKAGE.archive_bytes_max)?.whole().await?;
+    let place = Arc::new(place(&app.package_room, &caller).await?);
     let publisher = Publisher {
         store: &app.store,
         functions: &app.functions,
@@ -73,10 +77,17 @@ pub(in crate::http) async fn create(
         sandboxes: &app.sandboxes,
         viewer: caller.viewer(),
         publisher_name: caller.name(),
+        place,
     };
-    let published = publisher.publish(owner, zip.to_vec(), check_only).await?;
+    let published = publisher.publish(owner, zip.into(), check_only).await?;
     let shown = VersionShown::of(published).map_err(|error| Problem::internal(&error))?;
     json(if check_only { StatusCode::OK } else { StatusCode::CREATED }, &shown)
+}
+
+async fn place(room: &Room, caller: &Caller) -> Result<Place, Problem> {
+    let entered = tokio::time::timeout(ROOM_TIMEOUT, room.enter(caller.tenant())).await;
+    let busy = || Problem::too_many("other packages are being tested: try again in a moment", RETRY_AFTER);
+    entered.map_err(|_| busy())
 }
 
 /// The owner that is named, or the one that the tenant's name gives.

@@ -6,7 +6,7 @@ use crate::{
     packages::Visibility,
 };
 use mecapy_model::Warning;
-use mecapy_store::{Maintainer, PackageSummary, VersionSummary};
+use mecapy_store::{Maintainer, PackageSummary, PackageVersion, StoreError, VersionSummary};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -54,14 +54,19 @@ pub(in crate::http) struct FunctionOfPackage {
 impl VersionShown {
     pub(in crate::http) fn of(publication: Publication) -> Result<Self, serde_json::Error> {
         let tests = serde_json::value::to_raw_value(&publication.tests)?;
-        Ok(Self { warnings: publication.warnings, tests, ..Self::new(&publication.published) })
+        Ok(Self { warnings: publication.warnings, ..Self::new(&publication.published, tests) })
     }
 
-    pub(in crate::http) fn new(published: &Published) -> Self {
+    /// What a row says.
+    pub(super) fn read(mut row: PackageVersion) -> Result<Self, StoreError> {
+        // What was stored is JSON.
+        let tests = RawValue::from_string(std::mem::take(&mut row.report));
+        Ok(Self::new(&Published::read(row)?, tests.unwrap_or_else(|_| RawValue::NULL.to_owned())))
+    }
+
+    fn new(published: &Published, tests: Box<RawValue>) -> Self {
         let row = &published.row;
         let function = |function| FunctionOfPackage::new(published, function);
-        // What was stored is JSON; a version that is only a candidate has no report yet.
-        let tests = RawValue::from_string(row.report.clone()).ok();
         Self {
             owner: row.owner.clone(),
             name: row.name.clone(),
@@ -76,7 +81,7 @@ impl VersionShown {
             yanked_at: row.yanked.as_ref().map(|yank| time(yank.at)),
             yank_reason: row.yanked.as_ref().and_then(|yank| yank.reason.clone()),
             warnings: Vec::new(),
-            tests: tests.unwrap_or_else(|| RawValue::NULL.to_owned()),
+            tests,
             functions: published.manifest.functions.iter().map(function).collect(),
         }
     }

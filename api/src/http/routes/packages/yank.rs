@@ -2,7 +2,7 @@
 
 use super::{
     super::{json, no_body},
-    PACKAGE, VersionShown, not_maintainer, published,
+    PACKAGE, VersionShown, not_maintainer,
 };
 use crate::{
     http::{Problem, auth::Caller, body, query::NoQuery, router::Api},
@@ -39,7 +39,7 @@ pub(in crate::http) async fn yank(
     let body = body::json(request, api.app.limits.json_bytes_max).await?;
     let reason = reason(&body)?;
     let done = api.app.store.yank_package(caller.viewer(), pin(&path), reason).await?;
-    answer(&api, &caller, &path, done).await
+    answer(&api, done)
 }
 
 /// Puts a yanked version back into use.
@@ -53,23 +53,18 @@ pub(in crate::http) async fn unyank(
 ) -> Result<Response, Problem> {
     no_body(request).await?;
     let done = api.app.store.unyank_package(caller.viewer(), pin(&path)).await?;
-    answer(&api, &caller, &path, done).await
+    answer(&api, done)
 }
 
 fn pin((owner, name, version): &(String, String, String)) -> PackagePin<'_> {
     PackagePin { owner, name, version }
 }
 
-async fn answer(
-    api: &Api,
-    caller: &Caller,
-    (owner, name, version): &(String, String, String),
-    done: YankOutcome,
-) -> Result<Response, Problem> {
+fn answer(api: &Api, done: YankOutcome) -> Result<Response, Problem> {
     match done {
-        YankOutcome::Done(_) => {
+        YankOutcome::Done(version) => {
             api.app.functions.forget();
-            json(StatusCode::OK, &VersionShown::new(&*published(api, caller, (owner, name, version)).await?))
+            json(StatusCode::OK, &VersionShown::read(version)?)
         }
         YankOutcome::NotFound => Err(Problem::not_found(PACKAGE)),
         YankOutcome::NotMaintainer => Err(not_maintainer()),
