@@ -5,7 +5,7 @@ use super::{
     VersionShown,
 };
 use crate::{
-    functions::Publisher,
+    functions::{Publication, Publisher},
     http::{
         Problem,
         auth::Caller,
@@ -60,12 +60,26 @@ pub(in crate::http) async fn create(
     if !matches!(media_type(request.headers()).as_deref(), Some("application/zip" | "application/x-zip-compressed")) {
         return Err(Problem::unsupported_media("send the package as `Content-Type: application/zip`"));
     }
+    let zip = async { Ok(LimitedBody::of(request, Bounds::PACKAGE.archive_bytes_max)?.whole().await?.to_vec()) };
+    let published = publish(&api, &caller, owner, check_only, zip).await?;
+    let shown = VersionShown::of(published).map_err(|error| Problem::internal(&error))?;
+    json(if check_only { StatusCode::OK } else { StatusCode::CREATED }, &shown)
+}
+
+/// Publishes the package that `zip` reads, once there is room for it in memory.
+pub(in crate::http) async fn publish(
+    api: &Api,
+    caller: &Caller,
+    owner: PackageName,
+    check_only: bool,
+    zip: impl Future<Output = Result<Vec<u8>, Problem>>,
+) -> Result<Publication, Problem> {
     let app = &api.app;
     let programs = app.programs().ok_or_else(not_built)?;
     let entered = tokio::time::timeout(ROOM_TIMEOUT, app.package_room.enter(caller.tenant())).await;
     let busy = || Problem::too_many("other packages are being tested: try again in a moment", RETRY_AFTER);
     let _place = entered.map_err(|_| busy())?;
-    let zip = LimitedBody::of(request, Bounds::PACKAGE.archive_bytes_max)?.whole().await?;
+    let zip = zip.await?;
     let publisher = Publisher {
         store: &app.store,
         functions: &app.functions,
@@ -74,13 +88,11 @@ pub(in crate::http) async fn create(
         viewer: caller.viewer(),
         publisher_name: caller.name(),
     };
-    let published = publisher.publish(owner, zip.to_vec(), check_only).await?;
-    let shown = VersionShown::of(published).map_err(|error| Problem::internal(&error))?;
-    json(if check_only { StatusCode::OK } else { StatusCode::CREATED }, &shown)
+    Ok(publisher.publish(owner, zip, check_only).await?)
 }
 
 /// The owner that is named, or the one that the tenant's name gives.
-async fn owner(api: &Api, caller: &Caller, named: Option<String>) -> Result<PackageName, Problem> {
+pub(in crate::http) async fn owner(api: &Api, caller: &Caller, named: Option<String>) -> Result<PackageName, Problem> {
     if let Some(named) = named {
         return named
             .parse()
