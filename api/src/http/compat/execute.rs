@@ -14,6 +14,7 @@ use super::{
     call,
 };
 use crate::{
+    app::App,
     functions::Call,
     intake::FILES_MAX,
     json::{Faults, Fields, Path as Pointer, Value, check},
@@ -23,8 +24,11 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use mecapy_model::{TaskId, UploadId, ports::PortType};
-use mecapy_store::Upload;
+use mecapy_model::{
+    TaskId, TenantId, UploadId,
+    ports::{Port, PortType},
+};
+use mecapy_store::UploadState;
 use serde::Serialize;
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 use utoipa::ToSchema;
@@ -33,6 +37,7 @@ use utoipa::ToSchema;
 const ENDING_CHARS_MAX: usize = 16;
 /// The longest name of a file's port, in characters.
 const PORT_CHARS_MAX: usize = 64;
+const NO_UPLOAD: &str = "there is no such upload: send the file to the function's uploads first";
 
 /// The task that makes the call.
 #[derive(Debug, Serialize, ToSchema)]
@@ -66,17 +71,37 @@ pub(super) async fn execute(
     let call = call(&api, &caller, &package_id, &function).await?;
     let body = body::json(request, app.limits.json_bytes_max).await?;
     let asked = Asked::read(check(&body)?)?;
-    let mut names = BTreeMap::new();
-    for (port, upload) in &asked.files {
-        let upload = app.store.upload(caller.tenant(), *upload).await?;
-        names.insert(port.as_str(), file_name(&call, port, upload.as_ref()));
-    }
+    let names = file_names(app, caller.tenant(), &call, &asked).await?;
     // What is wrong with the task is told as what is wrong with the call.
     let own = |problem: Problem| problem.relocated(|pointer| own_pointer(pointer, &names));
     let text = asked.task(&call, &names).ok_or_else(|| Problem::not_found(super::FUNCTION))?;
     let accepted = app.intake(caller.viewer()).task(&text).await.map_err(|rejected| own(rejected.into()))?;
     let submitted = tasks::stored(app, &caller, accepted, None).await.map_err(own)?;
     json(StatusCode::OK, &JobStarted { job_id: submitted.task.id })
+}
+
+/// What each file of the call is called in the work folder. An upload that is not there is told as that, and not as a
+/// file without its ending.
+async fn file_names<'a>(
+    app: &App,
+    tenant: TenantId,
+    call: &Call,
+    asked: &'a Asked<'_>,
+) -> Result<BTreeMap<&'a str, String>, Problem> {
+    let (mut names, mut faults) = (BTreeMap::new(), Faults::default());
+    for (port, id) in &asked.files {
+        let upload = app.store.upload(tenant, *id).await?.filter(|upload| upload.state == UploadState::Complete);
+        match upload {
+            Some(upload) => {
+                names.insert(port.as_str(), file_name(call, port, upload.name.as_deref().unwrap_or_default()));
+            }
+            None => {
+                let root = Pointer::Root;
+                faults.at(root.key("file_inputs").key(port), "unknown_upload", NO_UPLOAD);
+            }
+        }
+    }
+    if faults.is_empty() { Ok(names) } else { Err(Problem::invalid(faults.into_vec())) }
 }
 
 /// A body that was read.
@@ -149,13 +174,12 @@ fn is_port(text: &str) -> bool {
 }
 
 /// What the file of a port is called in the work folder: the port's name, with the ending of what was uploaded.
-fn file_name(call: &Call, port: &str, upload: Option<&Upload>) -> String {
+fn file_name(call: &Call, port: &str, uploaded: &str) -> String {
     let inputs = call.function().and_then(|function| function.signature.inputs());
-    let extensions = match inputs.and_then(|inputs| inputs.get(port)).map(mecapy_model::ports::Port::ty) {
+    let extensions = match inputs.and_then(|inputs| inputs.get(port)).map(Port::ty) {
         Some(PortType::File(extensions)) => extensions.as_slice(),
         _ => &[],
     };
-    let uploaded = upload.and_then(|upload| upload.name.as_deref()).unwrap_or_default();
     format!("{port}{}", ending(uploaded, extensions))
 }
 
