@@ -217,7 +217,7 @@ def _zip(folder: Path) -> bytes:
 
 
 def _form(texts: list[tuple[str, str]], name: str, content: bytes) -> tuple[str, bytes]:
-    """`multipart/form-data` as Python's HTTP libraries write it: texts, then the file."""
+    """`multipart/form-data` as Python's libraries write it: texts, then the file."""
     boundary = uuid.uuid4().hex
     head = f"--{boundary}\r\nContent-Disposition: form-data; "
     parts = [f'{head}name="{field}"\r\n\r\n{text}\r\n' for field, text in texts]
