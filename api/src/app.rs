@@ -32,6 +32,10 @@ const PACKAGE_BODIES_PER_TENANT_MAX: usize = 3;
 const PACKAGES_AT_ONCE_MAX: usize = 4;
 /// Of those, one tenant's.
 const PACKAGES_AT_ONCE_PER_TENANT_MAX: usize = 1;
+/// Answers with a function's output files that are made at once: each has them in memory.
+const FILE_ANSWERS_MAX: usize = 8;
+/// Of those, one tenant's.
+const FILE_ANSWERS_PER_TENANT_MAX: usize = 3;
 /// Input files that previews hold open at once: each is a descriptor of the process.
 const INPUT_FILES_MAX: usize = 512;
 /// Of those, one tenant's.
@@ -61,6 +65,8 @@ pub struct App {
     pub package_bodies: Room,
     /// Where packages are checked and tested.
     pub package_room: Room,
+    /// Where answers are made that hold files of a function.
+    pub file_answers: Room,
     identity: OnceLock<Verifier>,
     file_places: Room,
     engine: OnceLock<Arc<Programs>>,
@@ -91,6 +97,7 @@ impl App {
             module_bodies: Room::new(MODULE_BODIES_MAX, MODULE_BODIES_PER_TENANT_MAX),
             tenant_names: TenantNames::default(),
             guard,
+            file_answers: Room::new(FILE_ANSWERS_MAX, FILE_ANSWERS_PER_TENANT_MAX),
             identity: OnceLock::new(),
             file_places: Room::new(INPUT_FILES_MAX, INPUT_FILES_PER_TENANT_MAX),
             engine: OnceLock::new(),

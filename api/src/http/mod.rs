@@ -4,6 +4,7 @@
 
 mod auth;
 mod body;
+mod compat;
 mod observe;
 mod openapi;
 mod problem;

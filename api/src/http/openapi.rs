@@ -82,6 +82,7 @@ fn problem(description: &str) -> Response {
         (name = "Events", description = "Hear of what ended: a stream, and webhooks."),
         (name = "Files", description = "Input files and WASI modules."),
         (name = "Operations", description = "The state of the platform, keys, tenants, usage and the audit log."),
+        (name = "Compatibility", description = "What the public MecaPy SDK asks, with its names and shapes."),
         (name = "Not available yet", description = "Named in the contract; answers 422 `not_available`.")
     )
 )]

@@ -80,7 +80,12 @@ impl Problem {
 
     /// 404: absent, or another tenant's, which is the same.
     pub fn not_found(what: &'static str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not-found", "There is no such thing", format!("there is no such {what}"))
+        Self::absent(format!("there is no such {what}"))
+    }
+
+    /// The same, said in words that tell the caller of nothing it may not see.
+    pub fn absent(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "There is no such thing", detail)
     }
 
     /// The same, with what is known of it.
@@ -143,6 +148,17 @@ impl Problem {
     /// 422 with one fault.
     pub fn fault(pointer: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
         Self::invalid(vec![Fault::new(pointer, code, message)])
+    }
+
+    /// The same where a request stands for another one: `place` says where its own fields are, by the other's pointers.
+    #[must_use]
+    pub fn relocated(self, place: impl Fn(&str) -> String) -> Self {
+        // What has faults is invalid and no more: the first of them stands in the detail too.
+        if self.errors.is_empty() {
+            return self;
+        }
+        let faults = self.errors.into_iter();
+        Self::invalid(faults.map(|fault| Fault { pointer: place(&fault.pointer), ..fault }).collect())
     }
 
     /// 422: planned, named in the contract, and not built yet.

@@ -1,6 +1,6 @@
 //! All routes, and what stands around them.
 
-use super::{Problem, auth, observe, openapi, rate::Rates, routes, streams::Streams};
+use super::{Problem, auth, compat, observe, openapi, rate::Rates, routes, streams::Streams};
 use crate::app::App;
 use axum::{Router, extract::DefaultBodyLimit, middleware, routing::get};
 use std::sync::Arc;
@@ -107,5 +107,6 @@ fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(routes::lanes::lanes))
         .routes(routes!(routes::workers::workers))
         .routes(routes!(routes::solvers::solvers))
+        .merge(compat::compat())
         .merge(routes::later::later())
 }

@@ -206,3 +206,35 @@ pub struct QuotaRequest {
     #[schema(minimum = 1)]
     pub requests_per_second_max: Option<u32>,
 }
+
+/// A call of a function.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"payload": {"size": "M12", "strength_class": "8.8"}}))]
+pub struct ExecuteRequest {
+    /// Inputs by the names of their ports; a quantity may have its unit beside it, as `{"value": 12, "unit": "mm"}`.
+    #[schema(value_type = Object)]
+    pub payload: serde_json::Value,
+    /// Ports that take a file, with the uploads that hold them; these go before what the payload has under the name.
+    pub file_inputs: Option<BTreeMap<String, String>>,
+}
+
+/// A file, and the port that it is for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FunctionUploadForm {
+    /// The name of an input of type File.
+    pub var_name: String,
+    #[schema(format = Binary)]
+    pub file: String,
+}
+
+/// Two ports.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"source": {"type": "Length", "unit": "mm"}, "target": "Length"}))]
+pub struct ConnectionRequest {
+    /// A type, or a port as a manifest has it: `{"type": "Length", "unit": "mm"}`.
+    #[schema(value_type = Object)]
+    pub source: serde_json::Value,
+    /// The same.
+    #[schema(value_type = Object)]
+    pub target: serde_json::Value,
+}

@@ -376,6 +376,7 @@ async fn documented_fields_are_understood() {
         ("/v1/webhooks", "WebhookRequest"),
         ("/v1/uploads", "UploadRequest"),
         ("/v1/tenants", "TenantRequest"),
+        ("/types/check-connection", "ConnectionRequest"),
     ] {
         let fields = document["components"]["schemas"][name]["properties"].as_object().unwrap();
         assert!(!fields.is_empty(), "{name}");

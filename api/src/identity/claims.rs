@@ -1,6 +1,6 @@
 //! What a token claims, and whether it is an access token for this server, now. Pure.
 
-use super::token::Reason;
+use super::{Person, token::Reason};
 use crate::config::OidcSettings;
 use mecapy_store::Role;
 use serde_json::{Map, Value};
@@ -25,6 +25,7 @@ pub(super) struct Claims {
     pub(super) client: Option<String>,
     /// For people.
     pub(super) name: String,
+    pub(super) person: Person,
     pub(super) expires_at: OffsetDateTime,
     /// The most powerful one that we know.
     pub(super) role: Option<Role>,
@@ -61,11 +62,15 @@ impl Claims {
             return Err("it was given to a client that is not allowed");
         }
         let client = azp.or(text("client_id"));
+        let short = |name: &str| text(name).map(|text| text.chars().take(NAME_CHARS_MAX).collect());
+        let person =
+            Person { email: short("email"), given_name: short("given_name"), family_name: short("family_name") };
         let name = text("preferred_username").or(text("name")).or(client).unwrap_or(subject);
         Ok(Self {
             subject: subject.to_owned(),
             client: client.map(str::to_owned),
             name: name.chars().take(NAME_CHARS_MAX).collect(),
+            person,
             expires_at,
             role: role(claims, &settings.role_client),
             company: company(claims.get(&settings.tenant_claim)),
@@ -156,7 +161,7 @@ mod tests {
             "exp": NOW + 300, "iat": NOW, "jti": "x", "sid": "s", "acr": "1", "scope": "openid profile",
             "realm_access": {"roles": ["offline_access", "engineer"]},
             "resource_access": {"account": {"roles": ["admin"]}, "mecapy-api": {"roles": ["viewer"]}},
-            "preferred_username": "ada", "name": "Ada L.", "company": "acme",
+            "preferred_username": "ada", "name": "Ada L.", "given_name": "Ada", "email": 7, "company": "acme",
         });
         let fields = claims.as_object_mut().unwrap();
         fields.extend(more.as_object().unwrap().clone());
@@ -175,6 +180,7 @@ mod tests {
             subject: "f3a0".to_owned(),
             client: Some("mecapy-console".to_owned()),
             name: "ada".to_owned(),
+            person: Person { given_name: Some("Ada".to_owned()), ..Person::default() },
             expires_at: OffsetDateTime::from_unix_timestamp(NOW + 300).unwrap(),
             role: Some(Role::Engineer),
             company: Some("acme".to_owned()),

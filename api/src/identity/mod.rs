@@ -41,7 +41,16 @@ pub struct Identity {
     pub role: Role,
     /// For people; anything that the issuer wrote.
     pub name: String,
+    pub person: Person,
     pub expires_at: OffsetDateTime,
+}
+
+/// What an issuer says of a person, where it does; for people alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Person {
+    pub email: Option<String>,
+    pub given_name: Option<String>,
+    pub family_name: Option<String>,
 }
 
 /// Why a token doesn't let anybody in.
@@ -108,6 +117,7 @@ impl Verifier {
             tenant,
             role,
             name: claims.name,
+            person: claims.person,
             expires_at: claims.expires_at,
         }))
     }

@@ -99,6 +99,13 @@ impl Store {
         Ok(TaskPage { tasks, next_cursor: last.map(|last| self.signer().cursor(&last, &scope)) })
     }
 
+    /// How many tasks the tenant has; `counted_max` where there are more.
+    pub async fn count_tasks(&self, tenant: TenantId, counted_max: u32) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE tenant = ? LIMIT ?) counted";
+        let counted = query(sql).bind(tenant).bind(counted_max).fetch_one(&mut self.reader(tenant).await?).await?;
+        counted.count(0)
+    }
+
     /// The tasks of a page, perhaps one more, and how many there would be if their code were short: one more than the
     /// page takes where there is another page.
     async fn matching_tasks(

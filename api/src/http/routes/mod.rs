@@ -42,7 +42,7 @@ use std::str::FromStr;
 const NO_BODY_BYTES_MAX: u64 = 64 << 10;
 
 /// An answer in JSON.
-fn json<T: Serialize>(status: StatusCode, value: &T) -> Result<Response, Problem> {
+pub(super) fn json<T: Serialize>(status: StatusCode, value: &T) -> Result<Response, Problem> {
     let bytes = serde_json::to_vec(value).map_err(|error| Problem::internal(&error))?;
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
@@ -51,7 +51,7 @@ fn json<T: Serialize>(status: StatusCode, value: &T) -> Result<Response, Problem
 }
 
 /// The id in a path; what is no id names nothing.
-fn id<T: FromStr>(text: &str, what: &'static str) -> Result<T, Problem> {
+pub(super) fn id<T: FromStr>(text: &str, what: &'static str) -> Result<T, Problem> {
     text.parse().map_err(|_| Problem::not_found(what))
 }
 

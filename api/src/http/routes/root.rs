@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Greeting {
     name: &'static str,
+    message: &'static str,
     status: &'static str,
     version: &'static str,
 }
@@ -17,5 +18,13 @@ pub(in crate::http) struct Greeting {
 /// Name, status and version of the server.
 #[utoipa::path(get, path = "/", tag = "Operations", security(()), responses((status = 200, body = Greeting)))]
 pub(in crate::http) async fn root() -> Result<Response, Problem> {
-    json(StatusCode::OK, &Greeting { name: "MecaPy", status: "ok", version: env!("CARGO_PKG_VERSION") })
+    json(
+        StatusCode::OK,
+        &Greeting {
+            name: "MecaPy",
+            message: "the API of MecaPy: see /docs",
+            status: "ok",
+            version: env!("CARGO_PKG_VERSION"),
+        },
+    )
 }

@@ -5,7 +5,7 @@ use super::{
     VersionShown,
 };
 use crate::{
-    functions::Publisher,
+    functions::{Publication, Publisher},
     http::{
         Problem,
         auth::Caller,
@@ -61,15 +61,29 @@ pub(in crate::http) async fn create(
     if !matches!(media_type(request.headers()).as_deref(), Some("application/zip" | "application/x-zip-compressed")) {
         return Err(Problem::unsupported_media("send the package as `Content-Type: application/zip`"));
     }
+    let zip = async { Ok(LimitedBody::of(request, Bounds::PACKAGE.archive_bytes_max)?.whole().await?.into()) };
+    let published = publish(&api, &caller, owner, check_only, zip).await?;
+    let shown = VersionShown::of(published).map_err(|error| Problem::internal(&error))?;
+    json(if check_only { StatusCode::OK } else { StatusCode::CREATED }, &shown)
+}
+
+/// Publishes the package that `zip` reads, once there is room for it in memory.
+pub(in crate::http) async fn publish(
+    api: &Api,
+    caller: &Caller,
+    owner: PackageName,
+    check_only: bool,
+    zip: impl Future<Output = Result<Vec<u8>, Problem>>,
+) -> Result<Publication, Problem> {
     let app = &api.app;
     let programs = app.programs().ok_or_else(not_built)?;
     if let Some(over) = app.store.over_fuel(caller.tenant()).await? {
         return Err(over.into());
     }
     // Before the first byte: what waits does so in the client, not in memory.
-    let _in_memory = place(&app.package_bodies, &caller).await?;
-    let zip = LimitedBody::of(request, Bounds::PACKAGE.archive_bytes_max)?.whole().await?;
-    let place = Arc::new(place(&app.package_room, &caller).await?);
+    let _in_memory = place(&app.package_bodies, caller).await?;
+    let zip = zip.await?;
+    let place = Arc::new(place(&app.package_room, caller).await?);
     let publisher = Publisher {
         store: &app.store,
         functions: &app.functions,
@@ -79,9 +93,7 @@ pub(in crate::http) async fn create(
         publisher_name: caller.name(),
         place,
     };
-    let published = publisher.publish(owner, zip.into(), check_only).await?;
-    let shown = VersionShown::of(published).map_err(|error| Problem::internal(&error))?;
-    json(if check_only { StatusCode::OK } else { StatusCode::CREATED }, &shown)
+    Ok(publisher.publish(owner, zip, check_only).await?)
 }
 
 async fn place(room: &Room, caller: &Caller) -> Result<Place, Problem> {
@@ -91,7 +103,7 @@ async fn place(room: &Room, caller: &Caller) -> Result<Place, Problem> {
 }
 
 /// The owner that is named, or the one that the tenant's name gives.
-async fn owner(api: &Api, caller: &Caller, named: Option<String>) -> Result<PackageName, Problem> {
+pub(in crate::http) async fn owner(api: &Api, caller: &Caller, named: Option<String>) -> Result<PackageName, Problem> {
     if let Some(named) = named {
         return named
             .parse()

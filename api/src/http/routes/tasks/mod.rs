@@ -32,9 +32,9 @@ use mecapy_store::{Idempotency, Replayed, Submission, SubmitError, Submitted};
 use sha2::{Digest as _, Sha256};
 
 /// What is not found.
-const TASK: &str = "task";
+pub(in crate::http) const TASK: &str = "task";
 
-fn task_id(text: &str) -> Result<TaskId, Problem> {
+pub(in crate::http) fn task_id(text: &str) -> Result<TaskId, Problem> {
     id(text, TASK)
 }
 
@@ -51,27 +51,36 @@ async fn submit_new(
     asked: Result<AcceptedTask, Problem>,
     idempotency: Option<Idempotency>,
 ) -> Result<Response, Problem> {
-    let AcceptedTask { task, files_of_code } = match (asked, &idempotency) {
-        (Ok(accepted), _) => accepted,
+    let asked = match (asked, &idempotency) {
+        (Ok(asked), _) => asked,
         (Err(problem), None) => return Err(problem),
         (Err(problem), Some(key)) => {
             let earlier = app.store.submitted_before(caller.tenant(), key).await?;
             return accepted(&earlier.ok_or(problem)?);
         }
     };
+    accepted(&stored(app, caller, asked, idempotency).await?)
+}
+
+/// The task as it was stored, or every upload that it names and that is not there.
+pub(in crate::http) async fn stored(
+    app: &App,
+    caller: &Caller,
+    AcceptedTask { task, files_of_code }: AcceptedTask,
+    idempotency: Option<Idempotency>,
+) -> Result<Submitted, Problem> {
     let files = task.files.clone();
     let submission = Submission { task, idempotency, queued_max: app.limits.queued_per_tenant_max };
-    let submitted = match app.store.submit(submission).await {
-        Ok(submitted) => submitted,
+    match app.store.submit(submission).await {
+        Ok(submitted) => Ok(submitted),
         Err(error) => {
             if matches!(error, SubmitError::UnknownUpload { .. }) {
                 // The store names the first that it misses; the caller is told of all.
                 app.intake(caller.viewer()).must_have(&files, &files_of_code).await?;
             }
-            return Err(error.into());
+            Err(error.into())
         }
-    };
-    accepted(&submitted)
+    }
 }
 
 fn accepted(submitted: &Submitted) -> Result<Response, Problem> {

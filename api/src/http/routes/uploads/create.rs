@@ -5,14 +5,13 @@ use super::{
         json,
         objects::{Origin, url_of},
     },
-    form::{Allowance, FORM_BYTES_MAX, FormBody},
+    receive::{Takes, check_texts, receive},
 };
 use crate::{
-    app::App,
     http::{
         Problem,
         auth::Caller,
-        body::{self, LimitedBody, media_type},
+        body::{self, media_type},
         problem::ProblemBody,
         query::NoQuery,
         router::Api,
@@ -22,19 +21,15 @@ use crate::{
     json::{Faults, Fields, Path, Value, check},
 };
 use axum::{
-    body::Body,
-    extract::{FromRequest as _, Multipart, Request, State, multipart::MultipartError},
+    extract::{Request, State},
     http::StatusCode,
     response::Response,
 };
-use mecapy_model::TenantId;
-use mecapy_store::{NewUpload, PendingUpload, Upload};
+use mecapy_store::NewUpload;
 use std::{sync::Arc, time::Duration};
 
 /// How long the URL for a PUT works.
 const URL_LIFETIME: Duration = Duration::from_secs(15 * 60);
-/// The longest name or content type, bytes.
-const TEXT_BYTES_MAX: usize = 255;
 
 /// Sends a file, or asks where to.
 ///
@@ -59,7 +54,8 @@ pub(in crate::http) async fn create(
 ) -> Result<Response, Problem> {
     match media_type(request.headers()).as_deref() {
         Some("multipart/form-data") => {
-            let upload = receive(&api.app, caller.tenant(), request).await?;
+            let takes = Takes { texts: &[], seeing: &mut |_| () };
+            let upload = receive(&api.app, caller.tenant(), request, takes).await?.finish().await?;
             json(StatusCode::CREATED, &UploadShown::new(&upload))
         }
         Some("application/json") => {
@@ -96,89 +92,6 @@ fn read(text: &str, upload_bytes_max: u64) -> Result<Asked, Problem> {
         fields.finish(&mut faults);
     }
     if faults.is_empty() { Ok(Asked { new, size_bytes }) } else { Err(Problem::invalid(faults.into_vec())) }
-}
-
-/// Adds the faults of a name and a content type, wherever they come from.
-fn check_texts(new: &NewUpload, path: Path<'_>, faults: &mut Faults) {
-    for (name, text) in [("name", &new.name), ("content_type", &new.content_type)] {
-        let Some(text) = text else { continue };
-        if text.len() > TEXT_BYTES_MAX {
-            faults.at(path.key(name), "too_long", format!("{TEXT_BYTES_MAX} bytes are allowed here"));
-        }
-        if text.chars().any(char::is_control) {
-            faults.at(path.key(name), "invalid", "control characters are not allowed here");
-        }
-    }
-}
-
-/// Streams the one file of a form to the store.
-async fn receive(app: &App, tenant: TenantId, request: Request) -> Result<Upload, Problem> {
-    let bytes_max = app.limits.upload_bytes_max;
-    let (parts, body) = request.into_parts();
-    // What comes before the file, and what comes after it.
-    let whole_max = bytes_max.saturating_add(2 * FORM_BYTES_MAX);
-    let limited = LimitedBody::of(Request::from_parts(parts.clone(), body), whole_max)?;
-    let (body, allowance) = FormBody::new(limited);
-    let request = Request::from_parts(parts, Body::new(body));
-    let form = Multipart::from_request(request, &()).await;
-    let mut form = form.map_err(|_| Problem::malformed("the form has no boundary that could be used"))?;
-    let mut received = None;
-    let read = read_form(app, tenant, (&mut form, &allowance), &mut received).await;
-    // Only now: of a form that is refused nothing is kept.
-    match (read, received) {
-        (Ok(()), Some(pending)) => Ok(pending.finish().await?),
-        (Ok(()), None) => Err(Problem::fault("/file", "required", "the form has no file")),
-        (Err(problem), None) => Err(problem),
-        (Err(problem), Some(pending)) => {
-            forget(app, pending).await;
-            Err(problem)
-        }
-    }
-}
-
-/// Writes the bytes of a form's only field to `received`, which is there once the field has begun.
-async fn read_form(
-    app: &App,
-    tenant: TenantId,
-    (form, allowance): (&mut Multipart, &Allowance),
-    received: &mut Option<PendingUpload>,
-) -> Result<(), Problem> {
-    while let Some(mut field) = form.next_field().await.map_err(form_problem)? {
-        if received.is_some() || field.file_name().is_none() && field.name() != Some("file") {
-            return Err(Problem::fault("", "form", "a form with exactly one field is needed: file"));
-        }
-        let new = NewUpload {
-            name: field.file_name().map(Into::into),
-            content_type: field.content_type().map(Into::into),
-            bytes_max: app.limits.upload_bytes_max,
-        };
-        let mut faults = Faults::default();
-        check_texts(&new, Path::Root, &mut faults);
-        if !faults.is_empty() {
-            return Err(Problem::invalid(faults.into_vec()));
-        }
-        let upload = received.insert(app.store.begin_upload(tenant, new).await?);
-        allowance.file();
-        while let Some(bytes) = field.chunk().await.map_err(form_problem)? {
-            upload.write(&bytes).await?;
-        }
-        allowance.form();
-    }
-    Ok(())
-}
-
-/// Takes an upload off the tenant's list whose form was refused.
-async fn forget(app: &App, pending: PendingUpload) {
-    let (tenant, id) = (pending.upload().tenant, pending.upload().id);
-    // Its bytes go first.
-    drop(pending);
-    if let Err(error) = app.store.delete_upload(tenant, id).await {
-        tracing::warn!(upload.id = %id, error = ?error, "uploads.create: a refused upload stays until it expires");
-    }
-}
-
-fn form_problem(error: MultipartError) -> Problem {
-    body::fault_in(&error).unwrap_or_else(|| Problem::malformed("the form can't be read"))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ pub(in crate::http) mod delete;
 mod form;
 pub(in crate::http) mod get;
 pub(in crate::http) mod list;
+pub(in crate::http) mod receive;
 
 /// What is not found.
 const UPLOAD: &str = "upload";
