@@ -66,8 +66,9 @@ pub(in crate::http) async fn create(
     let busy = || Problem::too_many("other packages are being tested: try again in a moment", RETRY_AFTER);
     let _place = entered.map_err(|_| busy())?;
     let zip = LimitedBody::of(request, Bounds::PACKAGE.archive_bytes_max)?.whole().await?;
+    let store = api.store_for(&caller);
     let publisher = Publisher {
-        store: &app.store,
+        store: &store,
         functions: &app.functions,
         library: programs.library(),
         sandboxes: &app.sandboxes,
