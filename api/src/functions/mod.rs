@@ -11,6 +11,9 @@ mod publish;
 mod published;
 mod stub;
 
+#[cfg(test)]
+mod tests;
+
 pub use call::Call;
 pub use find::{Functions, Missing};
 pub use gate::{CaseReport, TestReport};
