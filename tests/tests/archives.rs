@@ -10,8 +10,7 @@ use zip::write::SimpleFileOptions;
 const GROWTH_BYTES_MAX: u64 = 64 << 20;
 const REFUSED_WITHIN: Duration = Duration::from_secs(10);
 
-const FUNCTIONS: &str = "\
-  deflection:
+const FUNCTIONS: &str = "  deflection:
     handler: calc:deflection
     inputs:
       length: {type: Length, unit: mm}

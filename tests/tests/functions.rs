@@ -5,8 +5,7 @@ use mecapy_tests::{Answer, Server, call, fixture_path, manifest, merge, zip_of, 
 use serde_json::{Value, json};
 
 /// What comes back as it was sent, in the units of the ports.
-const ECHO: &str = "\
-  echo:
+const ECHO: &str = "  echo:
     handler: calc:echo
     inputs:
       length: {type: Length, default: 1}
@@ -27,8 +26,7 @@ const ECHO: &str = "\
 const ECHO_SOURCE: &str = "def echo(**inputs):\n    return inputs\n";
 
 /// A round rod, valid in a range that is told before the run or after it.
-const ROD: &str = "\
-  rod:
+const ROD: &str = "  rod:
     handler: calc:rod
     validity:
       - {expression: stress <= 400, on_violation: flag}
@@ -45,8 +43,7 @@ const ROD: &str = "\
 const ROD_SOURCE: &str = "def rod(F, d):\n    return {'stress': F / d**2}\n";
 
 /// Results that are none, and what else a function may do.
-const ODD: &str = "\
-  odd:
+const ODD: &str = "  odd:
     handler: calc:odd
     inputs: {kind: String}
     outputs: {x: Float}

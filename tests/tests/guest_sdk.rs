@@ -29,8 +29,7 @@ async fn the_bolted_joint_is_the_same_in_three_languages() -> Result<()> {
 }
 
 /// The joint's ports, for a Python function.
-const JOINT: &str = "\
-  joint:
+const JOINT: &str = "  joint:
     handler: joint:main
     inputs:
       bolt:

@@ -13,8 +13,7 @@ const PROBE_DEADLINE: Duration = Duration::from_secs(5);
 /// Between two calls that must see another time each.
 const CLOCK_STEP: Duration = Duration::from_millis(5);
 
-const RODS: &str = "\
-  rod:
+const RODS: &str = "  rod:
     handler: calc:rod
     description: Mean stress in a round rod
     inputs:
