@@ -35,6 +35,14 @@ async fn what_needs_no_credentials_is_open_and_the_rest_is_not() -> Result<()> {
         (Method::GET, "/v1/lanes".into()),
         (Method::GET, "/v1/workers".into()),
         (Method::GET, "/v1/solvers".into()),
+        (Method::POST, "/v1/packages".into()),
+        (Method::GET, "/v1/packages".into()),
+        (Method::GET, "/v1/packages/a/b/versions/1.0.0/archive".into()),
+        (Method::POST, "/v1/packages/a/b/versions/1.0.0/yank".into()),
+        (Method::PUT, "/v1/packages/a/b/maintainers".into()),
+        (Method::GET, "/v1/functions".into()),
+        (Method::GET, "/v1/functions/a/b/c".into()),
+        (Method::GET, "/v1/types".into()),
         (Method::POST, "/v1/api-keys".into()),
     ];
     for (method, path) in closed {

@@ -81,7 +81,6 @@ async fn what_is_not_built_yet_is_not_available() -> Result<()> {
     let kinds = [
         ("/code/language", json!({"language": "c", "source": "int main() {}"})),
         ("/code/language", json!({"language": "rust", "source": "fn main() {}"})),
-        ("/code/function", json!({"function": "owner/package@1.2.0#name"})),
         ("/code/solver", json!({"solver": "code_aster", "version": "17", "files": {}})),
     ];
     for (pointer, code) in kinds {
@@ -94,6 +93,27 @@ async fn what_is_not_built_yet_is_not_available() -> Result<()> {
         let mut body = python("result = 1");
         merge(&mut body, more);
         server.post("/v1/tasks", &body).await?.expect_fault_code(pointer, "not_available")?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_function_that_nobody_published_is_told_with_what_to_do() -> Result<()> {
+    let server = Server::start().await?;
+    let rows = [
+        ("owner/package@1.2.0#name", "unknown_function", "GET /v1/packages"),
+        ("owner/package#name", "unknown_function", "owner/package"),
+        ("owner/package", "invalid", "owner/package@1.2.0#function"),
+        ("package#name", "invalid", "names no owner"),
+        ("owner/package@1.2#name", "invalid", "did you mean 1.2.0?"),
+        ("", "invalid", "names no function"),
+    ];
+    for (function, code, words) in rows {
+        for path in ["/v1/preview", "/v1/tasks"] {
+            let answer = server.post(path, &json!({"code": {"function": function}})).await?;
+            let fault = answer.expect_fault_code("/code/function", code).context(function)?;
+            ensure!(fault["message"].to_string().contains(words), "{function}: {fault} does not say {words:?}");
+        }
     }
     Ok(())
 }

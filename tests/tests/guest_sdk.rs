@@ -1,7 +1,7 @@
 //! Tasks made with the SDKs for Rust and C, in the sandbox: results, errors, progress, warnings and files.
 
 use anyhow::{Context, Result, ensure};
-use mecapy_tests::{Answer, Fixture, Server, guest_wasm, merge, python, wasm};
+use mecapy_tests::{Answer, Fixture, Server, call, guest_wasm, manifest, merge, python, run_binary, wasm, zip_of};
 use serde_json::{Value, json};
 use std::{fs, time::Duration};
 
@@ -26,6 +26,90 @@ async fn the_bolted_joint_is_the_same_in_three_languages() -> Result<()> {
         ensure!(artifacts.iter().all(|left| *left == artifacts[0]), "{}: {artifacts:?}", case.name);
     }
     Ok(())
+}
+
+/// The joint's ports, for a Python function.
+const JOINT: &str = "  joint:
+    handler: joint:main
+    inputs:
+      bolt:
+        type:
+          diameter: {type: Length, unit: mm}
+          pitch: {type: Length, unit: mm}
+          shank_length: {type: Length, unit: mm, default: 0}
+          bearing_diameter: {type: Length, unit: mm}
+          elastic_modulus: {type: Stress, unit: MPa, default: 205000}
+          strength_class: String
+      members:
+        type:
+          clamp_length: {type: Length, unit: mm}
+          hole_diameter: {type: Length, unit: mm}
+          outer_diameter: {type: Length, unit: mm}
+          elastic_modulus: {type: Stress, unit: MPa}
+          pressure_limit: {type: Pressure, unit: MPa}
+      friction: {type: {thread: Float, head: Float, interface: Float}}
+      tightening:
+        type:
+          torque: {type: Moment, unit: N*m}
+          scatter: Float
+          embedding: {type: Length, unit: mm, default: 0}
+      loads:
+        type:
+          axial_max: {type: Force, unit: N}
+          axial_min: {type: Force, unit: N, default: 0}
+          transverse: {type: Force, unit: N, default: 0}
+          introduction_factor: {type: Float, default: 1}
+      diagram: {type: Boolean, default: false}
+";
+
+#[tokio::test]
+async fn the_published_joint_is_the_same_in_three_languages_by_http_and_command_line() -> Result<()> {
+    let server = Server::start().await?;
+    let fixture = Fixture::named("bolted_joint")?;
+    let case = fixture.cases.first().context("no case")?;
+    let source = fs::read(fixture.folder.join("python/task.py"))?;
+    for language in ["python", "rust", "c"] {
+        let text = manifest(&format!("joint-{language}@1.0.0"), JOINT);
+        let wasm =
+            text.replace("kind: python", "kind: wasm\n  module: joint.wasm").replace("    handler: joint:main\n", "");
+        let zip = match language {
+            "python" => zip_of(&[("mecapy.yml", text.as_bytes()), ("joint.py", &source)])?,
+            _ => {
+                let module = guest_wasm(&format!("bolted_joint_{language}.wasm"))?;
+                zip_of(&[("mecapy.yml", wasm.as_bytes()), ("joint.wasm", &module)])?
+            }
+        };
+        server.publish(zip, "").await?.expect(201).context(language)?;
+        let reference = format!("default/joint-{language}#joint");
+        // The same in other units.
+        let mut other = case.inputs.clone();
+        merge(&mut other["bolt"], json!({"diameter": {"value": 1.2, "unit": "cm"}}));
+        merge(&mut other["loads"], json!({"axial_max": {"value": 15, "unit": "kN"}}));
+        let mut results = Vec::new();
+        for inputs in [&case.inputs, &other] {
+            let [preview, task] = server.both(&call(&reference, inputs.clone())).await?;
+            case.check(&preview).context(language)?;
+            results.extend([preview.at("/result")?, task.expect_completed()?.at("/result")?]);
+            let inputs = inputs.to_string();
+            for command in [&["preview", &reference][..], &["submit", &reference, "--wait"]] {
+                let arguments = [&["--json"], command, &["--inputs", &inputs]].concat();
+                let report = run_client(&server, &arguments).await.context(language)?;
+                results.push(report.pointer("/result").cloned().context("no result")?);
+            }
+        }
+        let first = results.first().context("no result")?;
+        ensure!(results.len() == 8 && results.iter().all(|result| result == first), "{language}: {results:?}");
+    }
+    Ok(())
+}
+
+/// The report of a command that talks to the server, and succeeds.
+async fn run_client(server: &Server, arguments: &[&str]) -> Result<Value> {
+    let variables = [("MECAPY_API_URL", server.base_url()), ("MECAPY_TOKEN", server.key().to_owned())];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value));
+    let (code, out, said) = run_binary(arguments, &variables).await?;
+    ensure!(code == 0, "{arguments:?}: {code}\n{out}{said}");
+    serde_json::from_str(&out).with_context(|| out)
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! Tenants, their keys and what they must not know of one another.
 
 use anyhow::{Context, Result, bail, ensure};
-use mecapy_tests::{Answer, Company, Server, ServerOptions, guest, in_days, merge, python, until, wasm};
+use mecapy_tests::{
+    Answer, Company, Server, ServerOptions, call, guest, in_days, manifest, merge, python, until, wasm, zip_of,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
@@ -9,6 +11,9 @@ use std::{collections::BTreeSet, time::Duration};
 /// A well-formed id that nothing has.
 const NOBODYS_ID: &str = "018bcfe5-6800-7707-8707-070707070707";
 const NOBODYS_MODULE: &str = "00000000000000000000000000000000000000000000000000000000000000aa";
+/// A package of the tenant `acme`, which it alone sees, and one that nobody has.
+const PACKAGE: &str = "acme/rods-of-acme";
+const NOBODYS_PACKAGE: &str = "acme/rods-of-nobody";
 const MODULE: &str = r#"(module (memory (export "memory") 1) (func (export "_start")))"#;
 
 /// A server that sends no webhook anywhere, but takes their URLs.
@@ -41,6 +46,9 @@ impl Things {
         let webhook = json!({"url": "http://127.0.0.1:49151/hook", "events": ["task.completed"]});
         let webhook = company.post(server, "/v1/webhooks", &webhook).await?.expect(201)?.str_at("/id")?;
         let sent = company.post(server, &format!("/v1/webhooks/{webhook}/test"), &json!({})).await?.expect(202)?;
+        let package = manifest("rods-of-acme@1.0.0", "  rod:\n    handler: calc:rod\n");
+        let package = zip_of(&[("mecapy.yml", package.as_bytes()), ("calc.py", b"def rod():\n    return 1\n")])?;
+        company.publish(server, package, "?owner=acme").await?.expect(201)?;
         let nouns = vec![
             ("/v1/webhooks/", vec![webhook], NOBODYS_ID),
             ("/v1/tasks/", vec![ended, queued], NOBODYS_ID),
@@ -48,6 +56,8 @@ impl Things {
             ("/v1/modules/", vec![module], NOBODYS_MODULE),
             ("/v1/api-keys/", vec![key], NOBODYS_ID),
             ("/v1/tenants/", vec![company.id.clone()], NOBODYS_ID),
+            ("/v1/packages/", vec![PACKAGE.to_owned()], NOBODYS_PACKAGE),
+            ("/v1/functions/", vec![format!("{PACKAGE}/rod")], "acme/rods-of-nobody/rod"),
         ];
         Ok(Self { nouns, delivery: sent.str_at("/id")? })
     }
@@ -59,6 +69,11 @@ impl Things {
 
     /// Every path with an id of ours in the place of `pattern`'s, each with the same path and nobody's id.
     fn paths(&self, pattern: &str) -> Result<Vec<(String, String)>> {
+        // A package is named by two parts of a path, a function by three.
+        let pattern = pattern
+            .replace("/v1/packages/{owner}/{name}", "/v1/packages/{package}")
+            .replace("/v1/functions/{owner}/{package}/{name}", "/v1/functions/{function}")
+            .replace("{version}", "1.0.0");
         let Some((before, rest)) = pattern.split_once('{') else { return Ok(Vec::new()) };
         let (_, after) = rest.split_once('}').context("a brace that is not closed")?;
         let Some((_, ids, nobodys)) = self.nouns.iter().find(|(noun, ..)| *noun == before) else {
@@ -88,8 +103,12 @@ async fn operations(server: &Server) -> Result<Vec<(Method, String)>> {
     Ok(found)
 }
 
-fn body_of(method: &Method) -> Option<Value> {
-    [Method::POST, Method::PUT, Method::PATCH].contains(method).then(|| json!({}))
+fn body_of(method: &Method, path: &str) -> Option<Value> {
+    let body = match path.ends_with("/maintainers") {
+        true => json!({"maintainers": [{"id": NOBODYS_ID, "name": "nobody"}]}),
+        false => json!({}),
+    };
+    [Method::POST, Method::PUT, Method::PATCH].contains(method).then_some(body)
 }
 
 /// The answer, without the id that was asked for.
@@ -106,7 +125,7 @@ async fn security_27_anothers_id_is_as_good_as_nobodys_in_every_operation() -> R
     let mut asked = 0;
     for (method, pattern) in operations(&server).await? {
         for (anothers, nobodys) in things.paths(&pattern)? {
-            let body = body_of(&method);
+            let body = body_of(&method, &pattern);
             let answer = theirs.send(&server, method.clone(), &anothers, body.as_ref()).await?;
             let absent = theirs.send(&server, method.clone(), &nobodys, body.as_ref()).await?;
             let answer = answer.expect_problem(404).with_context(|| format!("{method} {anothers}"))?;
@@ -157,6 +176,12 @@ async fn security_27_anothers_id_is_as_good_as_nobodys_in_queries_and_bodies() -
             ensure!(told(&anothers, module) == told(&absent, NOBODYS_MODULE), "{path}: {}", anothers.text());
         }
     }
+    for path in ["/v1/preview", "/v1/tasks"] {
+        let body = |package: &str| call(&format!("{package}#rod"), json!({}));
+        let anothers = theirs.post(&server, path, &body(PACKAGE)).await?.expect_problem(422)?;
+        let absent = theirs.post(&server, path, &body(NOBODYS_PACKAGE)).await?;
+        ensure!(told(&anothers, PACKAGE) == told(&absent, NOBODYS_PACKAGE), "{path}: {}", anothers.text());
+    }
     for list in ["tasks", "audit"] {
         let page = ours.get(&server, &format!("/v1/{list}?limit=1")).await?.expect(200)?;
         let cursor = page.str_at("/next_cursor")?;
@@ -178,6 +203,7 @@ async fn security_27_no_list_tells_of_another_tenants_things() -> Result<()> {
         }
         let text = theirs.get(&server, &path).await?.text();
         let leaked = things.nouns.iter().flat_map(|(_, ids, _)| ids).find(|id| text.contains(id.as_str()));
+        let leaked = leaked.map(String::as_str).or(text.contains("rods-of-acme").then_some(PACKAGE));
         ensure!(leaked.is_none(), "{path} tells of {leaked:?}: {text}");
         lists += 1;
     }
@@ -245,6 +271,7 @@ async fn a_key_is_no_more_than_its_scopes_and_its_maker() -> Result<()> {
     ensure!(narrow.get(&server, "/v1/me").await?.at("/scopes")? == json!(["read", "admin"]));
     narrow.get(&server, "/v1/tasks").await?.expect(200)?;
     narrow.post(&server, "/v1/tasks", &python("result = 1")).await?.expect_problem(403)?;
+    narrow.publish(&server, zip_of(&[])?, "").await?.expect_problem(403)?;
     let more = json!({"name": "more", "role": "admin", "scopes": ["compute"]});
     narrow.post(&server, "/v1/api-keys", &more).await?.expect_problem(403)?;
     let less = narrow.post(&server, "/v1/api-keys", &json!({"name": "less", "role": "engineer"})).await?.expect(201)?;

@@ -209,3 +209,27 @@ fn listed<'n>(names: impl Iterator<Item = &'n str>) -> String {
     let shown = all.iter().take(LISTED_MAX).copied().collect::<Vec<_>>().join(", ");
     if all.len() > LISTED_MAX { format!("{shown}, … ({} in all)", all.len()) } else { shown }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tests::published, *};
+
+    #[test]
+    fn a_function_that_is_not_there_is_told_with_what_is() {
+        for (asked, words) in [
+            ("acme/beams#stresses", "acme/beams@1.2.0 has no function stresses (did you mean stress?)"),
+            ("acme/beams@1.2.0#zz", "acme/beams@1.2.0 has no function zz: it has stress, mesh, free"),
+        ] {
+            let told = no_function(&published(), &asked.parse().unwrap()).to_string();
+            assert!(told.starts_with(words), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_list_has_an_end() {
+        let names: Vec<String> = (0..LISTED_MAX + 5).map(|number| format!("f{number}")).collect();
+        let shown = listed(names.iter().map(String::as_str));
+        assert!(shown.ends_with("f19, … (25 in all)"), "{shown}");
+        assert_eq!(listed(["a", "b"].into_iter()), "a, b");
+    }
+}

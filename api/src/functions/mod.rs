@@ -12,6 +12,9 @@ mod published;
 mod stub;
 mod warm;
 
+#[cfg(test)]
+mod tests;
+
 pub use call::Call;
 pub use find::{Functions, Missing};
 pub use gate::{CaseReport, TestReport};

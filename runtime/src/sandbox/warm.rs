@@ -155,10 +155,19 @@ pub fn prepare_source(folders: &[&str], modules: &[&str]) -> String {
     let list = |names: &[&str]| serde_json::to_string(names).unwrap_or_default();
     let (folders, modules) = (list(folders), list(modules));
     format!(
-        "import sys\nat = sys.path.index(\"/work/in\")\nsys.path[at:at] = {folders}\n\
-         for name in {modules}:\n    __import__(name)\nresult = None\n"
+        "import sys\nat = sys.path.index(\"/work/in\")\nsys.path[at:at] = {folders}\n{GENERATORS}before = generators()\n\
+         for name in {modules}:\n    __import__(name)\nif generators() != before:\n    os.urandom(1)\nresult = None\n"
     )
 }
+
+/// The state of the generators that the runner seeds. What a package draws from them, or seeds, the host doesn't see: it
+/// is asked for a random byte then, so that it does.
+const GENERATORS: &str = "\
+import os, random
+def generators():
+    numpy = sys.modules.get(\"numpy.random\")
+    return random.getstate(), numpy and [getattr(part, \"tolist\", lambda: part)() for part in numpy.get_state()]
+";
 
 /// The steps of one warm-up in its sandbox.
 struct Steps<'a> {
@@ -287,16 +296,21 @@ mod tests {
     fn the_source_that_imports_is_python_whatever_the_names_are() {
         let source = prepare_source(&["/usr/local/lib/package/a \"b\""], &["joint.thread", "x\ny"]);
         let lines: Vec<&str> = source.lines().collect();
-        assert_eq!(
-            lines,
-            [
-                "import sys",
-                "at = sys.path.index(\"/work/in\")",
-                r#"sys.path[at:at] = ["/usr/local/lib/package/a \"b\""]"#,
-                r#"for name in ["joint.thread","x\ny"]:"#,
-                "    __import__(name)",
-                "result = None",
-            ]
-        );
+        let (first, last) = (lines.get(..3).unwrap(), lines.get(lines.len() - 6..).unwrap());
+        let expected = [
+            "import sys",
+            "at = sys.path.index(\"/work/in\")",
+            r#"sys.path[at:at] = ["/usr/local/lib/package/a \"b\""]"#,
+        ];
+        assert_eq!(first, expected);
+        let expected = [
+            r#"for name in ["joint.thread","x\ny"]:"#,
+            "    __import__(name)",
+            "if generators() != before:",
+            "    os.urandom(1)",
+            "result = None",
+        ];
+        assert_eq!(last.get(1..).unwrap(), expected);
+        assert_eq!(last.first(), Some(&"before = generators()"));
     }
 }

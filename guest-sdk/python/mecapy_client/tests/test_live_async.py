@@ -10,6 +10,23 @@ from mecapy_client import AsyncClient, Invalid, TaskFailed
 from .live import LiveTest
 from .test_live import FIGURE, SLEEP, STRESS
 
+RODS = {
+    "mecapy.yml": """
+version: "1"
+package: {name: rods, version: 1.0.0}
+runtime: {kind: python}
+functions:
+  rod:
+    handler: rods:rod
+    inputs:
+      F: {type: Force, unit: N}
+      d: {type: Length, unit: mm}
+    outputs:
+      stress: {type: Stress, unit: MPa}
+""",
+    "rods.py": "def rod(F, d):\n    return {'stress': F / d**2}\n",
+}
+
 
 class Asynchronous(unittest.IsolatedAsyncioTestCase, LiveTest):
     async def asyncSetUp(self) -> None:
@@ -55,7 +72,32 @@ class Asynchronous(unittest.IsolatedAsyncioTestCase, LiveTest):
             self.assertEqual(outcome.state, "cancelled")
 
     async def test_a_published_function_is_called_by_name(self) -> None:
+        self.server.publish(RODS)
+        for name in ("default/rods#rod", "default/rods@1.0.0#rod"):
+            rod = self.mecapy.function(name)
+            expected = {"stress": 25.0}
+            self.assertEqual(await rod(F=100, d=2), expected)
+            force = {"value": 0.1, "unit": "kN"}
+            diameter = {"value": 0.002, "unit": "m"}
+            self.assertEqual(await rod(F=force, d=diameter), expected)
+            task = await rod.submit(F=100, d=2)
+            self.assertEqual(dict(await task.wait(progress=False)), expected)
+            swept = await rod.map(grid={"F": [100, 400], "d": [2]}, preview=True)
+            self.assertEqual(swept.results(), [expected, {"stress": 100.0}])
+        rod = self.mecapy.function("default/rods#rod")
+        for inputs, pointer in (
+            ({"F": 1, "d": {"value": 2, "unit": "kN"}}, "/inputs/d/unit"),
+            ({"F": "NaN", "d": 2}, "/inputs/F"),
+            ({"F": 1}, "/inputs/d"),
+        ):
+            with self.assertRaises(Invalid) as caught:
+                await rod(**inputs)
+            self.assertEqual(caught.exception.faults[0].pointer, pointer)
+
+    async def test_a_function_that_nobody_published_is_told(self) -> None:
         function = self.mecapy.function("nobody/nothing@1.0.0#f")
         with self.assertRaises(Invalid) as caught:
             await function(x=1)
-        self.assertEqual(caught.exception.faults[0].pointer, "/code/function")
+        fault = caught.exception.faults[0]
+        self.assertEqual(fault.pointer, "/code/function")
+        self.assertEqual(fault.code, "unknown_function")

@@ -84,8 +84,9 @@ pub(in crate::http) async fn publish(
     let _in_memory = place(&app.package_bodies, caller).await?;
     let zip = zip.await?;
     let place = Arc::new(place(&app.package_room, caller).await?);
+    let store = api.store_for(caller);
     let publisher = Publisher {
-        store: &app.store,
+        store: &store,
         functions: &app.functions,
         library: programs.library(),
         sandboxes: &app.sandboxes,

@@ -41,7 +41,7 @@ pub(in crate::http) async fn set(
 ) -> Result<Response, Problem> {
     let body = body::json(request, api.app.limits.json_bytes_max).await?;
     let maintainers = read(&body)?;
-    match api.app.store.set_maintainers(caller.viewer(), &owner, &name, maintainers).await? {
+    match api.store_for(&caller).set_maintainers(caller.viewer(), &owner, &name, maintainers).await? {
         PackageOutcome::Done(package) => {
             api.app.functions.forget();
             json(StatusCode::OK, &PackageShown::new(package))

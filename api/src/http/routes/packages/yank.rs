@@ -38,7 +38,7 @@ pub(in crate::http) async fn yank(
 ) -> Result<Response, Problem> {
     let body = body::json(request, api.app.limits.json_bytes_max).await?;
     let reason = reason(&body)?;
-    let done = api.app.store.yank_package(caller.viewer(), pin(&path), reason).await?;
+    let done = api.store_for(&caller).yank_package(caller.viewer(), pin(&path), reason).await?;
     answer(&api, done)
 }
 
@@ -52,7 +52,7 @@ pub(in crate::http) async fn unyank(
     request: Request,
 ) -> Result<Response, Problem> {
     no_body(request).await?;
-    let done = api.app.store.unyank_package(caller.viewer(), pin(&path)).await?;
+    let done = api.store_for(&caller).unyank_package(caller.viewer(), pin(&path)).await?;
     answer(&api, done)
 }
 
