@@ -86,6 +86,58 @@ class Fault(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Function(Model):
+    """A function, with all that a form needs to be drawn."""
+
+    description: str
+    name: str
+    owner: str
+    package: str
+    # What a task's code names: `owner/package@1.2.0#name`
+    reference: str
+    resources: dict[str, Any]
+    version: str
+    handler: str | None = None
+    # JSON Schema (2020-12) of the inputs, with units; null where the manifest declares
+    # none, and any are taken.
+    inputs: dict[str, Any] | None = None
+    # The same of the result.
+    outputs: dict[str, Any] | None = None
+    yanked_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionCode(Model):
+    """A function of a package, with checked inputs."""
+
+    # `owner/package@1.2.0#name`; the version may be left out: the newest that isn't
+    # yanked. A task keeps the version.
+    function: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionList(Model):
+    """Functions, those of a package together."""
+
+    functions: list[FunctionOfList]
+    # Give this as `cursor` to see more; null at the end.
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionOfList(Model):
+    """A function that the caller may call."""
+
+    description: str
+    name: str
+    owner: str
+    package: str
+    # What a task's code names: `owner/package@1.2.0#name`
+    reference: str
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class LaneStatus(Model):
     """A lane: what it allows, how busy it is, and what the caller's tenant has in
     it.
