@@ -15,6 +15,9 @@ use crate::{
 use mecapy_model::{Fault, Warning};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Source that is analysed for handlers, each function's module anew, bytes.
+const ANALYSED_BYTES_MAX: usize = 16 << 20;
+
 /// Checks every handler and what its source imports; gives the parameters of the functions where they are known, and what
 /// the package may import of the platform's Python. What wheels import isn't looked at.
 pub(super) fn check_handlers(
@@ -29,9 +32,18 @@ pub(super) fn check_handlers(
     let check = Check { files, python, catalogue, own };
     let mut parameters = Parameters::new();
     let mut imported = BTreeMap::new();
+    let mut left = ANALYSED_BYTES_MAX;
     for function in &manifest.functions {
         let Some(handler) = &function.handler else { continue };
         let Some((file, source)) = check.source(function, handler, report) else { continue };
+        let Some(rest) = left.checked_sub(source.len()) else {
+            let message = format!(
+                "{file} and the modules of the functions before are too large to be read once for each function: put fewer functions into a module"
+            );
+            at_handler(function, "modules_too_large", message, report);
+            break;
+        };
+        left = rest;
         let analysis = analysis::analyse(source, Some(&handler.function), &check.catalogue);
         imported.insert(file.clone(), analysis.imports.clone());
         tell(&file, handler, function, &analysis, report);

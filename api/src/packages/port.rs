@@ -1,6 +1,6 @@
 //! What a function takes and gives, as the manifest declares it: the platform's typed ports, with the manifest's lines.
 
-use super::fields::{Fields, Report};
+use super::fields::{Fields, Place, Report};
 use super::node::Node;
 use mecapy_model::{
     Fault,
@@ -55,7 +55,25 @@ pub(super) fn read_signature(function: &mut Fields<'_, '_>, report: &mut Report)
         }
         ports::Signature::default()
     });
+    for (side, ports) in [("inputs", read.inputs()), ("outputs", read.outputs())] {
+        for name in ports.iter().filter(|(_, port)| hides_a_file(port.ty(), false)).map(|(name, _)| name) {
+            let place = function.place();
+            let path = place.path.key(side);
+            let message = "a file can't be a field of a struct: give it a port of its own";
+            report.fault(Place { path: path.key(name), line: place.line }, "file_in_struct", message.to_owned());
+        }
+    }
     Signature { ports: read, declares_inputs: inputs.is_some(), declares_outputs: outputs.is_some() }
+}
+
+/// Whether a file stands in a struct, where functions would get its name and not its path.
+fn hides_a_file(ty: &PortType, in_struct: bool) -> bool {
+    match ty {
+        PortType::File(_) => in_struct,
+        PortType::List(item) | PortType::Dict(item) => hides_a_file(item, in_struct),
+        PortType::Struct(fields) => fields.values().any(|field| hides_a_file(field.ty(), true)),
+        _ => false,
+    }
 }
 
 /// The line of what a fault points to, or of what is next above it.
