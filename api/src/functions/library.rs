@@ -162,7 +162,7 @@ impl Library {
             let opened = read_zip(&zip, Bounds::PACKAGE).map_err(|refused| refused.to_string());
             let opened = opened.and_then(|files| library.open(files).map_err(|faults| told(&faults)));
             match opened.map(|package| library.make(&package, tenant, now)) {
-                Ok(Ok(made)) => return Ok(made.ready),
+                Ok(Ok(made)) => Ok(made.ready),
                 Ok(Err(unmade)) => match &*unmade {
                     Unmade::Invalid(fault) => Err(library.despair(digest, &name, &fault.message)),
                     Unmade::Failed(error) => {

@@ -2,7 +2,7 @@
 
 use super::super::json;
 use crate::{
-    functions::Call,
+    functions::{Call, Missing},
     http::{Problem, auth::Caller, query::Query, router::Api, shown::time},
     packages::{FunctionReference, PackageName, PackageReference, Resources, parse_version},
 };
@@ -61,7 +61,11 @@ pub(in crate::http) async fn get(
     let package = PackageReference { owner, package: package.parse().map_err(|_| absent())?, version };
     let reference = FunctionReference { package, function: name.parse().map_err(|_| absent())? };
     let found = api.app.functions.find(caller.viewer(), &reference).await?;
-    let call = found.map_err(|missing| Problem::missing(missing.to_string()))?;
+    let call = found.map_err(|missing| match missing {
+        // One that may not be seen is as absent as one that isn't there.
+        Missing::Package { .. } => absent(),
+        known => Problem::missing(known.to_string()),
+    })?;
     json(StatusCode::OK, &shown(&call).ok_or_else(absent)?)
 }
 
