@@ -25,7 +25,8 @@ async fn is_missing(server: &Server, reference: &str, words: &str) -> Result<()>
     for path in ["/v1/preview", "/v1/tasks"] {
         let answer = server.post(path, &call(reference, json!({}))).await?;
         let fault = answer.expect_fault_code("/code/function", "unknown_function");
-        let message = fault.and_then(|fault| fault.get("message")).with_context(|| reference.to_owned())?.to_string();
+        let fault = fault.with_context(|| reference.to_owned())?;
+        let message = fault.get("message").context("the fault has no message")?.to_string();
         ensure!(message.contains(words), "{reference}: {message} does not say {words:?}");
     }
     Ok(())

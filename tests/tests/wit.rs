@@ -1,5 +1,7 @@
 //! The world of tasks as components: `guest-sdk/wit` parses, and says what the other SDKs say.
 
+#![allow(clippy::indexing_slicing)] // Ids of a document index its own arena.
+
 use anyhow::{Context, Result, ensure};
 use mecapy_tests::repository_root;
 use wit_parser::{FunctionKind, Resolve, Type, TypeDefKind, TypeId, WorldId, WorldItem, WorldKey};
