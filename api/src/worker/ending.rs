@@ -1,7 +1,7 @@
 //! How an attempt's end is written down, wherever it ran: its files, then its result, log and usage, once.
 
-use super::{Shared, claims::Live, hold::Hold};
-use mecapy_model::{ErrorKind, LogStream, Outcome, Task, TaskError, Warning};
+use super::{Shared, claims::Live, follow::Pending, hold::Hold};
+use mecapy_model::{ErrorKind, LogStream, Outcome, Progress, Task, TaskError, Warning};
 use mecapy_store::{ArtifactFile, Claimed, Finish, NewLog, OverQuota, StoreError, Written, fail_point};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -98,7 +98,13 @@ pub(super) async fn write_down(
         return persist.write(|| store.lose(claim.clone(), not_before)).await;
     }
     outcome.usage.queued_ms += queued_ms(&claimed.task);
-    let logs = last_logs(live, &outcome).await;
+    let (logs, progress) = last_words(live, &outcome).await;
+    if progress.is_some()
+        && let Err(error) = store.note(claim.clone(), Vec::new(), progress).await
+    {
+        // How far it was is worth less than its end, which follows.
+        tracing::debug!(task.id = %claim.task, %error, "worker.finish: the last progress is not written");
+    }
     let finish = store.prepare_finish(claim.clone(), Finish { logs, ..Finish::new(outcome, stored) });
     persist.write(|| store.write_finish(&finish)).await
 }
@@ -148,10 +154,10 @@ impl Persist<'_> {
     }
 }
 
-/// Log text that was not written while the task ran, and what there is to say of the log itself.
-async fn last_logs(live: &Live, outcome: &Outcome) -> Vec<NewLog> {
+/// Log text and progress that were not written while the task ran, and what there is to say of the log itself.
+async fn last_words(live: &Live, outcome: &Outcome) -> (Vec<NewLog>, Option<Progress>) {
     let _writing = live.follow.writing().await;
-    let mut logs = live.follow.drain().logs;
+    let Pending { mut logs, progress, .. } = live.follow.drain();
     for (truncated, stream) in
         [(outcome.stdout_truncated, LogStream::Stdout), (outcome.stderr_truncated, LogStream::Stderr)]
     {
@@ -159,7 +165,7 @@ async fn last_logs(live: &Live, outcome: &Outcome) -> Vec<NewLog> {
             logs.push(NewLog { stream, text: "… output cut here: it passed its limit\n".into() });
         }
     }
-    logs
+    (logs, progress)
 }
 
 /// From acceptance to the claim, milliseconds.
