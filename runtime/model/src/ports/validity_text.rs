@@ -61,7 +61,7 @@ const RELATIONS: [(&str, Relation); 9] = [
 impl FromStr for Validity {
     type Err = InvalidValidity;
 
-    /// Reads the text; whether its names are ports is for [`Validity::check_names`].
+    /// Reads the text; whether its names are ports is for `Validity::check_names`.
     fn from_str(text: &str) -> Result<Self, InvalidValidity> {
         if text.len() > VALIDITY_BYTES_MAX {
             return Err(InvalidValidity::TooLong);
