@@ -139,13 +139,14 @@ impl Programs {
 
     /// Something to run, or why there is nothing, with the function that it is a call of. Waits for as long as it takes.
     pub async fn load(&self, tenant: TenantId, code: &Code) -> Result<(Program, Option<Call>), TaskError> {
-        if let Code::Function { function, .. } = code {
+        if let Code::Function { function, package } = code {
             let call = self.functions.pinned(function).await.map_err(|error| {
                 tracing::error!(%error, "programs.function: the store failed");
                 TaskError::new(ErrorKind::Storage, "the platform could not read the package")
             })?;
             let gone = || TaskError::new(ErrorKind::InvalidInput, format!("there is no function {function} any more"));
-            let call = call.ok_or_else(gone)?;
+            // A database that was restored from a copy may hold another package under the version.
+            let call = call.filter(|call| call.published().row.digest == *package).ok_or_else(gone)?;
             return Ok((self.library.program(tenant, &call).await?, Some(call)));
         }
         self.load_plain(tenant, code).await.map(|program| (program, None))

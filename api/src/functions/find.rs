@@ -19,16 +19,14 @@ const BELIEVED_FOR: Duration = Duration::from_secs(2);
 const ANSWERS_MAX: usize = 4_096;
 /// What the manifests of remembered versions have together as JSON, bytes; then the memory begins anew.
 const MANIFEST_BYTES_MAX: usize = 64 << 20;
-/// What to do where a package is not there.
-const ADVICE: &str = "look for it with GET /v1/packages";
 /// So many names are listed in an error.
 const LISTED_MAX: usize = 20;
 
 /// Why there is no such function, for whoever asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Missing {
-    #[error("there is no package {package}, or you may not see it: {advice}")]
-    Package { package: String, advice: &'static str },
+    #[error("there is no package {package}, or you may not see it: look for it with GET /v1/packages")]
+    Package { package: String },
     #[error("{package} has no version {version}: it has {has}")]
     Version { package: String, version: String, has: String },
     #[error("every version of {package} is yanked: name one to call it all the same ({has})")]
@@ -104,7 +102,7 @@ impl Functions {
     async fn newest(&self, viewer: Viewer, owner: &str, name: &str) -> Result<Result<String, Missing>, StoreError> {
         let package_name = || format!("{owner}/{name}");
         let Some(package) = self.store.package(viewer, owner, name).await? else {
-            return Ok(Err(Missing::Package { package: package_name(), advice: ADVICE }));
+            return Ok(Err(Missing::Package { package: package_name() }));
         };
         Ok(match newest(&package) {
             Some(row) => Ok(row.version.clone()),
@@ -117,7 +115,7 @@ impl Functions {
         let package = format!("{}/{}", pin.owner, pin.name);
         Ok(match self.store.package(viewer, pin.owner, pin.name).await? {
             Some(found) => Missing::Version { package, version: pin.version.to_owned(), has: versions_of(&found) },
-            None => Missing::Package { package, advice: ADVICE },
+            None => Missing::Package { package },
         })
     }
 

@@ -1,7 +1,8 @@
 //! Published functions: finding them for whoever asks, checking what goes into a call and what comes out of it, making
 //! something to run of a package, and publishing packages behind their own test cases.
 //!
-//! Knows nothing of HTTP, of lanes or of queues: intake, previews and the worker all ask here.
+//! Knows nothing of HTTP or of queues: intake, previews and the worker all ask here. Code that is published runs in
+//! sandboxes of the pool alone, as its tenant's previews do.
 
 mod call;
 mod find;

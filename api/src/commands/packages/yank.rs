@@ -40,7 +40,7 @@ pub(super) struct UnyankArguments {
 pub(super) async fn yank(arguments: YankArguments, terminal: &Terminal) -> Result<Exit> {
     let version = version_of(&arguments.package)?;
     let answer = connect(&arguments.client)?.yank(&arguments.package, version, &arguments.reason).await?;
-    say(&answer, "is yanked: calls that name no version get another one", terminal);
+    say(&answer, "is yanked: calls that name no version no longer mean it", terminal);
     Ok(Exit::Completed)
 }
 
