@@ -171,6 +171,7 @@ impl Programs {
             Code::Wasm { module } => Ok(wasi(self.module(tenant, *module).await?)),
             Code::Function { .. } => Err(TaskError::new(ErrorKind::Executor, "a function is called by its package")),
             Code::Solver { .. } => Err(TaskError::new(ErrorKind::Executor, "a solver runs in a container alone")),
+            Code::Items { .. } => Err(TaskError::new(ErrorKind::Executor, "items are run by their batch's code")),
         }
     }
 
@@ -186,7 +187,7 @@ impl Programs {
             (Code::Python { source, entry }, Some(analysis)) => {
                 self.python(source, entry.as_deref(), analysis).await.map_err(NotLoaded::Failed)
             }
-            (Code::Python { .. }, None) | (Code::Function { .. } | Code::Solver { .. }, _) => {
+            (Code::Python { .. }, None) | (Code::Function { .. } | Code::Solver { .. } | Code::Items { .. }, _) => {
                 self.load_plain(tenant, code).await.map_err(NotLoaded::Failed)
             }
             (Code::Wasm { module }, _) => {

@@ -139,6 +139,7 @@ impl Intake<'_> {
                 }
                 Ok(None)
             }
+            Code::Items { .. } => Ok(None),
             Code::Solver { solver, version } => {
                 // The catalogue may be another one than when the task was first asked for.
                 let code = Path::Root;

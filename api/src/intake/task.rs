@@ -9,7 +9,7 @@ use super::{
     solver::{self, Solving},
 };
 use crate::json::{Faults, Fields, Path, Value};
-use mecapy_model::{Executor, Lane, Limits, Retry, Task, Warning};
+use mecapy_model::{Executor, Lane, Limits, Retry, Task, Ties, Warning};
 use mecapy_store::NewTask;
 use serde_json::value::RawValue;
 use std::{
@@ -110,6 +110,7 @@ impl Intake<'_> {
             retry_of: None,
             webhook_url,
             warnings,
+            ties: Ties::default(),
         };
         if faults.is_empty() {
             self.check_study(&task, &mut faults).await?;
@@ -150,6 +151,7 @@ impl Intake<'_> {
             retry_of: Some(task.id),
             webhook_url: task.webhook_url,
             warnings,
+            ties: Ties { study: task.ties.study, ..Ties::default() },
         })
     }
 }

@@ -121,7 +121,7 @@ impl Claims {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mecapy_model::{Code, Lane, LimitsRequest, NonFinite, Retry};
+    use mecapy_model::{Code, Lane, LimitsRequest, NonFinite, Retry, Ties};
     use mecapy_store::{ClaimRequest, NewTask, Store, StoreOptions, Submission, SystemClock};
     use serde_json::value::RawValue;
     use std::time::Duration;
@@ -148,6 +148,7 @@ mod tests {
             retry_of: None,
             webhook_url: None,
             warnings: Vec::new(),
+            ties: Ties::default(),
         };
         store.submit(Submission { task, idempotency: None, queued_max: 1 }).await.unwrap();
         let request = ClaimRequest::new(Lane::Default, 1);

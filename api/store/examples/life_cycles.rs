@@ -3,7 +3,7 @@
 //! process would, and without Redis hears of work late.
 
 use anyhow::{Context, Result};
-use mecapy_model::{Code, Lane, LimitsRequest, NonFinite, Retry, TaskState, TenantId, Usage};
+use mecapy_model::{Code, Lane, LimitsRequest, NonFinite, Retry, TaskState, TenantId, Ties, Usage};
 use mecapy_store::{BusAddress, ClaimRequest, Database, Finish, NewTask, Store, StoreOptions, Submission, SystemClock};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -116,6 +116,7 @@ fn submission(tenant: TenantId) -> Result<Submission> {
         retry_of: None,
         webhook_url: None,
         warnings: Vec::new(),
+        ties: Ties::default(),
     };
     Ok(Submission { task, idempotency: None, queued_max: 100_000 })
 }

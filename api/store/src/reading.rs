@@ -3,10 +3,14 @@
 use crate::StoreError;
 use crate::clock::{from_unix_ms, unix_ms};
 use crate::sql::Row;
-use mecapy_model::{Limits, NonFinite, Progress, Retry, Task, TaskId, TaskState, TenantId, UploadId, Usage, Warning};
+use mecapy_model::{
+    BatchId, Digest, Limits, NonFinite, Progress, Retry, RunId, StudyId, Task, TaskId, TaskState, TenantId, Ties,
+    UploadId, Usage, Warning,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use uuid::Uuid;
 
 /// The columns that [`read_task`] takes, in its order. The inputs are `"s.inputs"`, or `"'null'"` for who doesn't show
 /// them: they may be large.
@@ -14,7 +18,7 @@ macro_rules! task_columns {
     ($inputs:literal) => {
         concat!(
             "t.no, t.lost_attempts, t.event_seq, t.log_bytes, t.id, t.tenant, t.state, t.lane, t.priority, t.name, t.labels, \
-             t.webhook_url, t.created_ms, t.started_ms, t.completed_ms, t.attempt, t.fence, t.cancel_requested, t.progress_fraction, \
+             t.webhook_url, t.batch, t.run, t.study, t.cached_from, t.cache_key, t.created_ms, t.started_ms, t.completed_ms, t.attempt, t.fence, t.cancel_requested, t.progress_fraction, \
              t.progress_message, s.code, ",
             $inputs,
             ", s.settings, r.error, r.warnings, u.fuel, u.memory_peak_bytes, u.cpu_ms, u.queued_ms, u.startup_ms, \
@@ -25,7 +29,7 @@ macro_rules! task_columns {
 pub(crate) use task_columns;
 
 /// How many they are.
-pub(crate) const TASK_COLUMNS: usize = 31;
+pub(crate) const TASK_COLUMNS: usize = 36;
 
 /// Where [`task_columns`] come from.
 macro_rules! task_from {
@@ -91,6 +95,7 @@ pub(crate) fn read_task(row: &Row) -> Result<ReadTask, StoreError> {
     let (priority, name) = (columns.number()?, columns.take()?);
     let labels = columns.json()?.unwrap_or_default();
     let webhook_url = columns.take()?;
+    let ties = read_ties(&mut columns)?;
     let created_at = from_unix_ms(columns.take()?);
     let started_at = columns.take::<Option<i64>>()?.map(from_unix_ms);
     let completed_at = columns.take::<Option<i64>>()?.map(from_unix_ms);
@@ -129,9 +134,24 @@ pub(crate) fn read_task(row: &Row) -> Result<ReadTask, StoreError> {
         warnings: [settings.warnings, of_the_run].concat(),
         retry_of: settings.retry_of,
         webhook_url,
+        ties,
         usage,
     };
     Ok(ReadTask { no, lost_attempts, event_seq, log_bytes, task })
+}
+
+fn read_ties(columns: &mut Columns<'_>) -> Result<Ties, StoreError> {
+    let (batch, run, study): (Option<Uuid>, Option<Uuid>, Option<Uuid>) =
+        (columns.take()?, columns.take()?, columns.take()?);
+    let cached_from: Option<Uuid> = columns.take()?;
+    let cache_key: Option<&[u8]> = columns.take()?;
+    Ok(Ties {
+        batch: batch.map(BatchId),
+        run: run.map(RunId),
+        study: study.map(StudyId),
+        cached_from: cached_from.map(TaskId),
+        cache_key: cache_key.map(|bytes| bytes_of(bytes).map(Digest)).transpose()?,
+    })
 }
 
 fn read_usage(columns: &mut Columns<'_>) -> Result<Option<Usage>, StoreError> {

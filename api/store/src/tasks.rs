@@ -9,7 +9,7 @@ use crate::sql::{Row, query};
 use crate::writer::{Call, CancelRequest, NewRow, Op, SubmitAnswer, SubmitRefusal, earlier};
 use crate::{ObjectKey, OverQuota, Store, StoreError, StoredText};
 use mecapy_model::{
-    Code, Digest, Lane, Limits, NonFinite, Retry, Task, TaskError, TaskId, TaskState, TenantId, UploadId, Warning,
+    Code, Digest, Lane, Limits, NonFinite, Retry, Task, TaskError, TaskId, TaskState, TenantId, Ties, UploadId, Warning,
 };
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -39,6 +39,7 @@ pub struct NewTask {
     pub webhook_url: Option<String>,
     /// What the analysis of the source has to say.
     pub warnings: Vec<Warning>,
+    pub ties: Ties,
 }
 
 /// A request to accept a task.
@@ -364,6 +365,7 @@ impl NewTask {
             warnings: self.warnings,
             retry_of: self.retry_of,
             webhook_url: self.webhook_url,
+            ties: self.ties,
             usage: None,
         }
     }

@@ -1,5 +1,6 @@
 //! What to run.
 
+use crate::BatchId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -19,6 +20,14 @@ pub enum Code {
     Function { function: String, package: Digest },
     /// A solver of the catalogue, in a container; its input files are the task's.
     Solver { solver: String, version: String },
+    /// Some items of a batch, one after the other: neighbours, or those listed. Never a request's.
+    Items {
+        batch: BatchId,
+        first: u32,
+        count: u32,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        indexes: Option<Vec<u32>>,
+    },
 }
 
 /// What runs a computation.
@@ -68,7 +77,7 @@ impl Code {
 
     pub const fn executor(&self) -> Executor {
         match self {
-            Code::Python { .. } | Code::Wasm { .. } | Code::Function { .. } => Executor::Sandbox,
+            Code::Python { .. } | Code::Wasm { .. } | Code::Function { .. } | Code::Items { .. } => Executor::Sandbox,
             Code::Solver { .. } => Executor::Container,
         }
     }

@@ -47,3 +47,13 @@ id!(/// One event on its way to one URL.
     DeliveryId);
 id!(/// Something that a tenant is told of.
     EventId);
+id!(/// Many items of one computation, submitted and watched together.
+    BatchId);
+id!(/// A graph of nodes, in all its versions.
+    WorkflowId);
+id!(/// One execution of a workflow.
+    RunId);
+id!(/// What belongs to one engineering question.
+    StudyId);
+id!(/// A time table that starts tasks or workflows.
+    ScheduleId);

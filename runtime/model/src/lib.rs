@@ -3,6 +3,7 @@
 //! Knows nothing of I/O, clocks or randomness: times and ids are handed in.
 
 mod artifact;
+mod batch;
 mod code;
 mod error;
 mod ids;
@@ -15,9 +16,13 @@ mod task;
 mod visibility;
 
 pub use artifact::{Artifact, ArtifactName, InvalidArtifactName};
+pub use batch::{BatchState, Isolation, Item, ItemOutcome, ItemRange, OnItemError};
 pub use code::{Code, Digest, Executor, InvalidDigest, NonFinite};
 pub use error::{ErrorKind, Fault, TaskError, Warning};
-pub use ids::{ApiKeyId, DeliveryId, EventId, TaskId, TenantId, UploadId, WebhookId};
+pub use ids::{
+    ApiKeyId, BatchId, DeliveryId, EventId, RunId, ScheduleId, StudyId, TaskId, TenantId, UploadId, WebhookId,
+    WorkflowId,
+};
 pub use lane::Lane;
 pub use limits::{
     CONTAINER_MEMORY_BYTES_DEFAULT, CONTAINER_MEMORY_BYTES_MAX, CONTAINER_MEMORY_BYTES_MIN, CPUS_MAX, FUEL_PER_SECOND,
@@ -25,5 +30,5 @@ pub use limits::{
 };
 pub use outcome::{LogStream, Outcome, Progress, Usage};
 pub use state::{IllegalTransition, TaskState, Transition};
-pub use task::{Retry, Task};
+pub use task::{Retry, Task, Ties};
 pub use visibility::Visibility;

@@ -1,7 +1,8 @@
 //! A task as it is stored and shown.
 
 use crate::{
-    Code, Lane, Limits, NonFinite, Progress, TaskError, TaskId, TaskState, TenantId, UploadId, Usage, Warning,
+    BatchId, Code, Digest, Lane, Limits, NonFinite, Progress, RunId, StudyId, TaskError, TaskId, TaskState, TenantId,
+    UploadId, Usage, Warning,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -47,6 +48,20 @@ impl Default for Retry {
     }
 }
 
+/// What a task is a part of, and where its result comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ties {
+    /// The batch whose items it carries out; such a task is the platform's own and is not listed.
+    pub batch: Option<BatchId>,
+    /// The workflow run that it is a node of.
+    pub run: Option<RunId>,
+    pub study: Option<StudyId>,
+    /// The earlier task whose result it has, without having run.
+    pub cached_from: Option<TaskId>,
+    /// Under which its result may be used again; absent where it may not.
+    pub cache_key: Option<Digest>,
+}
+
 /// One request to compute, with everything that happened to it (its result, logs and artifacts apart).
 #[derive(Debug, Clone)]
 pub struct Task {
@@ -83,5 +98,6 @@ pub struct Task {
     pub retry_of: Option<TaskId>,
     /// Told when the task has ended, beside the tenant's webhooks.
     pub webhook_url: Option<String>,
+    pub ties: Ties,
     pub usage: Option<Usage>,
 }

@@ -4,7 +4,7 @@ use super::{Answer, Api, NOBODYS_ID};
 use crate::config::RequestLimits;
 use axum::{body::Body, http::Request};
 use http_body_util::BodyExt as _;
-use mecapy_model::{Code, Lane, LimitsRequest, NonFinite, Retry, TenantId, Usage};
+use mecapy_model::{Code, Lane, LimitsRequest, NonFinite, Retry, TenantId, Ties, Usage};
 use mecapy_store::{
     Access, ClaimRequest, CreatedApiKey, Finish, NewApiKey, NewTask, Role, Submission, Ticket, TicketHolder,
 };
@@ -47,6 +47,7 @@ impl Api {
             retry_of: None,
             webhook_url: None,
             warnings: Vec::new(),
+            ties: Ties::default(),
         };
         self.app.store.submit(Submission { task, idempotency: None, queued_max: 100 }).await.unwrap();
     }

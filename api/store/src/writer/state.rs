@@ -60,7 +60,7 @@ pub(super) fn weight(task: &Task) -> usize {
     let code = match &task.code {
         Code::Python { source, .. } => source.len(),
         Code::Function { function, .. } => function.len(),
-        Code::Wasm { .. } | Code::Solver { .. } => 0,
+        Code::Wasm { .. } | Code::Solver { .. } | Code::Items { .. } => 0,
     };
     let warnings: usize = task.warnings.iter().map(|warning| size_of_val(warning) + warning.message.len()).sum();
     code + task.inputs.get().len() + warnings

@@ -8,7 +8,7 @@ use crate::reading::{Settings, bytes_of, read_task, task_columns};
 use crate::shared::Change;
 use crate::sql::{self, Rows, pieces, query, script};
 use crate::{Idempotency, OverQuota, Replayed, StoreError, Submitted};
-use mecapy_model::{Executor, Lane, Room, Task, TaskId, TaskState, TenantId, UploadId};
+use mecapy_model::{Executor, Lane, Room, Task, TaskId, TaskState, TenantId, Ties, UploadId};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -27,6 +27,7 @@ pub(crate) struct NewRow {
     needs: Option<Room>,
     /// The published function that it calls, in whichever version.
     function: Option<Arc<str>>,
+    ties: Ties,
     code: Arc<str>,
     inputs: Arc<str>,
     settings: Arc<str>,
@@ -77,8 +78,8 @@ enum Used {
 
 const TASKS: Rows = Rows {
     head: "INSERT INTO tasks (no, id, tenant, state, lane, priority, queue_rank, queue_group, due_ms, timed, created_ms, \
-           name, labels, webhook_url, cpus, memory_bytes, function)",
-    width: 17,
+           name, labels, webhook_url, cpus, memory_bytes, function, batch, run, study, cached_from, cache_key)",
+    width: 22,
     tail: "",
 };
 const SPECS: Rows = Rows { head: "INSERT INTO task_specs (no, code, inputs, settings)", width: 4, tail: "" };
@@ -136,6 +137,7 @@ impl NewRow {
             webhook_url: task.webhook_url.as_deref().map(Arc::from),
             needs: (task.code.executor() == Executor::Container).then(|| task.limits.room()),
             function: task.code.function().map(Arc::from),
+            ties: task.ties,
             code: serde_json::to_string(&task.code).map_err(json)?.into(),
             inputs: task.inputs.get().into(),
             settings: serde_json::to_string(&Settings::of(task)).map_err(json)?.into(),
@@ -312,7 +314,12 @@ impl Writer {
                     .bind(row.webhook_url.clone())
                     .bind(row.needs.map(|needs| i64::from(needs.cpus)))
                     .bind(row.needs.map(|needs| i64::try_from(needs.memory_bytes).unwrap_or(i64::MAX)))
-                    .bind(row.function.clone());
+                    .bind(row.function.clone())
+                    .bind(row.ties.batch.map(|batch| batch.0))
+                    .bind(row.ties.run.map(|run| run.0))
+                    .bind(row.ties.study.map(|study| study.0))
+                    .bind(row.ties.cached_from.map(|task| task.0))
+                    .bind(row.ties.cache_key.map(|key| key.0.to_vec()));
             }
             for Accepted { no, row, .. } in piece {
                 query = query.bind(*no).bind(row.code.clone()).bind(row.inputs.clone()).bind(row.settings.clone());

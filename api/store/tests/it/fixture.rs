@@ -1,7 +1,7 @@
 //! A store in a temporary folder, with a clock that the test moves.
 
 use crate::database::TestDatabase;
-use mecapy_model::{Code, Lane, LimitsRequest, NonFinite, Retry, Task, TaskId, TenantId, Usage};
+use mecapy_model::{Code, Lane, LimitsRequest, NonFinite, Retry, Task, TaskId, TenantId, Ties, Usage};
 use mecapy_store::{ClaimRequest, Claimed, Finish, ManualClock, NewTask, Store, StoreOptions, Submission};
 use serde_json::value::RawValue;
 use sqlx::{ConnectOptions, Connection, Row};
@@ -142,6 +142,7 @@ pub(crate) fn new_task(tenant: TenantId) -> NewTask {
         retry_of: None,
         webhook_url: None,
         warnings: Vec::new(),
+        ties: Ties::default(),
     }
 }
 

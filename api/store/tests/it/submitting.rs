@@ -1,7 +1,7 @@
 //! Accepting tasks: what is read back, idempotency, quotas, refusals.
 
 use crate::fixture::{Fixture, finish_with, new_task};
-use mecapy_model::{Code, Digest, Lane, TaskState, TenantId, UploadId, Warning};
+use mecapy_model::{BatchId, Code, Digest, Lane, RunId, StudyId, TaskState, TenantId, Ties, UploadId, Warning};
 use mecapy_store::{Idempotency, NewTask, NewUpload, Replayed, Submission, SubmitError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,6 +18,13 @@ async fn a_task_reads_back_as_it_was_submitted() {
         inputs: crate::fixture::json(r#"{"F":1.10, "n":123456789012345678901234567890}"#),
         run_at: Some(mecapy_store::Clock::now(&*fixture.clock) + Duration::from_secs(5)),
         warnings: vec![Warning { code: "w".to_owned(), message: naughty.to_owned(), line: Some(3), pointer: None }],
+        ties: Ties {
+            batch: Some(BatchId::from_parts(1, &[1; 10])),
+            run: Some(RunId::from_parts(2, &[2; 10])),
+            study: Some(StudyId::from_parts(3, &[3; 10])),
+            cached_from: None,
+            cache_key: Some(Digest([4; 32])),
+        },
         ..new_task(fixture.tenant)
     };
     let submitted = fixture.store.submit(Submission { task, ..fixture.submission() }).await.unwrap();
