@@ -1,7 +1,7 @@
 //! Connections to SQLite and PostgreSQL, one that writes and a pool that reads.
 
 use super::lent::Lent;
-use super::query::{ANSWER_TIMEOUT, answered};
+use super::query::{ANSWER_TIMEOUT, Row, answered};
 use super::schema::{SchemaState, postgres_state};
 use super::session::{ACQUIRE_TIMEOUT, EVERY_TENANT, MAINTAINS, READS, Session, WRITES, enter, for_tenant};
 use crate::StoreError;
@@ -191,20 +191,27 @@ impl Conn {
             }
             Conn::Postgres { conn, session, is_settled } => {
                 let begun = match std::mem::replace(is_settled, false) {
-                    true => timeout(BEGIN_TIMEOUT, sqlx::raw_sql(opening.sql()).fetch_one(&mut **conn)).await.ok(),
+                    true => timeout(BEGIN_TIMEOUT, sqlx::raw_sql(opening.sql()).fetch_all(&mut **conn)).await.ok(),
                     // In a transaction BEGIN does nothing but warn, and COMMIT would commit both.
                     false => None,
                 };
-                let row = match begun {
-                    Some(Ok(row)) => row,
+                let rows = match begun {
+                    Some(Ok(rows)) => rows,
                     _ => {
                         **conn = session.connect().await?;
-                        sqlx::raw_sql(opening.sql()).fetch_one(&mut **conn).await?
+                        sqlx::raw_sql(opening.sql()).fetch_all(&mut **conn).await?
                     }
                 };
+                let mut rows = rows.into_iter();
+                let row = rows.next().ok_or(sqlx::Error::RowNotFound)?;
                 let taken: Vec<bool> = row.try_get(1)?;
                 let held = opening.locks.iter().zip(taken).filter_map(|(lock, taken)| taken.then_some(*lock)).collect();
-                Ok(Begun { now_ms: Some(row.try_get(0)?), held, numbers: row.try_get(2)? })
+                Ok(Begun {
+                    now_ms: Some(row.try_get(0)?),
+                    held,
+                    numbers: row.try_get(2)?,
+                    tenant: rows.next().map(Row::Postgres),
+                })
             }
         }
     }
@@ -316,6 +323,8 @@ pub(crate) struct Opening {
     pub(crate) locks: Vec<i64>,
     /// How many numbers for new tasks.
     pub(crate) numbers: usize,
+    /// Whose row to lock, unless somebody else has. Of one tenant alone: several would have to be waited for in order.
+    pub(crate) tenant: Option<TenantId>,
 }
 
 /// What a transaction began with.
@@ -327,6 +336,8 @@ pub(crate) struct Begun {
     pub(crate) held: Vec<i64>,
     /// Numbers for new tasks.
     pub(crate) numbers: Vec<i64>,
+    /// The tenant's row, where it could be locked: its id, whether it is disabled, its quota and its name.
+    pub(crate) tenant: Option<Row>,
 }
 
 impl Opening {
@@ -337,10 +348,15 @@ impl Opening {
             few @ 0..=4 => format!("ARRAY[{}]", vec!["nextval('task_numbers')"; few].join(", ")),
             many => format!("ARRAY(SELECT nextval('task_numbers') FROM generate_series(1, {many}))"),
         };
-        // Made of texts of ours and numbers.
+        let tenant = self.tenant.map_or_else(String::new, |tenant| {
+            format!(
+                "; SELECT id, disabled, quota, name FROM tenants WHERE id = '{tenant}' FOR NO KEY UPDATE SKIP LOCKED"
+            )
+        });
+        // Made of texts of ours, numbers and a UUID.
         AssertSqlSafe(format!(
             "BEGIN; SELECT CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT), \
-             CAST(ARRAY[{}] AS BOOLEAN[]), CAST({numbers} AS BIGINT[])",
+             CAST(ARRAY[{}] AS BOOLEAN[]), CAST({numbers} AS BIGINT[]){tenant}",
             tries.join(", ")
         ))
     }

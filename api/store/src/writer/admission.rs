@@ -59,17 +59,8 @@ impl Writer {
             let enabled = limits.into_keys().filter(|tenant| self.is_enabled(*tenant));
             return Ok(Admission(enabled.map(line).collect()));
         }
-        let mut locked = query(with_list(
-            "SELECT id, disabled, quota, name FROM tenants WHERE id IN (",
-            limits.len(),
-            ") ORDER BY id FOR NO KEY UPDATE",
-        ));
-        for tenant in limits.keys() {
-            locked = locked.bind(*tenant);
-        }
         let mut admission = Admission::default();
-        for row in locked.fetch_all(&mut self.conn).await? {
-            let (tenant, standing) = (TenantId(row.id(0)?), Standing::read(&row)?);
+        for (tenant, standing) in self.locked_standings(&limits).await? {
             self.learn(tenant, standing);
             if standing.access == Access::Disabled {
                 continue;
@@ -87,5 +78,28 @@ impl Writer {
             admission.0.insert(tenant, Line { queued, queued_max });
         }
         Ok(admission)
+    }
+
+    /// The rows of these tenants, locked.
+    async fn locked_standings(
+        &mut self,
+        limits: &BTreeMap<TenantId, u32>,
+    ) -> Result<Vec<(TenantId, Standing)>, StoreError> {
+        if let Some((tenant, standing)) = self.locked
+            && limits.len() == 1
+            && limits.contains_key(&tenant)
+        {
+            return Ok(vec![(tenant, standing)]);
+        }
+        let mut locked = query(with_list(
+            "SELECT id, disabled, quota, name FROM tenants WHERE id IN (",
+            limits.len(),
+            ") ORDER BY id FOR NO KEY UPDATE",
+        ));
+        for tenant in limits.keys() {
+            locked = locked.bind(*tenant);
+        }
+        let rows = locked.fetch_all(&mut self.conn).await?;
+        rows.iter().map(|row| Ok((TenantId(row.id(0)?), Standing::read(row)?))).collect()
     }
 }

@@ -144,7 +144,9 @@ impl Batch {
         let claims_alone = self.len() == self.claims.len();
         let locks =
             if claims_alone { lines::locks_of(&self.lanes()).map(|(key, _)| key).collect() } else { Vec::new() };
-        Opening { locks, numbers: self.submits.len() }
+        let mut tenants = self.submits.iter().map(|call| call.input.tenant());
+        let tenant = tenants.next().filter(|first| tenants.all(|tenant| tenant == *first));
+        Opening { locks, numbers: self.submits.len(), tenant }
     }
 
     /// What is claimed from.

@@ -1,6 +1,7 @@
 //! Choosing what runs next, and taking it.
 
 use super::lines::{self, Waiting};
+use super::only_line;
 use super::state::Writer;
 use super::submit::EVENTS;
 use crate::clock::{from_unix_ms, millis};
@@ -19,10 +20,23 @@ const CLAIM_MAX: u32 = 256;
 /// back among them.
 macro_rules! startable {
     () => {
-        "FROM tasks WHERE state = 'queued' AND lane = ? AND queue_rank = ? AND queue_group = ? AND due_ms <= ? \
-         AND NOT EXISTS (SELECT 1 FROM tenants q WHERE q.id = tasks.tenant AND q.disabled = 1)"
+        startable!("?", "?", "?", "?")
+    };
+    ($lane:literal, $rank:literal, $group:literal, $now_ms:literal) => {
+        concat!(
+            "FROM tasks WHERE state = 'queued' AND lane = ",
+            $lane,
+            " AND queue_rank = ",
+            $rank,
+            " AND queue_group = ",
+            $group,
+            " AND due_ms <= ",
+            $now_ms,
+            " AND NOT EXISTS (SELECT 1 FROM tenants q WHERE q.id = tasks.tenant AND q.disabled = 1)"
+        )
     };
 }
+pub(super) use startable;
 
 /// Up to `#`'s limit of them, oldest first.
 const HEADS: &str = concat!(
@@ -91,7 +105,18 @@ struct Wanted {
 pub(super) async fn claim(writer: &mut Writer, request: ClaimRequest) -> Result<Claims, StoreError> {
     let mut chosen = Vec::new();
     let count = usize::try_from(request.max.min(CLAIM_MAX)).unwrap_or(0);
+    if only_line::may_be(writer, &request) {
+        let claimed = only_line::claim(writer, request, count).await?;
+        if !claimed.is_empty() {
+            return Ok(Claims { claimed, waits_for: None });
+        }
+    }
     let Waiting { ranks, running_max } = lines::waiting(writer, request.lane, request.executor).await?;
+    if ranks.values().map(Vec::len).sum::<usize>() > 1 {
+        writer.several_lines.insert(request.lane);
+    } else {
+        writer.several_lines.remove(&request.lane);
+    }
     if ranks.is_empty() {
         return Ok(Claims::default());
     }
@@ -292,23 +317,33 @@ async fn take(writer: &mut Writer, chosen: &[i64], wanted: Wanted) -> Result<Vec
         rows.sort_by_key(|read| piece.iter().position(|no| *no == read.no));
         start(writer, &rows, request, lease).await?;
         for read in rows {
-            let mut task = read.task;
-            let place = writer.place(task.lane, request.executor, task.priority, task.tenant);
-            let mut counts = writer.shared.counts();
-            counts.unqueue(place, task.tenant);
-            counts.start(task.lane, request.executor, task.tenant);
-            drop(counts);
-            writer.changed(task.id, Change::Moved);
-            task.state = TaskState::Running;
-            task.attempt += 1;
-            task.fence += 1;
-            task.started_at = Some(from_unix_ms(writer.now_ms));
-            let claim = ClaimRef { task: task.id, tenant: task.tenant, fence: task.fence, lease, no: read.no };
-            let ReadTask { lost_attempts, log_bytes, .. } = read;
-            claimed.insert(read.no, Claimed { task, claim, lost_attempts, log_bytes });
+            claimed.insert(read.no, started(writer, read, request, lease)?);
         }
     }
     Ok(chosen.iter().filter_map(|no| claimed.remove(no)).collect())
+}
+
+/// Counts a task as running whose row says so within this transaction, and was read before.
+pub(super) fn started(
+    writer: &mut Writer,
+    read: ReadTask,
+    request: ClaimRequest,
+    lease: LeaseToken,
+) -> Result<Claimed, StoreError> {
+    let ReadTask { no, lost_attempts, log_bytes, mut task, .. } = read;
+    task.state = task.state.after(Transition::Claim).map_err(|error| StoreError::corrupt(error.to_string()))?;
+    let place = writer.place(task.lane, request.executor, task.priority, task.tenant);
+    let mut counts = writer.shared.counts();
+    counts.unqueue(place, task.tenant);
+    counts.start(task.lane, request.executor, task.tenant);
+    drop(counts);
+    writer.fresh().take(no);
+    writer.changed(task.id, Change::Moved);
+    task.attempt += 1;
+    task.fence += 1;
+    task.started_at = Some(from_unix_ms(writer.now_ms));
+    let claim = ClaimRef { task: task.id, tenant: task.tenant, fence: task.fence, lease, no };
+    Ok(Claimed { task, claim, lost_attempts, log_bytes })
 }
 
 /// The queued tasks with these numbers: as they are known, as they were just accepted, or else read.
@@ -329,9 +364,6 @@ async fn queued_tasks(
     }
     for piece in pieces(&unknown) {
         tasks.extend(read_queued(writer, piece).await?);
-    }
-    for read in &tasks {
-        read.task.state.after(Transition::Claim).map_err(|error| StoreError::corrupt(error.to_string()))?;
     }
     Ok(tasks)
 }

@@ -15,6 +15,7 @@ mod give_back;
 mod lines;
 mod logs;
 mod note;
+mod only_line;
 mod preview_usage;
 mod standing;
 mod state;

@@ -88,6 +88,10 @@ pub(crate) struct Writer {
     /// Those of them that this transaction regroups.
     regrouped: Vec<TenantId>,
     in_memory_is_stale: bool,
+    /// Lanes in which the last claim found tasks of several tenants or priorities.
+    pub(super) several_lines: BTreeSet<Lane>,
+    /// The tenant whose row this transaction locked as it began, with what the row said.
+    pub(super) locked: Option<(TenantId, Standing)>,
     /// When the counts are to be read again, on the monotonic clock: others change them too.
     counts_due: Duration,
     changes: Vec<(TaskId, Change)>,
@@ -132,6 +136,8 @@ impl Writer {
             moved: BTreeSet::new(),
             regrouped: Vec::new(),
             in_memory_is_stale: true,
+            several_lines: BTreeSet::new(),
+            locked: None,
             counts_due: Duration::ZERO,
             changes: Vec::new(),
             fresh: Fresh::default(),
@@ -212,6 +218,7 @@ impl Writer {
     /// Begins a transaction; answers which of PostgreSQL's locks it holds, of those that were wanted.
     async fn begin(&mut self, mut opening: Opening) -> Result<Vec<i64>, StoreError> {
         self.forget_signals();
+        self.locked = None;
         let mut held = Vec::new();
         let due = self.in_memory_is_stale || self.clock.monotonic() >= self.counts_due;
         if due {
@@ -230,6 +237,9 @@ impl Writer {
             Dialect::Postgres => {
                 let begun = self.conn.begin(&opening).await?;
                 held = begun.held;
+                if let (Some(tenant), Some(row)) = (opening.tenant, begun.tenant) {
+                    self.locked = Some((tenant, Standing::read(&row)?));
+                }
                 self.numbers.taken = begun.numbers.into();
                 let theirs = begun.now_ms.filter(|_| !self.clock.rules());
                 if let Some(theirs) = theirs {
