@@ -3,6 +3,7 @@
 //! Knows the binary, the HTTP contract and the peers that `tests/bench/peers.sh` prepared. Nothing runs in parallel
 //! that isn't meant to: the machine is the server's and the load generator's.
 
+mod batches;
 mod containers;
 mod functions;
 mod http;
@@ -19,6 +20,7 @@ mod service;
 mod shared;
 mod targets;
 mod tasks;
+mod workflows;
 mod workload;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -29,7 +31,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use workload::Workload;
 
 const USAGE: &str = "usage: bench [--out FILE.json] [--only GROUP,…] [--no-peers] [--strict]\n\
-                     groups: platform, functions, shared, containers, inside, peers, celery";
+                     groups: platform, functions, batches, workflows, shared, containers, inside, peers, celery";
 
 /// What can be measured by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,10 @@ enum Group {
     Platform,
     /// Published functions over HTTP, and publishing.
     Functions,
+    /// Sweeps over HTTP.
+    Batches,
+    /// Runs of workflows over HTTP.
+    Workflows,
     /// Servers and workers over PostgreSQL, Redis and S3.
     Shared,
     /// Solvers in containers, through a server and a worker.
@@ -57,9 +63,11 @@ struct Options {
 }
 
 impl Group {
-    const ALL: [Group; 7] = [
+    const ALL: [Group; 9] = [
         Group::Platform,
         Group::Functions,
+        Group::Batches,
+        Group::Workflows,
         Group::Shared,
         Group::Containers,
         Group::Inside,
@@ -71,6 +79,8 @@ impl Group {
         match self {
             Group::Platform => "platform",
             Group::Functions => "functions",
+            Group::Batches => "batches",
+            Group::Workflows => "workflows",
             Group::Shared => "shared",
             Group::Containers => "containers",
             Group::Inside => "inside",
@@ -131,6 +141,8 @@ async fn measure(report: &mut Report, groups: &[Group]) -> Result<()> {
         match group {
             Group::Platform => platform::measure(report).await?,
             Group::Functions => functions::measure(report).await?,
+            Group::Batches => batches::measure(report).await?,
+            Group::Workflows => workflows::measure(report).await?,
             Group::Shared => shared::measure(report).await?,
             Group::Containers => containers::measure(report).await?,
             Group::Inside => overhead::measure(report)?,

@@ -25,7 +25,7 @@ enum Bound {
 use Bound::{Least, Most, MostBeside};
 use Figure::{P50, P95, P99, TailOver, TimesAsManyAs, TimesFasterThan};
 
-const TARGETS: [(&str, Figure, Bound); 32] = [
+const TARGETS: [(&str, Figure, Bound); 39] = [
     ("preview.expression", P50, Most(0.8)),
     ("preview.expression", P99, Most(3.0)),
     ("preview.expression", TimesFasterThan("native.expression"), Least(300.0)),
@@ -49,6 +49,13 @@ const TARGETS: [(&str, Figure, Bound); 32] = [
     ("functions.wasi", P50, Most(0.4)),
     ("functions.wasi.module", P50, Most(0.4)),
     ("functions.publish", P50, Most(5.0)),
+    ("batches.item", P50, Most(6.0)),
+    ("batches.item.rate", TimesAsManyAs("celery.throughput"), Least(4.0)),
+    ("batches.batch", P50, Most(2.0)),
+    ("batches.accept.sweep", P50, Most(3.0)),
+    ("batches.accept.explicit", P50, Most(3.0)),
+    ("workflows.overhead", P50, Most(3.0)),
+    ("workflows.fan_out", P50, Most(3.0)),
     ("shared.accept", P50, Least(2000.0)),
     ("shared.wasi", P50, Least(1500.0)),
     ("shared.wasi", TimesAsManyAs("celery.throughput"), Least(3.0)),
@@ -73,8 +80,16 @@ const RATIOS: [(&str, &str, &str); 8] = [
 ];
 
 /// Rates that are compared with Celery's.
-const AS_CELERY: [&str; 6] =
-    ["throughput.64", "durable", "shared.wasi", "shared.python", "shared.wasi.waited", "shared.python.waited"];
+const AS_CELERY: [&str; 8] = [
+    "throughput.64",
+    "durable",
+    "batches.item.rate",
+    "batches.batch.rate",
+    "shared.wasi",
+    "shared.python",
+    "shared.wasi.waited",
+    "shared.python.waited",
+];
 
 /// Writes ratios and verdicts into the rows they belong to. What was not measured is compared with nothing.
 pub(crate) fn judge(report: &mut Report) {
