@@ -92,10 +92,12 @@ fn run_all(mut serving: Serving<'_>, items: &mut dyn Items, cancel: &Cancel, che
         let Some(attempt) = items.next() else { return SeriesEnd::Through };
         // Short items may miss each tick.
         checkpoint();
-        match run_one(&mut serving, &attempt, cancel) {
-            Ok(outcome) if items.told(outcome).is_break() => return SeriesEnd::Through,
-            Ok(_) => {}
+        let outcome = match run_one(&mut serving, &attempt, cancel) {
+            Ok(outcome) => outcome,
             Err(end) => return end,
+        };
+        if items.told(outcome).is_break() {
+            return SeriesEnd::Through;
         }
     }
     SeriesEnd::Cancelled
