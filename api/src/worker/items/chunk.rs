@@ -99,15 +99,11 @@ impl Chunk {
         Ok((Arc::from(checked.values.get()), checked.flags))
     }
 
-    /// Writes an item's end down; says whether others follow.
+    /// Hands over an item's end; says whether others follow. Saving it stops the other chunks where this one stops.
     fn end(&self, item: ItemOutcome) -> ControlFlow<()> {
         let stops = item.result.is_err() && self.shared.on_error == OnItemError::Stop;
         self.outbox.push(item, &self.cancel);
-        if stops {
-            self.outbox.stop();
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
+        if stops { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// The next item whose inputs fit.
@@ -172,4 +168,94 @@ fn left_out(outcome: &Outcome) -> Option<Warning> {
         names.join(", ")
     );
     Some(Warning { code: "artifact_left_out".to_owned(), message, line: None, pointer: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mecapy_model::{Artifact, ArtifactName, Lane, LimitsRequest};
+    use mecapy_store::SystemClock;
+
+    /// Items `indexes` of a sweep over `d`, with these settings.
+    fn chunk(indexes: &[u32], on_error: OnItemError, is_tried_again: bool) -> (Chunk, Arc<Outbox>) {
+        let sweep = Sweep::parse(r#"{"sweep": {"d": [8, 10, 12, 16]}, "inputs": {"grade": "8.8"}}"#).unwrap();
+        let outbox = Arc::new(Outbox::default());
+        let shared = Shared {
+            call: None,
+            files: Vec::new(),
+            limits: LimitsRequest::default().resolve(Lane::Default).unwrap(),
+            seed: u64::MAX,
+            non_finite: NonFinite::default(),
+            on_error,
+            is_tried_again,
+        };
+        let chunk = Chunk {
+            shared,
+            indexes: indexes.to_vec().into_iter(),
+            inputs: Inputs::Sweep(Arc::new(sweep)),
+            clock: Arc::new(SystemClock::new().unwrap()),
+            cancel: Cancel::new(),
+            outbox: Arc::clone(&outbox),
+            running: None,
+        };
+        (chunk, outbox)
+    }
+
+    fn failed(kind: ErrorKind) -> Outcome {
+        Outcome::failed(TaskError::new(kind, "no"))
+    }
+
+    async fn saved(outbox: &Outbox) -> Vec<(u32, u64, Option<ErrorKind>)> {
+        outbox.end();
+        let items = outbox.next().await.unwrap_or_default();
+        items.iter().map(|item| (item.index, item.seed, item.result.as_ref().err().map(|error| error.kind))).collect()
+    }
+
+    #[tokio::test]
+    async fn each_item_has_its_own_inputs_and_the_seed_of_its_place_in_the_batch() {
+        let (mut chunk, outbox) = chunk(&[0, 1, 3], OnItemError::Continue, true);
+        for (d, seed) in [(8, u64::MAX), (10, 0), (16, 2)] {
+            let attempt = chunk.next().unwrap();
+            assert_eq!((&*attempt.inputs, attempt.seed), (&*format!(r#"{{"d":{d},"grade":"8.8"}}"#), seed));
+            assert!(chunk.told(failed(ErrorKind::Exception)).is_continue());
+        }
+        assert!(chunk.next().is_none());
+        let exception = Some(ErrorKind::Exception);
+        assert_eq!(saved(&outbox).await, [(0, u64::MAX, exception), (1, 0, exception), (3, 2, exception)]);
+    }
+
+    #[tokio::test]
+    async fn a_failed_item_is_the_last_where_the_batch_is_to_stop() {
+        let (mut chunk, outbox) = chunk(&[0, 1, 2], OnItemError::Stop, true);
+        chunk.next().unwrap();
+        assert!(chunk.told(failed(ErrorKind::Timeout)).is_break());
+        assert_eq!(saved(&outbox).await, [(0, u64::MAX, Some(ErrorKind::Timeout))]);
+    }
+
+    #[tokio::test]
+    async fn what_the_platform_failed_is_left_to_the_next_try_while_there_is_one() {
+        let (mut early, outbox) = chunk(&[0, 1], OnItemError::Continue, true);
+        early.next().unwrap();
+        assert!(early.told(failed(ErrorKind::Executor)).is_break());
+        assert_eq!(outbox.sums().fault.unwrap().kind, ErrorKind::Executor);
+        assert_eq!(saved(&outbox).await, []);
+        let (mut late, outbox) = chunk(&[0, 1], OnItemError::Continue, false);
+        late.next().unwrap();
+        assert!(late.told(failed(ErrorKind::Executor)).is_continue());
+        assert_eq!(saved(&outbox).await, [(0, u64::MAX, Some(ErrorKind::Executor))]);
+    }
+
+    #[tokio::test]
+    async fn files_are_left_out_and_that_is_told() {
+        let (mut chunk, outbox) = chunk(&[0], OnItemError::Continue, true);
+        chunk.next().unwrap();
+        let artifact = |name: &str| Artifact::new(ArtifactName::parse(name).unwrap(), vec![0]);
+        let artifacts = (0..7).map(|number| artifact(&format!("{number}.png"))).collect();
+        let _ = chunk.told(Outcome { artifacts, ..failed(ErrorKind::Exception) });
+        outbox.end();
+        let items = outbox.next().await.unwrap();
+        let [warning] = &items[0].warnings[..] else { panic!("{:?}", items[0].warnings) };
+        assert_eq!(warning.code, "artifact_left_out");
+        assert!(warning.message.contains("left 0.png, 1.png, 2.png, 3.png, 4.png and 2 more in /work/out"));
+    }
 }

@@ -110,12 +110,7 @@ pub(super) async fn run(
     let saving = Saving { store, live, outbox: &outbox, before: all - left, all };
     let (end, saved) = tokio::join!(ended, saving.to_the_end());
     saved.map_err(storage)?;
-    let sums = outbox.sums();
-    if sums.is_stopped {
-        let persist = Persist::of(store, live);
-        persist.write(|| store.stop_batch(asked.batch)).await.map_err(storage)?;
-    }
-    Ok(outcome_of(end, sums))
+    Ok(outcome_of(end, outbox.sums()))
 }
 
 /// The chunk's own outcome.

@@ -48,8 +48,6 @@ struct State {
 pub(super) struct Sums {
     /// Times and fuel added up; of the memory the largest.
     pub(super) usage: Usage,
-    /// An item failed, and the rest was not to run.
-    pub(super) is_stopped: bool,
     /// The platform failed an item: it is run again, with what follows it.
     pub(super) fault: Option<TaskError>,
 }
@@ -70,10 +68,6 @@ impl Outbox {
         if state.is_due() {
             self.news.notify_one();
         }
-    }
-
-    pub(super) fn stop(&self) {
-        self.lock().sums.is_stopped = true;
     }
 
     pub(super) fn fail(&self, error: TaskError) {
