@@ -176,16 +176,15 @@ def main():
     found += [name for name in ('left',) if hasattr(builtins, name)]
     found += os.listdir('/work/out') + os.listdir('/tmp')
     found += [mine.n] * mine.n + [key for key in os.environ if key == 'LEFT'] + [p for p in sys.path if p == 'left']
-    found += [m for m in sys.modules if m in ('made', 'left')]
+    found += [m for m in sys.modules if m == 'made']
     found.append(decimal.getcontext().prec)
     found.append(sys.getrecursionlimit())
     found.append(os.getcwd())
     found.append(sys.stdout is sys.__stdout__ and gc.isenabled() and sys.gettrace() is None)
     found.append(len(warnings.filters))
-    found.append(sys.argv)
+    found.append(list(sys.argv))
 
     globals()['left'] = builtins.left = 1
-    builtins.len = None
     open('/work/out/left.txt', 'w').write('x')
     open('/tmp/left', 'w').write('x')
     open('/work/out/made.py', 'w').write('')
@@ -195,8 +194,6 @@ def main():
     os.environ['LEFT'] = '1'
     sys.path.append('left')
     sys.argv.append('left')
-    sys.modules['left'] = None
-    del sys.modules['left']
     decimal.getcontext().prec = 3
     sys.setrecursionlimit(300)
     os.chdir('/')
@@ -211,6 +208,7 @@ def main():
         def __del__(self):
             open('/work/out/late.txt', 'w').write('late')
     Cycle()
+    builtins.len = None
     return found
 ";
 

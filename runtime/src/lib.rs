@@ -1,4 +1,4 @@
-//! Runs ONE attempt in a fresh sandbox, under limits, and reports an outcome.
+//! Runs ONE attempt in a fresh sandbox, under limits, and reports an outcome; or a series of them, one after the other.
 //!
 //! Knows nothing of HTTP, databases, queues or tenants' rights: it is handed an [`Attempt`] and answers an
 //! `Outcome`. A guest that fails is an outcome; an `Err` means that the platform failed.

@@ -158,6 +158,10 @@ class _Start:
         helpers = _modules.get("matplotlib._pylab_helpers")
         if helpers is not None and helpers.Gcf.figs:
             helpers.Gcf.destroy_all()
+        fonts = _modules.get("matplotlib.font_manager")
+        if fonts is not None:
+            # It keeps the files of fonts open.
+            fonts._get_font.cache_clear()
         matplotlib = _modules.get("matplotlib")
         if matplotlib is None:
             return
