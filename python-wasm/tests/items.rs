@@ -217,7 +217,8 @@ fn nothing_of_an_item_is_left_to_the_next() {
     let image = image("core");
     let [own, shared] = ISOLATIONS.map(|isolation| run(&image, LEAVES, isolation, &["{}"; 4]));
     assert!(own.iter().chain(&shared).all(|outcome| text(outcome) == text(&own[0])), "{:?}", answers(&shared));
-    let names = |outcome: &Outcome| outcome.artifacts.iter().map(|file| file.name.to_string()).collect::<Vec<_>>();
+    let names =
+        |outcome: &Outcome| outcome.artifacts.iter().map(|file| file.name.as_str().to_owned()).collect::<Vec<_>>();
     assert!(names(&shared[3]).contains(&"left.txt".to_owned()));
 }
 
