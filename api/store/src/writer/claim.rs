@@ -339,6 +339,9 @@ pub(super) fn started(
     drop(counts);
     writer.fresh().take(no);
     writer.changed(task.id, Change::Moved);
+    if let Some(batch) = task.ties.batch {
+        writer.tally(batch).started = true;
+    }
     task.attempt += 1;
     task.fence += 1;
     task.started_at = Some(from_unix_ms(writer.now_ms));
