@@ -21,9 +21,11 @@ const ARROWS: [(&str, &[&str]); 6] = [
 ];
 
 /// What is heavy, by the beginning of its name, and the folders that may depend on it.
-const HEAVY: [(&str, &[&str]); 14] = [
+const HEAVY: [(&str, &[&str]); 16] = [
     ("wasmtime", &["runtime", "python-wasm"]),
     ("cranelift", &[]),
+    ("arrow-", &["api"]),
+    ("parquet", &["api"]),
     ("axum", &["api"]),
     ("utoipa-axum", &["api"]),
     ("utoipa-swagger-ui", &["api"]),

@@ -153,6 +153,7 @@ mod tests {
     use arrow_array::RecordBatch;
     use arrow_array::cast::AsArray;
     use arrow_array::types::{Float64Type, Int64Type};
+    use std::io::Write as _;
 
     const PARTS: [Part; 3] =
         [Part::Fixed("index", &[("", Kind::Integer)]), Part::Found("inputs"), Part::Found("result")];
@@ -201,8 +202,9 @@ mod tests {
 
     #[test]
     fn a_parquet_file_is_read_back() {
-        let bytes = bytes::Bytes::from(written(Format::Parquet));
-        let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&written(Format::Parquet)).unwrap();
+        let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
         let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
         check(&batches);
     }
