@@ -1,8 +1,6 @@
 //! Who may queue more: read once for all submissions of a transaction.
 
-use super::batch::Call;
 use super::state::Writer;
-use super::submit::{NewRow, SubmitAnswer};
 use crate::sql::{Dialect, query, with_list};
 use crate::tenants::Standing;
 use crate::{Access, StoreError};
@@ -30,25 +28,28 @@ impl Admission {
         self.0.get(&tenant).copied()
     }
 
-    /// Counts one more.
-    pub(super) fn admit(&mut self, tenant: TenantId) {
+    /// Counts so many more.
+    pub(super) fn admit(&mut self, tenant: TenantId, tasks: u64) {
         if let Some(line) = self.0.get_mut(&tenant) {
-            line.queued += 1;
+            line.queued += tasks;
         }
     }
 }
 
 impl Writer {
-    /// Embedded, memory knows. In PostgreSQL the tenants' rows are locked until the commit, so that no two processes
+    /// Of each tenant that submits, with the limit where it has none of its own. Embedded, memory knows. In PostgreSQL the tenants' rows are locked until the commit, so that no two processes
     /// count the same room, and the queued rows are counted as far as a limit asks.
     pub(super) async fn admission(
         &mut self,
-        calls: &[Call<Box<NewRow>, SubmitAnswer>],
+        asked: impl Iterator<Item = (TenantId, u32)>,
     ) -> Result<Admission, StoreError> {
         let mut limits: BTreeMap<TenantId, u32> = BTreeMap::new();
-        for call in calls {
-            let limit = limits.entry(call.input.tenant()).or_default();
-            *limit = call.input.queued_max().max(*limit);
+        for (tenant, queued_max) in asked {
+            let limit = limits.entry(tenant).or_default();
+            *limit = queued_max.max(*limit);
+        }
+        if limits.is_empty() {
+            return Ok(Admission::default());
         }
         if self.dialect == Dialect::Sqlite {
             let counts = self.shared.counts();

@@ -2,7 +2,7 @@
 
 use super::claim;
 use super::lines;
-use super::{CancelRequest, Ending, GiveBack, NewRow, Note, SubmitAnswer, Writer};
+use super::{CancelRequest, ChunksAnswer, Ending, GiveBack, NewChunks, NewRow, Note, SubmitAnswer, Writer};
 use crate::sql::Opening;
 use crate::{Beat, Cancelled, ClaimRef, ClaimRequest, Claims, PreviewUsage, StoreError, Written, fail_point};
 use mecapy_model::{Lane, TaskId};
@@ -40,6 +40,7 @@ pub(super) type Beats = Vec<(TaskId, Beat)>;
 /// What the writer can be asked.
 pub(crate) enum Op {
     Submit(Call<Box<NewRow>, SubmitAnswer>),
+    SubmitChunks(Call<Box<NewChunks>, ChunksAnswer>),
     Note(Call<Note, Written>),
     Heartbeat(Call<Vec<ClaimRef>, Beats>),
     Finish(Call<Box<Ending>, Written>),
@@ -90,6 +91,7 @@ fn deliver_all<I, O>(calls: Vec<Call<I, O>>) {
 #[derive(Default)]
 pub(super) struct Batch {
     submits: Vec<Call<Box<NewRow>, SubmitAnswer>>,
+    chunks: Vec<Call<Box<NewChunks>, ChunksAnswer>>,
     notes: Vec<Call<Note, Written>>,
     heartbeats: Vec<Call<Vec<ClaimRef>, Beats>>,
     finishes: Vec<Call<Box<Ending>, Written>>,
@@ -105,6 +107,7 @@ impl Batch {
     pub(super) fn add(&mut self, op: Op) -> Option<oneshot::Sender<()>> {
         match op {
             Op::Submit(call) => self.submits.push(call),
+            Op::SubmitChunks(call) => self.chunks.push(call),
             Op::Note(call) => self.notes.push(call),
             Op::Heartbeat(call) => self.heartbeats.push(call),
             Op::Finish(call) => self.finishes.push(call),
@@ -128,6 +131,7 @@ impl Batch {
     /// How many calls; the usage of all previews counts as one.
     pub(super) fn len(&self) -> usize {
         self.submits.len()
+            + self.chunks.len()
             + self.notes.len()
             + self.heartbeats.len()
             + self.finishes.len()
@@ -144,7 +148,8 @@ impl Batch {
         let claims_alone = self.len() == self.claims.len();
         let locks =
             if claims_alone { lines::locks_of(&self.lanes()).map(|(key, _)| key).collect() } else { Vec::new() };
-        Opening { locks, numbers: self.submits.len() }
+        let chunks: usize = self.chunks.iter().map(|call| call.input.chunks.len()).sum();
+        Opening { locks, numbers: self.submits.len() + chunks }
     }
 
     /// What is claimed from.
@@ -154,7 +159,13 @@ impl Batch {
 
     /// Executes every call within the writer's open transaction, which has begun with these locks.
     pub(super) async fn run(&mut self, writer: &mut Writer, held: &[i64]) -> Result<(), StoreError> {
-        writer.submit_all(&mut self.submits).await?;
+        let tasks = self.submits.iter().map(|call| (call.input.tenant(), call.input.queued_max()));
+        let chunks = self.chunks.iter().map(|call| (call.input.tenant, call.input.queued_max));
+        let mut admission = writer.admission(tasks.chain(chunks)).await?;
+        writer.submit_all(&mut self.submits, &mut admission).await?;
+        for call in &mut self.chunks {
+            call.answer = Some(writer.submit_chunks(&mut call.input, &mut admission).await?);
+        }
         for call in &mut self.notes {
             call.answer = Some(writer.note(&call.input).await?);
         }
@@ -182,14 +193,14 @@ impl Batch {
 
     /// A place for tests to crash: everything is written, and nothing committed.
     pub(super) fn is_written(&self) {
-        if !self.submits.is_empty() {
+        if !self.submits.is_empty() || !self.chunks.is_empty() {
             fail_point("store.after_insert");
         }
     }
 
     /// A place for tests to crash: everything is committed, and nobody told.
     pub(super) fn is_committed(&self) {
-        if !self.submits.is_empty() {
+        if !self.submits.is_empty() || !self.chunks.is_empty() {
             fail_point("store.after_commit");
         }
         if !self.finishes.is_empty() {
@@ -200,6 +211,7 @@ impl Batch {
     /// Sends all answers, after the commit. What was claimed for somebody who is gone is given back in a further batch.
     pub(super) fn answer(self) -> Option<Batch> {
         deliver_all(self.submits);
+        deliver_all(self.chunks);
         deliver_all(self.notes);
         deliver_all(self.heartbeats);
         deliver_all(self.finishes);
@@ -215,6 +227,7 @@ impl Batch {
     /// Answers every call with the error.
     pub(super) fn fail(self, error: &StoreError) {
         self.submits.into_iter().for_each(|call| call.fail(error));
+        self.chunks.into_iter().for_each(|call| call.fail(error));
         self.notes.into_iter().for_each(|call| call.fail(error));
         self.heartbeats.into_iter().for_each(|call| call.fail(error));
         self.finishes.into_iter().for_each(|call| call.fail(error));
@@ -231,6 +244,7 @@ impl Batch {
     pub(super) fn split(self) -> Vec<Batch> {
         let mut single = Vec::with_capacity(self.len());
         let ops = (self.submits.into_iter().map(Op::Submit))
+            .chain(self.chunks.into_iter().map(Op::SubmitChunks))
             .chain(self.notes.into_iter().map(Op::Note))
             .chain(self.heartbeats.into_iter().map(Op::Heartbeat))
             .chain(self.finishes.into_iter().map(Op::Finish))

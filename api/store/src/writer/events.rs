@@ -2,6 +2,7 @@
 
 use super::ending::Ended;
 use super::state::Writer;
+use super::tally::EndedBatch;
 use crate::StoreError;
 use crate::bus::Hint;
 use crate::clock::{from_unix_ms, unix_ms};
@@ -35,27 +36,46 @@ const NUMBERS: Rows = Rows {
            RETURNING tenant, last",
 };
 const EVENTS: Rows = Rows {
-    head: "INSERT INTO tenant_events (tenant, seq, id, at_ms, kind, task, name, lane, error_kind)",
-    width: 9,
+    head: "INSERT INTO tenant_events (tenant, seq, id, at_ms, kind, task, name, lane, error_kind, items)",
+    width: 10,
     tail: "",
 };
 
 impl Writer {
-    /// Notes that a task has ended; [`record_events`](Self::record_events) writes it down.
+    /// Notes that a task has ended; [`record_events`](Self::record_events) writes it down. Of a batch's tasks nothing is
+    /// told, but of the batch.
     pub(super) fn tell_ended(&mut self, ended: &Ended) {
-        let Some(kind) = EventType::of_end(ended.state) else { return };
+        let Some(kind) = EventType::of_end(ended.state).filter(|_| ended.batch.is_none()) else { return };
         let event = TenantEvent {
             seq: 0,
             id: EventId(self.new_id()),
             at: from_unix_ms(ended.at_ms),
             kind,
-            task: ended.task,
+            subject: ended.task.0,
             name: ended.name.clone(),
             lane: ended.lane,
             error_kind: ended.record.error_kind.map(ErrorKind::as_str).map(str::to_owned),
+            items: None,
         };
         let new = NewEvent { tenant: ended.tenant, webhook_url: ended.webhook_url.clone(), event };
         self.news().push(new);
+    }
+
+    /// The same of a batch.
+    pub(super) fn tell_batch_ended(&mut self, ended: EndedBatch) {
+        let Some(kind) = EventType::of_batch_end(ended.state) else { return };
+        let event = TenantEvent {
+            seq: 0,
+            id: EventId(self.new_id()),
+            at: from_unix_ms(self.now_ms),
+            kind,
+            subject: ended.id.0,
+            name: ended.name,
+            lane: ended.lane,
+            error_kind: None,
+            items: Some(ended.items),
+        };
+        self.news().push(NewEvent { tenant: ended.tenant, webhook_url: None, event });
     }
 
     /// Writes what was noted, as the transaction's last words: from here to the commit no other process numbers events
@@ -113,10 +133,11 @@ impl Writer {
                     .bind(event.id)
                     .bind(unix_ms(event.at))
                     .bind(event.kind.as_str())
-                    .bind(event.task)
+                    .bind(event.subject)
                     .bind(event.name.as_deref())
                     .bind(event.lane.as_str())
-                    .bind(event.error_kind.as_deref());
+                    .bind(event.error_kind.as_deref())
+                    .bind(event.items.and_then(|items| serde_json::to_string(&items).ok()));
             }
             self.run(query).await?;
         }

@@ -4,6 +4,8 @@
 use super::batch::Batch;
 use super::events::NewEvent;
 use super::give_back::LostAttempt;
+use super::numbers::Numbers;
+use super::tally::Tally;
 use crate::bus::Hint;
 use crate::clock::{millis, unix_ms};
 use crate::counts::rank_of;
@@ -12,8 +14,8 @@ use crate::shared::{Change, Group, Place, Shared};
 use crate::sql::{Conn, Dialect, Opening, Query, query};
 use crate::tenants::{STANDINGS, Standing};
 use crate::{Access, Clock, Recovered, StoreError, StoreOptions};
-use mecapy_model::{Code, Executor, Lane, Task, TaskId, TenantId};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use mecapy_model::{BatchId, Code, Executor, Lane, Task, TaskId, TenantId};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -98,6 +100,8 @@ pub(crate) struct Writer {
     hints: Vec<Hint>,
     /// What ended in this transaction, to be told to its tenants.
     news: Vec<NewEvent>,
+    /// What changed of batches, for their rows.
+    pub(super) tallies: BTreeMap<BatchId, Tally>,
     after_commit: Vec<Box<dyn FnOnce() + Send>>,
 }
 
@@ -138,6 +142,7 @@ impl Writer {
             woken: BTreeSet::new(),
             hints: Vec::new(),
             news: Vec::new(),
+            tallies: BTreeMap::new(),
             after_commit: Vec::new(),
         };
         if dialect == Dialect::Postgres {
@@ -165,6 +170,7 @@ impl Writer {
         // An error drops the connection, and with it the transaction.
         let recovered = self.requeue_predecessors().await?;
         self.run(query("DELETE FROM workers")).await?;
+        self.settle_batches().await?;
         self.record_events().await?;
         self.release_deliveries().await?;
         self.conn.commit().await?;
@@ -202,6 +208,7 @@ impl Writer {
     /// Executes and commits.
     async fn work(&mut self, batch: &mut Batch, held: &[i64]) -> Result<(), StoreError> {
         batch.run(self, held).await?;
+        self.settle_batches().await?;
         // The last thing, so that the numbers of a tenant's events are locked only briefly, and by one that waits for
         // nothing else.
         self.record_events().await?;
@@ -373,6 +380,7 @@ impl Writer {
         self.changes.clear();
         self.hints.clear();
         self.news.clear();
+        self.tallies.clear();
         self.woken.clear();
         self.regrouped.clear();
     }
@@ -466,26 +474,5 @@ impl Writer {
         let took = now.saturating_sub(started);
         self.counts_due = now + (took * COUNTS_COST_ONE_IN).clamp(COUNTS_KEPT_FOR, COUNTS_KEPT_FOR_MAX);
         Ok(())
-    }
-}
-
-/// Where the numbers of new tasks come from.
-#[derive(Debug, Default)]
-pub(super) struct Numbers {
-    next: i64,
-    taken: VecDeque<i64>,
-}
-
-impl Numbers {
-    fn at_least(&mut self, next: i64) {
-        self.next = self.next.max(next);
-    }
-
-    /// The next one: of those that were taken, or of the count.
-    pub(super) fn draw(&mut self) -> i64 {
-        self.taken.pop_front().unwrap_or_else(|| {
-            self.next += 1;
-            self.next - 1
-        })
     }
 }

@@ -108,8 +108,18 @@ impl NewRow {
         if self.needs.is_some() { Executor::Container } else { Executor::Sandbox }
     }
 
+    /// The task itself, once.
+    pub(super) fn take_fresh(&mut self) -> Option<Task> {
+        self.fresh.take().map(|task| *task)
+    }
+
     pub(super) fn queued_max(&self) -> u32 {
         self.queued_max
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        let (tenant, queued_max, over_fuel) = (self.tenant, self.queued_max, self.over_fuel);
+        Asked { tenant, tasks: 1, queued_max, over_fuel, files: &self.files }
     }
 
     /// Refused unless it repeats an earlier request.
@@ -151,19 +161,29 @@ impl NewRow {
 }
 
 /// A row that is accepted, with its number and place.
-struct Accepted<'a> {
-    no: i64,
+pub(super) struct Accepted<'a> {
+    pub(super) no: i64,
     due_ms: i64,
     queue_position: Option<u64>,
     row: &'a NewRow,
 }
 
+/// What a tenant asks for, as far as it may be refused.
+pub(super) struct Asked<'a> {
+    pub(super) tenant: TenantId,
+    /// How many tasks.
+    pub(super) tasks: u64,
+    pub(super) queued_max: u32,
+    pub(super) over_fuel: Option<OverQuota>,
+    pub(super) files: &'a [(String, UploadId)],
+}
+
 impl Writer {
-    pub(super) async fn submit_all(&mut self, calls: &mut [Call<Box<NewRow>, SubmitAnswer>]) -> Result<(), StoreError> {
-        if calls.is_empty() {
-            return Ok(());
-        }
-        let mut admission = self.admission(calls).await?;
+    pub(super) async fn submit_all(
+        &mut self,
+        calls: &mut [Call<Box<NewRow>, SubmitAnswer>],
+        admission: &mut Admission,
+    ) -> Result<(), StoreError> {
         let mut used = self.used_keys(calls).await?;
         let mut accepted = Vec::with_capacity(calls.len());
         let mut answers = Vec::with_capacity(calls.len());
@@ -194,7 +214,7 @@ impl Writer {
                     None => {}
                 }
             }
-            if let Some(refusal) = self.refusal(row, &admission).await? {
+            if let Some(refusal) = self.refusal(&row.asked(), admission).await? {
                 answers.push(Some(SubmitAnswer::Refused(refusal)));
                 continue;
             }
@@ -202,10 +222,10 @@ impl Writer {
                 let now = Used::Now { digest: key.body_digest, call: accepted.len() };
                 used.insert((row.tenant, key.key.as_str()), now);
             }
-            admission.admit(row.tenant);
-            let (no, due_ms, queue_position) = self.enqueue(row);
-            accepted.push(Accepted { no, due_ms, queue_position, row });
-            answers.push(Some(SubmitAnswer::Accepted { queue_position }));
+            admission.admit(row.tenant, 1);
+            let task = self.enqueue(row);
+            answers.push(Some(SubmitAnswer::Accepted { queue_position: task.queue_position }));
+            accepted.push(task);
         }
         self.insert_tasks(&accepted).await?;
         self.insert_attachments(&accepted).await?;
@@ -227,8 +247,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Counts the task in; answers its number, when it is due and how many are ahead.
-    fn enqueue(&mut self, row: &NewRow) -> (i64, i64, Option<u64>) {
+    /// Counts the task in, and gives it its number and place.
+    pub(super) fn enqueue<'a>(&mut self, row: &'a NewRow) -> Accepted<'a> {
         let no = self.numbers.draw();
         let due_ms = row.run_at_ms.unwrap_or(0).max(self.now_ms);
         let place = self.place(row.lane, row.executor(), row.priority, row.tenant);
@@ -240,22 +260,29 @@ impl Writer {
         counts.queue(place, row.tenant, due_ms);
         drop(counts);
         self.wake(row.lane, row.executor());
-        self.changed(row.id, Change::Accepted { tenant: row.tenant });
-        (no, due_ms, Some(position))
+        // Nobody waits for a task that is one of many of a batch.
+        if row.ties.batch.is_none() {
+            self.changed(row.id, Change::Accepted { tenant: row.tenant });
+        }
+        Accepted { no, due_ms, queue_position: Some(position), row }
     }
 
-    async fn refusal(&mut self, row: &NewRow, admission: &Admission) -> Result<Option<SubmitRefusal>, StoreError> {
-        let Some(line) = admission.line_of(row.tenant) else { return Ok(Some(SubmitRefusal::TenantDisabled)) };
-        let queued_max = line.queued_max.unwrap_or(row.queued_max);
-        if line.queued >= u64::from(queued_max) {
+    pub(super) async fn refusal(
+        &mut self,
+        asked: &Asked<'_>,
+        admission: &Admission,
+    ) -> Result<Option<SubmitRefusal>, StoreError> {
+        let Some(line) = admission.line_of(asked.tenant) else { return Ok(Some(SubmitRefusal::TenantDisabled)) };
+        let queued_max = line.queued_max.unwrap_or(asked.queued_max);
+        if line.queued.saturating_add(asked.tasks) > u64::from(queued_max) {
             return Ok(Some(SubmitRefusal::QueueFull { queued_max }));
         }
-        if let Some(over) = row.over_fuel {
+        if let Some(over) = asked.over_fuel {
             return Ok(Some(SubmitRefusal::OverFuel(over)));
         }
-        for (file, upload) in &row.files {
+        for (file, upload) in asked.files {
             let sql = "SELECT 1 FROM uploads WHERE id = ? AND tenant = ? AND state = 'complete'";
-            let query = query(sql).bind(*upload).bind(row.tenant);
+            let query = query(sql).bind(*upload).bind(asked.tenant);
             if query.fetch_optional(&mut self.conn).await?.is_none() {
                 return Ok(Some(SubmitRefusal::UnknownUpload { file: file.clone() }));
             }
@@ -292,7 +319,7 @@ impl Writer {
         Ok(keys.into_iter().filter_map(find).collect())
     }
 
-    async fn insert_tasks(&mut self, accepted: &[Accepted<'_>]) -> Result<(), StoreError> {
+    pub(super) async fn insert_tasks(&mut self, accepted: &[Accepted<'_>]) -> Result<(), StoreError> {
         for piece in pieces(accepted) {
             let mut query = script(&[&TASKS, &SPECS, &EVENTS], piece.len());
             for Accepted { no, due_ms, row, .. } in piece {
