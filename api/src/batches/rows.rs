@@ -107,7 +107,7 @@ impl Rows {
         let inputs = match &batch.source {
             BatchSource::Sweep(text) => {
                 let sweep = Sweep::parse(text)
-                    .map_err(|faults| StoreError::Corrupt(format!("a sweep with faults: {faults:?}").into()))?;
+                    .map_err(|faults| StoreError::Corrupt { what: format!("a sweep with faults: {faults:?}") })?;
                 Inputs::Sweep(Box::new(sweep))
             }
             BatchSource::Items(_) => Inputs::Items(Vec::new()),
@@ -142,6 +142,10 @@ impl Rows {
         self.next
     }
 
+    pub fn is_only_failed(&self) -> bool {
+        self.only_failed
+    }
+
     pub fn batch(&self) -> &BatchRow {
         &self.batch
     }
@@ -151,11 +155,10 @@ impl Rows {
         if self.next >= self.batch.total {
             return Ok(Vec::new());
         }
-        let found =
-            self.store.batch_items(self.tenant, self.batch.id, self.next, limit, self.only_failed).await?;
         if self.only_failed {
-            return self.failed(found).await;
+            return self.failed(limit).await;
         }
+        let found = self.store.batch_items(self.tenant, self.batch.id, self.next, limit, false).await?;
         // Between the items of a page none is missing, and where there is none, none ended from here on.
         let end = found.last().map_or(self.batch.total, |last| last.index.saturating_add(1));
         let end = end.min(self.next.saturating_add(limit)).min(self.batch.total);
@@ -177,17 +180,22 @@ impl Rows {
         Ok(rows)
     }
 
-    async fn failed(&mut self, found: Vec<ItemRow>) -> Result<Vec<RowTexts>, StoreError> {
-        self.next = found.last().map_or(self.batch.total, |last| last.index.saturating_add(1));
-        let mut rows = Vec::with_capacity(found.len());
-        for row in found {
-            if self.counts(row.index) {
-                let inputs = self.inputs_of(row.index).await?;
-                rows.push(RowTexts::of(&row, &inputs));
+    async fn failed(&mut self, limit: u32) -> Result<Vec<RowTexts>, StoreError> {
+        let mut rows = Vec::new();
+        // All items of a page may have failed since the first look, and still there may be more.
+        while rows.is_empty() && self.next < self.batch.total {
+            let found = self.store.batch_items(self.tenant, self.batch.id, self.next, limit, true).await?;
+            let is_last = found.len() < usize::try_from(limit).unwrap_or(usize::MAX);
+            let last = found.last().filter(|_| !is_last);
+            self.next = last.map_or(self.batch.total, |last| last.index.saturating_add(1));
+            for row in found {
+                if self.counts(row.index) {
+                    let inputs = self.inputs_of(row.index).await?;
+                    rows.push(RowTexts::of(&row, &inputs));
+                }
             }
         }
-        // All of them may have failed since the first look, and still there may be more.
-        if rows.is_empty() && self.next < self.batch.total { Box::pin(self.page(ROWS_PAGE)).await } else { Ok(rows) }
+        Ok(rows)
     }
 
     /// Whether an item that has ended counts: at the first look each does.

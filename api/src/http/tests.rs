@@ -402,7 +402,8 @@ async fn documented_fields_are_understood() {
 async fn the_documents_examples_are_what_requests_look_like() {
     let api = Api::new(RequestLimits::default()).await;
     let document = api.bare("GET", "/openapi.json", "").await.json();
-    for (path, name) in [("/v1/preview", "PreviewRequest"), ("/v1/tasks", "TaskRequest"), ("/v1/batches", "BatchRequest")]
+    for (path, name) in
+        [("/v1/preview", "PreviewRequest"), ("/v1/tasks", "TaskRequest"), ("/v1/batches", "BatchRequest")]
     {
         let example = &document["components"]["schemas"][name]["example"];
         assert!(example.is_object(), "{name}");

@@ -97,12 +97,7 @@ impl FromStr for Picture {
 impl Plot {
     /// Of rows with these `parts`.
     pub fn new(axes: Axes, parts: &'static [Part]) -> Self {
-        Self {
-            axes,
-            columns: Columns::new(parts),
-            points: Points::default(),
-            groups: HashMap::new(),
-        }
+        Self { axes, columns: Columns::new(parts), points: Points::default(), groups: HashMap::new() }
     }
 
     /// Takes a row's point, where it has both numbers.
@@ -145,12 +140,7 @@ impl Plot {
     ///
     /// # Errors
     /// A column that no row has, or nothing to draw.
-    pub fn finish(
-        self,
-        title: &str,
-        picture: Picture,
-        label: impl Fn(&str) -> String,
-    ) -> Result<String, Fault> {
+    pub fn finish(self, title: &str, picture: Picture, label: impl Fn(&str) -> String) -> Result<String, Fault> {
         let Axes { x, y, group } = &self.axes;
         let known = self.columns.names();
         let asked = [("/x", Some(x)), ("/y", Some(y)), ("/group", group.as_ref())];
@@ -200,7 +190,8 @@ fn number(pointer: &str, name: &str, cell: &Cell<'_>) -> Result<Option<f64>, Fau
         Cell::Null => Ok(None),
         Cell::Number(_) => Ok(cell.double()),
         Cell::Bool(_) | Cell::Text(_) | Cell::Json(_) => {
-            let message = format!("{name:?} has values that are no numbers: give it as \"group\", or take another column");
+            let message =
+                format!("{name:?} has values that are no numbers: give it as \"group\", or take another column");
             Err(Fault::new(pointer, "wrong_type", message))
         }
     }

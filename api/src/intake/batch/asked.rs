@@ -10,9 +10,7 @@ use crate::intake::{
 };
 use crate::json::{Faults, Fields, Kind, Path, Value};
 use crate::packages::FunctionReference;
-use mecapy_model::{
-    Code, Isolation, Lane, Limits, NonFinite, OnItemError, StudyId, UploadId, Warning, sweep::Sweep,
-};
+use mecapy_model::{Code, Isolation, Lane, Limits, NonFinite, OnItemError, StudyId, UploadId, Warning, sweep::Sweep};
 use std::collections::BTreeMap;
 
 const ISOLATIONS: [(&str, Isolation); 2] = [("item", Isolation::Item), ("batch", Isolation::Batch)];
@@ -150,11 +148,7 @@ fn source(
 }
 
 /// What of the request makes a sweep.
-fn text_of_sweep(
-    sweep: Value<'_>,
-    options: &[(&str, Option<Value<'_>>)],
-    (seed, inputs): (u64, &str),
-) -> String {
+fn text_of_sweep(sweep: Value<'_>, options: &[(&str, Option<Value<'_>>)], (seed, inputs): (u64, &str)) -> String {
     let mut text = format!("{{\"seed\":{seed},\"sweep\":{}", sweep.text());
     for (name, value) in options.iter().filter_map(|(name, value)| Some((name, (*value)?))) {
         text.push_str(&format!(",\"{name}\":{}", value.text()));
@@ -191,7 +185,11 @@ fn study(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> Option<StudyId> {
     let study = text.parse().ok();
     if study.is_none() {
         let path = fields.path();
-        faults.at(path.key("study"), "unknown_study", "the id of a study is needed here, as POST /v1/studies answered it");
+        faults.at(
+            path.key("study"),
+            "unknown_study",
+            "the id of a study is needed here, as POST /v1/studies answered it",
+        );
     }
     study
 }

@@ -61,12 +61,7 @@ pub(super) fn read(
 }
 
 /// The inputs of one item.
-fn inputs<'a>(
-    item: Value<'a>,
-    path: Path<'_>,
-    invalid_items: InvalidItems,
-    faults: &mut Faults,
-) -> Option<Value<'a>> {
+fn inputs<'a>(item: Value<'a>, path: Path<'_>, invalid_items: InvalidItems, faults: &mut Faults) -> Option<Value<'a>> {
     let mut fields = Fields::open(item, path, faults)?;
     let inputs = fields.require("inputs", faults);
     fields.finish(faults);

@@ -45,8 +45,7 @@ impl Intake<'_> {
             let text = check(body.as_ref()).map_err(Rejected::Malformed)?;
             let mut faults = Faults::default();
             let asked = read(text, seed, &mut faults);
-            let idempotency =
-                key.map(|key| Idempotency { key, body_digest: Sha256::digest(body.as_ref()).into() });
+            let idempotency = key.map(|key| Idempotency { key, body_digest: Sha256::digest(body.as_ref()).into() });
             Ok((asked, faults, idempotency))
         });
         let (asked, mut faults, idempotency) = reading.await.map_err(|_| Rejected::interrupted())??;

@@ -1,7 +1,7 @@
 //! Requests for batches: what is read, and what is said of what can't be.
 
-use super::asked::{Asked, Source, read};
 use super::InvalidItems;
+use super::asked::{Asked, Source, read};
 use crate::json::Faults;
 use mecapy_model::{Isolation, Lane, OnItemError};
 
