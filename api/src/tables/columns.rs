@@ -121,12 +121,15 @@ impl Columns {
 
     fn note(&mut self, part: usize, path: &str, cell: &Cell<'_>) {
         let kind = Kind::of(cell);
-        match self.places.get(path).and_then(|place| self.found.get_mut(*place)) {
-            Some(column) => column.kind = together(column.kind, kind),
-            // A part that is null as a whole says nothing of its columns.
-            None if kind.is_none() && self.parts.get(part).is_some_and(|of| of.name() == path) => (),
-            None if self.found.len() > COLUMNS_MAX => (),
-            None => self.add(path, part, kind),
+        let known = self.places.get(path).copied();
+        if let Some(column) = known.and_then(|place| self.found.get_mut(place)) {
+            column.kind = together(column.kind, kind);
+            return;
+        }
+        // A part that is null as a whole says nothing of its columns.
+        let is_nothing = kind.is_none() && self.parts.get(part).is_some_and(|of| of.name() == path);
+        if !is_nothing && self.found.len() <= COLUMNS_MAX {
+            self.add(path, part, kind);
         }
     }
 

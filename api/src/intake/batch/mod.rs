@@ -46,7 +46,7 @@ impl Intake<'_> {
             let mut faults = Faults::default();
             let asked = read(text, seed, &mut faults);
             let idempotency = key.map(|key| Idempotency { key, body_digest: Sha256::digest(body.as_ref()).into() });
-            Ok((asked, faults, idempotency))
+            Ok::<_, Rejected>((asked, faults, idempotency))
         });
         let (asked, mut faults, idempotency) = reading.await.map_err(|_| Rejected::interrupted())??;
         let Some(mut asked) = asked else { return Err(Rejected::Invalid(faults.into_vec())) };

@@ -87,8 +87,8 @@ async fn called(app: &App, code: &Code) -> Result<Option<Call>, StoreError> {
 /// What an axis is called: the input or result, with the unit of its port where it has one.
 fn label(column: &str, call: Option<&Call>) -> String {
     let (side, name) = match column.split_once('.') {
-        Some(("inputs", name)) => (Side::Inputs, name),
-        Some(("result", name)) => (Side::Outputs, name),
+        Some(("inputs", name)) => (Side::Input, name),
+        Some(("result", name)) => (Side::Output, name),
         _ => return column.to_owned(),
     };
     let function = call.and_then(Call::function);

@@ -5,8 +5,8 @@ use crate::http::{
     shown::{CodeShown, time},
 };
 use mecapy_model::{
-    BatchId, BatchState, Isolation, Lane, Limits, NonFinite, OnItemError, Progress, StudyId, TaskError, TaskId,
-    TaskState, Usage, Warning,
+    BatchId, BatchState, Isolation, Lane, Limits, LimitsRequest, NonFinite, OnItemError, Progress, StudyId, TaskError,
+    TaskId, TaskState, Usage, Warning,
 };
 use mecapy_store::{BatchRow, BatchSource};
 use serde::Serialize;
@@ -42,6 +42,7 @@ pub(super) struct BatchShown<'a> {
     isolation: Isolation,
     on_error: OnItemError,
     /// Of each item.
+    #[schema(value_type = LimitsRequest)]
     limits: Limits,
     /// Item `i` has this plus `i`.
     seed: u64,
