@@ -93,6 +93,9 @@ impl Chunk {
 
     /// As the guest gets them.
     fn checked(&self, inputs: &RawValue) -> Result<(Arc<str>, Vec<Warning>), TaskError> {
+        if !inputs.get().trim_start().starts_with('{') {
+            return Err(TaskError::new(ErrorKind::InvalidInput, "the inputs of an item are a JSON object"));
+        }
         let Some(call) = &self.shared.call else { return Ok((Arc::from(inputs.get()), Vec::new())) };
         let names: BTreeSet<&str> = self.shared.files.iter().map(|file| file.name.as_str()).collect();
         let checked = call.inputs(inputs, &names).map_err(|faults| invalid_inputs(&faults))?;
