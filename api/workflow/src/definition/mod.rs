@@ -1,12 +1,29 @@
 //! What a workflow is: nodes, what leads from one to another, and what comes out. Read once, strictly; after that the
 //! types say that it is sound.
 
+mod binding;
+mod checked;
+mod fields;
+mod files;
+mod graph;
+mod node;
+mod read;
+#[cfg(test)]
+mod tests;
+mod typing;
+
+pub use checked::RunInputs;
+
 use crate::Json;
 use crate::expr::Expr;
 use indexmap::IndexMap;
 use mecapy_model::ErrorKind;
-use mecapy_model::ports::{Port, Signature};
+use mecapy_model::ports::{Port, Signature, Unit};
 
+/// The longest name of a workflow, characters.
+pub const NAME_CHARS_MAX: usize = 200;
+/// How deep objects and arrays of a definition may nest.
+pub const JSON_DEPTH_MAX: usize = 64;
 /// The longest text of a definition, bytes.
 pub const DEFINITION_BYTES_MAX: usize = 1 << 20;
 /// The longest key of a node, or name of an input or output, bytes.
@@ -117,8 +134,19 @@ pub enum Piece {
 #[derive(Debug, Clone)]
 pub struct Bound {
     pub expr: Expr,
+    /// The unit that its author says it has.
+    pub(crate) unit: Option<Unit>,
+    /// Where it stands in the input that it is a part of.
+    pub(crate) place: Vec<Place>,
     /// Source and target, where both are known: a value takes its unit along.
     pub(crate) ports: Option<(Port, Port)>,
+}
+
+/// One step into a literal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    Key(String),
+    Index(usize),
 }
 
 /// What an input file is bound to.
