@@ -19,7 +19,6 @@
 
 mod definition;
 mod event;
-#[allow(dead_code)]
 mod expr;
 mod json;
 mod run;
@@ -35,5 +34,9 @@ pub use definition::{
 pub use event::{Entry, Event, FailureKind, FlowError, Outcome, Output, RunError, RunState, SkipReason, Then, Work};
 pub use expr::{EXPR_BYTES_MAX, EXPR_DEPTH_MAX, Expr};
 pub use json::Json;
+pub use run::{
+    Corrupt, Counts, ELEMENTS_MAX, ErrorView, InstanceView, LOGGED_VALUE_BYTES_MAX, LOGGED_VALUES_BYTES_MAX,
+    NODE_INPUTS_BYTES_MAX, NodeView, OUTPUTS_BYTES_MAX, Run, RunView,
+};
 pub use signal::{Signal, WorkOutcome};
 pub use step::{FileSource, RunStart, Start, Step, TaskStart, What};

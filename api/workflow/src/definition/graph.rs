@@ -100,7 +100,7 @@ fn check_files(definition: &Definition, node: &Node, path: Path<'_>, faults: &mu
 
 impl Definition {
     /// The nodes' positions, each after those that it waits for; those in a circle, and behind one, are left out.
-    pub(super) fn order(&self) -> Vec<usize> {
+    pub(crate) fn order(&self) -> Vec<usize> {
         let mut waiting: Vec<_> = self.nodes.iter().map(|node| node.dependencies.len()).collect();
         let free = waiting.iter().enumerate().filter(|(_, count)| **count == 0).map(|(index, _)| index);
         let mut order: Vec<usize> = free.collect();

@@ -14,10 +14,9 @@ mod typing;
 
 pub use checked::RunInputs;
 
-use crate::Json;
 use crate::expr::Expr;
+use crate::{FailureKind, Json};
 use indexmap::IndexMap;
-use mecapy_model::ErrorKind;
 use mecapy_model::ports::{Port, Signature, Unit};
 
 /// The longest name of a workflow, characters.
@@ -192,8 +191,9 @@ pub struct RetryRule {
     pub backoff_ms: u64,
     /// Each further wait is this many times the one before.
     pub backoff_factor: f64,
-    /// The kinds that it helps with; all but `cancelled`, `invalid_input` and `compile` where it is absent.
-    pub on: Option<Vec<ErrorKind>>,
+    /// The kinds that it helps with, besides what the platform itself lost or failed. Where it is absent: all kinds of a
+    /// task's error but `cancelled`, `invalid_input` and `compile`, and a nested run's failure.
+    pub on: Option<Vec<FailureKind>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

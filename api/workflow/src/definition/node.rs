@@ -5,10 +5,10 @@ use super::{
     ATTEMPTS_MAX, BACKOFF_FACTOR_MAX, BACKOFF_MS_MAX, CacheMode, MESSAGE_BYTES_MAX, Map, Node, NodeKind, OnError, Over,
     RetryRule, TIMEOUT_MS_MAX, binding, files,
 };
-use crate::Json;
 use crate::expr::Names;
+use crate::{FailureKind, FlowError, Json};
 use mecapy_model::ports::json::{Faults, Path, Shape};
-use mecapy_model::{ErrorKind, Lane, LimitsRequest};
+use mecapy_model::{Lane, LimitsRequest};
 use serde_json::value::RawValue;
 
 /// The largest seed: what a double holds exactly, since clients may be written in JavaScript.
@@ -44,7 +44,7 @@ pub(super) fn read(
     });
     let inputs = bound.collect();
     let when = fields.string("when", faults);
-    let when = when.and_then(|text| binding::expression(&text, path.key("when"), &around.names, faults));
+    let when = when.and_then(|text| binding::expression(&text, path.key("when"), &around.outer, faults));
     let needs = needs(&mut fields, faults);
     let on_error = on_error(&mut fields, faults);
     let timeout_ms = fields.integer("timeout_ms", 1..=TIMEOUT_MS_MAX, faults);
@@ -204,7 +204,7 @@ fn retry(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> Option<RetryRule> 
     Some(RetryRule { max_attempts, backoff_ms, backoff_factor, on })
 }
 
-fn kinds(value: &RawValue, path: Path<'_>, faults: &mut Faults) -> Vec<ErrorKind> {
+fn kinds(value: &RawValue, path: Path<'_>, faults: &mut Faults) -> Vec<FailureKind> {
     let Shape::Array(items) = Shape::of(value) else {
         faults.wrong_type(path, "an array of kinds of errors", &Shape::of(value));
         return Vec::new();
@@ -212,9 +212,10 @@ fn kinds(value: &RawValue, path: Path<'_>, faults: &mut Faults) -> Vec<ErrorKind
     let mut kinds = Vec::new();
     for (index, item) in items.into_iter().enumerate() {
         match serde_json::from_str(item.get()) {
-            Ok(kind) => kinds.push(kind),
-            Err(_) => {
-                let message = "a kind of error is needed here, as a task's error has it: exception, timeout, solver, …";
+            Ok(kind @ (FailureKind::Task(_) | FailureKind::Flow(FlowError::Workflow))) => kinds.push(kind),
+            _ => {
+                let message = "a kind of error is needed here, as a task's error has it: exception, timeout, solver, …, \
+                               or workflow for a nested run";
                 faults.at(path.index(index), "unknown_value", message);
             }
         }

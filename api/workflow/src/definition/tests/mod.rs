@@ -94,7 +94,12 @@ fn a_definition_is_read_with_all_that_it_says() {
         bound.ports.as_ref().map(|(from, to)| format!("{} {}", from.unit().unwrap(), to.unit().unwrap()))
     };
     assert_eq!((ports("F").as_deref(), ports("d").as_deref()), (Some("kN N"), Some("m mm")));
-    let retry = RetryRule { max_attempts: 3, backoff_ms: 10, backoff_factor: 3.0, on: Some(vec![ErrorKind::Timeout]) };
+    let retry = RetryRule {
+        max_attempts: 3,
+        backoff_ms: 10,
+        backoff_factor: 3.0,
+        on: Some(vec![mecapy_model::ErrorKind::Timeout.into()]),
+    };
     assert_eq!(a.retry, retry);
 }
 
