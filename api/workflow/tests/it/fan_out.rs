@@ -17,8 +17,8 @@ fn ended(task: TaskId, output: &str) -> Signal {
     Signal::WorkEnded { work: Work::Task(task), outcome: WorkOutcome::Completed { output, artifacts: Vec::new() } }
 }
 
-/// The whole run with one signal to each plan, and the time in the planner alone.
-fn one_by_one(width: u32) -> (Duration, Json) {
+/// The whole run with one signal to each plan: the time of each step in the planner alone, and the outputs.
+fn one_by_one(width: u32) -> (Vec<Duration>, Json) {
     let inputs = Json::parse(format!(r#"{{"count":{width}}}"#)).unwrap();
     let (mut run, _) = Run::begin(definition("fan_out"), inputs, 0, 0);
     let mut next = 0;
@@ -26,7 +26,7 @@ fn one_by_one(width: u32) -> (Duration, Json) {
         next += 1;
         TaskId::from_parts(next, &[0; 10])
     };
-    let mut spent = Duration::ZERO;
+    let mut spent = Vec::new();
     let (mut waiting, mut signals) = (Vec::new(), Vec::new());
     // What is too large for the log.
     let mut list = None;
@@ -40,7 +40,7 @@ fn one_by_one(width: u32) -> (Duration, Json) {
         for (task, start) in &made {
             run.started(start, Work::Task(*task), 1);
         }
-        spent += began.elapsed();
+        spent.push(began.elapsed());
         waiting.extend(made);
         let Some((task, start)) = waiting.pop() else { break };
         let What::Task(asked) = &start.what else { panic!("no task") };
@@ -63,7 +63,7 @@ fn one_by_one(width: u32) -> (Duration, Json) {
 
 #[test]
 fn an_element_that_ends_costs_a_few_microseconds() {
-    let best = (0..5).map(|_| one_by_one(WIDTH).0).min().unwrap();
+    let best: Duration = (0..5).map(|_| one_by_one(WIDTH).0.iter().sum()).min().unwrap();
     println!("{WIDTH} elements: {best:?} in the planner");
     assert!(best < PER_ELEMENT_MAX * WIDTH, "{best:?} for {WIDTH} elements");
 }
@@ -72,9 +72,17 @@ fn an_element_that_ends_costs_a_few_microseconds() {
 fn a_wide_run_costs_in_proportion() {
     let (_, outputs) = one_by_one(10_000);
     assert!(outputs.get().contains(r#""checked":99990000"#), "{outputs}");
-    let best = |width| (0..3).map(|_| one_by_one(width).0).min().unwrap();
-    let (narrow, wide) = (best(1_000), best(8_000));
-    assert!(wide < narrow * 24, "{narrow:?} for 1000 elements, {wide:?} for 8000");
+    // A step is interrupted now and then; most are not.
+    let usual = |width| {
+        let mut steps = one_by_one(width).0;
+        steps.sort();
+        steps[steps.len() / 2]
+    };
+    let (narrow, wide) = (usual(1_000), usual(10_000));
+    assert!(
+        wide < narrow * 5 + PER_ELEMENT_MAX / 2,
+        "a step takes {narrow:?} among 1000 elements, {wide:?} among 10000"
+    );
 }
 
 #[test]

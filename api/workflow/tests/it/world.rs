@@ -173,17 +173,30 @@ impl World {
                 continue;
             }
             let chosen = if self.habits.seed == 0 { 0 } else { self.chance(actions.len()) };
-            match actions.into_iter().nth(chosen).unwrap() {
-                Action::Step(run) => self.step(run),
-                Action::Execute(task) => self.execute(task),
-                Action::Say(at) => {
-                    let (run, key) = self.questions.remove(at);
-                    self.send(run, (self.habits.answer)(&key));
-                }
-            }
-            self.now_ms += 1;
+            self.take(actions.into_iter().nth(chosen).unwrap());
         }
         panic!("it never comes to rest");
+    }
+
+    fn take(&mut self, action: Action) {
+        match action {
+            Action::Step(run) => self.step(run),
+            Action::Execute(task) => self.execute(task),
+            Action::Say(at) => {
+                let (run, key) = self.questions.remove(at);
+                self.send(run, (self.habits.answer)(&key));
+            }
+        }
+        self.now_ms += 1;
+    }
+
+    /// Takes so many actions, as long as there are any.
+    pub(crate) fn advance(&mut self, actions: usize) {
+        for _ in 0..actions {
+            if let Some(action) = self.actions().into_iter().next() {
+                self.take(action);
+            }
+        }
     }
 
     fn actions(&self) -> Vec<Action> {
