@@ -76,6 +76,9 @@ impl Run {
         }
         self.phase = Phase::Running;
         self.ended_ms = None;
+        // Whatever was under way when the run was given up is not heard any more.
+        self.works.clear();
+        self.busy = 0;
         self.derive();
     }
 
