@@ -176,6 +176,25 @@ fn the_whole_has_bounds_and_faults_of_its_own() {
 }
 
 #[test]
+fn security_36_circles_and_a_fan_out_of_a_million_are_refused_with_their_pointer() {
+    let million = format!("[{}]", vec!["1"; 100_000].join(","));
+    let rows = [
+        (r#"{"key": "a", $py, "needs": ["b"]}, {"key": "b", $py, "needs": ["a"]}"#.to_owned(), "/nodes/0", "cycle"),
+        (r#"{"key": "a", $py, "inputs": {"x": {"from": "a"}}}"#.to_owned(), "/nodes/0", "cycle"),
+        (
+            r#"{"key": "a", $py, "map": {"over": "inputs.cases", "width_max": 1000000}}"#.to_owned(),
+            "/nodes/0/map/width_max",
+            "out_of_range",
+        ),
+        (format!(r#"{{"key": "a", $py, "map": {{"over": {million}}}}}"#), "/nodes/0/map/over", "too_many"),
+    ];
+    for (text, pointer, code) in rows {
+        let found = parse(&nodes(&text)).unwrap_err();
+        assert!(found.len() == 1 && found[0].0 == pointer && found[0].1 == code, "{found:#?}");
+    }
+}
+
+#[test]
 fn what_calls_something_unknown_can_be_told() {
     let text =
         r#"{"key": "a", $py}, {"key": "b", "code": {"function": "acme/other#x"}}, {"key": "c", "workflow": "far"}"#;
