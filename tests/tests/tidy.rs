@@ -11,12 +11,13 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 const THIS_FILE: &str = "tests/tests/tidy.rs";
 
 /// Folder, and the crates of ours that it may depend on. A new arrow is a change of the architecture.
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
     ("runtime/model", &[]),
     ("runtime", &["mecapy-model"]),
     ("python-wasm", &["mecapy-runtime", "mecapy-model"]),
     ("api/store", &["mecapy-model"]),
-    ("api", &["mecapy-model", "mecapy-runtime", "mecapy-python", "mecapy-store"]),
+    ("api/workflow", &["mecapy-model"]),
+    ("api", &["mecapy-model", "mecapy-runtime", "mecapy-python", "mecapy-store", "mecapy-workflow"]),
     ("tests", &["mecapy-model"]),
 ];
 
@@ -85,6 +86,18 @@ fn http_never_names_the_worker_and_the_worker_never_names_axum() -> Result<()> {
             let named = identifiers(&code).into_iter().find(|(_, word)| *word == unspeakable);
             ensure!(named.is_none(), "{} names {unspeakable}", file.path);
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_workflow_engine_knows_no_clock_no_randomness_and_no_async_code() -> Result<()> {
+    let unspeakable =
+        ["async", "await", "Instant", "SystemTime", "OffsetDateTime", "rand", "getrandom", "fs", "thread"];
+    for (file, text) in sources(&["rs"])?.into_iter().filter(|(file, _)| file.is_under("api/workflow/src")) {
+        let code = code_only(&text);
+        let named = identifiers(&code).into_iter().find(|(_, word)| unspeakable.contains(word));
+        ensure!(named.is_none(), "{} names {named:?}", file.path);
     }
     Ok(())
 }
