@@ -82,6 +82,7 @@ mod tests {
             Hint::Access,
             Hint::Tenant { tenant, seq: 7 },
             Hint::Deliveries,
+            Hint::Runs,
             Hint::Everything,
         ];
         let encoded = Message::new(Uuid::nil(), hints.clone()).encode();
@@ -90,7 +91,7 @@ mod tests {
             "{\"v\":1,\"from\":\"00000000-0000-0000-0000-000000000000\",\"hints\":[{\"lane\":\"high_priority\"},\
              {\"containers\":\"long_running\"},{\"tasks\":[[\"00000000-0000-0000-0000-000000000001\",true]]},\
              {\"cancel\":{\"task\":\"00000000-0000-0000-0000-000000000001\"}},\"access\",\
-             {\"tenant\":{\"tenant\":\"00000000-0000-0000-0000-000000000002\",\"seq\":7}},\"deliveries\",\"everything\"]}"
+             {\"tenant\":{\"tenant\":\"00000000-0000-0000-0000-000000000002\",\"seq\":7}},\"deliveries\",\"runs\",\"everything\"]}"
         );
         assert_eq!(Message::decode(&encoded).unwrap().hints, hints);
     }

@@ -28,6 +28,7 @@ enum Thing {
     Access,
     Tenant(TenantId),
     Deliveries,
+    Runs,
     Everything,
 }
 
@@ -44,6 +45,7 @@ impl Outbox {
             Hint::Access => self.put(Thing::Access, 0),
             Hint::Tenant { tenant, seq } => self.put(Thing::Tenant(tenant), seq),
             Hint::Deliveries => self.put(Thing::Deliveries, 0),
+            Hint::Runs => self.put(Thing::Runs, 0),
             Hint::Everything => self.put(Thing::Everything, 0),
         }
     }
@@ -66,6 +68,7 @@ impl Outbox {
                 Thing::Access => hints.push(Hint::Access),
                 Thing::Tenant(tenant) => hints.push(Hint::Tenant { tenant, seq: value }),
                 Thing::Deliveries => hints.push(Hint::Deliveries),
+                Thing::Runs => hints.push(Hint::Runs),
                 Thing::Everything => hints.push(Hint::Everything),
             }
         }

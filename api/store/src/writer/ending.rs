@@ -13,7 +13,7 @@ use crate::{
     ClaimRef, Finish, ObjectKey, RESULT_INLINE_BYTES_MAX, StoreError, StoreOptions, StoredArtifact, StoredText, Written,
 };
 use mecapy_model::{
-    ArtifactName, Digest, ErrorKind, Lane, RunId, TaskError, TaskId, TaskState, TenantId, Transition, Usage, Warning,
+    ArtifactName, ErrorKind, Lane, RunId, TaskError, TaskId, TaskState, TenantId, Transition, Usage, Warning,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
