@@ -82,6 +82,7 @@ CREATE INDEX run_inbox_by_run ON run_inbox (run_no, no);
 
 CREATE INDEX tasks_by_run ON tasks (tenant, run, id) WHERE run IS NOT NULL;
 CREATE INDEX tasks_by_study ON tasks (tenant, study, id) WHERE study IS NOT NULL;
+CREATE INDEX batches_by_study ON batches (tenant, study, id) WHERE study IS NOT NULL;
 
 CREATE TABLE studies (
     id BLOB NOT NULL,

@@ -57,9 +57,10 @@ impl Writer {
             let rows = selected.fetch_all(&mut self.conn).await?;
             let live = rows.iter().map(|row| self.read_live(row)).collect::<Result<Vec<_>, _>>()?;
             let (queued, running): (Vec<_>, Vec<_>) =
-                live.into_iter().partition(|task| task.state == TaskState::Queued);
-            self.end_queued(&queued).await?;
-            let running: Vec<_> = running.into_iter().filter(|task| !task.cancel_requested).collect();
+                live.iter().filter(|task| !task.cancel_requested).partition(|task| task.state == TaskState::Queued);
+            let message = "cancelled with its workflow run";
+            let ends: Vec<_> = queued.into_iter().map(|task| (task, self.cancelled_record(task, message))).collect();
+            self.end_live(&ends).await?;
             for piece in pieces(&running) {
                 let sql = "UPDATE tasks SET cancel_requested = 1 WHERE state || '' = 'running' AND no IN (";
                 let asked =
