@@ -1,14 +1,10 @@
 //! Workflows and their runs: versions, steps of which one counts, inboxes that miss and repeat nothing.
 
 use crate::fixture::{Fixture, finish_with, json, new_task};
-use mecapy_model::{
-    Artifact, ArtifactName, ErrorKind, Lane, RunId, StudyId, TaskError, TaskId, TaskState, TenantId, UploadId,
-    WorkflowId,
-};
+use mecapy_model::{Artifact, ArtifactName, Lane, RunId, StudyId, TaskId, TaskState, TenantId, UploadId, WorkflowId};
 use mecapy_store::{
-    Advance, Advanced, Arrived, EventType, Finish, Idempotency, NewRun, NewUpload, NewWebhook, NewWorkflow, NodeTask,
-    PageRequest, ParentNode, Quota, RunDeleted, RunEnd, RunKey, RunQuery, RunState, StartRunError, Store, SubmitError,
-    TaskQuery, Written,
+    Advance, Advanced, Arrived, Finish, Idempotency, NewRun, NewUpload, NewWorkflow, NodeTask, PageRequest, Quota,
+    RunDeleted, RunEnd, RunKey, RunQuery, RunState, StartRunError, Store, SubmitError, TaskQuery,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
