@@ -1,9 +1,11 @@
 //! Studies: words, members of every kind, and what a deletion leaves.
 
+use crate::batches::new_batch;
 use crate::fixture::{Fixture, new_task};
 use mecapy_model::{StudyId, WorkflowId};
 use mecapy_store::{
-    ListError, MemberKind, NewRun, NewTask, PageRequest, ParentNode, RunQuery, StudyChange, Submission, TaskQuery,
+    ListError, MemberKind, NewBatch, NewRun, NewTask, PageRequest, ParentNode, RunQuery, StudyChange, Submission,
+    TaskQuery,
 };
 use uuid::Uuid;
 
@@ -63,7 +65,11 @@ async fn members_of_all_kinds_are_listed_newest_first_and_stay_when_the_study_go
         let parent = ParentNode { run: mecapy_model::RunId(run), key: "inner".to_owned(), index: None };
         fixture.run_of(study, Some(parent)).await;
     }
-    for limit in [1, 2, 5, 6, 7] {
+    // Nor are the tasks of a batch.
+    let batch = NewBatch { study: Some(study), ..new_batch(&fixture, 3) };
+    let batch = store.submit_batch(batch).await.unwrap().batch.id.0;
+    expected.insert(0, (MemberKind::Batch, batch));
+    for limit in [1, 2, 6, 7, 8] {
         let (mut seen, mut cursor) = (Vec::new(), None);
         loop {
             let page = store.study_members(tenant, study, PageRequest { limit, cursor }).await.unwrap();
@@ -76,7 +82,7 @@ async fn members_of_all_kinds_are_listed_newest_first_and_stay_when_the_study_go
         assert_eq!(seen, expected, "{limit}");
     }
     let page = store.study_members(tenant, study, PageRequest::default()).await.unwrap();
-    let (run, task) = (&page.items[0], &page.items[1]);
+    let (run, task) = (&page.items[1], &page.items[2]);
     assert_eq!((run.name.as_deref(), run.state.as_str()), (Some("truss"), "running"));
     assert_eq!((task.name.as_deref(), task.state.as_str()), (Some("A"), "queued"));
     let other = store.create_tenant("other").await.unwrap();
@@ -94,7 +100,9 @@ async fn members_of_all_kinds_are_listed_newest_first_and_stay_when_the_study_go
 
     assert!(store.delete_study(tenant, study).await.unwrap());
     assert!(!store.delete_study(tenant, study).await.unwrap());
-    assert_eq!(fixture.number("SELECT count(*) FROM tasks WHERE study IS NULL").await, 4);
+    let left = "SELECT count(*) FROM tasks WHERE study IS NULL AND batch IS NULL";
+    assert_eq!(fixture.number(left).await, 4);
     assert_eq!(fixture.number("SELECT count(*) FROM tasks WHERE study IS NOT NULL").await, 1);
+    assert_eq!(fixture.number("SELECT count(*) FROM batches WHERE study IS NULL").await, 1);
     assert_eq!(fixture.number("SELECT count(*) FROM workflow_runs WHERE study IS NULL").await, 6);
 }
