@@ -5,7 +5,7 @@ use crate::batches::ItemCounts;
 use crate::clock::from_unix_ms;
 use crate::followers::Watch;
 use crate::sql::{Row, query};
-use crate::{Store, StoreError};
+use crate::{RunState, Store, StoreError};
 use mecapy_model::{BatchState, EventId, Lane, TaskState, TenantId};
 use serde::Serialize;
 use std::time::Duration;
@@ -113,6 +113,16 @@ impl EventType {
             TaskState::Failed => Some(EventType::TaskFailed),
             TaskState::Cancelled => Some(EventType::TaskCancelled),
             TaskState::Queued | TaskState::Running => None,
+        }
+    }
+
+    /// What a workflow run's end is; `None` where the state is none.
+    pub(crate) const fn of_run_end(state: RunState) -> Option<Self> {
+        match state {
+            RunState::Running => None,
+            RunState::Completed => Some(EventType::WorkflowRunCompleted),
+            RunState::Failed => Some(EventType::WorkflowRunFailed),
+            RunState::Cancelled => Some(EventType::WorkflowRunCancelled),
         }
     }
 
@@ -351,6 +361,10 @@ mod tests {
         for state in TaskState::ALL {
             assert_eq!(EventType::of_end(state).is_some(), state.is_terminal(), "{state}");
             assert!(EventType::of_end(state).is_none_or(|kind| kind.state() == state.as_str()));
+        }
+        for state in RunState::ALL {
+            assert_eq!(EventType::of_run_end(state).is_some(), state.is_terminal(), "{state}");
+            assert!(EventType::of_run_end(state).is_none_or(|kind| kind.state() == state.as_str()));
         }
         for state in BatchState::ALL {
             assert_eq!(EventType::of_batch_end(state).is_some(), state.is_terminal(), "{state}");

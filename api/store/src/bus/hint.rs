@@ -18,7 +18,7 @@ pub enum Hint {
     Lane(Lane),
     /// Something was queued in this lane that runs in a container.
     Containers(Lane),
-    /// The rows of these tasks changed; `true` where the task has ended.
+    /// The rows of these tasks or workflow runs changed; `true` where the task has ended.
     Tasks(Vec<(TaskId, bool)>),
     /// A running task was asked to stop.
     Cancel { task: TaskId },
@@ -30,6 +30,8 @@ pub enum Hint {
     Batch { batch: BatchId, seq: u64 },
     /// Deliveries of webhooks wait.
     Deliveries,
+    /// Workflow runs have something to do.
+    Runs,
     /// Hints may have been lost: look at everything once.
     Everything,
 }
@@ -83,6 +85,7 @@ mod tests {
             Hint::Tenant { tenant, seq: 7 },
             Hint::Batch { batch: BatchId(Uuid::from_u128(3)), seq: 8 },
             Hint::Deliveries,
+            Hint::Runs,
             Hint::Everything,
         ];
         let encoded = Message::new(Uuid::nil(), hints.clone()).encode();
@@ -92,7 +95,7 @@ mod tests {
              {\"containers\":\"long_running\"},{\"tasks\":[[\"00000000-0000-0000-0000-000000000001\",true]]},\
              {\"cancel\":{\"task\":\"00000000-0000-0000-0000-000000000001\"}},\"access\",\
              {\"tenant\":{\"tenant\":\"00000000-0000-0000-0000-000000000002\",\"seq\":7}},\
-             {\"batch\":{\"batch\":\"00000000-0000-0000-0000-000000000003\",\"seq\":8}},\"deliveries\",\"everything\"]}"
+             {\"batch\":{\"batch\":\"00000000-0000-0000-0000-000000000003\",\"seq\":8}},\"deliveries\",\"runs\",\"everything\"]}"
         );
         assert_eq!(Message::decode(&encoded).unwrap().hints, hints);
     }

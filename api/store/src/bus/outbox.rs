@@ -29,6 +29,7 @@ enum Thing {
     Tenant(TenantId),
     Batch(BatchId),
     Deliveries,
+    Runs,
     Everything,
 }
 
@@ -46,6 +47,7 @@ impl Outbox {
             Hint::Tenant { tenant, seq } => self.put(Thing::Tenant(tenant), seq),
             Hint::Batch { batch, seq } => self.put(Thing::Batch(batch), seq),
             Hint::Deliveries => self.put(Thing::Deliveries, 0),
+            Hint::Runs => self.put(Thing::Runs, 0),
             Hint::Everything => self.put(Thing::Everything, 0),
         }
     }
@@ -69,6 +71,7 @@ impl Outbox {
                 Thing::Tenant(tenant) => hints.push(Hint::Tenant { tenant, seq: value }),
                 Thing::Batch(batch) => hints.push(Hint::Batch { batch, seq: value }),
                 Thing::Deliveries => hints.push(Hint::Deliveries),
+                Thing::Runs => hints.push(Hint::Runs),
                 Thing::Everything => hints.push(Hint::Everything),
             }
         }

@@ -37,8 +37,9 @@ impl Admission {
 }
 
 impl Writer {
-    /// Of each tenant that submits, with the limit where it has none of its own. Embedded, memory knows. In PostgreSQL the tenants' rows are locked until the commit, so that no two processes
-    /// count the same room, and the queued rows are counted as far as a limit asks.
+    /// Of each tenant that submits, with the limit where it has none of its own. Embedded, memory knows. In PostgreSQL the
+    /// tenants' rows are locked until the commit, so that no two processes count the same room, and the queued rows are
+    /// counted as far as a limit asks.
     pub(super) async fn admission(
         &mut self,
         asked: impl Iterator<Item = (TenantId, u32)>,

@@ -6,13 +6,14 @@ use super::state::Writer;
 use super::submit::EVENTS;
 use crate::queue::is_cancel;
 use crate::recent::EndedTask;
+use crate::result_cache::{CachedCopy, ResultObject};
 use crate::shared::{Change, Place};
 use crate::sql::{Query, Row, Rows, pieces, query, script};
 use crate::{
     ClaimRef, Finish, ObjectKey, RESULT_INLINE_BYTES_MAX, StoreError, StoreOptions, StoredArtifact, StoredText, Written,
 };
 use mecapy_model::{
-    BatchId, Digest, ErrorKind, Lane, TaskError, TaskId, TaskState, TenantId, Transition, Usage, Warning,
+    ArtifactName, BatchId, ErrorKind, Lane, RunId, TaskError, TaskId, TaskState, TenantId, Transition, Usage, Warning,
 };
 use serde_json::value::RawValue;
 use std::collections::HashMap;
@@ -42,14 +43,6 @@ pub(super) struct Record {
     usage: Usage,
 }
 
-/// The object that holds a result.
-#[derive(Clone)]
-struct ResultObject {
-    key: ObjectKey,
-    size_bytes: u64,
-    sha256: Digest,
-}
-
 /// A task whose row says by now that it has ended.
 pub(super) struct Ended {
     pub(super) no: i64,
@@ -66,6 +59,11 @@ pub(super) struct Ended {
     pub(super) done_seq: i64,
     pub(super) at_ms: i64,
     pub(super) record: Record,
+    /// Whose inbox is told.
+    pub(super) run: Option<RunId>,
+    /// Under which key the result may be used again, and the function that it is of.
+    pub(super) cache: Option<(Vec<u8>, Option<String>)>,
+    pub(super) artifacts: Vec<ArtifactName>,
 }
 
 /// The state as an expression, so that no partial index of it is walked to find rows which are known by number.
@@ -75,7 +73,8 @@ const FINISH: Rows = Rows {
     width: 7,
     tail: ") AS v WHERE tasks.no = v.column1 AND tasks.fence = v.column2 AND tasks.lease_token = v.column3 \
            AND tasks.state || '' = 'running' \
-           RETURNING no, event_seq, log_bytes, attempt, lane, tenant, fence, name, webhook_url, batch",
+           RETURNING no, event_seq, log_bytes, attempt, lane, tenant, fence, name, webhook_url, batch, run, cache_key, \
+           function",
 };
 /// The same of tasks without a worker that could still report.
 const END: Rows = Rows {
@@ -146,6 +145,30 @@ impl Record {
         Self { error: text.ok(), error_kind: Some(error.kind), ..Self::new(transition, usage) }
     }
 
+    /// What a task is born with.
+    pub(super) fn copied(copy: &CachedCopy) -> Self {
+        let (result, warnings) = (copy.result.clone(), copy.warnings.clone());
+        Self {
+            result,
+            result_object: copy.object.clone(),
+            warnings,
+            ..Self::new(Transition::Complete, Usage::default())
+        }
+    }
+
+    /// The result, where its row holds it.
+    pub(super) fn result_text(&self) -> Option<&Arc<str>> {
+        self.result.as_ref()
+    }
+
+    pub(super) fn is_by_reference(&self) -> bool {
+        self.result_object.is_some()
+    }
+
+    pub(super) fn error_text(&self) -> Option<&Arc<str>> {
+        self.error.as_ref()
+    }
+
     /// The state that a task in `from` gets.
     pub(super) fn state_after(&self, from: TaskState) -> Result<TaskState, StoreError> {
         from.after(self.transition).map_err(|error| StoreError::corrupt(error.to_string()))
@@ -196,6 +219,12 @@ impl Writer {
                     done_seq: seq,
                     at_ms: ending.at_ms,
                     record: ending.record.clone(),
+                    run: row.try_get::<Option<Uuid>>(10)?.map(RunId),
+                    cache: match row.try_get::<Option<Vec<u8>>>(11)? {
+                        Some(key) => Some((key, row.try_get(12)?)),
+                        None => None,
+                    },
+                    artifacts: ending.artifacts.iter().map(|artifact| artifact.name.clone()).collect(),
                 });
                 call.answer = Some(Written::Done);
             }
@@ -203,8 +232,12 @@ impl Writer {
         self.record_ended(&ended).await?;
         self.insert_logs(&log_rows).await?;
         let done = calls.iter().filter(|call| call.answer == Some(Written::Done));
-        let artifacts: Vec<_> =
-            done.flat_map(|call| call.input.artifacts.iter().map(|artifact| (&call.input.claim, artifact))).collect();
+        let artifacts: Vec<_> = done
+            .flat_map(|call| {
+                let Ending { claim, artifacts, .. } = &*call.input;
+                artifacts.iter().map(|artifact| (claim.no, claim.tenant, artifact))
+            })
+            .collect();
         self.insert_artifacts(&artifacts).await
     }
 
@@ -269,13 +302,16 @@ impl Writer {
                 done_seq: task.event_seq + 2,
                 at_ms: self.now_ms,
                 record: record.clone(),
+                run: task.run,
+                cache: None,
+                artifacts: Vec::new(),
             });
         }
         self.record_ended(&ended).await
     }
 
     /// Result, usage and last event of tasks whose rows say that they have ended.
-    async fn record_ended(&mut self, ended: &[Ended]) -> Result<(), StoreError> {
+    pub(super) async fn record_ended(&mut self, ended: &[Ended]) -> Result<(), StoreError> {
         let chunks = self.ended_chunks(ended).await?;
         for piece in pieces(ended) {
             let mut query = script(&[&RESULTS, &USAGE, &EVENTS], piece.len());
@@ -303,6 +339,8 @@ impl Writer {
             self.run(query).await?;
         }
         self.end_items(ended, &chunks).await?;
+        self.remember_results(ended).await?;
+        self.mail_ended(ended).await?;
         for ended in ended {
             self.tell_ended(ended);
             let Ended { no, task, tenant, state, record, .. } = ended;
@@ -319,13 +357,16 @@ impl Writer {
         Ok(())
     }
 
-    async fn insert_artifacts(&mut self, artifacts: &[(&ClaimRef, &StoredArtifact)]) -> Result<(), StoreError> {
+    pub(super) async fn insert_artifacts(
+        &mut self,
+        artifacts: &[(i64, TenantId, &StoredArtifact)],
+    ) -> Result<(), StoreError> {
         for piece in pieces(artifacts) {
             let mut query = query(ARTIFACTS.sql(piece.len()));
-            for (claim, artifact) in piece {
+            for (no, tenant, artifact) in piece {
                 query = query
-                    .bind(claim.no)
-                    .bind(claim.tenant)
+                    .bind(*no)
+                    .bind(*tenant)
                     .bind(artifact.name.as_str())
                     .bind(artifact.key.as_str())
                     .bind(i64::try_from(artifact.size_bytes).unwrap_or(i64::MAX))
@@ -356,6 +397,7 @@ pub(super) struct LiveTask {
     pub(super) webhook_url: Option<String>,
     /// The batch whose items it runs.
     pub(super) batch: Option<BatchId>,
+    pub(super) run: Option<RunId>,
 }
 
 /// Binds the last seven columns of a usage row.

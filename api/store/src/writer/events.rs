@@ -1,6 +1,7 @@
 //! Telling tenants what ended: numbered events, and deliveries to whom they asked for, in the transaction that ends it.
 
 use super::ending::Ended;
+use super::runs::RunNews;
 use super::state::Writer;
 use super::tally::EndedBatch;
 use crate::StoreError;
@@ -10,7 +11,7 @@ use crate::deliveries::{NewDelivery, endpoint_of_url, endpoint_of_webhook};
 use crate::events::{EventType, TenantEvent};
 use crate::sql::{Rows, pieces, query, with_list};
 use crate::webhooks::{ENABLED, read_events};
-use mecapy_model::{DeliveryId, ErrorKind, EventId, TenantId, WebhookId};
+use mecapy_model::{DeliveryId, ErrorKind, EventId, Lane, TenantId, WebhookId};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -76,6 +77,23 @@ impl Writer {
             items: Some(ended.items),
         };
         self.news().push(NewEvent { tenant: ended.tenant, webhook_url: None, event });
+    }
+
+    /// The same of a workflow run, which ends now.
+    pub(super) fn tell_run_ended(&mut self, tenant: TenantId, run: RunNews) {
+        let Some(kind) = EventType::of_run_end(run.state) else { return };
+        let event = TenantEvent {
+            seq: 0,
+            id: EventId(self.new_id()),
+            at: from_unix_ms(self.now_ms),
+            kind,
+            subject: run.id.0,
+            name: run.name,
+            lane: Lane::Default,
+            error_kind: run.error_kind,
+            items: None,
+        };
+        self.news().push(NewEvent { tenant, webhook_url: None, event });
     }
 
     /// Writes what was noted, as the transaction's last words: from here to the commit no other process numbers events

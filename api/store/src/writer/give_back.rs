@@ -7,7 +7,7 @@ use crate::counts::executor_of;
 use crate::shared::{Change, Place};
 use crate::sql::{Dialect, Query, Row, query};
 use crate::{ClaimRef, Recovered, StoreError, Written};
-use mecapy_model::{BatchId, ErrorKind, Lane, TaskError, TaskId, TaskState, TenantId, Transition, Usage};
+use mecapy_model::{BatchId, ErrorKind, Lane, RunId, TaskError, TaskId, TaskState, TenantId, Transition, Usage};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
@@ -22,10 +22,10 @@ const LOST_APART_MS: i64 = 250;
 const LOST_APART_MS_MAX: i64 = 30_000;
 
 /// A query for live tasks with the given condition, and what locks them; its rows are for [`Writer::read_live`].
-pub(super) fn select_live(condition: &'static str, lock: &'static str) -> Query {
+pub(super) fn select_live(condition: &str, lock: &'static str) -> Query {
     const COLUMNS: &str = "SELECT no, id, tenant, lane, priority, state, attempt, lost_attempts, fence, event_seq, \
-                           due_ms, created_ms, cancel_requested, name, webhook_url, queue_rank, batch FROM tasks ";
-    // Made of constants.
+                           due_ms, created_ms, cancel_requested, name, webhook_url, queue_rank, batch, run FROM tasks ";
+    // Made of texts of ours.
     query(AssertSqlSafe(format!("{COLUMNS}{condition}{lock}")))
 }
 
@@ -222,6 +222,7 @@ impl Writer {
             name: row.try_get(13)?,
             webhook_url: row.try_get(14)?,
             batch: row.try_get::<Option<Uuid>>(16)?.map(BatchId),
+            run: row.try_get::<Option<Uuid>>(17)?.map(RunId),
         })
     }
 }

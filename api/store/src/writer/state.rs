@@ -247,7 +247,7 @@ impl Writer {
                 if let (Some(tenant), Some(row)) = (opening.tenant, begun.tenant) {
                     self.locked = Some((tenant, Standing::read(&row)?));
                 }
-                self.numbers.taken = begun.numbers.into();
+                self.numbers.replace(begun.numbers);
                 let theirs = begun.now_ms.filter(|_| !self.clock.rules());
                 if let Some(theirs) = theirs {
                     self.shared.set_ahead_ms(theirs.saturating_sub(millis(self.clock.monotonic())));

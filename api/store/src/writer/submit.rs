@@ -7,27 +7,27 @@ use crate::clock::unix_ms;
 use crate::reading::{Settings, bytes_of, read_task, task_columns};
 use crate::shared::Change;
 use crate::sql::{self, Rows, pieces, query, script};
-use crate::{Idempotency, OverQuota, Replayed, StoreError, Submitted};
+use crate::{CachedCopy, Idempotency, OverQuota, Replayed, StoreError, Submitted};
 use mecapy_model::{Executor, Lane, Room, Task, TaskId, TaskState, TenantId, Ties, UploadId};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// A task as its rows will say it; made on the caller's side, where work is not serialised.
 pub(crate) struct NewRow {
-    id: TaskId,
-    tenant: TenantId,
-    lane: Lane,
+    pub(super) id: TaskId,
+    pub(super) tenant: TenantId,
+    pub(super) lane: Lane,
     priority: u8,
     run_at_ms: Option<i64>,
     created_ms: i64,
-    name: Option<Arc<str>>,
+    pub(super) name: Option<Arc<str>>,
     labels: Option<Arc<str>>,
-    webhook_url: Option<Arc<str>>,
+    pub(super) webhook_url: Option<Arc<str>>,
     /// What its container needs; `None` for a sandbox.
     needs: Option<Room>,
     /// The published function that it calls, in whichever version.
     function: Option<Arc<str>>,
-    ties: Ties,
+    pub(super) ties: Ties,
     code: Arc<str>,
     inputs: Arc<str>,
     settings: Arc<str>,
@@ -36,6 +36,8 @@ pub(crate) struct NewRow {
     queued_max: u32,
     /// The day's fuel, where it is used up.
     over_fuel: Option<OverQuota>,
+    /// What it is born with, instead of being queued.
+    pub(super) cached: Option<Box<CachedCopy>>,
     /// For the claim that is likely to follow soon.
     fresh: Option<Box<Task>>,
 }
@@ -118,13 +120,22 @@ impl NewRow {
     }
 
     fn asked(&self) -> Asked<'_> {
-        let (tenant, queued_max, over_fuel) = (self.tenant, self.queued_max, self.over_fuel);
-        Asked { tenant, tasks: 1, queued_max, over_fuel, files: &self.files }
+        // What is born with its result neither waits nor runs.
+        let runs = self.cached.is_none();
+        let (tenant, queued_max) = (self.tenant, self.queued_max);
+        let over_fuel = self.over_fuel.filter(|_| runs);
+        Asked { tenant, tasks: u64::from(runs), queued_max, over_fuel, files: &self.files }
     }
 
     /// Refused unless it repeats an earlier request.
     pub(crate) fn over_fuel(self, over_fuel: Option<OverQuota>) -> Self {
         Self { over_fuel, ..self }
+    }
+
+    /// The task is completed from the start where there is something that it is born with.
+    pub(crate) fn born_with(self, cached: Option<CachedCopy>) -> Self {
+        let fresh = self.fresh.filter(|_| cached.is_none());
+        Self { cached: cached.map(Box::new), fresh, ..self }
     }
 
     pub(crate) fn new(task: &Task, idempotency: Option<Idempotency>, queued_max: u32) -> Result<Self, StoreError> {
@@ -155,6 +166,7 @@ impl NewRow {
             idempotency,
             queued_max,
             over_fuel: None,
+            cached: None,
             fresh: (weight(task) <= FRESH_TASK_BYTES_MAX).then(|| Box::new(task.clone())),
         })
     }
@@ -165,7 +177,7 @@ pub(super) struct Accepted<'a> {
     pub(super) no: i64,
     due_ms: i64,
     queue_position: Option<u64>,
-    row: &'a NewRow,
+    pub(super) row: &'a NewRow,
 }
 
 /// What a tenant asks for, as far as it may be refused.
@@ -222,13 +234,12 @@ impl Writer {
                 let now = Used::Now { digest: key.body_digest, call: accepted.len() };
                 used.insert((row.tenant, key.key.as_str()), now);
             }
-            admission.admit(row.tenant, 1);
+            admission.admit(row.tenant, row.asked().tasks);
             let task = self.enqueue(row);
             answers.push(Some(SubmitAnswer::Accepted { queue_position: task.queue_position }));
             accepted.push(task);
         }
-        self.insert_tasks(&accepted).await?;
-        self.insert_attachments(&accepted).await?;
+        self.insert_accepted(&accepted).await?;
         for (index, first) in repeats {
             let (no, position) = accepted.get(first).map_or((0, None), |task| (task.no, task.queue_position));
             let earlier = earlier(&mut self.conn, no, position).await?;
@@ -239,18 +250,38 @@ impl Writer {
         }
         let numbers: HashMap<TaskId, i64> = accepted.iter().map(|task| (task.row.id, task.no)).collect();
         for (call, answer) in calls.iter_mut().zip(answers) {
-            if let (Some(no), Some(task)) = (numbers.get(&call.input.id), call.input.fresh.take()) {
-                self.fresh().keep(*no, *task);
+            if let (Some(no), Some(task)) = (numbers.get(&call.input.id), call.input.take_fresh()) {
+                self.fresh().keep(*no, task);
             }
             call.answer = answer;
         }
         Ok(())
     }
 
-    /// Counts the task in, and gives it its number and place.
+    /// Accepts tasks that are known not to be refused and have no idempotency keys; answers their numbers.
+    pub(super) async fn accept_all(
+        &mut self,
+        rows: &[&NewRow],
+        admission: &mut Admission,
+    ) -> Result<Vec<i64>, StoreError> {
+        self.have_numbers(rows.len()).await?;
+        let mut accepted = Vec::with_capacity(rows.len());
+        for row in rows {
+            admission.admit(row.tenant, row.asked().tasks);
+            accepted.push(self.enqueue(row));
+        }
+        self.insert_accepted(&accepted).await?;
+        Ok(accepted.iter().map(|task| task.no).collect())
+    }
+
+    /// Counts the task in, unless it is born completed, and gives it its number and place.
     pub(super) fn enqueue<'a>(&mut self, row: &'a NewRow) -> Accepted<'a> {
         let no = self.numbers.draw();
         let due_ms = row.run_at_ms.unwrap_or(0).max(self.now_ms);
+        if row.cached.is_some() {
+            self.changed(row.id, Change::Accepted { tenant: row.tenant });
+            return Accepted { no, due_ms, queue_position: None, row };
+        }
         let place = self.place(row.lane, row.executor(), row.priority, row.tenant);
         let mut counts = self.shared.counts();
         let position = match row.lane {
@@ -267,6 +298,32 @@ impl Writer {
         Accepted { no, due_ms, queue_position: Some(position), row }
     }
 
+    /// The first of these tasks that can't be accepted after those before it, by its place, and why; `None` where all can.
+    pub(super) async fn refused_of(
+        &mut self,
+        rows: &[&NewRow],
+        admission: &Admission,
+    ) -> Result<Option<(usize, SubmitRefusal)>, StoreError> {
+        let mut ahead: HashMap<TenantId, u64> = HashMap::new();
+        let mut complete: HashSet<UploadId> = HashSet::new();
+        for (at, row) in rows.iter().enumerate() {
+            let mut asked = row.asked();
+            let ahead = ahead.entry(row.tenant).or_default();
+            *ahead += asked.tasks;
+            // What is queued with those before it; what needs no place in the queue finds one always.
+            asked.tasks = if asked.tasks == 0 { 0 } else { *ahead };
+            // Many tasks have the same files as a rule.
+            if asked.files.iter().all(|(_, upload)| complete.contains(upload)) {
+                asked.files = &[];
+            }
+            if let Some(refusal) = self.refusal(&asked, admission).await? {
+                return Ok(Some((at, refusal)));
+            }
+            complete.extend(asked.files.iter().map(|(_, upload)| *upload));
+        }
+        Ok(None)
+    }
+
     pub(super) async fn refusal(
         &mut self,
         asked: &Asked<'_>,
@@ -274,7 +331,7 @@ impl Writer {
     ) -> Result<Option<SubmitRefusal>, StoreError> {
         let Some(line) = admission.line_of(asked.tenant) else { return Ok(Some(SubmitRefusal::TenantDisabled)) };
         let queued_max = line.queued_max.unwrap_or(asked.queued_max);
-        if line.queued.saturating_add(asked.tasks) > u64::from(queued_max) {
+        if asked.tasks > 0 && line.queued.saturating_add(asked.tasks) > u64::from(queued_max) {
             return Ok(Some(SubmitRefusal::QueueFull { queued_max }));
         }
         if let Some(over) = asked.over_fuel {
@@ -288,6 +345,12 @@ impl Writer {
             }
         }
         Ok(None)
+    }
+
+    async fn insert_accepted(&mut self, accepted: &[Accepted<'_>]) -> Result<(), StoreError> {
+        self.insert_tasks(accepted).await?;
+        self.insert_attachments(accepted).await?;
+        self.end_copies(accepted).await
     }
 
     async fn used_keys<'a>(
@@ -376,19 +439,22 @@ impl Writer {
             }
             self.run(query).await?;
         }
+        let mut files = Vec::new();
         for task in accepted {
             let mut uploads: Vec<UploadId> = task.row.files.iter().map(|(_, upload)| *upload).collect();
             uploads.dedup();
-            for piece in pieces(&uploads) {
-                let mut query = query(FILES.sql(piece.len()));
-                for upload in piece {
-                    query = query.bind(task.no).bind(*upload);
-                }
-                self.run(query).await?;
+            files.extend(uploads.into_iter().map(|upload| (task.no, upload)));
+        }
+        for piece in pieces(&files) {
+            let mut query = query(FILES.sql(piece.len()));
+            for (no, upload) in piece {
+                query = query.bind(*no).bind(*upload);
             }
-            for upload in &uploads {
-                self.keep_upload(*upload).await?;
-            }
+            self.run(query).await?;
+        }
+        // In one order everywhere, so that two processes never hold what the other waits for.
+        for upload in files.iter().map(|(_, upload)| *upload).collect::<BTreeSet<_>>() {
+            self.keep_upload(upload).await?;
         }
         Ok(())
     }
@@ -415,6 +481,9 @@ pub(crate) async fn earlier(
 
 /// A task as it was when it was accepted.
 fn as_accepted(task: Task) -> Task {
+    if task.ties.cached_from.is_some() {
+        return task;
+    }
     Task {
         state: TaskState::Queued,
         started_at: None,

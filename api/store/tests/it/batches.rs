@@ -12,7 +12,7 @@ use mecapy_store::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-fn new_batch(fixture: &Fixture, total: u32) -> NewBatch {
+pub(crate) fn new_batch(fixture: &Fixture, total: u32) -> NewBatch {
     NewBatch {
         tenant: fixture.tenant,
         name: Some("sweep".to_owned()),
