@@ -42,6 +42,7 @@ guest_files![
     "mecapy_runner/forms.py",
     "mecapy_runner/imports.py",
     "mecapy_runner/int64.py",
+    "mecapy_runner/items.py",
     "mecapy_runner/paths.py",
     "mecapy_runner/seeding.py",
     "mecapy_runner/settle.py",

@@ -1,4 +1,4 @@
-//! Runs ONE attempt in a fresh sandbox, under limits, and reports an outcome.
+//! Runs ONE attempt in a fresh sandbox, under limits, and reports an outcome; or a series of them, one after the other.
 //!
 //! Knows nothing of HTTP, databases, queues or tenants' rights: it is handed an [`Attempt`] and answers an
 //! `Outcome`. A guest that fails is an outcome; an `Err` means that the platform failed.
@@ -25,7 +25,7 @@ pub use attempt::{Attempt, FileContent, InputFile, Observer};
 pub use cancel::{Cancel, StopOnDrop};
 pub use engine::{Engine, EngineError, GUEST_STACK_BYTES_MAX, NanPayloads, TICK, config};
 pub use memory::{DELTA_BYTES_MAX, Delta, DeltaError, GROWTH_BYTES_MAX, ImageError, MemoryImage, scans_pages};
-pub use pool::{FRESH, Job, LaneStatus, MemoryStatus, Refused, Sandboxes, SandboxesConfig};
+pub use pool::{FRESH, Items, Job, LaneStatus, MemoryStatus, Refused, Sandboxes, SandboxesConfig, Series, SeriesEnd};
 pub use python::{GLOBAL_EXPORT_PREFIX, PYTHON_TURN, PythonError, PythonImage, PythonModule, Sources, Turn, Warmed};
 pub use sandbox::{
     Ceilings, Frozen, PACKAGE_FOLDER, PYTHON_ARGUMENTS, PYTHON_ENVIRONMENT, PYTHON_PREOPENS, Program, RESULT_BYTES_MAX,

@@ -18,6 +18,9 @@ use wasmtime::{Instance, InstancePre, Memory, Module, Store, Val};
 pub const GLOBAL_EXPORT_PREFIX: &str = "mecapy.global.";
 /// The source that runs the task; the warm-up defines this function in `__main__`.
 pub const PYTHON_TURN: &str = "_mecapy_run()";
+/// The source that runs an item of a batch: a task, after which the runner puts back what it can. Its answer says whether
+/// that was everything (0).
+pub(crate) const ITEM_TURN: &str = "_mecapy_item()";
 /// The last source of a warm-up, which tidies the memory and refuses what can't be in an image.
 pub(crate) const SETTLE_TURN: &str = "_mecapy_settle()";
 /// Memory that a warm-up may use, bytes.

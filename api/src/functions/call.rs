@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 /// Where a request has its inputs.
 const INPUTS: &str = "/inputs";
-/// So many faults of a result are told in its error.
+/// So many faults of inputs or of a result are told in their error.
 const FAULTS_TOLD_MAX: usize = 5;
 
 /// A function of a published package, to be called.
@@ -75,7 +75,7 @@ impl Call {
                 };
                 outcome.warnings.extend(checked.flags);
             }
-            Err(faults) => outcome.result = Err(invalid(&faults)),
+            Err(faults) => outcome.result = Err(invalid_outputs(&faults)),
         }
         outcome
     }
@@ -106,7 +106,19 @@ fn no_file(used: &FileUse, files: &BTreeSet<&str>) -> Fault {
     Fault::new(used.pointer.clone(), "unknown_file", message)
 }
 
-fn invalid(faults: &[Fault]) -> TaskError {
+/// What an item of a batch fails with whose inputs don't fit: nobody waits for its faults as a request's client does.
+pub fn invalid_inputs(faults: &[Fault]) -> TaskError {
+    let message = format!("the inputs don't fit the function's: {}", told(faults));
+    TaskError::new(ErrorKind::InvalidInput, message)
+}
+
+fn invalid_outputs(faults: &[Fault]) -> TaskError {
+    let message = format!("the result doesn't fit the function's outputs: {}", told(faults));
+    TaskError::new(ErrorKind::InvalidOutput, message)
+}
+
+/// The first ones, each with its place.
+fn told(faults: &[Fault]) -> String {
     let told = faults.iter().take(FAULTS_TOLD_MAX).map(|fault| match fault.pointer.as_str() {
         "" => fault.message.clone(),
         pointer => format!("{pointer}: {}", fault.message),
@@ -115,5 +127,5 @@ fn invalid(faults: &[Fault]) -> TaskError {
     if faults.len() > FAULTS_TOLD_MAX {
         message.push_str(&format!("; and {} more", faults.len() - FAULTS_TOLD_MAX));
     }
-    TaskError::new(ErrorKind::InvalidOutput, format!("the result doesn't fit the function's outputs: {message}"))
+    message
 }

@@ -16,7 +16,7 @@ mod warm;
 #[cfg(test)]
 mod tests;
 
-pub use call::Call;
+pub use call::{Call, invalid_inputs};
 pub use find::{Functions, Missing};
 pub use gate::{CaseReport, TestReport};
 pub use library::Library;

@@ -5,12 +5,14 @@ use super::{
     claims::Live,
     ending::{storage, write_down},
     held::{Place, Registered},
+    items,
     lanes::Sandboxed,
 };
-use mecapy_model::{ArtifactName, ErrorKind, Outcome, Task, TaskError};
+use mecapy_model::{ArtifactName, Code, ErrorKind, Outcome, Task, TaskError, TenantId, UploadId};
 use mecapy_runtime::{Attempt, Cancel, FileContent, InputFile, Job, Observer, Refused};
 use mecapy_store::{Claimed, SpoolRoom, Store, StoreError, fail_point_of};
 use std::{
+    collections::BTreeMap,
     pin::pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -53,7 +55,14 @@ pub(super) async fn carry_out(sandboxed: Arc<Sandboxed>, claimed: Claimed, regis
 async fn outcome_of(sandboxed: &Arc<Sandboxed>, shared: &Arc<Shared>, claimed: &Arc<Claimed>, live: &Live) -> Outcome {
     let (in_sandbox, in_shared) = (Arc::clone(sandboxed), Arc::clone(shared));
     let (in_claimed, in_live) = (Arc::clone(claimed), live.clone());
-    let ran = tokio::spawn(async move { run(&in_sandbox, &in_shared.store, &in_claimed.task, &in_live).await }).await;
+    let ran = tokio::spawn(async move {
+        let (store, claimed) = (&in_shared.store, &in_claimed);
+        match &claimed.task.code {
+            Code::Items { .. } => items::run(&in_sandbox, store, claimed, &in_live).await,
+            _ => run(&in_sandbox, store, &claimed.task, &in_live).await,
+        }
+    });
+    let ran = ran.await;
     match ran {
         Ok(ended) => ended.unwrap_or_else(Outcome::failed),
         Err(error) => {
@@ -74,7 +83,7 @@ async fn run(sandboxed: &Sandboxed, store: &Store, task: &Task, live: &Live) -> 
     fail_point_of("worker.run", task.name.as_deref());
     let made_ready = async {
         let loaded = sandboxed.programs.load(task.tenant, &task.code).await?;
-        Ok::<_, TaskError>((loaded, input_files(store, task).await?))
+        Ok::<_, TaskError>((loaded, input_files(store, task.tenant, &task.files).await?))
     };
     // The room is the files': given back when the run has ended.
     let ((program, call), (files, _room)) = until_cancelled(&live.cancel, made_ready).await?;
@@ -128,7 +137,7 @@ pub(super) async fn until_cancelled<T>(
 
 /// Submits, as soon as the pool has room. Previews share the pool, so it may be full although no more was claimed than
 /// it takes; that is not the task's fault. A refusal for want of room is answered only where the attempt was cancelled.
-async fn admit(cancel: &Cancel, mut submit: impl FnMut() -> Result<(), Refused>) -> Result<(), Refused> {
+pub(super) async fn admit(cancel: &Cancel, mut submit: impl FnMut() -> Result<(), Refused>) -> Result<(), Refused> {
     loop {
         match submit() {
             Err(Refused::LaneFull { .. } | Refused::TenantFull { .. }) if !cancel.is_cancelled() => {
@@ -140,7 +149,7 @@ async fn admit(cancel: &Cancel, mut submit: impl FnMut() -> Result<(), Refused>)
 }
 
 /// What [`admit`] was refused for good.
-fn refusal(live: &Live, refused: Refused) -> TaskError {
+pub(super) fn refusal(live: &Live, refused: Refused) -> TaskError {
     if refused == Refused::ShuttingDown {
         live.give_back.store(true, Ordering::Release);
         return TaskError::new(ErrorKind::Executor, refused.to_string());
@@ -152,18 +161,22 @@ pub(super) fn cancelled() -> TaskError {
     TaskError::new(ErrorKind::Cancelled, "cancelled")
 }
 
-/// The task's files, open. The room is to be held for as long as they are.
-pub(super) async fn input_files(store: &Store, task: &Task) -> Result<(Vec<InputFile>, SpoolRoom), TaskError> {
+/// A task's files by their names, open. The room is to be held for as long as they are.
+pub(super) async fn input_files(
+    store: &Store,
+    tenant: TenantId,
+    uploads: &BTreeMap<String, UploadId>,
+) -> Result<(Vec<InputFile>, SpoolRoom), TaskError> {
     let invalid = |message: String| TaskError::new(ErrorKind::InvalidInput, message);
-    let open = store.open_uploads(task.tenant, task.files.values().copied().collect()).await;
+    let open = store.open_uploads(tenant, uploads.values().copied().collect()).await;
     let open = open.map_err(|error| match error {
         StoreError::TooLarge { bytes_max, .. } => {
             invalid(format!("the input files are larger than {bytes_max} bytes together"))
         }
         error => storage(error),
     })?;
-    let mut files = Vec::with_capacity(task.files.len());
-    for (name, upload) in &task.files {
+    let mut files = Vec::with_capacity(uploads.len());
+    for (name, upload) in uploads {
         let name = ArtifactName::parse(name).map_err(|error| invalid(error.to_string()))?;
         let found = open.files.get(upload);
         let (file, bytes) = found.ok_or_else(|| invalid(format!("the upload {upload} is not there any more")))?;

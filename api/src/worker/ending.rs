@@ -2,7 +2,7 @@
 
 use super::{Shared, claims::Live, follow::Pending, hold::Hold};
 use mecapy_model::{ErrorKind, LogStream, Outcome, Progress, Task, TaskError, Warning};
-use mecapy_store::{ArtifactFile, Claimed, Finish, NewLog, OverQuota, StoreError, Written, fail_point};
+use mecapy_store::{ArtifactFile, Claimed, Finish, NewLog, OverQuota, Store, StoreError, Written, fail_point};
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -64,8 +64,7 @@ pub(super) async fn write_down(
         tracing::warn!(task.id = %claim.task, "worker.fence: the task may be another worker's by now, nothing is written");
         return Ok(Written::Stale);
     }
-    let tries_max = if store.is_shared() { WRITES_SHARED_MAX } else { WRITES_MAX };
-    let persist = Persist { hold: &live.hold, tries_max };
+    let persist = Persist::of(store, live);
     if live.is_given_back() {
         return persist.write(|| store.release(claim.clone())).await;
     }
@@ -127,14 +126,18 @@ fn no_room_wait(claims: u64) -> Duration {
 
 /// How often a claim's writes are tried.
 #[derive(Clone, Copy)]
-struct Persist<'a> {
+pub(super) struct Persist<'a> {
     hold: &'a Hold,
     tries_max: u32,
 }
 
-impl Persist<'_> {
+impl<'a> Persist<'a> {
+    pub(super) fn of(store: &Store, live: &'a Live) -> Self {
+        Self { hold: &live.hold, tries_max: if store.is_shared() { WRITES_SHARED_MAX } else { WRITES_MAX } }
+    }
+
     /// Tries a write again where the store says that it may help, for as long as the claim may be ours.
-    async fn write<T, F>(self, mut write: impl FnMut() -> F) -> Result<T, StoreError>
+    pub(super) async fn write<T, F>(self, mut write: impl FnMut() -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {

@@ -4,6 +4,7 @@ use super::{
     AFTER_FAULT, Asking, Shared, attempt,
     held::{Place, Registered},
     is_capped,
+    items::Sweeps,
     pace::Pace,
 };
 use crate::programs::Programs;
@@ -33,6 +34,7 @@ const PER_TENANT_SHARED: u32 = 4;
 pub(super) struct Sandboxed {
     pub(super) sandboxes: Sandboxes,
     pub(super) programs: Arc<Programs>,
+    pub(super) sweeps: Sweeps,
 }
 
 impl Sandboxed {

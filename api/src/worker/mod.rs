@@ -11,6 +11,7 @@ mod ending;
 mod follow;
 mod held;
 mod hold;
+mod items;
 mod lanes;
 mod pace;
 mod upkeep;
@@ -21,6 +22,7 @@ use containers::Containers;
 pub(crate) use containers::Images;
 pub use containers::{ContainersConfig, ContainersError, MissingImage};
 use follow::Follow;
+use items::Sweeps;
 use lanes::Sandboxed;
 use mecapy_model::{Executor, Lane, Room, TaskId};
 use mecapy_runtime::Sandboxes;
@@ -105,7 +107,7 @@ impl Means {
 impl Worker {
     /// Starts the claim loops. `id` names this worker.
     pub fn start(store: Store, sandboxes: Sandboxes, programs: Arc<Programs>, id: Uuid, config: WorkerConfig) -> Self {
-        let sandboxed = Arc::new(Sandboxed { sandboxes, programs });
+        let sandboxed = Arc::new(Sandboxed { sandboxes, programs, sweeps: Sweeps::default() });
         let shared = Shared::new(store, Means::Sandboxes(Arc::clone(&sandboxed)), id, config);
         let mut loops = JoinSet::new();
         for lane in shared.config.lanes.clone() {

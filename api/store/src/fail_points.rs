@@ -6,6 +6,7 @@
 //! | `store.after_commit` | committed it, not answered |
 //! | `store.after_hint` | told the other processes |
 //! | `worker.after_claim` | claimed tasks, started none |
+//! | `worker.after_items` | saved some items of a batch, told nobody |
 //! | `worker.run:NAME` | begun to run a task with this name |
 //! | `worker.after_container_start` | started a container, followed none of its output |
 //! | `worker.after_objects` | stored an attempt's files, not its end |

@@ -13,6 +13,7 @@ without reading a file. It knows the door (`_host.call`) and nothing of lanes, l
     backend    the matplotlib backend that goes with them
     seeding    `random` and `numpy.random` from the task's seed
     int64      NumPy's default integer
+    items      several tasks of one batch, one after the other
     turns      the shortest way from the host's `turn` to a task
     imports    what is done to NumPy and matplotlib when they are first imported
     settle     an image's memory arranged so that a task changes few pages

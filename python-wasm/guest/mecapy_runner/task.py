@@ -14,6 +14,9 @@ from .errors import Failed
 # that its `if __name__ == "__main__":` block runs.
 MODULE_NAME = "task"
 
+# A batch's items have one source: it comes with the first, and is kept with its code where it compiles.
+_kept = None
+
 _decoder = json.decoder.JSONDecoder()
 _scan = _decoder.scan_once
 _modules = sys.modules
@@ -21,14 +24,15 @@ _stdout = sys.stdout
 _stderr = sys.stderr
 
 
-def run():
-    """Runs one task from its first frame to its last. Never raises."""
+def run(keeps=False):
+    """Runs one task from its first frame to its last. Never raises. `keeps`: others with the same source follow, which
+    come without it."""
     module = ModuleType("__main__")
     value = None
     try:
         task = door.fetch_task()
         seeding.reseed(task["seed"])
-        value = _execute(task, module)
+        value = _execute(task, module, keeps)
         text = encode.result_text(value, task["non_finite"])
         if int64.suspicious:
             _warn_of_int32(task["source"])
@@ -47,14 +51,23 @@ def run():
     _flush(_stderr)
 
 
-def _execute(task, module):
+def _execute(task, module, keeps):
     """Runs the user's source in `module` and returns the value that is its result."""
     name = task["script_name"]
     source = task["source"]
+    code = None
+    if source is None:
+        task["source"], code = _kept
+        source = task["source"]
+    elif keeps:
+        _keep(source, None)
     errors.script_name = name
     linecache.cache[name] = (lambda: source,)
     inputs = _inputs(task["inputs"])
-    code = compile(source, name, "exec", 0, True)
+    if code is None:
+        code = compile(source, name, "exec", 0, True)
+        if keeps:
+            _keep(source, code)
     entry = task["entry"]
 
     namespace = module.__dict__
@@ -65,6 +78,11 @@ def _execute(task, module):
         return _run_script(code, namespace)
     namespace["__name__"] = MODULE_NAME
     return _run_function(code, namespace, entry, inputs)
+
+
+def _keep(source, code):
+    global _kept
+    _kept = source, code
 
 
 def _run_script(code, namespace):

@@ -2,17 +2,18 @@
 
 The interpreter's own `turn` parses its source to a tree, splits off a last expression, registers the
 text for tracebacks and prints the value: more work than a small task. That function's code is replaced
-here, for the sources that tasks and the end of a warm-up use; any other goes the old way.
+here, for the sources that tasks, a batch's items and the end of a warm-up use; any other goes the old way.
 """
 
 from types import FunctionType
 
 import _reactor
 
-from . import errors
+from . import errors, items
 from .task import run
 
 TASK_TURN = b"_mecapy_run()"
+ITEM_TURN = b"_mecapy_item()"
 # The last turn of a warm-up. Compiling it would leave holes behind in the memory that it has just tidied.
 SETTLE_TURN = b"_mecapy_settle()"
 
@@ -24,6 +25,8 @@ def turn(source, environ):
     if source == TASK_TURN and environ is None:
         run()
         return 0, False
+    if source == ITEM_TURN and environ is None:
+        return items.run(), False
     if source is not None and source.strip() == SETTLE_TURN:
         return _settle_turn(), False
     return _turn(source, environ)

@@ -12,8 +12,16 @@ pub enum Isolation {
     /// A fresh sandbox of its own.
     #[default]
     Item,
-    /// A sandbox that served earlier items of the same batch: Python sources run anew in a namespace of their own, and
-    /// what they changed in imported modules stays.
+    /// A sandbox that served earlier items of the same batch. A Python source runs anew in an empty namespace, with inputs,
+    /// files, output, clock, seed, fuel and time limit of its own. Put back are the folders `/work/out` and `/tmp`, the
+    /// working folder, the environment, module path, streams and limits of `sys`, built-in names, warning filters, the
+    /// random generators, decimal's and NumPy's contexts, matplotlib's settings and figures; modules from `/work` and
+    /// `/tmp` are imported anew.
+    ///
+    /// What an item changed inside other modules stays for the next: attributes, caches and options of the library and of
+    /// published packages. The memory limit counts what the sandbox holds. An item that is stopped by a limit, ends the
+    /// process, is refused memory or leaves a file open is the last in its sandbox. WebAssembly modules, and packages that
+    /// draw random numbers or read the clock when they are imported, run as with `item`.
     Batch,
 }
 

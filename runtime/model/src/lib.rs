@@ -12,6 +12,7 @@ mod limits;
 mod outcome;
 pub mod ports;
 mod state;
+pub mod sweep;
 mod task;
 mod visibility;
 

@@ -160,6 +160,13 @@ impl Fresh {
         ended
     }
 
+    /// Lets fresh runs go first, unless this is one or has its turn.
+    pub(super) fn give_way(&self) {
+        if !self.fresh.load(Ordering::Acquire) && self.courtesy.any_fresh() && !self.courtesy.is_turn() {
+            self.courtesy.stand_aside();
+        }
+    }
+
     /// What a run does at each tick, and whenever a preview starts.
     pub(super) fn checkpoint(self: &Arc<Self>) -> Arc<dyn Fn() + Send + Sync> {
         let run = Arc::clone(self);
@@ -167,9 +174,7 @@ impl Fresh {
             if run.fresh.load(Ordering::Acquire) {
                 return;
             }
-            if run.courtesy.any_fresh() && !run.courtesy.is_turn() {
-                run.courtesy.stand_aside();
-            }
+            run.give_way();
             // Whoever carries requests and answers may wait for this core: by its share it might have to wait for the
             // next interrupt.
             thread::yield_now();

@@ -4,6 +4,7 @@ use super::{
     FRESH, Job, LaneStatus, Refused, SandboxesConfig,
     courtesy::{Courtesy, Fresh},
     line::{Full, Line, LineLimits},
+    series::{self, Series},
     threads::Starter,
 };
 use crate::{
@@ -48,7 +49,7 @@ pub(super) struct LanePool {
 }
 
 struct LaneState {
-    line: Line<(Job, Instant)>,
+    line: Line<(Work, Instant)>,
     running: Vec<Running>,
     /// Threads without work, the last used on top: its caches and its slot are the warmest.
     idle: Vec<Seat>,
@@ -75,10 +76,25 @@ struct Seat {
     mailbox: SyncSender<Option<Assigned>>,
 }
 
-/// A job that a thread has to run now.
+/// What a thread can be given.
+pub(super) enum Work {
+    One(Job),
+    Series(Series),
+}
+
+impl Work {
+    fn tenant(&self) -> TenantId {
+        match self {
+            Work::One(job) => job.tenant,
+            Work::Series(series) => series.tenant,
+        }
+    }
+}
+
+/// Work that a thread has to do now.
 struct Assigned {
     run: u64,
-    job: Job,
+    work: Work,
     queued_at: Instant,
     fresh: Arc<Fresh>,
 }
@@ -139,12 +155,12 @@ impl LanePool {
         Ok(pool)
     }
 
-    pub(super) fn submit(&self, job: Job) -> Result<(), Refused> {
+    pub(super) fn submit(&self, work: Work) -> Result<(), Refused> {
         let mut state = self.lock();
         if state.closing {
             return Err(Refused::ShuttingDown);
         }
-        state.line.push(job.tenant, (job, Instant::now())).map_err(|full| match full {
+        state.line.push(work.tenant(), (work, Instant::now())).map_err(|full| match full {
             Full::Lane => Refused::LaneFull { retry_after: RETRY_AFTER },
             Full::Tenant => Refused::TenantFull { retry_after: RETRY_AFTER },
         })?;
@@ -224,14 +240,14 @@ impl LanePool {
         if is_fresh && !state.closing && self.courtesy.is_turn() {
             return None;
         }
-        let (job, queued_at) = state.line.start()?;
+        let (work, queued_at) = state.line.start()?;
         let run = state.next_run;
         state.next_run += 1;
         let courtesy = Arc::clone(&self.courtesy);
         let fresh = Arc::new(if is_fresh { Fresh::begin(courtesy) } else { Fresh::never(courtesy) });
         let Seat { thread, lowered, .. } = *seat;
-        state.running.push(Running { run, tenant: job.tenant, fresh: Arc::clone(&fresh), thread, lowered });
-        Some(Assigned { run, job, queued_at, fresh })
+        state.running.push(Running { run, tenant: work.tenant(), fresh: Arc::clone(&fresh), thread, lowered });
+        Some(Assigned { run, work, queued_at, fresh })
     }
 
     fn start_thread(self: &Arc<Self>, name: String) -> io::Result<()> {
@@ -247,8 +263,12 @@ impl LanePool {
         let (mailbox, letters) = mpsc::sync_channel(1);
         let mut seat = Seat { thread, lowered: false, mailbox };
         let mut guard = self.lock();
-        while let Some(Assigned { run, job, queued_at, fresh }) = self.next(guard, &seat, &letters) {
-            self.run(job, queued_at.elapsed(), &fresh);
+        while let Some(Assigned { run, work, queued_at, fresh }) = self.next(guard, &seat, &letters) {
+            fresh.starts();
+            match work {
+                Work::One(job) => self.run(job, queued_at.elapsed(), &fresh),
+                Work::Series(series) => series::run(&self.sandbox, series, &fresh),
+            }
             guard = self.lock();
             seat.lowered = guard.end(run);
             if seat.lowered {
@@ -304,7 +324,6 @@ impl LanePool {
 
     fn run(&self, job: Job, queued: Duration, fresh: &Arc<Fresh>) {
         let Job { program, attempt, tenant, cancel, observer, done, .. } = job;
-        fresh.starts();
         let ran = catch_unwind(AssertUnwindSafe(|| {
             let deadline = Instant::now() + Duration::from_millis(attempt.limits.timeout_ms);
             let checkpoint = fresh.checkpoint();

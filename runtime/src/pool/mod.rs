@@ -12,6 +12,7 @@
 mod courtesy;
 mod lane;
 mod line;
+mod series;
 mod threads;
 
 use crate::{
@@ -20,8 +21,9 @@ use crate::{
     sandbox::{Ceilings, Program, Sandbox},
 };
 use courtesy::Courtesy;
-use lane::{LaneConfig, LanePool};
+use lane::{LaneConfig, LanePool, Work};
 use mecapy_model::{Lane, Outcome, TenantId};
+pub use series::{Items, Series, SeriesEnd};
 use std::{io, sync::Arc, time::Duration};
 use threads::Starter;
 
@@ -138,7 +140,12 @@ impl Sandboxes {
 
     /// Admits the job, or refuses it at once.
     pub fn submit(&self, job: Job) -> Result<(), Refused> {
-        self.lane(job.lane).submit(job)
+        self.lane(job.lane).submit(Work::One(job))
+    }
+
+    /// The same of a series: it takes one place, as one long run does.
+    pub fn submit_series(&self, series: Series) -> Result<(), Refused> {
+        self.lane(series.lane).submit(Work::Series(series))
     }
 
     pub fn lane_status(&self, lane: Lane) -> LaneStatus {

@@ -24,7 +24,8 @@ const WARNING_BYTES_MAX: usize = 16 << 10;
 /// What the interpreter is told about its task.
 #[derive(Serialize)]
 pub(crate) struct TaskFrame<'a> {
-    pub(crate) source: &'a str,
+    /// `None` for the one that the runner has kept.
+    pub(crate) source: Option<&'a str>,
     pub(crate) entry: Option<&'a str>,
     /// The user's JSON text, verbatim.
     pub(crate) inputs: &'a str,
@@ -193,7 +194,7 @@ mod tests {
 
     fn for_task(source: &str) -> Door {
         let frame = TaskFrame {
-            source,
+            source: Some(source),
             entry: None,
             inputs: "{}",
             seed: 1,

@@ -9,6 +9,8 @@ mod failure;
 mod grants;
 mod limiter;
 mod python;
+mod serving;
+mod turns;
 mod warm;
 
 pub(crate) use door::Door;
@@ -19,6 +21,7 @@ pub(crate) use python::base_grants as python_grants;
 pub use python::{
     ARGUMENTS as PYTHON_ARGUMENTS, ENVIRONMENT as PYTHON_ENVIRONMENT, PACKAGE_FOLDER, PREOPENS as PYTHON_PREOPENS,
 };
+pub(crate) use serving::Serving;
 pub use warm::{Frozen, Rehearsal, WarmError, WarmOutcome, WarmUp, prepare_source};
 
 use crate::{
@@ -140,14 +143,14 @@ impl Sandbox {
         let limiter = Limiter::new(run.attempt.limits.memory_bytes, charge, start_bytes);
         let (state, guest) = match program {
             Program::Python { image, source, entry } => {
-                let (files, sources, entry) = (&image.files, image.sources, entry.as_deref());
-                let script = python::Script { files, sources, source, entry };
+                let (files, source, entry) = (&image.files, Some(&**source), entry.as_deref());
+                let script = python::Script { files, sources: image.sources, source, entry };
                 (python::state(self, run, &script, limiter)?, Guest::Python(image))
             }
             Program::Wasi { module, function } => {
                 (command::state(self, run, function.as_deref(), limiter)?, Guest::Command(module))
             }
-            Program::WarmUp(warm_up) => (warm::state(run, limiter)?, Guest::WarmUp(warm_up)),
+            Program::WarmUp(warm_up) => (turns::state(run, limiter)?, Guest::WarmUp(warm_up)),
         };
         let mut store = store(&self.engine, state, run.attempt.limits.fuel).map_err(failure::executor)?;
         interrupt_at(&mut store, run);

@@ -35,7 +35,8 @@ pub(crate) fn base_grants() -> WasiCtxBuilder {
 pub(super) struct Script<'a> {
     pub(super) files: &'a Tree,
     pub(super) sources: Sources,
-    pub(super) source: &'a str,
+    /// `None` for the source of the item before, which the runner has kept.
+    pub(super) source: Option<&'a str>,
     pub(super) entry: Option<&'a str>,
 }
 

@@ -6,22 +6,18 @@
 //! that the image holds no descriptor and no file of a step. Knows nothing of what a package or a function is.
 
 use super::{
-    Door, Limiter, Run, Sandbox, State, failure, milliseconds, outcome_of,
-    python::{self, Script},
-    thread_cpu_time,
+    Door, Run, Sandbox, State, failure, outcome_of,
+    python::Script,
+    turns::{self, Turned},
 };
 use crate::{
     Attempt, Delta, DeltaError, ImageError, InputFile, MemoryImage, PYTHON_TURN, PythonImage, Sources,
-    python::{SETTLE_TURN, call_turn, memory_of, mutable_globals, place},
+    python::{SETTLE_TURN, memory_of, mutable_globals, place},
     tree::Tree,
-    wasi::WasiCtx,
 };
 use mecapy_model::{ErrorKind, Outcome, TaskError, Usage};
 use serde_json::value::RawValue;
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
-};
+use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::{Instance, Store};
 
 /// A call that is run once before the image is kept.
@@ -142,12 +138,6 @@ impl WarmError {
     }
 }
 
-/// What the host holds before the first step.
-pub(super) fn state(run: &Run<'_>, limiter: Limiter) -> Result<State, TaskError> {
-    let denied = WasiCtx::builder().build().map_err(failure::executor)?;
-    Ok(State::new(denied, limiter, Door::closed(), run.cancel.clone()))
-}
-
 /// A source that puts folders on the module path and imports modules, by their full names. The folders come after the
 /// interpreter's own library, which wins where both have a module of one name.
 pub fn prepare_source(folders: &[&str], modules: &[&str]) -> String {
@@ -252,30 +242,15 @@ impl Steps<'_> {
     fn grant(&mut self, attempt: &Attempt, source: &str, entry: Option<&str>) -> Result<(), TaskError> {
         let checkpoint = Arc::clone(&self.run.checkpoint);
         let run = Run { attempt, observer: None, checkpoint, ..*self.run };
-        let script = Script { files: &self.warm_up.files, sources: Sources::Calls, source, entry };
-        let (wasi, door) = python::grants(self.sandbox, &run, &script)?;
-        let state = self.store.data_mut();
-        (state.wasi, state.door) = (wasi, door);
-        Ok(())
+        let (files, source) = (&self.warm_up.files, Some(source));
+        let script = Script { files, sources: Sources::Calls, source, entry };
+        turns::grant(self.store, self.sandbox, &run, &script)
     }
 
     /// Runs a source of the runner's; says whether the sandbox can go on.
     fn turn(&mut self, source: &str) -> (Result<Box<RawValue>, TaskError>, Usage, bool) {
-        let (started, cpu_started) = (Instant::now(), thread_cpu_time());
-        let fuel = self.store.get_fuel().unwrap_or(0);
-        let placed = place(self.store, &self.instance, source);
-        let ended = placed.and_then(|turn| call_turn(self.store, &self.instance, turn));
-        let lives = matches!(ended, Ok(0));
-        let result = python::result(self.store, ended);
-        let usage = Usage {
-            fuel: fuel.saturating_sub(self.store.get_fuel().unwrap_or(0)),
-            memory_peak_bytes: self.store.data().limiter.peak_bytes(),
-            cpu_ms: milliseconds(thread_cpu_time().saturating_sub(cpu_started)),
-            queued_ms: 0.0,
-            startup_ms: 0.0,
-            execute_ms: milliseconds(started.elapsed()),
-        };
-        (result, usage, lives)
+        let Turned { result, usage, status, .. } = turns::take(self.store, &self.instance, source);
+        (result, usage, status == Some(0))
     }
 
     fn outcome(&mut self, result: Result<Box<RawValue>, TaskError>, usage: Usage) -> Outcome {

@@ -270,6 +270,11 @@ impl WasiCtx {
         self.wall_clock_read
     }
 
+    /// Whether the guest has closed what it opened, and nothing else.
+    pub(crate) fn has_only_grants(&self) -> bool {
+        self.table.is_as_granted(self.preopens.len())
+    }
+
     pub fn hostcalls_used(&self) -> u64 {
         self.hostcalls_max - self.hostcalls_left
     }

@@ -159,6 +159,19 @@ impl Table {
         Ok(replaced.node())
     }
 
+    /// Whether all that is open are the streams and so many grants, each at its own number.
+    pub(super) fn is_as_granted(&self, grants: usize) -> bool {
+        let as_granted = |(fd, slot): (usize, &Option<Descriptor>)| match slot.map(|descriptor| descriptor.body) {
+            Some(Body::Stdin) => fd == 0,
+            Some(Body::Stdout) => fd == 1,
+            Some(Body::Stderr) => fd == 2,
+            Some(Body::Directory(directory)) => directory.preopen.is_some_and(|grant| fd == 3 + grant),
+            Some(Body::File(_)) => false,
+            None => fd >= 3 + grants,
+        };
+        self.slots.len() >= 3 + grants && self.slots.iter().enumerate().all(as_granted)
+    }
+
     /// Closes everything; answers the nodes that were held.
     pub(super) fn close_all(&mut self) -> Vec<NodeId> {
         self.free_from = 0;

@@ -303,7 +303,8 @@ impl Solve {
     async fn fill(&self, case: &Arc<Case>) -> Result<(Volume, Vec<String>, Times), TaskError> {
         let (containers, begun) = (&self.containers, Instant::now());
         // The room is the files': given back when they are copied.
-        let (files, _room) = input_files(&self.registered.shared.store, &self.claimed.task).await?;
+        let task = &self.claimed.task;
+        let (files, _room) = input_files(&self.registered.shared.store, task.tenant, &task.files).await?;
         let fetched = Instant::now();
         let made = containers.volumes.create(&self.key(), containers.disk_bytes).await;
         let volume = made.map_err(|error| volume_fault(&error))?;

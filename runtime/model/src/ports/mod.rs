@@ -14,7 +14,7 @@ mod connect;
 mod decimal;
 mod dimension;
 mod factor;
-mod json;
+pub(crate) mod json;
 mod kind;
 mod number;
 mod port;
