@@ -36,6 +36,14 @@ const PACKAGES_AT_ONCE_PER_TENANT_MAX: usize = 1;
 const FILE_ANSWERS_MAX: usize = 8;
 /// Of those, one tenant's.
 const FILE_ANSWERS_PER_TENANT_MAX: usize = 3;
+/// Bodies of batches that are in memory at once, each with the texts of its items beside it.
+const BATCH_BODIES_MAX: usize = 4;
+/// Of those, one tenant's.
+const BATCH_BODIES_PER_TENANT_MAX: usize = 2;
+/// Tables, summaries and pictures that are made at once.
+const TABLES_MAX: usize = 16;
+/// Of those, one tenant's.
+const TABLES_PER_TENANT_MAX: usize = 4;
 /// Input files that previews hold open at once: each is a descriptor of the process.
 const INPUT_FILES_MAX: usize = 512;
 /// Of those, one tenant's.
@@ -67,6 +75,10 @@ pub struct App {
     pub package_room: Room,
     /// Where answers are made that hold files of a function.
     pub file_answers: Room,
+    /// Where the bodies of batches are.
+    pub batch_bodies: Room,
+    /// Where tables are written and summed up.
+    pub tables: Room,
     identity: OnceLock<Verifier>,
     file_places: Room,
     engine: OnceLock<Arc<Programs>>,
@@ -98,6 +110,8 @@ impl App {
             tenant_names: TenantNames::default(),
             guard,
             file_answers: Room::new(FILE_ANSWERS_MAX, FILE_ANSWERS_PER_TENANT_MAX),
+            batch_bodies: Room::new(BATCH_BODIES_MAX, BATCH_BODIES_PER_TENANT_MAX),
+            tables: Room::new(TABLES_MAX, TABLES_PER_TENANT_MAX),
             identity: OnceLock::new(),
             file_places: Room::new(INPUT_FILES_MAX, INPUT_FILES_PER_TENANT_MAX),
             engine: OnceLock::new(),

@@ -5,6 +5,7 @@
 
 pub mod analysis;
 pub mod app;
+pub mod batches;
 pub mod client;
 pub mod commands;
 pub mod config;
@@ -16,6 +17,7 @@ pub mod json;
 pub mod packages;
 pub mod programs;
 pub mod server;
+pub mod tables;
 pub mod telemetry;
 pub mod webhooks;
 pub mod worker;

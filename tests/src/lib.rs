@@ -3,6 +3,7 @@
 //! Knows the API contract and the words of `mecapy-model`; it reaches nothing inside the other crates.
 
 mod answer;
+mod batch;
 mod binary;
 mod calendar;
 mod cluster;

@@ -139,6 +139,8 @@ layer! {
     "MECAPY_STREAMS_PER_TENANT_MAX" "Limits" "N" streams_per_tenant_max: usize,
     /// The longest JSON body, bytes [default: 2 MiB]
     "MECAPY_JSON_BYTES_MAX" "Limits" "BYTES" json_bytes_max: u64,
+    /// The longest JSON body of a batch, bytes [default: 32 MiB]
+    "MECAPY_BATCH_BYTES_MAX" "Limits" "BYTES" batch_bytes_max: u64,
     /// The largest module, bytes [default: 32 MiB]
     "MECAPY_MODULE_BYTES_MAX" "Limits" "BYTES" module_bytes_max: u64,
     /// The largest uploaded file, bytes [default: 1 GiB]

@@ -61,6 +61,8 @@ pub struct RequestLimits {
     pub streams_per_key_max: usize,
     pub streams_per_tenant_max: usize,
     pub json_bytes_max: u64,
+    /// Of a batch, which may bring 100 000 items along.
+    pub batch_bytes_max: u64,
     pub module_bytes_max: u64,
     pub upload_bytes_max: u64,
 }
@@ -121,6 +123,7 @@ impl Default for RequestLimits {
             streams_per_key_max: 64,
             streams_per_tenant_max: 256,
             json_bytes_max: 2 << 20,
+            batch_bytes_max: 32 << 20,
             module_bytes_max: 32 << 20,
             upload_bytes_max: 1 << 30,
         }
@@ -198,6 +201,7 @@ impl RequestLimits {
             streams_per_tenant_max: positive("streams-per-tenant-max", layer.streams_per_tenant_max)?
                 .unwrap_or(usual.streams_per_tenant_max),
             json_bytes_max: positive("json-bytes-max", layer.json_bytes_max)?.unwrap_or(usual.json_bytes_max),
+            batch_bytes_max: positive("batch-bytes-max", layer.batch_bytes_max)?.unwrap_or(usual.batch_bytes_max),
             module_bytes_max: positive("module-bytes-max", layer.module_bytes_max)?.unwrap_or(usual.module_bytes_max),
             upload_bytes_max: positive("upload-bytes-max", layer.upload_bytes_max)?.unwrap_or(usual.upload_bytes_max),
         })
@@ -325,6 +329,7 @@ mod tests {
             (Layer { fuel_per_day_max: Some(0), ..layer() }, "fuel-per-day-max"),
             (Layer { streams_per_tenant_max: Some(0), ..layer() }, "streams-per-tenant-max"),
             (Layer { json_bytes_max: Some(0), ..layer() }, "json-bytes-max"),
+            (Layer { batch_bytes_max: Some(0), ..layer() }, "batch-bytes-max"),
             (Layer { webhook_allow: Some("10.0.0.0/40".to_owned()), ..layer() }, "webhook-allow"),
             (Layer { public_url: Some("ftp://x".to_owned()), ..layer() }, "public-url"),
             (Layer { log_format: Some("xml".to_owned()), ..layer() }, "log-format"),

@@ -25,7 +25,7 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 /// What the secrets of API keys start with.
 const API_KEY_START: &str = "mecapy_";
 /// Where a ticket in the URL stands for the header that browsers can't send.
-const STREAMS: [&str; 2] = ["/v1/events", "/v1/tasks/{id}/events"];
+const STREAMS: [&str; 3] = ["/v1/events", "/v1/tasks/{id}/events", "/v1/batches/{id}/events"];
 /// How long a ticket is good.
 const TICKET_FOR: Duration = Duration::from_secs(60);
 

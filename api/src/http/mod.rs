@@ -5,6 +5,8 @@
 mod auth;
 mod body;
 mod compat;
+mod download;
+mod drawing;
 mod observe;
 mod openapi;
 mod problem;

@@ -237,6 +237,7 @@ impl From<Malformed> for Problem {
 impl From<intake::Rejected> for Problem {
     fn from(rejected: intake::Rejected) -> Self {
         match rejected {
+            intake::Rejected::Malformed(malformed) => malformed.into(),
             intake::Rejected::Invalid(faults) => Problem::invalid(faults),
             intake::Rejected::NotReady { detail, retry_after } => Problem::not_ready(detail, retry_after),
             intake::Rejected::Busy { detail, retry_after } => Problem::too_many(detail, retry_after),

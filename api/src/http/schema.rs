@@ -1,6 +1,6 @@
 //! What requests look like, for the OpenAPI document. Bodies are read by `intake`, which a test holds to these.
 
-use mecapy_model::{Lane, LimitsRequest, NonFinite, Retry};
+use mecapy_model::{Isolation, Lane, LimitsRequest, NonFinite, OnItemError, Retry};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -109,6 +109,63 @@ pub struct TaskRequest {
     pub run_at: Option<String>,
     /// Told when the task has ended, beside the tenant's webhooks; signed with the tenant's secret for tasks.
     pub webhook: Option<TaskWebhook>,
+}
+
+/// One computation for many inputs: either `items` or a `sweep`.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "name": "M8 to M12", "code": {"language": "python", "source": "def main(d, F):\n    return {\"stress\": F / (3.14159 * d**2 / 4)}"},
+    "sweep": {"d": [8, 10, 12], "F": {"from": 0, "to": 50000, "count": 51}}, "isolation": "item", "on_error": "continue"
+}))]
+pub struct BatchRequest {
+    /// For people, at most 200 characters.
+    pub name: Option<String>,
+    /// A language or a function; a solver's run is a task of its own.
+    pub code: CodeRequest,
+    /// Explicit items, 1 to 100 000.
+    pub items: Option<Vec<ItemRequest>>,
+    /// What varies, by input: an array of values; `{"from", "to", "count"}`, both ends among them, with `"scale": "log"`
+    /// at equal ratios; `{"from", "to", "step"}`; or `{"random": {"distribution": "uniform", "low", "high"}}`, `"normal"`
+    /// or `"lognormal"` with `"mean"` and `"std"`. 100 000 items in all.
+    #[schema(value_type = Option<Object>)]
+    pub sweep: Option<serde_json::Value>,
+    /// `grid` (when absent): each value with each, the last input fastest; `zip`: side by side; `random` and `lhs` (Latin
+    /// hypercube): `samples` draws by the seed.
+    pub mode: Option<String>,
+    /// Items of the modes `random` and `lhs`.
+    pub samples: Option<u32>,
+    /// Inputs that every item has. An explicit item's own value goes before them.
+    #[schema(value_type = Option<Object>)]
+    pub inputs: Option<serde_json::Value>,
+    /// File name under `/work/in` → upload id, for every item.
+    pub files: Option<BTreeMap<String, String>>,
+    pub isolation: Option<Isolation>,
+    pub on_error: Option<OnItemError>,
+    /// `reject` (when absent): an item whose inputs don't fit refuses the batch; `record`: it ends with an error of its
+    /// own.
+    pub invalid_items: Option<String>,
+    /// `default` or `long_running`. Left out: follows from the timeout.
+    pub lane: Option<Lane>,
+    /// From 0 (last) to 9 (first); 5 when absent.
+    #[schema(maximum = 9)]
+    pub priority: Option<u8>,
+    /// Of each item.
+    pub limits: Option<LimitsRequest>,
+    /// At most 32; names up to 64 characters, values up to 256.
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Item `i` has this plus `i`; chosen and echoed when absent. At most 2^53 − 1.
+    pub seed: Option<u64>,
+    pub non_finite: Option<NonFinite>,
+    /// The id of the study that it belongs to.
+    pub study: Option<String>,
+}
+
+/// One set of inputs.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"inputs": {"d": 8.0, "F": 25000.0}}))]
+pub struct ItemRequest {
+    #[schema(value_type = Object)]
+    pub inputs: serde_json::Value,
 }
 
 /// Where a task's end is told.

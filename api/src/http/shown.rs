@@ -66,7 +66,7 @@ pub(super) struct TaskShown<'a> {
 /// Code as the contract writes it.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-enum CodeShown<'a> {
+pub(super) enum CodeShown<'a> {
     Sandboxed(&'a Code),
     Function {
         function: &'a str,
@@ -81,9 +81,10 @@ enum CodeShown<'a> {
 }
 
 impl<'a> CodeShown<'a> {
-    fn of(task: &'a Task) -> Self {
-        match &task.code {
-            Code::Solver { solver, version } => Self::Solver { solver, version, files: &task.files },
+    /// `files` are all input files.
+    pub(super) fn of(code: &'a Code, files: &'a BTreeMap<String, UploadId>) -> Self {
+        match code {
+            Code::Solver { solver, version } => Self::Solver { solver, version, files },
             Code::Function { function, .. } => Self::Function { function },
             code => Self::Sandboxed(code),
         }
@@ -114,7 +115,7 @@ impl<'a> TaskShown<'a> {
             priority: task.priority,
             queue_position,
             expected_wait_ms: None,
-            code: CodeShown::of(task),
+            code: CodeShown::of(&task.code, &task.files),
             created_at: time(task.created_at),
             started_at: task.started_at.map(time),
             completed_at: task.completed_at.map(time),

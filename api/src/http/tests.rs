@@ -104,7 +104,7 @@ async fn every_failure_has_the_one_envelope() {
         ("GET", "/v1/tasks?cursor=AAAA", 400),
         ("GET", "/v1/tasks?limit=1000000000", 422),
         ("GET", "/v1/tasks?study=x", 422),
-        ("GET", "/v1/batches", 422),
+        ("GET", "/v1/studies", 422),
         ("POST", "/v1/studies", 422),
         ("POST", "/v1/webhooks", 400),
         ("GET", &format!("/v1/webhooks/{NOBODYS_ID}"), 404),
@@ -206,7 +206,7 @@ async fn python_waits_for_its_interpreter_and_modules_for_their_upload() {
 
 #[tokio::test]
 async fn malformed_bodies_never_reach_a_handler() {
-    let api = Api::new(RequestLimits { json_bytes_max: 1000, ..RequestLimits::default() }).await;
+    let api = Api::new(RequestLimits { json_bytes_max: 1000, batch_bytes_max: 1000, ..RequestLimits::default() }).await;
     let deep = format!("{{\"inputs\":{}", "[".repeat(500));
     let long = format!("{{\"name\":\"{}\"}}", "x".repeat(1000));
     let rows = [
@@ -219,7 +219,7 @@ async fn malformed_bodies_never_reach_a_handler() {
         ("[]", 422),
     ];
     for (body, status) in rows {
-        for path in ["/v1/preview", "/v1/tasks", "/v1/uploads", "/v1/api-keys", "/v1/webhooks"] {
+        for path in ["/v1/preview", "/v1/tasks", "/v1/uploads", "/v1/api-keys", "/v1/webhooks", "/v1/batches"] {
             let request = Request::builder().method("POST").uri(path).header("content-type", "application/json");
             let request = request.header("authorization", format!("Bearer {}", api.key));
             let answer = api.send(request.body(Body::from(body.to_owned())).unwrap()).await;
@@ -372,6 +372,7 @@ async fn documented_fields_are_understood() {
     for (path, name) in [
         ("/v1/preview", "PreviewRequest"),
         ("/v1/tasks", "TaskRequest"),
+        ("/v1/batches", "BatchRequest"),
         ("/v1/api-keys", "ApiKeyRequest"),
         ("/v1/webhooks", "WebhookRequest"),
         ("/v1/uploads", "UploadRequest"),
@@ -401,7 +402,9 @@ async fn documented_fields_are_understood() {
 async fn the_documents_examples_are_what_requests_look_like() {
     let api = Api::new(RequestLimits::default()).await;
     let document = api.bare("GET", "/openapi.json", "").await.json();
-    for (path, name) in [("/v1/preview", "PreviewRequest"), ("/v1/tasks", "TaskRequest")] {
+    for (path, name) in
+        [("/v1/preview", "PreviewRequest"), ("/v1/tasks", "TaskRequest"), ("/v1/batches", "BatchRequest")]
+    {
         let example = &document["components"]["schemas"][name]["example"];
         assert!(example.is_object(), "{name}");
         // 503: all of it was understood, and only the interpreter is missing.

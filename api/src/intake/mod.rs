@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of HTTP: a request that can't be accepted is a list of faults with pointers.
 
+mod batch;
 mod code;
 mod computation;
 mod function;
@@ -16,6 +17,7 @@ pub use lookup::{Intake, unknown_upload};
 pub use preview::Preview;
 pub use task::AcceptedTask;
 
+use crate::json::Malformed;
 use mecapy_model::Fault;
 use mecapy_store::StoreError;
 use std::time::Duration;
@@ -47,9 +49,14 @@ pub const RUN_AT_DAYS_MAX: i64 = 366;
 /// What a caller is told while the interpreter is being built.
 const RETRY_AFTER_BUILD: Duration = Duration::from_secs(10);
 
+/// What a caller is told whose request could not be read to its end.
+const RETRY_AFTER_READING: Duration = Duration::from_secs(1);
+
 /// Why a request was not accepted.
 #[derive(Debug)]
 pub enum Rejected {
+    /// The request is no strict JSON.
+    Malformed(Malformed),
     /// The request is at fault, here.
     Invalid(Vec<Fault>),
     /// What it needs is not there yet.
@@ -66,6 +73,11 @@ pub enum Rejected {
 }
 
 impl Rejected {
+    /// The thread that read the request was given up.
+    fn interrupted() -> Self {
+        Rejected::NotReady { detail: "the request could not be read just now", retry_after: RETRY_AFTER_READING }
+    }
+
     /// The interpreter is being built.
     pub fn not_built() -> Self {
         Rejected::NotReady {

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 pub(super) enum Solving<'a> {
     /// A preview may not.
     Never,
+    /// A batch may not.
+    InBatch,
     /// A task may name one of these; `None` where no catalogue is configured.
     With(Option<&'a Solvers>),
 }
@@ -30,6 +32,12 @@ pub(super) fn read(mut fields: Fields<'_, '_>, solving: Solving<'_>, faults: &mu
     let solvers = match solving {
         Solving::Never => {
             let message = "a solver runs for longer than a preview may: submit a task with POST /v1/tasks";
+            faults.at(path.key("solver"), "not_available", message);
+            return None;
+        }
+        Solving::InBatch => {
+            let message = "a solver's run is a task of its own and no item of a batch: submit tasks with POST /v1/tasks, or \
+                           map a node of a workflow over the values";
             faults.at(path.key("solver"), "not_available", message);
             return None;
         }

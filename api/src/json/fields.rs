@@ -35,7 +35,7 @@ impl Faults {
     }
 
     /// Whether what comes now would not be listed any more.
-    fn is_full(&self) -> bool {
+    pub fn is_full(&self) -> bool {
         self.0.len() >= FAULTS_MAX
     }
 

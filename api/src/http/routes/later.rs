@@ -6,9 +6,7 @@ use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 
 /// Each path with what is under it; `*` takes the rest of a path.
-const LATER: [&str; 12] = [
-    "/v1/batches",
-    "/v1/batches/{*rest}",
+const LATER: [&str; 10] = [
     "/v1/workflows",
     "/v1/workflows/{*rest}",
     "/v1/workflow-runs/{*rest}",

@@ -2,6 +2,7 @@
 
 pub(super) mod api_keys;
 pub(super) mod audit;
+pub(super) mod batches;
 pub(super) mod events;
 pub(super) mod functions;
 pub(super) mod health;
@@ -85,7 +86,7 @@ fn no_fields(body: &[u8]) -> Result<(), Problem> {
 }
 
 /// 503 while the interpreter is being built.
-fn not_built() -> Problem {
+pub(super) fn not_built() -> Problem {
     Rejected::not_built().into()
 }
 

@@ -104,7 +104,12 @@ pub(in crate::http) async fn preview(
 }
 
 /// Runs the attempt to its end, or stops it when this future is dropped.
-async fn run(app: &Arc<App>, tenant: TenantId, program: Program, asked: Preview) -> Result<Outcome, Problem> {
+pub(in crate::http) async fn run(
+    app: &Arc<App>,
+    tenant: TenantId,
+    program: Program,
+    asked: Preview,
+) -> Result<Outcome, Problem> {
     let cancel = Cancel::new();
     let mut stop = StopOnDrop::of(&cancel);
     let (tell, told) = oneshot::channel();

@@ -5,6 +5,7 @@
 
 mod change;
 mod items;
+mod pages;
 mod read;
 
 pub use change::BatchDeleted;

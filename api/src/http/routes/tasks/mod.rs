@@ -5,7 +5,7 @@ pub(in crate::http) mod cancel;
 pub(in crate::http) mod delete;
 pub(in crate::http) mod events;
 pub(in crate::http) mod get;
-mod idempotency;
+pub(in crate::http::routes) mod idempotency;
 pub(in crate::http) mod list;
 pub(in crate::http) mod logs;
 pub(in crate::http) mod result;
