@@ -8,6 +8,7 @@
 )]
 
 mod auditing;
+mod batches;
 mod claiming;
 mod containers;
 mod database;
