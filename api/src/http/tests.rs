@@ -104,7 +104,7 @@ async fn every_failure_has_the_one_envelope() {
         ("GET", "/v1/tasks?cursor=AAAA", 400),
         ("GET", "/v1/tasks?limit=1000000000", 422),
         ("GET", "/v1/tasks?study=x", 422),
-        ("GET", "/v1/studies", 422),
+        ("GET", "/console", 422),
         ("POST", "/v1/studies", 422),
         ("POST", "/v1/webhooks", 400),
         ("GET", &format!("/v1/webhooks/{NOBODYS_ID}"), 404),

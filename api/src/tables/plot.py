@@ -32,7 +32,7 @@ def main(
     if group_label is None:
         axes.plot(x, y, linestyle="none", **style)
     else:
-        lines = [draw_line(axes, x, y, group, place, style) for place in range(len(names))]
+        lines = draw_lines(axes, x, y, group, len(names), style)
         add_legend(axes, lines, names, group_label)
     # What a user named is shown as it is, never read as mathematics.
     axes.set_xlabel(x_label, parse_math=False)
@@ -43,18 +43,30 @@ def main(
     return {"points": len(x)}
 
 
-def draw_line(axes, x: list[float], y: list[float], group: list[int], place: int, style: dict):
-    """A line through the points of one group, from left to right."""
-    points = sorted((x[at], y[at]) for at, of in enumerate(group) if of == place)
-    colour = f"C{place}" if place < 10 else None
-    xs, ys = [point[0] for point in points], [point[1] for point in points]
-    return axes.plot(xs, ys, linewidth=1.2, color=colour, **style)[0]
+def draw_lines(
+    axes, x: list[float], y: list[float], group: list[int], count: int, style: dict
+) -> list:
+    """A line through the points of each group, from left to right."""
+    points: list[list[tuple[float, float]]] = [[] for _ in range(count)]
+    for at, place in enumerate(group):
+        points[place].append((x[at], y[at]))
+    if len(x) > MARKED_MAX:
+        style = {**style, "marker": ""}
+    lines = []
+    for place, of in enumerate(points):
+        of.sort()
+        colour = f"C{place}" if place < 10 else None
+        xs, ys = [point[0] for point in of], [point[1] for point in of]
+        lines += axes.plot(xs, ys, linewidth=1.2, color=colour, **style)
+    return lines
 
 
 def add_legend(axes, lines: list, names: list[str], group_label: str) -> None:
     """A legend beside the axes."""
     # A leading underscore would hide the entry.
     shown = [f" {name}" if name.startswith("_") else name for name in names]
-    legend = axes.legend(lines, shown, title=group_label, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    legend = axes.legend(
+        lines, shown, title=group_label, loc="center left", bbox_to_anchor=(1.0, 0.5)
+    )
     for text in [legend.get_title(), *legend.get_texts()]:
         text.set_parse_math(False)
