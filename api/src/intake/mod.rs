@@ -9,6 +9,7 @@ mod labels;
 mod limits;
 mod lookup;
 mod preview;
+mod reuse;
 mod solver;
 mod task;
 
