@@ -108,7 +108,7 @@ pub struct TaskRequest {
     #[schema(format = DateTime)]
     pub run_at: Option<String>,
     /// The id of the study that it belongs to.
-    #[schema(format = Uuid)]
+    #[schema(value_type = Option<uuid::Uuid>)]
     pub study: Option<String>,
     /// Whether an earlier result of the same computation may stand for it; `off` when absent. Failures never do.
     pub cache: Option<CacheMode>,

@@ -26,7 +26,7 @@ impl Intake<'_> {
     ) -> Result<(), Rejected> {
         let reuse = match mode {
             CacheMode::Off => return Ok(()),
-            CacheMode::Use => Reuse::Nothing,
+            CacheMode::Use => Reuse::Miss,
             CacheMode::Refresh => Reuse::Refresh,
         };
         if let Some(Keyed { key, seed }) = self.result_key(task, seed).await? {

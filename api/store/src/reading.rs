@@ -4,8 +4,8 @@ use crate::StoreError;
 use crate::clock::{from_unix_ms, unix_ms};
 use crate::sql::Row;
 use mecapy_model::{
-    BatchId, Digest, Limits, NonFinite, Progress, Retry, Reuse, RunId, StudyId, Task, TaskId, TaskState, TenantId, Ties,
-    UploadId, Usage, Warning,
+    BatchId, Digest, Limits, NonFinite, Progress, Retry, Reuse, RunId, StudyId, Task, TaskId, TaskState, TenantId,
+    Ties, UploadId, Usage, Warning,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

@@ -16,7 +16,7 @@ pub enum CacheMode {
     Refresh,
 }
 
-/// Whether a task took an earlier result, and why where it did not.
+/// Whether a task took an earlier result when it was accepted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reuse {
@@ -25,13 +25,9 @@ pub enum Reuse {
     Off,
     /// The task has an earlier one's result, and did not run.
     Hit,
-    /// No task of the tenant had completed the same computation.
-    Nothing,
-    /// The results of the function's version were invalidated.
-    Invalidated,
-    /// The task that had the result was deleted.
-    SourceDeleted,
-    /// The task was asked to run, whatever there was.
+    /// Nothing was kept for its computation.
+    Miss,
+    /// The task was asked to run, whatever was kept.
     Refresh,
 }
 
@@ -41,7 +37,7 @@ impl Reuse {
         match self {
             Reuse::Off => CacheMode::Off,
             Reuse::Refresh => CacheMode::Refresh,
-            Reuse::Hit | Reuse::Nothing | Reuse::Invalidated | Reuse::SourceDeleted => CacheMode::Use,
+            Reuse::Hit | Reuse::Miss => CacheMode::Use,
         }
     }
 

@@ -1,8 +1,8 @@
 //! A task as it is stored and shown.
 
 use crate::{
-    BatchId, Code, Digest, Lane, Limits, NonFinite, Progress, Reuse, RunId, StudyId, TaskError, TaskId, TaskState, TenantId,
-    UploadId, Usage, Warning,
+    BatchId, Code, Digest, Lane, Limits, NonFinite, Progress, Reuse, RunId, StudyId, TaskError, TaskId, TaskState,
+    TenantId, UploadId, Usage, Warning,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

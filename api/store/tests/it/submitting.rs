@@ -24,7 +24,7 @@ async fn a_task_reads_back_as_it_was_submitted() {
             study: Some(StudyId::from_parts(3, &[3; 10])),
             cached_from: None,
             cache_key: Some(Digest([4; 32])),
-            reuse: Reuse::Nothing,
+            reuse: Reuse::Miss,
         },
         ..new_task(fixture.tenant)
     };
