@@ -19,5 +19,6 @@ pub mod server;
 pub mod telemetry;
 pub mod webhooks;
 pub mod worker;
+pub mod workflows;
 
 pub use commands::run;

@@ -1,6 +1,9 @@
 //! A call of a published function in a request: the function found, its inputs checked.
 
-use super::{Rejected, lookup::Intake};
+use super::{
+    Rejected,
+    lookup::{Intake, Sight},
+};
 use crate::{
     functions::Call,
     json::{Faults, Path},
@@ -29,6 +32,11 @@ impl Intake<'_> {
         reference: &FunctionReference,
         faults: &mut Faults,
     ) -> Result<Option<Call>, Rejected> {
+        if self.sight == Sight::Pinned
+            && let Some(call) = self.functions.pinned(&reference.to_string()).await?
+        {
+            return Ok(Some(call));
+        }
         match self.functions.find(self.viewer, reference).await? {
             Ok(call) => Ok(Some(call)),
             Err(missing) => {

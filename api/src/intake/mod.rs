@@ -10,11 +10,13 @@ mod limits;
 mod lookup;
 mod preview;
 mod reuse;
+mod run;
 mod solver;
 mod task;
 
-pub use lookup::{Intake, unknown_upload};
+pub use lookup::{Intake, Sight, unknown_upload};
 pub use preview::Preview;
+pub use run::AskedRun;
 pub use task::AcceptedTask;
 
 use mecapy_model::Fault;

@@ -2,8 +2,8 @@
 
 use super::{Rejected, SEED_MAX, lookup::Intake};
 use crate::json::{Kind, Value};
-use mecapy_model::{CacheMode, Code, Digest, NonFinite, Reuse, Ties};
-use mecapy_store::NewTask;
+use mecapy_model::{CacheMode, Code, Digest, NonFinite, Reuse, TaskId, Ties};
+use mecapy_store::{NewTask, StoreError};
 use sha2::{Digest as _, Sha256};
 
 /// Of which form a key is: another form gives other keys.
@@ -34,6 +34,17 @@ impl Intake<'_> {
             task.ties = Ties { cache_key: Some(key), reuse, ..task.ties };
         }
         Ok(())
+    }
+
+    /// The task whose result may stand for this one, where its request asks for that and there is one.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn kept_result(&self, task: &NewTask) -> Result<Option<TaskId>, StoreError> {
+        match (task.ties.reuse, task.ties.cache_key) {
+            (Reuse::Miss, Some(key)) => self.store.cached(self.tenant, key).await,
+            _ => Ok(None),
+        }
     }
 
     /// The key of `task`. It covers what decides a result: the code with its version and digest, the inputs as the guest

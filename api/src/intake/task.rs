@@ -129,23 +129,24 @@ impl Intake<'_> {
         Ok(AcceptedTask { task, files_of_code: asked.computation.files_of_code })
     }
 
-    /// What is wrong with `text`, checked JSON, as the request of a task that has no inputs and files yet: the fields of
-    /// a workflow's node. Pointers are those of a task's request.
+    /// What is wrong with `text`, checked JSON, as the request of a task whose inputs are not known yet: what a node of
+    /// a workflow says of its task. Pointers are those of a task's request.
     ///
     /// # Errors
     /// The platform can't tell just now.
-    pub async fn faults_without_inputs(&self, text: &str) -> Result<Vec<Fault>, Rejected> {
+    pub async fn faults_of_node(&self, text: &str) -> Result<Vec<Fault>, Rejected> {
         let mut faults = Faults::default();
         let solvers = self.solvers.map(AsRef::as_ref);
-        let Some(asked) = read(text, self.now(), Solving::With(solvers), &mut faults) else {
+        let Some(Asked { computation, .. }) = read(text, self.now(), Solving::With(solvers), &mut faults) else {
             return Ok(faults.into_vec());
         };
-        if let Some(code) = &asked.computation.code {
+        if let Some(code) = &computation.code {
             self.check_code(code, &mut faults).await?;
         }
-        if let Some(reference) = &asked.computation.function {
+        if let Some(reference) = &computation.function {
             self.check_function(reference, &mut faults).await?;
         }
+        self.check_files(&computation.files, &computation.files_of_code, &mut faults).await?;
         Ok(faults.into_vec())
     }
 

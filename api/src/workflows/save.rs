@@ -36,6 +36,26 @@ pub async fn read(intake: &Intake<'_>, text: &str) -> Result<Definition, Rejecte
     }
 }
 
+/// The text of a definition without the space between its parts, so that the same definition is the same text however it
+/// is laid out.
+pub fn written_once(text: &str) -> String {
+    let mut written = String::with_capacity(text.len());
+    let (mut in_string, mut escaped) = (false, false);
+    for c in text.chars() {
+        if in_string {
+            in_string = escaped || c != '"';
+            escaped = !escaped && c == '\\';
+        } else {
+            in_string = c == '"';
+            if matches!(c, ' ' | '\n' | '\r' | '\t') {
+                continue;
+            }
+        }
+        written.push(c);
+    }
+    written
+}
+
 /// The nodes of a definition, as many as there may be; none where it has another shape, which the engine says.
 pub(super) fn nodes(text: &str) -> Vec<Value<'_>> {
     let nodes = member(Value::of(text), "nodes").and_then(Value::items).unwrap_or_default();
@@ -99,6 +119,13 @@ mod tests {
         );
         assert_eq!(requests, [Some(first.to_owned()), None, None]);
         assert!(nodes("[]").is_empty() && nodes(r#"{"nodes":{}}"#).is_empty());
+    }
+
+    #[test]
+    fn a_definition_is_written_in_one_way_and_its_texts_are_kept() {
+        let text = "{ \"a b\" :\t[ 1 , \"x \\\" y\\\\\" ] ,\n\"c\": \" \" }";
+        assert_eq!(written_once(text), "{\"a b\":[1,\"x \\\" y\\\\\"],\"c\":\" \"}");
+        assert_eq!(written_once(&written_once(text)), written_once(text));
     }
 
     #[test]
