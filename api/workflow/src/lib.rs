@@ -19,6 +19,7 @@
 
 mod definition;
 mod event;
+#[allow(dead_code)]
 mod expr;
 mod json;
 mod run;
