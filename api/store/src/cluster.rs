@@ -18,6 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How many followed tenants one question names at most.
 const FOLLOWED_AT_ONCE: usize = 512;
 const FOLLOWED: &str = "SELECT id, tenant, event_seq, state FROM tasks WHERE tenant = ? AND id = ?";
+const FOLLOWED_RUN: &str = "SELECT id, tenant, seq, state FROM workflow_runs WHERE tenant = ? AND id = ?";
 const SIGNING_KEY: &str = "signing_key";
 
 /// What [`migrate`] found.
@@ -109,10 +110,12 @@ impl Store {
             Hint::Everything => {
                 self.shared().wake_all();
                 self.shared().deliveries().notify_one();
+                self.shared().runs().notify_one();
                 self.reload_access().await;
             }
             Hint::Tenant { tenant, seq } => self.shared().tenants().tell(*tenant, *seq),
             Hint::Deliveries => self.shared().deliveries().notify_one(),
+            Hint::Runs => self.shared().runs().notify_one(),
         }
     }
 
@@ -140,16 +143,18 @@ impl Store {
         self.look_at_paces().await?;
         let followed = self.shared().followed();
         seen.retain(|task, _| followed.contains(task));
-        for tasks in pieces(&Vec::from_iter(followed)) {
-            // Each by the index of its tenant's tasks: there is none by id alone.
-            let list = union_all(FOLLOWED, "", tasks.len());
-            let asked = tasks.iter().fold(query(list), |query, (task, tenant)| query.bind(*tenant).bind(*task));
+        for followed in pieces(&Vec::from_iter(followed)) {
             let mut changed = Vec::new();
-            for row in asked.fetch_all(self.readers()).await? {
-                let (task, tenant, seq) = (TaskId(row.id(0)?), TenantId(row.id(1)?), row.try_get::<i64>(2)?);
-                let state: TaskState = row.try_get::<&str>(3)?.parse().map_err(StoreError::corrupt)?;
-                if seen.insert((task, tenant), seq) != Some(seq) {
-                    changed.push((task, state.is_terminal()));
+            // Each by the index of its tenant's rows: there is none by id alone. What it is, its id doesn't tell.
+            for part in [FOLLOWED, FOLLOWED_RUN] {
+                let list = union_all(part, "", followed.len());
+                let asked = followed.iter().fold(query(list), |query, (id, tenant)| query.bind(*tenant).bind(*id));
+                for row in asked.fetch_all(self.readers()).await? {
+                    let (id, tenant, seq) = (TaskId(row.id(0)?), TenantId(row.id(1)?), row.try_get::<i64>(2)?);
+                    let state: TaskState = row.try_get::<&str>(3)?.parse().map_err(StoreError::corrupt)?;
+                    if seen.insert((id, tenant), seq) != Some(seq) {
+                        changed.push((id, state.is_terminal()));
+                    }
                 }
             }
             self.shared().others_changed(changed);

@@ -1,10 +1,10 @@
-//! What a tenant is told: how its tasks ended, numbered in the order of the commits. A reader follows live, or goes on
+//! What a tenant is told: how its tasks and workflow runs ended, numbered in the order of the commits. A reader follows live, or goes on
 //! from the last number that it saw.
 
 use crate::clock::from_unix_ms;
 use crate::sql::{Row, query};
-use crate::{Store, StoreError};
-use mecapy_model::{EventId, Lane, TaskId, TaskState, TenantId};
+use crate::{RunState, Store, StoreError};
+use mecapy_model::{EventId, Lane, RunId, TaskId, TaskState, TenantId};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +13,7 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 /// How many events one page holds at most.
 pub const TENANT_EVENTS_PAGE_MAX: u32 = 1_000;
@@ -25,9 +26,12 @@ pub enum EventType {
     TaskCompleted,
     TaskFailed,
     TaskCancelled,
+    WorkflowRunCompleted,
+    WorkflowRunFailed,
+    WorkflowRunCancelled,
 }
 
-/// Something that happened to a tenant's task. All of it is written once, so it is told in the same words each time.
+/// Something that happened to a tenant's task or workflow run. All of it is written once, so it is told in the same words each time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantEvent {
     /// The tenant's first event has 1, and each has one more than the one before.
@@ -35,36 +39,93 @@ pub struct TenantEvent {
     pub id: EventId,
     pub at: OffsetDateTime,
     pub kind: EventType,
-    pub task: TaskId,
-    /// The task's name.
+    pub about: About,
+    /// What it is about is called so.
     pub name: Option<String>,
-    pub lane: Lane,
-    /// The kind of the task's error.
+    /// The kind of the error that it ended with.
     pub error_kind: Option<String>,
 }
 
+/// What an event is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    Task { id: TaskId, lane: Lane },
+    WorkflowRun { id: RunId },
+}
+
+impl About {
+    /// The noun, as streams name their events.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            About::Task { .. } => "task",
+            About::WorkflowRun { .. } => "workflow_run",
+        }
+    }
+
+    pub(crate) fn id(self) -> Uuid {
+        match self {
+            About::Task { id, .. } => id.0,
+            About::WorkflowRun { id } => id.0,
+        }
+    }
+}
+
+/// A run that has ended, as its tenant is told.
+#[derive(Debug)]
+pub(crate) struct RunNews {
+    pub(crate) id: RunId,
+    pub(crate) name: Option<String>,
+    pub(crate) state: RunState,
+    pub(crate) error_kind: Option<String>,
+}
+
 impl EventType {
-    pub const ALL: [EventType; 3] = [EventType::TaskCompleted, EventType::TaskFailed, EventType::TaskCancelled];
+    pub const ALL: [EventType; 6] = [
+        EventType::TaskCompleted,
+        EventType::TaskFailed,
+        EventType::TaskCancelled,
+        EventType::WorkflowRunCompleted,
+        EventType::WorkflowRunFailed,
+        EventType::WorkflowRunCancelled,
+    ];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             EventType::TaskCompleted => "task.completed",
             EventType::TaskFailed => "task.failed",
             EventType::TaskCancelled => "task.cancelled",
+            EventType::WorkflowRunCompleted => "workflow_run.completed",
+            EventType::WorkflowRunFailed => "workflow_run.failed",
+            EventType::WorkflowRunCancelled => "workflow_run.cancelled",
         }
     }
 
     const fn state(self) -> TaskState {
         match self {
-            EventType::TaskCompleted => TaskState::Completed,
-            EventType::TaskFailed => TaskState::Failed,
-            EventType::TaskCancelled => TaskState::Cancelled,
+            EventType::TaskCompleted | EventType::WorkflowRunCompleted => TaskState::Completed,
+            EventType::TaskFailed | EventType::WorkflowRunFailed => TaskState::Failed,
+            EventType::TaskCancelled | EventType::WorkflowRunCancelled => TaskState::Cancelled,
         }
     }
 
     /// What a task's end is; `None` where the state is none.
-    pub(crate) fn of_end(state: TaskState) -> Option<Self> {
-        EventType::ALL.into_iter().find(|kind| kind.state() == state)
+    pub(crate) const fn of_end(state: TaskState) -> Option<Self> {
+        match state {
+            TaskState::Queued | TaskState::Running => None,
+            TaskState::Completed => Some(EventType::TaskCompleted),
+            TaskState::Failed => Some(EventType::TaskFailed),
+            TaskState::Cancelled => Some(EventType::TaskCancelled),
+        }
+    }
+
+    /// The same of a workflow run.
+    pub(crate) const fn of_run_end(state: RunState) -> Option<Self> {
+        match state {
+            RunState::Running => None,
+            RunState::Completed => Some(EventType::WorkflowRunCompleted),
+            RunState::Failed => Some(EventType::WorkflowRunFailed),
+            RunState::Cancelled => Some(EventType::WorkflowRunCancelled),
+        }
     }
 }
 
@@ -72,7 +133,10 @@ impl std::str::FromStr for EventType {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let found = EventType::ALL.into_iter().find(|kind| kind.as_str() == text);
-        found.ok_or_else(|| format!("unknown event {text:?}: use task.completed, task.failed or task.cancelled"))
+        found.ok_or_else(|| {
+            let all = EventType::ALL.map(EventType::as_str).join(", ");
+            format!("unknown event {text:?}: use one of {all}")
+        })
     }
 }
 
@@ -102,6 +166,22 @@ struct TaskData<'a> {
 }
 
 #[derive(Serialize)]
+struct RunData<'a> {
+    id: RunId,
+    name: Option<&'a str>,
+    state: TaskState,
+    error: Option<ErrorData<'a>>,
+    completed_at: &'a str,
+    links: RunLinks,
+}
+
+#[derive(Serialize)]
+struct RunLinks {
+    #[serde(rename = "self")]
+    run: String,
+}
+
+#[derive(Serialize)]
 struct ErrorData<'a> {
     kind: &'a str,
 }
@@ -125,19 +205,24 @@ fn text_of(at: OffsetDateTime) -> String {
 
 impl TenantEvent {
     /// The event as JSON, in the same words for streams and webhooks. It leaves out what may be large or secret: who
-    /// wants more asks for the task.
+    /// wants more asks for the task or the run.
     pub fn body(&self) -> Result<String, StoreError> {
-        let task = format!("/v1/tasks/{}", self.task);
-        let data = TaskData {
-            id: self.task,
-            name: self.name.as_deref(),
-            state: self.kind.state(),
-            lane: self.lane,
-            error: self.error_kind.as_deref().map(|kind| ErrorData { kind }),
-            completed_at: &text_of(self.at),
-            links: Links { result: format!("{task}/result"), task },
-        };
-        body(self.id, self.kind.as_str(), self.at, data)
+        let (name, state) = (self.name.as_deref(), self.kind.state());
+        let error = self.error_kind.as_deref().map(|kind| ErrorData { kind });
+        let completed_at = &text_of(self.at);
+        match self.about {
+            About::Task { id, lane } => {
+                let task = format!("/v1/tasks/{id}");
+                let links = Links { result: format!("{task}/result"), task };
+                let data = TaskData { id, name, state, lane, error, completed_at, links };
+                body(self.id, self.kind.as_str(), self.at, data)
+            }
+            About::WorkflowRun { id } => {
+                let links = RunLinks { run: format!("/v1/workflow-runs/{id}") };
+                let data = RunData { id, name, state, error, completed_at, links };
+                body(self.id, self.kind.as_str(), self.at, data)
+            }
+        }
     }
 }
 
@@ -170,14 +255,23 @@ impl Store {
 }
 
 fn read_event(row: &Row) -> Result<TenantEvent, StoreError> {
+    let kind: EventType = row.try_get::<&str>(3)?.parse().map_err(StoreError::corrupt)?;
+    let id = row.id(4)?;
+    let about = match kind {
+        EventType::TaskCompleted | EventType::TaskFailed | EventType::TaskCancelled => {
+            About::Task { id: TaskId(id), lane: row.try_get::<&str>(6)?.parse().map_err(StoreError::corrupt)? }
+        }
+        EventType::WorkflowRunCompleted | EventType::WorkflowRunFailed | EventType::WorkflowRunCancelled => {
+            About::WorkflowRun { id: RunId(id) }
+        }
+    };
     Ok(TenantEvent {
         seq: row.count(0)?,
         id: EventId(row.id(1)?),
         at: from_unix_ms(row.try_get(2)?),
-        kind: row.try_get::<&str>(3)?.parse().map_err(StoreError::corrupt)?,
-        task: TaskId(row.id(4)?),
+        kind,
+        about,
         name: row.try_get(5)?,
-        lane: row.try_get::<&str>(6)?.parse().map_err(StoreError::corrupt)?,
         error_kind: row.try_get(7)?,
     })
 }
@@ -243,7 +337,6 @@ impl Drop for TenantWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use uuid::Uuid;
 
     fn tenant(number: u128) -> TenantId {
         TenantId(Uuid::from_u128(number))
@@ -256,9 +349,8 @@ mod tests {
             id: EventId(Uuid::from_u128(1)),
             at: from_unix_ms(1_800_000_000_120),
             kind: EventType::TaskFailed,
-            task: TaskId(Uuid::from_u128(2)),
+            about: About::Task { id: TaskId(Uuid::from_u128(2)), lane: Lane::LongRunning },
             name: Some("beam \"A\"\n".to_owned()),
-            lane: Lane::LongRunning,
             error_kind: Some("timeout".to_owned()),
         };
         assert_eq!(
@@ -272,6 +364,27 @@ mod tests {
         );
         let other = TenantEvent { seq: 8, ..event.clone() };
         assert_eq!(other.body().unwrap(), event.body().unwrap());
+    }
+
+    #[test]
+    fn an_event_of_a_run_says_where_the_run_is() {
+        let event = TenantEvent {
+            seq: 7,
+            id: EventId(Uuid::from_u128(1)),
+            at: from_unix_ms(1_800_000_000_120),
+            kind: EventType::WorkflowRunCompleted,
+            about: About::WorkflowRun { id: RunId(Uuid::from_u128(2)) },
+            name: Some("truss".to_owned()),
+            error_kind: None,
+        };
+        assert_eq!(
+            event.body().unwrap(),
+            "{\"id\":\"00000000-0000-0000-0000-000000000001\",\"type\":\"workflow_run.completed\",\
+             \"timestamp\":\"2027-01-15T08:00:00.120Z\",\"data\":{\"id\":\"00000000-0000-0000-0000-000000000002\",\
+             \"name\":\"truss\",\"state\":\"completed\",\"error\":null,\
+             \"completed_at\":\"2027-01-15T08:00:00.120Z\",\"links\":{\
+             \"self\":\"/v1/workflow-runs/00000000-0000-0000-0000-000000000002\"}}}"
+        );
     }
 
     #[test]

@@ -10,6 +10,8 @@
 //! | `worker.after_container_start` | started a container, followed none of its output |
 //! | `worker.after_objects` | stored an attempt's files, not its end |
 //! | `store.after_finish` | committed an end, told nobody |
+//! | `store.before_advance` | written a step of a run, not committed |
+//! | `store.after_advance` | committed it, told nobody |
 //! | `webhook.after_post` | posted an event, not written that down |
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -10,6 +10,7 @@ mod audit;
 mod bus;
 mod clock;
 mod cluster;
+mod copied_artifacts;
 mod counts;
 mod deliveries;
 mod due;
@@ -28,12 +29,16 @@ mod objects;
 mod orphans;
 mod pace;
 mod packages;
+mod paging;
 mod probe;
 mod queue;
 mod quota;
 mod reading;
 mod recent;
+mod result_cache;
 mod role;
+mod runs;
+mod schedules;
 mod scopes;
 mod shared;
 mod signer;
@@ -41,6 +46,7 @@ mod spent;
 mod sql;
 mod storage;
 mod store;
+mod studies;
 mod tasks;
 mod tenants;
 mod tickets;
@@ -48,6 +54,7 @@ mod uploads;
 mod usage;
 mod webhooks;
 mod workers;
+mod workflows;
 mod writer;
 
 pub use adopting::{Adopted, KeptClaim, LEASE_HANDED_OVER_MAX};
@@ -60,7 +67,7 @@ pub use counts::LaneCount;
 pub use deliveries::{DELIVERIES_KEPT_FOR, Delivery, DeliveryState, LastAttempt, Replay};
 pub use due::{DeliveryReport, DeliveryRoom, DueDelivery, EndpointEffect, NextAttempt};
 pub use error::StoreError;
-pub use events::{EventType, TENANT_EVENTS_KEPT_FOR, TENANT_EVENTS_PAGE_MAX, TenantEvent, TenantWatch};
+pub use events::{About, EventType, TENANT_EVENTS_KEPT_FOR, TENANT_EVENTS_PAGE_MAX, TenantEvent, TenantWatch};
 pub use fail_points::{arm_fail_points, fail_point, fail_point_of};
 pub use follow::{EVENTS_PAGE_MAX, EventKind, EventPage, LogEntry, LogPage, TaskEvent};
 pub use garbage::Collected;
@@ -77,17 +84,27 @@ pub use packages::{
     Maintainer, NewPackageVersion, PackageOutcome, PackagePin, PackageSummary, PackageVersion, PublishError,
     VERSIONS_PER_PACKAGE_MAX, VersionSummary, Viewer, Yank, YankOutcome,
 };
+pub use paging::{PageOf, PageRequest};
 pub use probe::{DatabaseFindings, probe_database};
 pub use queue::{
     Beat, ClaimRef, ClaimRequest, Claimed, Claims, Finish, LeaseToken, NewLog, PreparedFinish, Recovered, Written,
 };
 pub use quota::{OverQuota, Quota, QuotaKind};
+pub use result_cache::CachedCopy;
 pub use role::Role;
+pub use runs::{
+    Advance, Advanced, Arrived, InboxItem, LoadedRun, NewRun, NodeTask, ParentNode, RUN_EVENTS_PAGE_MAX, RunDeleted,
+    RunEnd, RunEnded, RunEvent, RunKey, RunQuery, RunRow, RunState, RunWatch, StartRunError, StartedRun, TaskEnded,
+};
+pub use schedules::{
+    FIRINGS_KEPT, Fire, FireWork, Fired, Firing, MissedPolicy, NewSchedule, OverlapPolicy, ScheduleChange, ScheduleRow,
+};
 pub use scopes::{Scope, Scopes};
 pub use shared::TaskWatch;
 pub use signer::{Grant, Method, SignatureError, Signer};
 pub use sql::SchemaState;
 pub use store::{Database, Store, StoreOptions};
+pub use studies::{MemberKind, StudyChange, StudyMember, StudyRow};
 pub use tasks::{Cancelled, Deleted, Idempotency, NewTask, Replayed, Submission, SubmitError, Submitted, TaskResult};
 pub use tenants::{Access, Found, OPERATOR_TENANT, Tenant, TenantError};
 pub use tickets::{Ticket, TicketHolder};
@@ -98,3 +115,4 @@ pub use webhooks::{
     WebhookError, WebhookHealth, WebhookState,
 };
 pub use workers::{SeenWorker, WorkerKind, WorkerRow};
+pub use workflows::{NewWorkflow, SavedWorkflow, WorkflowRow};

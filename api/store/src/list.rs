@@ -3,8 +3,9 @@
 use crate::reading::{TASK_COLUMNS, read_task, task_columns, task_from};
 use crate::sql::{Dialect, query};
 use crate::{Store, StoreError};
-use mecapy_model::{Lane, Task, TaskState, TenantId};
+use mecapy_model::{Lane, RunId, StudyId, Task, TaskState, TenantId};
 use sha2::{Digest, Sha256};
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 /// The longest page, in tasks.
@@ -14,23 +15,30 @@ const SCANNED_MAX: u32 = 50_000;
 /// The longest page, in bytes of code: the task that passes it is the page's last.
 const PAGE_CODE_BYTES_MAX: u32 = 8 << 20;
 
-/// The tasks of a page, by how names and labels are searched.
+/// The tasks of a page, by how names and labels are searched; `{among}` narrows what is looked at.
 macro_rules! page_sql {
     ($name:literal, $label:literal) => {
         concat!(
             "WITH page AS (SELECT m.no, sum(octet_length(s.code)) OVER (ORDER BY m.id DESC) - octet_length(s.code) AS ahead",
-            " FROM (SELECT c.no, c.id FROM (SELECT * FROM tasks WHERE tenant = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3) c",
+            " FROM (SELECT c.no, c.id FROM (SELECT * FROM tasks WHERE tenant = ?1 AND id < ?2{among} ORDER BY id DESC LIMIT ?3) c",
             " WHERE (?4 IS NULL OR c.state = ?4) AND (?5 IS NULL OR c.lane = ?5)",
             " AND (?6 IS NULL OR ",
             $name,
             ") AND (?7 IS NULL OR ",
             $label,
-            ") AND (?11 IS NULL OR c.function = ?11) ORDER BY c.id DESC LIMIT ?9) m JOIN task_specs s ON s.no = m.no) SELECT ",
+            ") AND (?11 IS NULL OR c.function = ?11) AND (?12 IS NULL OR c.run = ?12) AND (?13 IS NULL OR c.study = ?13)",
+            " ORDER BY c.id DESC LIMIT ?9) m JOIN task_specs s ON s.no = m.no) SELECT ",
             task_columns!("'null'"),
             ", (SELECT count(*) FROM page) AS matching",
             task_from!(),
             " WHERE t.no IN (SELECT no FROM page WHERE ahead < ?10) ORDER BY t.id DESC"
         )
+    };
+}
+
+macro_rules! last_of_scan {
+    ($among:literal) => {
+        concat!("SELECT id FROM tasks WHERE tenant = ?1 AND id < ?2", $among, " ORDER BY id DESC LIMIT 2 OFFSET ?3")
     };
 }
 
@@ -45,6 +53,9 @@ pub struct TaskQuery {
     pub name_contains: Option<String>,
     /// The published function that the tasks call, in any version: `owner/package#name`.
     pub function: Option<String>,
+    /// The workflow run that the tasks are nodes of.
+    pub run: Option<RunId>,
+    pub study: Option<StudyId>,
     /// 1 to [`LIST_LIMIT_MAX`].
     pub limit: u32,
     /// `next_cursor` of the page before, asked with the same filters.
@@ -54,7 +65,17 @@ pub struct TaskQuery {
 impl Default for TaskQuery {
     /// Everything, 50 at a time.
     fn default() -> Self {
-        Self { state: None, lane: None, label: None, name_contains: None, function: None, limit: 50, cursor: None }
+        Self {
+            state: None,
+            lane: None,
+            label: None,
+            name_contains: None,
+            function: None,
+            run: None,
+            study: None,
+            limit: 50,
+            cursor: None,
+        }
     }
 }
 
@@ -94,7 +115,7 @@ impl Store {
         let last = if matching > tasks.len() {
             tasks.last().map(|task| *task.id.0.as_bytes())
         } else {
-            self.end_of_scan(tenant, &before).await?
+            self.end_of_scan(tenant, &query, &before).await?
         };
         Ok(TaskPage { tasks, next_cursor: last.map(|last| self.signer().cursor(&last, &scope)) })
     }
@@ -124,7 +145,14 @@ impl Store {
             }
         };
         let (label, value) = query.label.clone().unzip();
-        let rows = crate::sql::query(sql)
+        // A run or a study has an index of its tasks, so that those of others are not looked at.
+        let among = match (query.run, query.study) {
+            (Some(_), _) => " AND run = ?12",
+            (None, Some(_)) => " AND study = ?13",
+            (None, None) => "",
+        };
+        // Made of constants.
+        let rows = crate::sql::query(AssertSqlSafe(sql.replace("{among}", among)))
             .bind(tenant)
             .bind(Uuid::from_bytes(*before))
             .bind(SCANNED_MAX)
@@ -136,6 +164,8 @@ impl Store {
             .bind(query.limit + 1)
             .bind(PAGE_CODE_BYTES_MAX)
             .bind(query.function.as_deref())
+            .bind(query.run)
+            .bind(query.study)
             .fetch_all(&mut self.reader(tenant).await?)
             .await?;
         let matching: i64 = rows.first().map_or(Ok(0), |row| row.try_get(TASK_COLUMNS))?;
@@ -144,14 +174,20 @@ impl Store {
     }
 
     /// The last task that a page looks at, where there are tasks beyond it.
-    async fn end_of_scan(&self, tenant: TenantId, before: &[u8; 16]) -> Result<Option<[u8; 16]>, StoreError> {
-        let sql = "SELECT id FROM tasks WHERE tenant = ? AND id < ? ORDER BY id DESC LIMIT 2 OFFSET ?";
-        let rows = query(sql)
-            .bind(tenant)
-            .bind(Uuid::from_bytes(*before))
-            .bind(SCANNED_MAX - 1)
-            .fetch_all(&mut self.reader(tenant).await?)
-            .await?;
+    async fn end_of_scan(
+        &self,
+        tenant: TenantId,
+        asked: &TaskQuery,
+        before: &[u8; 16],
+    ) -> Result<Option<[u8; 16]>, StoreError> {
+        let (sql, among) = match (asked.run, asked.study) {
+            (Some(run), _) => (last_of_scan!(" AND run = ?4"), Some(run.0)),
+            (None, Some(study)) => (last_of_scan!(" AND study = ?4"), Some(study.0)),
+            (None, None) => (last_of_scan!(""), None),
+        };
+        let place = query(sql).bind(tenant).bind(Uuid::from_bytes(*before)).bind(SCANNED_MAX - 1);
+        let place = among.into_iter().fold(place, |query, id| query.bind(id));
+        let rows = place.fetch_all(&mut self.reader(tenant).await?).await?;
         match rows.as_slice() {
             [last, _beyond] => Ok(Some(last.id(0)?.into_bytes())),
             _ => Ok(None),
@@ -164,7 +200,7 @@ impl TaskQuery {
     fn scope(&self, tenant: TenantId) -> Vec<u8> {
         let label = self.label.as_ref().map(|(name, value)| (name.as_str(), value.as_str()));
         let texts = (self.name_contains.as_deref(), self.function.as_deref());
-        let filters = format!("{:?}", (tenant, self.state, self.lane, label, texts));
+        let filters = format!("{:?}", (tenant, self.state, self.lane, label, texts, self.run, self.study));
         Sha256::digest(filters.as_bytes()).to_vec()
     }
 }

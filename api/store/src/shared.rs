@@ -36,7 +36,8 @@ pub(crate) enum Change {
     Deleted,
 }
 
-/// By task first: hints name no tenant. Whoever asks for another tenant's task follows nothing, and disturbs nobody.
+/// Of tasks and workflow runs, which have no id in common. By id first: hints name no tenant. Whoever asks for another tenant's task follows nothing, and
+/// disturbs nobody.
 type Followers = Mutex<BTreeMap<(TaskId, TenantId), watch::Sender<News>>>;
 
 const UNKNOWN: i64 = i64::MIN;
@@ -61,6 +62,8 @@ pub(crate) struct Shared {
     tenants: TenantFollowers,
     /// Deliveries of webhooks wait.
     deliveries: Arc<Notify>,
+    /// A workflow run has something to do.
+    runs: Arc<Notify>,
 }
 
 impl Shared {
@@ -72,6 +75,7 @@ impl Shared {
             cancels: broadcast::channel(CANCELS_BEHIND_MAX).0,
             tenants: TenantFollowers::default(),
             deliveries: Arc::default(),
+            runs: Arc::default(),
             counts: Mutex::default(),
             recent: Mutex::default(),
             paces: Mutex::default(),
@@ -123,12 +127,17 @@ impl Shared {
         &self.deliveries
     }
 
-    /// The tasks that somebody follows here.
+    /// Signalled when a workflow run has something to do.
+    pub(crate) fn runs(&self) -> &Arc<Notify> {
+        &self.runs
+    }
+
+    /// The tasks and workflow runs that somebody follows here.
     pub(crate) fn followed(&self) -> HashSet<(TaskId, TenantId)> {
         self.followers.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
     }
 
-    /// Another process changed tasks.
+    /// Another process changed tasks or workflow runs.
     pub(crate) fn others_changed(&self, tasks: impl IntoIterator<Item = (TaskId, bool)>) {
         let followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
         for (task, ended) in tasks {

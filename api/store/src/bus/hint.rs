@@ -18,7 +18,7 @@ pub enum Hint {
     Lane(Lane),
     /// Something was queued in this lane that runs in a container.
     Containers(Lane),
-    /// The rows of these tasks changed; `true` where the task has ended.
+    /// The rows of these tasks or workflow runs changed; `true` where the task has ended.
     Tasks(Vec<(TaskId, bool)>),
     /// A running task was asked to stop.
     Cancel { task: TaskId },
@@ -28,6 +28,8 @@ pub enum Hint {
     Tenant { tenant: TenantId, seq: u64 },
     /// Deliveries of webhooks wait.
     Deliveries,
+    /// Workflow runs have something to do.
+    Runs,
     /// Hints may have been lost: look at everything once.
     Everything,
 }

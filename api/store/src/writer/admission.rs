@@ -1,8 +1,7 @@
 //! Who may queue more: read once for all submissions of a transaction.
 
-use super::batch::Call;
 use super::state::Writer;
-use super::submit::{NewRow, SubmitAnswer};
+use super::submit::NewRow;
 use crate::sql::{Dialect, query, with_list};
 use crate::tenants::Standing;
 use crate::{Access, StoreError};
@@ -41,14 +40,14 @@ impl Admission {
 impl Writer {
     /// Embedded, memory knows. In PostgreSQL the tenants' rows are locked until the commit, so that no two processes
     /// count the same room, and the queued rows are counted as far as a limit asks.
-    pub(super) async fn admission(
-        &mut self,
-        calls: &[Call<Box<NewRow>, SubmitAnswer>],
-    ) -> Result<Admission, StoreError> {
+    pub(super) async fn admission(&mut self, rows: &[&NewRow]) -> Result<Admission, StoreError> {
+        if rows.is_empty() {
+            return Ok(Admission::default());
+        }
         let mut limits: BTreeMap<TenantId, u32> = BTreeMap::new();
-        for call in calls {
-            let limit = limits.entry(call.input.tenant()).or_default();
-            *limit = call.input.queued_max().max(*limit);
+        for row in rows {
+            let limit = limits.entry(row.tenant()).or_default();
+            *limit = row.queued_max().max(*limit);
         }
         if self.dialect == Dialect::Sqlite {
             let counts = self.shared.counts();

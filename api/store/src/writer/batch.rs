@@ -2,9 +2,9 @@
 
 use super::claim;
 use super::lines;
-use super::{CancelRequest, Ending, GiveBack, NewRow, Note, SubmitAnswer, Writer};
+use super::{CancelRequest, Ending, GiveBack, NewRow, Note, Step, SubmitAnswer, Writer};
 use crate::sql::Opening;
-use crate::{Beat, Cancelled, ClaimRef, ClaimRequest, Claims, PreviewUsage, StoreError, Written, fail_point};
+use crate::{Advanced, Beat, Cancelled, ClaimRef, ClaimRequest, Claims, PreviewUsage, StoreError, Written, fail_point};
 use mecapy_model::{Lane, TaskId};
 use std::future::Future;
 use std::pin::Pin;
@@ -46,6 +46,7 @@ pub(crate) enum Op {
     GiveBack(Call<(ClaimRef, GiveBack), Written>),
     Cancel(Call<CancelRequest, Cancelled>),
     Rare(Box<dyn Rare>),
+    Advance(Call<Box<Step>, Advanced>),
     Claim(Call<ClaimRequest, Claims>),
     Close(oneshot::Sender<()>),
 }
@@ -96,6 +97,7 @@ pub(super) struct Batch {
     give_backs: Vec<Call<(ClaimRef, GiveBack), Written>>,
     cancels: Vec<Call<CancelRequest, Cancelled>>,
     rare: Vec<Box<dyn Rare>>,
+    advances: Vec<Call<Box<Step>, Advanced>>,
     claims: Vec<Call<ClaimRequest, Claims>>,
     preview_usage: Vec<PreviewUsage>,
 }
@@ -111,6 +113,7 @@ impl Batch {
             Op::GiveBack(call) => self.give_backs.push(call),
             Op::Cancel(call) => self.cancels.push(call),
             Op::Rare(call) => self.rare.push(call),
+            Op::Advance(call) => self.advances.push(call),
             Op::Claim(call) => self.claims.push(call),
             Op::Close(reply) => return Some(reply),
         }
@@ -134,6 +137,7 @@ impl Batch {
             + self.give_backs.len()
             + self.cancels.len()
             + self.rare.len()
+            + self.advances.len()
             + self.claims.len()
             + usize::from(!self.preview_usage.is_empty())
     }
@@ -144,7 +148,8 @@ impl Batch {
         let claims_alone = self.len() == self.claims.len();
         let locks =
             if claims_alone { lines::locks_of(&self.lanes()).map(|(key, _)| key).collect() } else { Vec::new() };
-        Opening { locks, numbers: self.submits.len() }
+        let node_tasks: usize = self.advances.iter().map(|call| call.input.tasks.len()).sum();
+        Opening { locks, numbers: self.submits.len() + node_tasks }
     }
 
     /// What is claimed from.
@@ -154,7 +159,12 @@ impl Batch {
 
     /// Executes every call within the writer's open transaction, which has begun with these locks.
     pub(super) async fn run(&mut self, writer: &mut Writer, held: &[i64]) -> Result<(), StoreError> {
-        writer.submit_all(&mut self.submits).await?;
+        let runs = writer.lock_runs(&self.advances).await?;
+        let rows = self.submits.iter().map(|call| &*call.input);
+        let rows: Vec<&NewRow> = rows.chain(self.advances.iter().flat_map(|call| &call.input.tasks)).collect();
+        let mut admission = writer.admission(&rows).await?;
+        writer.submit_all(&mut self.submits, &mut admission).await?;
+        writer.advance_all(&mut self.advances, runs, &mut admission).await?;
         for call in &mut self.notes {
             call.answer = Some(writer.note(&call.input).await?);
         }
@@ -185,6 +195,9 @@ impl Batch {
         if !self.submits.is_empty() {
             fail_point("store.after_insert");
         }
+        if !self.advances.is_empty() {
+            fail_point("store.before_advance");
+        }
     }
 
     /// A place for tests to crash: everything is committed, and nobody told.
@@ -194,6 +207,9 @@ impl Batch {
         }
         if !self.finishes.is_empty() {
             fail_point("store.after_finish");
+        }
+        if !self.advances.is_empty() {
+            fail_point("store.after_advance");
         }
     }
 
@@ -206,6 +222,7 @@ impl Batch {
         deliver_all(self.give_backs);
         deliver_all(self.cancels);
         self.rare.into_iter().for_each(Rare::deliver);
+        deliver_all(self.advances);
         let unwanted = self.claims.into_iter().filter_map(Call::deliver).flat_map(|claims| claims.claimed);
         let give_backs: Vec<_> =
             unwanted.map(|claimed| Call::new((claimed.claim, GiveBack::Released), oneshot::channel().0)).collect();
@@ -221,6 +238,7 @@ impl Batch {
         self.give_backs.into_iter().for_each(|call| call.fail(error));
         self.cancels.into_iter().for_each(|call| call.fail(error));
         self.rare.into_iter().for_each(|call| call.fail(error));
+        self.advances.into_iter().for_each(|call| call.fail(error));
         self.claims.into_iter().for_each(|call| call.fail(error));
         if !self.preview_usage.is_empty() {
             tracing::warn!(usage.rows = self.preview_usage.len(), error = %error, "usage of previews is lost");
@@ -237,6 +255,7 @@ impl Batch {
             .chain(self.give_backs.into_iter().map(Op::GiveBack))
             .chain(self.cancels.into_iter().map(Op::Cancel))
             .chain(self.rare.into_iter().map(Op::Rare))
+            .chain(self.advances.into_iter().map(Op::Advance))
             .chain(self.claims.into_iter().map(Op::Claim));
         for op in ops {
             let mut batch = Batch::default();

@@ -5,7 +5,7 @@ use super::state::Writer;
 use crate::audit::{AuditAction, AuditRecord};
 use crate::bus::Hint;
 use crate::shared::Change;
-use crate::sql::query;
+use crate::sql::{pieces, query, with_list};
 use crate::{Actor, Cancelled, StoreError};
 use mecapy_model::{TaskId, TaskState, TenantId};
 use std::sync::Arc;
@@ -41,6 +41,39 @@ impl Writer {
             }
             ended => Ok(Cancelled::AlreadyEnded(ended)),
         }
+    }
+}
+
+impl Writer {
+    /// Cancels tasks of a tenant on the platform's own account: the queued ones end at once, all together, and the running
+    /// ones are asked to stop. The others are passed over.
+    pub(super) async fn cancel_tasks(&mut self, tenant: TenantId, tasks: &[TaskId]) -> Result<(), StoreError> {
+        for piece in pieces(tasks) {
+            let marks = vec!["?"; piece.len()].join(",");
+            let condition =
+                format!("WHERE tenant = ? AND state IN ('queued', 'running') AND id IN ({marks}) ORDER BY no");
+            let selected = select_live(&condition, self.dialect.lock_rows()).bind(tenant);
+            let selected = piece.iter().fold(selected, |query, task| query.bind(*task));
+            let rows = selected.fetch_all(&mut self.conn).await?;
+            let live = rows.iter().map(|row| self.read_live(row)).collect::<Result<Vec<_>, _>>()?;
+            let (queued, running): (Vec<_>, Vec<_>) =
+                live.into_iter().partition(|task| task.state == TaskState::Queued);
+            self.end_queued(&queued).await?;
+            let running: Vec<_> = running.into_iter().filter(|task| !task.cancel_requested).collect();
+            for piece in pieces(&running) {
+                let sql = "UPDATE tasks SET cancel_requested = 1 WHERE state || '' = 'running' AND no IN (";
+                let asked =
+                    piece.iter().fold(query(with_list(sql, piece.len(), ")")), |query, task| query.bind(task.no));
+                self.run(asked).await?;
+            }
+            for task in running {
+                self.changed(task.id, Change::Moved);
+                self.hint(Hint::Cancel { task: task.id });
+                let (shared, id) = (self.shared.clone(), task.id);
+                self.after_commit(move || shared.cancel_asked(id));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -6,14 +6,18 @@ use super::state::Writer;
 use super::submit::EVENTS;
 use crate::queue::is_cancel;
 use crate::recent::EndedTask;
+use crate::result_cache::{CachedCopy, ResultObject};
 use crate::shared::{Change, Place};
-use crate::sql::{Query, Row, Rows, pieces, query, script};
+use crate::sql::{Query, Row, Rows, pieces, query, script, with_list};
 use crate::{
     ClaimRef, Finish, ObjectKey, RESULT_INLINE_BYTES_MAX, StoreError, StoreOptions, StoredArtifact, StoredText, Written,
 };
-use mecapy_model::{Digest, ErrorKind, Lane, TaskError, TaskId, TaskState, TenantId, Transition, Usage, Warning};
+use mecapy_model::{
+    ArtifactName, Digest, ErrorKind, Lane, RunId, TaskError, TaskId, TaskState, TenantId, Transition, Usage, Warning,
+};
 use std::collections::HashMap;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// How a running attempt ended, as its rows will say it; made on the caller's side, where work is not serialised.
 #[derive(Clone)]
@@ -38,14 +42,6 @@ pub(super) struct Record {
     usage: Usage,
 }
 
-/// The object that holds a result.
-#[derive(Clone)]
-struct ResultObject {
-    key: ObjectKey,
-    size_bytes: u64,
-    sha256: Digest,
-}
-
 /// A task whose row says by now that it has ended.
 pub(super) struct Ended {
     pub(super) no: i64,
@@ -60,6 +56,11 @@ pub(super) struct Ended {
     pub(super) done_seq: i64,
     pub(super) at_ms: i64,
     pub(super) record: Record,
+    /// Whose inbox is told.
+    pub(super) run: Option<RunId>,
+    /// Under which key the result may be used again, and the function that it is of.
+    pub(super) cache: Option<(Vec<u8>, Option<String>)>,
+    pub(super) artifacts: Vec<ArtifactName>,
 }
 
 /// The state as an expression, so that no partial index of it is walked to find rows which are known by number.
@@ -69,7 +70,7 @@ const FINISH: Rows = Rows {
     width: 7,
     tail: ") AS v WHERE tasks.no = v.column1 AND tasks.fence = v.column2 AND tasks.lease_token = v.column3 \
            AND tasks.state || '' = 'running' \
-           RETURNING no, event_seq, log_bytes, attempt, lane, tenant, fence, name, webhook_url",
+           RETURNING no, event_seq, log_bytes, attempt, lane, tenant, fence, name, webhook_url, run, cache_key, function",
 };
 const RESULTS: Rows = Rows {
     head: "INSERT INTO results (no, error, warnings, result, object_key, object_bytes, object_sha256)",
@@ -142,6 +143,30 @@ impl Record {
         Self { error: text.ok(), error_kind: Some(error.kind), ..Self::new(transition, usage) }
     }
 
+    /// What a task is born with.
+    pub(super) fn copied(copy: &CachedCopy) -> Self {
+        let (result, warnings) = (copy.result.clone(), copy.warnings.clone());
+        Self {
+            result,
+            result_object: copy.object.clone(),
+            warnings,
+            ..Self::new(Transition::Complete, Usage::default())
+        }
+    }
+
+    /// The result, where its row holds it.
+    pub(super) fn result_text(&self) -> Option<&Arc<str>> {
+        self.result.as_ref()
+    }
+
+    pub(super) fn is_by_reference(&self) -> bool {
+        self.result_object.is_some()
+    }
+
+    pub(super) fn error_text(&self) -> Option<&Arc<str>> {
+        self.error.as_ref()
+    }
+
     /// The state that a task in `from` gets.
     pub(super) fn state_after(&self, from: TaskState) -> Result<TaskState, StoreError> {
         from.after(self.transition).map_err(|error| StoreError::corrupt(error.to_string()))
@@ -191,6 +216,12 @@ impl Writer {
                     done_seq: seq,
                     at_ms: ending.at_ms,
                     record: ending.record.clone(),
+                    run: row.try_get::<Option<Uuid>>(9)?.map(RunId),
+                    cache: match row.try_get::<Option<Vec<u8>>>(10)? {
+                        Some(key) => Some((key, row.try_get(11)?)),
+                        None => None,
+                    },
+                    artifacts: ending.artifacts.iter().map(|artifact| artifact.name.clone()).collect(),
                 });
                 call.answer = Some(Written::Done);
             }
@@ -198,8 +229,12 @@ impl Writer {
         self.record_ended(&ended).await?;
         self.insert_logs(&log_rows).await?;
         let done = calls.iter().filter(|call| call.answer == Some(Written::Done));
-        let artifacts: Vec<_> =
-            done.flat_map(|call| call.input.artifacts.iter().map(|artifact| (&call.input.claim, artifact))).collect();
+        let artifacts: Vec<_> = done
+            .flat_map(|call| {
+                let Ending { claim, artifacts, .. } = &*call.input;
+                artifacts.iter().map(|artifact| (claim.no, claim.tenant, artifact))
+            })
+            .collect();
         self.insert_artifacts(&artifacts).await
     }
 
@@ -238,24 +273,31 @@ impl Writer {
             TaskState::Queued => self.shared.counts().unqueue(task.place, task.tenant),
             _ => self.stopped(task.place.lane, task.tenant),
         }
-        let ended = Ended {
-            no: task.no,
-            task: task.id,
-            tenant: task.tenant,
-            lane: task.place.lane,
-            name: task.name.clone(),
-            webhook_url: task.webhook_url.clone(),
-            attempt: task.attempt,
-            state,
-            done_seq: task.event_seq + 2,
-            at_ms: self.now_ms,
-            record,
-        };
+        let ended = task.ended(state, self.now_ms, record);
         self.record_ended(&[ended]).await
     }
 
+    /// Ends queued tasks, whose rows this transaction holds, as cancelled.
+    pub(super) async fn end_queued(&mut self, tasks: &[LiveTask]) -> Result<(), StoreError> {
+        let mut ended = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            self.shared.counts().unqueue(task.place, task.tenant);
+            ended.push(task.ended(TaskState::Cancelled, self.now_ms, self.cancelled(task)));
+        }
+        for piece in pieces(&ended) {
+            let sql = "UPDATE tasks SET state = 'cancelled', completed_ms = ?, event_seq = event_seq + 2 \
+                       WHERE state || '' = 'queued' AND no IN (";
+            let query = query(with_list(sql, piece.len(), ")")).bind(self.now_ms);
+            let query = piece.iter().fold(query, |query, ended| query.bind(ended.no));
+            if self.run(query).await? != piece.len() as u64 {
+                return Err(StoreError::corrupt("a task changed within the transaction that cancels it"));
+            }
+        }
+        self.record_ended(&ended).await
+    }
+
     /// Result, usage and last event of tasks whose rows say that they have ended.
-    async fn record_ended(&mut self, ended: &[Ended]) -> Result<(), StoreError> {
+    pub(super) async fn record_ended(&mut self, ended: &[Ended]) -> Result<(), StoreError> {
         for piece in pieces(ended) {
             let mut query = script(&[&RESULTS, &USAGE, &EVENTS], piece.len());
             for Ended { no, record, .. } in piece {
@@ -279,6 +321,8 @@ impl Writer {
             }
             self.run(query).await?;
         }
+        self.remember_results(ended).await?;
+        self.mail_ended(ended).await?;
         for ended in ended {
             self.tell_ended(ended);
             let Ended { no, task, tenant, state, record, .. } = ended;
@@ -295,13 +339,16 @@ impl Writer {
         Ok(())
     }
 
-    async fn insert_artifacts(&mut self, artifacts: &[(&ClaimRef, &StoredArtifact)]) -> Result<(), StoreError> {
+    pub(super) async fn insert_artifacts(
+        &mut self,
+        artifacts: &[(i64, TenantId, &StoredArtifact)],
+    ) -> Result<(), StoreError> {
         for piece in pieces(artifacts) {
             let mut query = query(ARTIFACTS.sql(piece.len()));
-            for (claim, artifact) in piece {
+            for (no, tenant, artifact) in piece {
                 query = query
-                    .bind(claim.no)
-                    .bind(claim.tenant)
+                    .bind(*no)
+                    .bind(*tenant)
                     .bind(artifact.name.as_str())
                     .bind(artifact.key.as_str())
                     .bind(i64::try_from(artifact.size_bytes).unwrap_or(i64::MAX))
@@ -330,6 +377,29 @@ pub(super) struct LiveTask {
     pub(super) cancel_requested: bool,
     pub(super) name: Option<String>,
     pub(super) webhook_url: Option<String>,
+    pub(super) run: Option<RunId>,
+}
+
+impl LiveTask {
+    /// The task as it is when it has ended.
+    fn ended(&self, state: TaskState, at_ms: i64, record: Record) -> Ended {
+        Ended {
+            no: self.no,
+            task: self.id,
+            tenant: self.tenant,
+            lane: self.place.lane,
+            name: self.name.clone(),
+            webhook_url: self.webhook_url.clone(),
+            attempt: self.attempt,
+            state,
+            done_seq: self.event_seq + 2,
+            at_ms,
+            record,
+            run: self.run,
+            cache: None,
+            artifacts: Vec::new(),
+        }
+    }
 }
 
 /// Binds the last seven columns of a usage row.

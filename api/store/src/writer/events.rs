@@ -6,7 +6,7 @@ use crate::StoreError;
 use crate::bus::Hint;
 use crate::clock::{from_unix_ms, unix_ms};
 use crate::deliveries::{NewDelivery, endpoint_of_url, endpoint_of_webhook};
-use crate::events::{EventType, TenantEvent};
+use crate::events::{About, EventType, RunNews, TenantEvent};
 use crate::sql::{Rows, pieces, query, with_list};
 use crate::webhooks::{ENABLED, read_events};
 use mecapy_model::{DeliveryId, ErrorKind, EventId, TenantId, WebhookId};
@@ -49,13 +49,27 @@ impl Writer {
             id: EventId(self.new_id()),
             at: from_unix_ms(ended.at_ms),
             kind,
-            task: ended.task,
+            about: About::Task { id: ended.task, lane: ended.lane },
             name: ended.name.clone(),
-            lane: ended.lane,
             error_kind: ended.record.error_kind.map(ErrorKind::as_str).map(str::to_owned),
         };
         let new = NewEvent { tenant: ended.tenant, webhook_url: ended.webhook_url.clone(), event };
         self.news().push(new);
+    }
+
+    /// The same of a workflow run, which ends now.
+    pub(super) fn tell_run_ended(&mut self, tenant: TenantId, run: RunNews) {
+        let Some(kind) = EventType::of_run_end(run.state) else { return };
+        let event = TenantEvent {
+            seq: 0,
+            id: EventId(self.new_id()),
+            at: from_unix_ms(self.now_ms),
+            kind,
+            about: About::WorkflowRun { id: run.id },
+            name: run.name,
+            error_kind: run.error_kind,
+        };
+        self.news().push(NewEvent { tenant, webhook_url: None, event });
     }
 
     /// Writes what was noted, as the transaction's last words: from here to the commit no other process numbers events
@@ -107,15 +121,20 @@ impl Writer {
         for piece in pieces(news) {
             let mut query = query(EVENTS.sql(piece.len()));
             for NewEvent { tenant, event, .. } in piece {
+                // What has no lane has none in its row.
+                let lane = match event.about {
+                    About::Task { lane, .. } => lane.as_str(),
+                    About::WorkflowRun { .. } => "",
+                };
                 query = query
                     .bind(*tenant)
                     .bind(i64::try_from(event.seq).unwrap_or(i64::MAX))
                     .bind(event.id)
                     .bind(unix_ms(event.at))
                     .bind(event.kind.as_str())
-                    .bind(event.task)
+                    .bind(event.about.id())
                     .bind(event.name.as_deref())
-                    .bind(event.lane.as_str())
+                    .bind(lane)
                     .bind(event.error_kind.as_deref());
             }
             self.run(query).await?;

@@ -7,8 +7,9 @@ use crate::counts::executor_of;
 use crate::shared::{Change, Place};
 use crate::sql::{Dialect, Query, Row, query};
 use crate::{ClaimRef, Recovered, StoreError, Written};
-use mecapy_model::{ErrorKind, Lane, TaskError, TaskId, TaskState, TenantId, Transition, Usage};
+use mecapy_model::{ErrorKind, Lane, RunId, TaskError, TaskId, TaskState, TenantId, Transition, Usage};
 use sqlx::AssertSqlSafe;
+use uuid::Uuid;
 
 /// So many losses are taken for bad luck: the task is queued again at once.
 const LOSSES_FREE: i64 = 3;
@@ -21,10 +22,10 @@ const LOST_APART_MS: i64 = 250;
 const LOST_APART_MS_MAX: i64 = 30_000;
 
 /// A query for live tasks with the given condition, and what locks them; its rows are for [`Writer::read_live`].
-pub(super) fn select_live(condition: &'static str, lock: &'static str) -> Query {
+pub(super) fn select_live(condition: &str, lock: &'static str) -> Query {
     const COLUMNS: &str = "SELECT no, id, tenant, lane, priority, state, attempt, lost_attempts, fence, event_seq, \
-                           due_ms, created_ms, cancel_requested, name, webhook_url, queue_rank FROM tasks ";
-    // Made of constants.
+                           due_ms, created_ms, cancel_requested, name, webhook_url, queue_rank, run FROM tasks ";
+    // Made of texts of ours.
     query(AssertSqlSafe(format!("{COLUMNS}{condition}{lock}")))
 }
 
@@ -183,10 +184,15 @@ impl Writer {
 
     /// Ends a task whose cancel was asked for, without a worker's word.
     pub(super) async fn end_cancelled(&mut self, task: &LiveTask) -> Result<(), StoreError> {
+        self.end_one(task, self.cancelled(task)).await
+    }
+
+    /// What becomes of a task that is cancelled without a worker's word.
+    pub(super) fn cancelled(&self, task: &LiveTask) -> Record {
         let message = if task.attempt == 0 { "cancelled before it started" } else { "cancelled" };
         let queued_ms = if task.attempt == 0 { self.now_ms.saturating_sub(task.created_ms).max(0) } else { 0 };
         let usage = Usage { queued_ms: queued_ms as f64, ..Usage::default() };
-        self.end_one(task, Record::failed(&TaskError::new(ErrorKind::Cancelled, message), usage)).await
+        Record::failed(&TaskError::new(ErrorKind::Cancelled, message), usage)
     }
 
     /// Reads a row of [`select_live`].
@@ -211,6 +217,7 @@ impl Writer {
             cancel_requested: row.flag(12)?,
             name: row.try_get(13)?,
             webhook_url: row.try_get(14)?,
+            run: row.try_get::<Option<Uuid>>(16)?.map(RunId),
         })
     }
 }

@@ -4,6 +4,7 @@
 use super::batch::Batch;
 use super::events::NewEvent;
 use super::give_back::LostAttempt;
+use super::numbers::Numbers;
 use crate::bus::Hint;
 use crate::clock::{millis, unix_ms};
 use crate::counts::rank_of;
@@ -13,7 +14,7 @@ use crate::sql::{Conn, Dialect, Opening, Query, query};
 use crate::tenants::{STANDINGS, Standing};
 use crate::{Access, Clock, Recovered, StoreError, StoreOptions};
 use mecapy_model::{Code, Executor, Lane, Task, TaskId, TenantId};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -230,7 +231,7 @@ impl Writer {
             Dialect::Postgres => {
                 let begun = self.conn.begin(&opening).await?;
                 held = begun.held;
-                self.numbers.taken = begun.numbers.into();
+                self.numbers.replace(begun.numbers);
                 let theirs = begun.now_ms.filter(|_| !self.clock.rules());
                 if let Some(theirs) = theirs {
                     self.shared.set_ahead_ms(theirs.saturating_sub(millis(self.clock.monotonic())));
@@ -466,26 +467,5 @@ impl Writer {
         let took = now.saturating_sub(started);
         self.counts_due = now + (took * COUNTS_COST_ONE_IN).clamp(COUNTS_KEPT_FOR, COUNTS_KEPT_FOR_MAX);
         Ok(())
-    }
-}
-
-/// Where the numbers of new tasks come from.
-#[derive(Debug, Default)]
-pub(super) struct Numbers {
-    next: i64,
-    taken: VecDeque<i64>,
-}
-
-impl Numbers {
-    fn at_least(&mut self, next: i64) {
-        self.next = self.next.max(next);
-    }
-
-    /// The next one: of those that were taken, or of the count.
-    pub(super) fn draw(&mut self) -> i64 {
-        self.taken.pop_front().unwrap_or_else(|| {
-            self.next += 1;
-            self.next - 1
-        })
     }
 }

@@ -7,27 +7,27 @@ use crate::clock::unix_ms;
 use crate::reading::{Settings, bytes_of, read_task, task_columns};
 use crate::shared::Change;
 use crate::sql::{self, Rows, pieces, query, script};
-use crate::{Idempotency, OverQuota, Replayed, StoreError, Submitted};
+use crate::{CachedCopy, Idempotency, OverQuota, Replayed, StoreError, Submitted};
 use mecapy_model::{Executor, Lane, Room, Task, TaskId, TaskState, TenantId, Ties, UploadId};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// A task as its rows will say it; made on the caller's side, where work is not serialised.
 pub(crate) struct NewRow {
-    id: TaskId,
-    tenant: TenantId,
-    lane: Lane,
+    pub(super) id: TaskId,
+    pub(super) tenant: TenantId,
+    pub(super) lane: Lane,
     priority: u8,
     run_at_ms: Option<i64>,
     created_ms: i64,
-    name: Option<Arc<str>>,
+    pub(super) name: Option<Arc<str>>,
     labels: Option<Arc<str>>,
-    webhook_url: Option<Arc<str>>,
+    pub(super) webhook_url: Option<Arc<str>>,
     /// What its container needs; `None` for a sandbox.
     needs: Option<Room>,
     /// The published function that it calls, in whichever version.
     function: Option<Arc<str>>,
-    ties: Ties,
+    pub(super) ties: Ties,
     code: Arc<str>,
     inputs: Arc<str>,
     settings: Arc<str>,
@@ -36,6 +36,8 @@ pub(crate) struct NewRow {
     queued_max: u32,
     /// The day's fuel, where it is used up.
     over_fuel: Option<OverQuota>,
+    /// What it is born with, instead of being queued.
+    pub(super) cached: Option<Box<CachedCopy>>,
     /// For the claim that is likely to follow soon.
     fresh: Option<Box<Task>>,
 }
@@ -117,6 +119,12 @@ impl NewRow {
         Self { over_fuel, ..self }
     }
 
+    /// The task is completed from the start where there is something that it is born with.
+    pub(crate) fn born_with(self, cached: Option<CachedCopy>) -> Self {
+        let fresh = self.fresh.filter(|_| cached.is_none());
+        Self { cached: cached.map(Box::new), fresh, ..self }
+    }
+
     pub(crate) fn new(task: &Task, idempotency: Option<Idempotency>, queued_max: u32) -> Result<Self, StoreError> {
         let json = |error: serde_json::Error| StoreError::corrupt(error.to_string());
         let labels = match task.labels.is_empty() {
@@ -145,25 +153,29 @@ impl NewRow {
             idempotency,
             queued_max,
             over_fuel: None,
+            cached: None,
             fresh: (weight(task) <= FRESH_TASK_BYTES_MAX).then(|| Box::new(task.clone())),
         })
     }
 }
 
 /// A row that is accepted, with its number and place.
-struct Accepted<'a> {
-    no: i64,
+pub(super) struct Accepted<'a> {
+    pub(super) no: i64,
     due_ms: i64,
     queue_position: Option<u64>,
-    row: &'a NewRow,
+    pub(super) row: &'a NewRow,
 }
 
 impl Writer {
-    pub(super) async fn submit_all(&mut self, calls: &mut [Call<Box<NewRow>, SubmitAnswer>]) -> Result<(), StoreError> {
+    pub(super) async fn submit_all(
+        &mut self,
+        calls: &mut [Call<Box<NewRow>, SubmitAnswer>],
+        admission: &mut Admission,
+    ) -> Result<(), StoreError> {
         if calls.is_empty() {
             return Ok(());
         }
-        let mut admission = self.admission(calls).await?;
         let mut used = self.used_keys(calls).await?;
         let mut accepted = Vec::with_capacity(calls.len());
         let mut answers = Vec::with_capacity(calls.len());
@@ -194,7 +206,7 @@ impl Writer {
                     None => {}
                 }
             }
-            if let Some(refusal) = self.refusal(row, &admission).await? {
+            if let Some((_, refusal)) = self.refused_of(&[row], admission).await? {
                 answers.push(Some(SubmitAnswer::Refused(refusal)));
                 continue;
             }
@@ -202,13 +214,11 @@ impl Writer {
                 let now = Used::Now { digest: key.body_digest, call: accepted.len() };
                 used.insert((row.tenant, key.key.as_str()), now);
             }
-            admission.admit(row.tenant);
-            let (no, due_ms, queue_position) = self.enqueue(row);
-            accepted.push(Accepted { no, due_ms, queue_position, row });
-            answers.push(Some(SubmitAnswer::Accepted { queue_position }));
+            let task = self.enqueue(row, admission);
+            answers.push(Some(SubmitAnswer::Accepted { queue_position: task.queue_position }));
+            accepted.push(task);
         }
-        self.insert_tasks(&accepted).await?;
-        self.insert_attachments(&accepted).await?;
+        self.insert_accepted(&accepted).await?;
         for (index, first) in repeats {
             let (no, position) = accepted.get(first).map_or((0, None), |task| (task.no, task.queue_position));
             let earlier = earlier(&mut self.conn, no, position).await?;
@@ -219,18 +229,42 @@ impl Writer {
         }
         let numbers: HashMap<TaskId, i64> = accepted.iter().map(|task| (task.row.id, task.no)).collect();
         for (call, answer) in calls.iter_mut().zip(answers) {
-            if let (Some(no), Some(task)) = (numbers.get(&call.input.id), call.input.fresh.take()) {
-                self.fresh().keep(*no, *task);
+            if let Some(no) = numbers.get(&call.input.id) {
+                self.keep_fresh(*no, &mut call.input);
             }
             call.answer = answer;
         }
         Ok(())
     }
 
-    /// Counts the task in; answers its number, when it is due and how many are ahead.
-    fn enqueue(&mut self, row: &NewRow) -> (i64, i64, Option<u64>) {
+    /// Accepts tasks that are known not to be refused and have no idempotency keys; answers their numbers.
+    pub(super) async fn accept_all(
+        &mut self,
+        rows: &[&NewRow],
+        admission: &mut Admission,
+    ) -> Result<Vec<i64>, StoreError> {
+        self.have_numbers(rows.len()).await?;
+        let accepted: Vec<_> = rows.iter().map(|row| self.enqueue(row, admission)).collect();
+        self.insert_accepted(&accepted).await?;
+        Ok(accepted.iter().map(|task| task.no).collect())
+    }
+
+    /// Keeps an accepted task for its claim.
+    pub(super) fn keep_fresh(&mut self, no: i64, row: &mut NewRow) {
+        if let Some(task) = row.fresh.take() {
+            self.fresh().keep(no, *task);
+        }
+    }
+
+    /// Counts the task in, unless it is born completed.
+    fn enqueue<'a>(&mut self, row: &'a NewRow, admission: &mut Admission) -> Accepted<'a> {
         let no = self.numbers.draw();
         let due_ms = row.run_at_ms.unwrap_or(0).max(self.now_ms);
+        self.changed(row.id, Change::Accepted { tenant: row.tenant });
+        if row.cached.is_some() {
+            return Accepted { no, due_ms, queue_position: None, row };
+        }
+        admission.admit(row.tenant);
         let place = self.place(row.lane, row.executor(), row.priority, row.tenant);
         let mut counts = self.shared.counts();
         let position = match row.lane {
@@ -240,27 +274,51 @@ impl Writer {
         counts.queue(place, row.tenant, due_ms);
         drop(counts);
         self.wake(row.lane, row.executor());
-        self.changed(row.id, Change::Accepted { tenant: row.tenant });
-        (no, due_ms, Some(position))
+        Accepted { no, due_ms, queue_position: Some(position), row }
     }
 
-    async fn refusal(&mut self, row: &NewRow, admission: &Admission) -> Result<Option<SubmitRefusal>, StoreError> {
-        let Some(line) = admission.line_of(row.tenant) else { return Ok(Some(SubmitRefusal::TenantDisabled)) };
-        let queued_max = line.queued_max.unwrap_or(row.queued_max);
-        if line.queued >= u64::from(queued_max) {
-            return Ok(Some(SubmitRefusal::QueueFull { queued_max }));
-        }
-        if let Some(over) = row.over_fuel {
-            return Ok(Some(SubmitRefusal::OverFuel(over)));
-        }
-        for (file, upload) in &row.files {
-            let sql = "SELECT 1 FROM uploads WHERE id = ? AND tenant = ? AND state = 'complete'";
-            let query = query(sql).bind(*upload).bind(row.tenant);
-            if query.fetch_optional(&mut self.conn).await?.is_none() {
-                return Ok(Some(SubmitRefusal::UnknownUpload { file: file.clone() }));
+    /// The first of these tasks that can't be accepted after those before it, by its place, and why; `None` where all can.
+    pub(super) async fn refused_of(
+        &mut self,
+        rows: &[&NewRow],
+        admission: &Admission,
+    ) -> Result<Option<(usize, SubmitRefusal)>, StoreError> {
+        let mut ahead: HashMap<TenantId, u64> = HashMap::new();
+        let mut complete: HashSet<(TenantId, UploadId)> = HashSet::new();
+        for (at, row) in rows.iter().enumerate() {
+            let Some(line) = admission.line_of(row.tenant) else {
+                return Ok(Some((at, SubmitRefusal::TenantDisabled)));
+            };
+            if row.cached.is_none() {
+                let ahead = ahead.entry(row.tenant).or_default();
+                let queued_max = line.queued_max.unwrap_or(row.queued_max);
+                if line.queued + *ahead >= u64::from(queued_max) {
+                    return Ok(Some((at, SubmitRefusal::QueueFull { queued_max })));
+                }
+                *ahead += 1;
+                if let Some(over) = row.over_fuel {
+                    return Ok(Some((at, SubmitRefusal::OverFuel(over))));
+                }
+            }
+            for (file, upload) in &row.files {
+                if complete.contains(&(row.tenant, *upload)) {
+                    continue;
+                }
+                let sql = "SELECT 1 FROM uploads WHERE id = ? AND tenant = ? AND state = 'complete'";
+                let query = query(sql).bind(*upload).bind(row.tenant);
+                if query.fetch_optional(&mut self.conn).await?.is_none() {
+                    return Ok(Some((at, SubmitRefusal::UnknownUpload { file: file.clone() })));
+                }
+                complete.insert((row.tenant, *upload));
             }
         }
         Ok(None)
+    }
+
+    async fn insert_accepted(&mut self, accepted: &[Accepted<'_>]) -> Result<(), StoreError> {
+        self.insert_tasks(accepted).await?;
+        self.insert_attachments(accepted).await?;
+        self.end_copies(accepted).await
     }
 
     async fn used_keys<'a>(
@@ -349,19 +407,22 @@ impl Writer {
             }
             self.run(query).await?;
         }
+        let mut files = Vec::new();
         for task in accepted {
             let mut uploads: Vec<UploadId> = task.row.files.iter().map(|(_, upload)| *upload).collect();
             uploads.dedup();
-            for piece in pieces(&uploads) {
-                let mut query = query(FILES.sql(piece.len()));
-                for upload in piece {
-                    query = query.bind(task.no).bind(*upload);
-                }
-                self.run(query).await?;
+            files.extend(uploads.into_iter().map(|upload| (task.no, upload)));
+        }
+        for piece in pieces(&files) {
+            let mut query = query(FILES.sql(piece.len()));
+            for (no, upload) in piece {
+                query = query.bind(*no).bind(*upload);
             }
-            for upload in &uploads {
-                self.keep_upload(*upload).await?;
-            }
+            self.run(query).await?;
+        }
+        // In one order everywhere, so that two processes never hold what the other waits for.
+        for upload in files.iter().map(|(_, upload)| *upload).collect::<BTreeSet<_>>() {
+            self.keep_upload(upload).await?;
         }
         Ok(())
     }
@@ -388,6 +449,9 @@ pub(crate) async fn earlier(
 
 /// A task as it was when it was accepted.
 fn as_accepted(task: Task) -> Task {
+    if task.ties.cached_from.is_some() {
+        return task;
+    }
     Task {
         state: TaskState::Queued,
         started_at: None,

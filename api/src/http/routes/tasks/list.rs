@@ -52,6 +52,7 @@ pub(in crate::http) async fn list(State(api): State<Arc<Api>>, caller: Caller, u
         function: function(&mut query)?,
         limit: u32::try_from(limit).unwrap_or(LIST_LIMIT_MAX),
         cursor: query.text("cursor").filter(|text| !text.is_empty()),
+        ..TaskQuery::default()
     };
     let page = api.app.store.tasks(caller.tenant(), asked).await?;
     let workers = unserved::workers_for(&api.app, &page.tasks).await?;
