@@ -1,5 +1,7 @@
 //! What requests look like, for the OpenAPI document. Bodies are read by `intake`, which a test holds to these.
 
+pub mod workflow;
+
 use mecapy_model::{CacheMode, Lane, LimitsRequest, NonFinite, Retry};
 use serde::Serialize;
 use std::collections::BTreeMap;

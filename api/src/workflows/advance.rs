@@ -13,8 +13,8 @@ use crate::{
 };
 use mecapy_model::{ErrorKind, TaskId};
 use mecapy_store::{
-    Advance, Advanced, LoadedRun, NewRun, NodeTask, RunEnd, RunEvent, RunKey, RunRow, RunState, StoreError, SubmitError,
-    Viewer,
+    Advance, Advanced, LoadedRun, NewRun, NodeTask, RunEnd, RunEvent, RunKey, RunRow, RunState, StoreError,
+    SubmitError, Viewer,
 };
 use mecapy_workflow::{Entry, Event, FailureKind, Run, RunError, Signal, Start, What, Work};
 use serde_json::value::RawValue;
@@ -150,13 +150,8 @@ impl Stepper {
     ) -> Result<Planned, Trouble> {
         let (store, now_ms) = (&self.app.store, unix_ms(self.app.store.now()));
         let Open { run, known, values, .. } = open;
-        let mut maker = Maker {
-            intake: self.intake(row),
-            definitions: &self.app.definitions,
-            row,
-            known,
-            uploads: HashMap::new(),
-        };
+        let mut maker =
+            Maker { intake: self.intake(row), definitions: &self.app.definitions, row, known, uploads: HashMap::new() };
         let mut planned = Planned::default();
         for _ in 0..PLANS_MAX {
             let step = run.plan(&signals, now_ms, &|work| values.get(&work).cloned());

@@ -25,8 +25,7 @@ pub async fn begin(intake: &Intake<'_>, workflow: &WorkflowRow, asked: AskedRun<
     let pinned = PinnedWorkflow { id: workflow.id, version: workflow.version };
     let pins = Pins::find(intake, pinned, &unread).await?;
     let known = Signatures::pinned(intake.store, intake.functions, (intake.tenant, &pins)).await?;
-    let definition =
-        Definition::parse(&workflow.definition, &|callee| known.of(callee)).map_err(Rejected::Invalid)?;
+    let definition = Definition::parse(&workflow.definition, &|callee| known.of(callee)).map_err(Rejected::Invalid)?;
     let inputs = serde_json::from_str::<&RawValue>(asked.inputs)
         .map_err(|error| Rejected::Invalid(vec![Fault::new(INPUTS, "malformed", error.to_string())]))?;
     let inputs = definition.check_inputs(inputs, INPUTS).map_err(Rejected::Invalid)?.values;

@@ -12,9 +12,7 @@ use crate::{
 };
 use mecapy_model::{ArtifactName, Code, ErrorKind, Fault, Reuse, TaskId, UploadId};
 use mecapy_store::{NewRun, NodeTask, ParentNode, RunRow, StoreError};
-use mecapy_workflow::{
-    CacheMode, FailureKind, FileSource, FlowError, Json, Run, RunStart, Start, TaskStart, What,
-};
+use mecapy_workflow::{CacheMode, FailureKind, FileSource, FlowError, Json, Run, RunStart, Start, TaskStart, What};
 use std::{collections::HashMap, sync::Arc};
 
 /// Faults of one request that a node's error tells.
@@ -178,7 +176,9 @@ impl Maker<'_> {
 fn refusal(rejected: Rejected) -> Result<Made, Trouble> {
     match rejected {
         Rejected::Invalid(faults) => Ok(Made::Refused(ErrorKind::InvalidInput.into(), told(&faults))),
-        Rejected::NotReady { retry_after, .. } | Rejected::Busy { retry_after, .. } => Err(Trouble::NotNow(retry_after)),
+        Rejected::NotReady { retry_after, .. } | Rejected::Busy { retry_after, .. } => {
+            Err(Trouble::NotNow(retry_after))
+        }
         Rejected::Store(error) => Err(error.into()),
     }
 }

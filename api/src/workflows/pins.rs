@@ -57,7 +57,11 @@ impl Pins {
     /// # Errors
     /// A function or nested workflow that is gone since the workflow was saved, or may not be seen by this caller; a
     /// workflow that contains itself.
-    pub async fn find(intake: &Intake<'_>, workflow: PinnedWorkflow, definition: &Definition) -> Result<Self, Rejected> {
+    pub async fn find(
+        intake: &Intake<'_>,
+        workflow: PinnedWorkflow,
+        definition: &Definition,
+    ) -> Result<Self, Rejected> {
         let (mut pins, mut contains) = (Self::default(), BTreeMap::new());
         let mut ahead = VecDeque::from([(workflow, None)]);
         while let Some((of, nested)) = ahead.pop_front() {

@@ -27,10 +27,7 @@ pub(super) struct Signatures {
 
 impl Signatures {
     /// Those of a definition's nodes, for the caller of `intake`, and a fault for each nested workflow that is not there.
-    pub(super) async fn for_nodes(
-        intake: &Intake<'_>,
-        nodes: &[Value<'_>],
-    ) -> Result<(Self, Vec<Fault>), Rejected> {
+    pub(super) async fn for_nodes(intake: &Intake<'_>, nodes: &[Value<'_>]) -> Result<(Self, Vec<Fault>), Rejected> {
         let (mut found, mut faults) = (Self::default(), Vec::new());
         for (index, node) in nodes.iter().enumerate() {
             if let Some(function) = text_of(member(*node, "code").and_then(|code| member(code, "function")))

@@ -39,7 +39,8 @@ pub(in crate::http) async fn invalidate(
     uri: Uri,
 ) -> Result<Response, Problem> {
     let text = Query::of(&uri, &["function"])?.text("function").filter(|text| !text.is_empty());
-    let text = text.ok_or_else(|| fault("the query field \"function\" is needed, as in function=owner/package@1.2.0"))?;
+    let text =
+        text.ok_or_else(|| fault("the query field \"function\" is needed, as in function=owner/package@1.2.0"))?;
     let (package, function) = match text.contains('#') {
         true => {
             let reference: FunctionReference = text.parse().map_err(|error| fault(format!("{error}")))?;
@@ -68,7 +69,8 @@ async fn functions_of(app: &App, caller: &Caller, package: &PackageReference) ->
         None => {
             let (owner, name) = (package.owner.as_str(), package.package.as_str());
             let found = app.store.package(caller.viewer(), owner, name).await?;
-            let found = found.ok_or_else(|| fault(format!("there is no package {owner}/{name}, or you may not see it")))?;
+            let found =
+                found.ok_or_else(|| fault(format!("there is no package {owner}/{name}, or you may not see it")))?;
             found.versions.iter().filter_map(|row| crate::packages::parse_version(&row.version).ok()).collect()
         }
     };

@@ -82,7 +82,7 @@ fn page_of(query: &mut Query) -> Result<PageRequest, Problem> {
 
 /// Reads what a client may have sent although nothing was asked for, so that its connection can be used again. Fields
 /// of a body or a query are faults: whoever sends one expects it to count.
-async fn no_body(request: Request) -> Result<(), Problem> {
+pub(super) async fn no_body(request: Request) -> Result<(), Problem> {
     NoQuery::of(request.uri())?;
     let body = LimitedBody::of(request, NO_BODY_BYTES_MAX)?.whole().await?;
     no_fields(&body)

@@ -88,7 +88,9 @@ pub(in crate::http) async fn cache(
 fn reason(task: &Task, kept: Option<TaskId>, source_is_there: bool) -> (Reason, &'static str) {
     match task.ties.reuse {
         Reuse::Off => (Reason::Off, "the request did not ask for an earlier result: it says cache off, or nothing"),
-        Reuse::Hit if source_is_there => (Reason::Hit, "an earlier task of the tenant had completed the same computation"),
+        Reuse::Hit if source_is_there => {
+            (Reason::Hit, "an earlier task of the tenant had completed the same computation")
+        }
         Reuse::Hit => (
             Reason::SourceDeleted,
             "an earlier task had completed the same computation; it was deleted since, and the result is kept here",

@@ -92,11 +92,7 @@ pub(in crate::http) async fn stored(
 
 /// The task with the result of an earlier one; `None` where that is gone meanwhile, or there is no room for its files
 /// once more: then the task runs.
-async fn with_result_of(
-    app: &App,
-    source: TaskId,
-    submission: &Submission,
-) -> Result<Option<Submitted>, Problem> {
+async fn with_result_of(app: &App, source: TaskId, submission: &Submission) -> Result<Option<Submitted>, Problem> {
     let mut submission = submission.clone();
     submission.task.ties.reuse = Reuse::Hit;
     match app.store.submit_cached(submission, source).await {

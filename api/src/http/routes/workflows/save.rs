@@ -3,7 +3,8 @@
 use super::{WorkflowShown, workflow_path};
 use crate::{
     http::{
-        Problem, auth::Caller, body, problem::ProblemBody, query::NoQuery, router::Api, schema::workflow::WorkflowRequest,
+        Problem, auth::Caller, body, problem::ProblemBody, query::NoQuery, router::Api,
+        schema::workflow::WorkflowRequest,
     },
     json, workflows,
 };
@@ -34,8 +35,7 @@ pub(in crate::http) async fn save(
     let body = body::json(request, api.app.limits.json_bytes_max).await?;
     let text = json::check(&body)?;
     let definition = workflows::read(&api.app.intake(caller.viewer()), text).await?;
-    let new =
-        NewWorkflow { tenant: caller.tenant(), name: definition.name, definition: workflows::written_once(text) };
+    let new = NewWorkflow { tenant: caller.tenant(), name: definition.name, definition: workflows::written_once(text) };
     let saved = api.store_for(&caller).save_workflow(new).await?;
     let status = if saved.is_new_version { StatusCode::CREATED } else { StatusCode::OK };
     let location = HeaderValue::from_str(&workflow_path(&saved.workflow.id.to_string()));
