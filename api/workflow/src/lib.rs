@@ -19,7 +19,6 @@
 
 mod definition;
 mod event;
-#[allow(dead_code)]
 mod expr;
 mod json;
 mod run;
@@ -28,11 +27,16 @@ mod step;
 
 pub use definition::{
     ATTEMPTS_MAX, BACKOFF_FACTOR_MAX, BACKOFF_MS_MAX, Binding, Bound, CacheMode, Callee, DEFINITION_BYTES_MAX,
-    DEPTH_MAX, Definition, FILES_MAX, FileBinding, KEY_BYTES_MAX, MESSAGE_BYTES_MAX, Map, NODES_MAX, Node, NodeKind,
-    OnError, Over, PARALLEL_MAX, Piece, RetryRule, RunLimits, TIMEOUT_MS_MAX, WIDTH_MAX,
+    DEPTH_MAX, Definition, FILES_MAX, FileBinding, JSON_DEPTH_MAX, KEY_BYTES_MAX, MESSAGE_BYTES_MAX, Map,
+    NAME_CHARS_MAX, NODES_MAX, Node, NodeKind, OnError, Over, PARALLEL_MAX, Piece, RetryRule, RunInputs, RunLimits,
+    TIMEOUT_MS_MAX, WIDTH_MAX,
 };
 pub use event::{Entry, Event, FailureKind, FlowError, Outcome, Output, RunError, RunState, SkipReason, Then, Work};
-pub use expr::Expr;
+pub use expr::{EXPR_BYTES_MAX, EXPR_DEPTH_MAX, Expr};
 pub use json::Json;
+pub use run::{
+    Corrupt, Counts, ELEMENTS_MAX, ErrorView, InstanceView, LOGGED_VALUE_BYTES_MAX, LOGGED_VALUES_BYTES_MAX,
+    NODE_INPUTS_BYTES_MAX, NodeView, OUTPUTS_BYTES_MAX, Run, RunView,
+};
 pub use signal::{Signal, WorkOutcome};
 pub use step::{FileSource, RunStart, Start, Step, TaskStart, What};

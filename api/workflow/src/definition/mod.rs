@@ -1,12 +1,28 @@
 //! What a workflow is: nodes, what leads from one to another, and what comes out. Read once, strictly; after that the
 //! types say that it is sound.
 
-use crate::Json;
-use crate::expr::Expr;
-use indexmap::IndexMap;
-use mecapy_model::ErrorKind;
-use mecapy_model::ports::{Port, Signature};
+mod binding;
+mod checked;
+mod fields;
+mod files;
+mod graph;
+mod node;
+mod read;
+#[cfg(test)]
+mod tests;
+mod typing;
 
+pub use checked::RunInputs;
+
+use crate::expr::Expr;
+use crate::{FailureKind, Json};
+use indexmap::IndexMap;
+use mecapy_model::ports::{Port, Signature, Unit};
+
+/// The longest name of a workflow, characters.
+pub const NAME_CHARS_MAX: usize = 200;
+/// How deep objects and arrays of a definition may nest.
+pub const JSON_DEPTH_MAX: usize = 64;
 /// The longest text of a definition, bytes.
 pub const DEFINITION_BYTES_MAX: usize = 1 << 20;
 /// The longest key of a node, or name of an input or output, bytes.
@@ -117,8 +133,19 @@ pub enum Piece {
 #[derive(Debug, Clone)]
 pub struct Bound {
     pub expr: Expr,
+    /// The unit that its author says it has.
+    pub(crate) unit: Option<Unit>,
+    /// Where it stands in the input that it is a part of.
+    pub(crate) place: Vec<Place>,
     /// Source and target, where both are known: a value takes its unit along.
     pub(crate) ports: Option<(Port, Port)>,
+}
+
+/// One step into a literal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    Key(String),
+    Index(usize),
 }
 
 /// What an input file is bound to.
@@ -164,8 +191,9 @@ pub struct RetryRule {
     pub backoff_ms: u64,
     /// Each further wait is this many times the one before.
     pub backoff_factor: f64,
-    /// The kinds that it helps with; all but `cancelled`, `invalid_input` and `compile` where it is absent.
-    pub on: Option<Vec<ErrorKind>>,
+    /// The kinds that it helps with, besides what the platform itself lost or failed. Where it is absent: all kinds of a
+    /// task's error but `cancelled`, `invalid_input` and `compile`, and a nested run's failure.
+    pub on: Option<Vec<FailureKind>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

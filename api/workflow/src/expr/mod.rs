@@ -28,8 +28,8 @@ mod types;
 mod value;
 
 pub(crate) use eval::{Found, Undefined, evaluate};
-pub(crate) use parse::{Names, parse};
-pub(crate) use types::{Type, check};
+pub(crate) use parse::{BadExpr, Names, is_reserved, parse};
+pub(crate) use types::{Measure, Type, check, field_of};
 pub(crate) use value::Value;
 
 /// The longest expression, bytes.

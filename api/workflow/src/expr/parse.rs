@@ -13,6 +13,8 @@ pub(crate) struct BadExpr {
     /// From 1.
     character: usize,
     shown: String,
+    /// Whether it names what there isn't.
+    pub(crate) is_unknown_name: bool,
 }
 
 /// The names that a reference may begin with.
@@ -26,7 +28,8 @@ impl BadExpr {
     pub(super) fn new(text: &str, at: usize, message: impl Into<String>) -> Self {
         const SHOWN_CHARS_MAX: usize = 80;
         let character = text.get(..at).unwrap_or(text).chars().count() + 1;
-        Self { message: message.into(), character, shown: text.chars().take(SHOWN_CHARS_MAX).collect() }
+        let shown = text.chars().take(SHOWN_CHARS_MAX).collect();
+        Self { message: message.into(), character, shown, is_unknown_name: false }
     }
 }
 
@@ -230,7 +233,8 @@ impl<'a> Parser<'a, '_> {
 
     fn path(&mut self, name: &str, at: usize) -> Result<Path, BadExpr> {
         let Some(root) = (self.names.find)(name) else {
-            return Err(self.bad_at(at, format!("there is no {name:?}: there are {}", self.names.known)));
+            let bad = self.bad_at(at, format!("there is no {name:?}: there are {}", self.names.known));
+            return Err(BadExpr { is_unknown_name: true, ..bad });
         };
         let soft = self.take_sign("?");
         let mut steps = Vec::new();

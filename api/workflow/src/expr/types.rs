@@ -96,6 +96,23 @@ impl Type {
         }
     }
 
+    pub(crate) fn may_be_truth(&self) -> bool {
+        matches!(self.sort(), Sort::Truth | Sort::Any)
+    }
+
+    pub(crate) fn may_be_text(&self) -> bool {
+        matches!(self.sort(), Sort::Text | Sort::Any)
+    }
+
+    /// Whether it holds numbers that may have their unit beside them.
+    pub(crate) fn is_measured(&self) -> bool {
+        match self.sort() {
+            Sort::Number { .. } => true,
+            Sort::List(items) => items.is_measured(),
+            _ => false,
+        }
+    }
+
     pub(crate) fn described(&self) -> String {
         match self.sort() {
             Sort::Any => "a value".to_owned(),
@@ -387,7 +404,7 @@ fn check_path(path: &Path, roots: &dyn Fn(Root) -> Type) -> Known {
     let mut at = path.name.clone();
     for step in &path.steps {
         ty = match &step.kind {
-            StepKind::Field(name) => field(&ty, name).map_err(|message| format!("{at} {message}"))?,
+            StepKind::Field(name) => field_of(&ty, name).map_err(|message| format!("{at} {message}"))?,
             StepKind::Item(index) => {
                 needs_number(index, roots)?;
                 ty.items().map_err(|_| format!("{at} is {}, and no list to take an element of", ty.described()))?
@@ -408,11 +425,11 @@ fn check_path(path: &Path, roots: &dyn Fn(Root) -> Type) -> Known {
 }
 
 /// What a field of a value is; of a list, the list of that field of each element.
-fn field(ty: &Type, name: &str) -> Known {
+pub(crate) fn field_of(ty: &Type, name: &str) -> Known {
     let port = match ty {
         Type::Port(port) => port,
         Type::Any => return Ok(Type::Any),
-        Type::List(items) => return field(items, name).map(Type::list),
+        Type::List(items) => return field_of(items, name).map(Type::list),
         other => return Err(format!("is {}, and has no field {name:?}", other.described())),
     };
     match port.ty() {
@@ -434,7 +451,7 @@ fn field(ty: &Type, name: &str) -> Known {
         },
         PortType::Object => Ok(Type::Any),
         _ => match ty.sort() {
-            Sort::List(items) => field(&items, name).map(Type::list),
+            Sort::List(items) => field_of(&items, name).map(Type::list),
             _ => Err(format!("is {}, and has no field {name:?}", ty.described())),
         },
     }

@@ -147,6 +147,10 @@ impl Faults {
         self.0.len() >= FAULTS_MAX
     }
 
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
