@@ -131,7 +131,7 @@ pub struct TaskWebhook {
 pub struct WebhookRequest {
     /// https, and a public address; at most 2048 bytes.
     pub url: String,
-    /// Of `task.completed`, `task.failed` and `task.cancelled`.
+    /// Of `task.completed`, `task.failed` and `task.cancelled`, and the same of `batch` and `workflow_run`.
     pub events: Vec<String>,
 }
 
@@ -141,7 +141,7 @@ pub struct WebhookRequest {
 pub struct WebhookChangeRequest {
     /// https, and a public address; at most 2048 bytes.
     pub url: Option<String>,
-    /// Of `task.completed`, `task.failed` and `task.cancelled`.
+    /// Of `task.completed`, `task.failed` and `task.cancelled`, and the same of `batch` and `workflow_run`.
     pub events: Option<Vec<String>>,
     /// `enabled` or `disabled`
     pub state: Option<String>,

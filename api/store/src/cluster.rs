@@ -6,7 +6,7 @@ use crate::counts::track_of_turns;
 use crate::pace::tracks;
 use crate::sql::{Conn, SchemaState, grant_to, migrate as apply, pieces, query, union_all, with_list};
 use crate::{Clock, Store, StoreError};
-use mecapy_model::{Executor, TaskId, TaskState, TenantId};
+use mecapy_model::{BatchId, Executor, TaskId, TaskState, TenantId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// How often a process looks at the rows itself, whatever it hears.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How many followed tenants one question names at most.
+/// How many followed tenants or batches one question names at most.
 const FOLLOWED_AT_ONCE: usize = 512;
 const FOLLOWED: &str = "SELECT id, tenant, event_seq, state FROM tasks WHERE tenant = ? AND id = ?";
 const FOLLOWED_RUN: &str = "SELECT id, tenant, seq, state FROM workflow_runs WHERE tenant = ? AND id = ?";
@@ -114,6 +114,7 @@ impl Store {
                 self.reload_access().await;
             }
             Hint::Tenant { tenant, seq } => self.shared().tenants().tell(*tenant, *seq),
+            Hint::Batch { batch, seq } => self.shared().batches().tell(*batch, *seq),
             Hint::Deliveries => self.shared().deliveries().notify_one(),
             Hint::Runs => self.shared().runs().notify_one(),
         }
@@ -165,6 +166,13 @@ impl Store {
             let asked = tenants.iter().fold(query(list), |query, tenant| query.bind(*tenant));
             for row in asked.fetch_all(self.readers()).await? {
                 self.shared().tenants().tell(TenantId(row.id(0)?), row.count(1)?);
+            }
+        }
+        for batches in self.shared().batches().followed().chunks(FOLLOWED_AT_ONCE) {
+            let list = with_list("SELECT id, seq FROM batches WHERE id IN (", batches.len(), ")");
+            let asked = batches.iter().fold(query(list), |query, batch| query.bind(*batch));
+            for row in asked.fetch_all(self.readers()).await? {
+                self.shared().batches().tell(BatchId(row.id(0)?), row.count(1)?);
             }
         }
         // Redis may be up here and down where a task was accepted.

@@ -1,18 +1,17 @@
-//! What a tenant is told: how its tasks and workflow runs ended, numbered in the order of the commits. A reader follows live, or goes on
+//! What a tenant is told: how its tasks, batches and workflow runs ended, numbered in the order of the commits. A reader follows live, or goes on
 //! from the last number that it saw.
 
+use crate::batches::ItemCounts;
 use crate::clock::from_unix_ms;
+use crate::followers::Watch;
 use crate::sql::{Row, query};
 use crate::{RunState, Store, StoreError};
-use mecapy_model::{EventId, Lane, RunId, TaskId, TaskState, TenantId};
+use mecapy_model::{BatchState, EventId, Lane, TaskState, TenantId};
 use serde::Serialize;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
-use tokio::sync::watch;
 use uuid::Uuid;
 
 /// How many events one page holds at most.
@@ -20,18 +19,32 @@ pub const TENANT_EVENTS_PAGE_MAX: u32 = 1_000;
 /// How long events are kept.
 pub const TENANT_EVENTS_KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 3_600);
 
+/// News of one tenant's events.
+pub type TenantWatch = Watch<TenantId>;
+
 /// What kind of thing happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EventType {
     TaskCompleted,
     TaskFailed,
     TaskCancelled,
+    BatchCompleted,
+    BatchFailed,
+    BatchCancelled,
     WorkflowRunCompleted,
     WorkflowRunFailed,
     WorkflowRunCancelled,
 }
 
-/// Something that happened to a tenant's task or workflow run. All of it is written once, so it is told in the same words each time.
+/// What an event is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    Task,
+    Batch,
+    WorkflowRun,
+}
+
+/// Something that ended. All of it is written once, so it is told in the same words each time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantEvent {
     /// The tenant's first event has 1, and each has one more than the one before.
@@ -39,51 +52,26 @@ pub struct TenantEvent {
     pub id: EventId,
     pub at: OffsetDateTime,
     pub kind: EventType,
-    pub about: About,
-    /// What it is about is called so.
+    /// The id of the task, batch or workflow run.
+    pub subject: Uuid,
+    /// Its name.
     pub name: Option<String>,
-    /// The kind of the error that it ended with.
+    /// Says nothing of a workflow run.
+    pub lane: Lane,
+    /// The kind of its error.
     pub error_kind: Option<String>,
-}
-
-/// What an event is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum About {
-    Task { id: TaskId, lane: Lane },
-    WorkflowRun { id: RunId },
-}
-
-impl About {
-    /// The noun, as streams name their events.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            About::Task { .. } => "task",
-            About::WorkflowRun { .. } => "workflow_run",
-        }
-    }
-
-    pub(crate) fn id(self) -> Uuid {
-        match self {
-            About::Task { id, .. } => id.0,
-            About::WorkflowRun { id } => id.0,
-        }
-    }
-}
-
-/// A run that has ended, as its tenant is told.
-#[derive(Debug)]
-pub(crate) struct RunNews {
-    pub(crate) id: RunId,
-    pub(crate) name: Option<String>,
-    pub(crate) state: RunState,
-    pub(crate) error_kind: Option<String>,
+    /// What became of a batch's items.
+    pub items: Option<ItemCounts>,
 }
 
 impl EventType {
-    pub const ALL: [EventType; 6] = [
+    pub const ALL: [EventType; 9] = [
         EventType::TaskCompleted,
         EventType::TaskFailed,
         EventType::TaskCancelled,
+        EventType::BatchCompleted,
+        EventType::BatchFailed,
+        EventType::BatchCancelled,
         EventType::WorkflowRunCompleted,
         EventType::WorkflowRunFailed,
         EventType::WorkflowRunCancelled,
@@ -94,37 +82,77 @@ impl EventType {
             EventType::TaskCompleted => "task.completed",
             EventType::TaskFailed => "task.failed",
             EventType::TaskCancelled => "task.cancelled",
+            EventType::BatchCompleted => "batch.completed",
+            EventType::BatchFailed => "batch.failed",
+            EventType::BatchCancelled => "batch.cancelled",
             EventType::WorkflowRunCompleted => "workflow_run.completed",
             EventType::WorkflowRunFailed => "workflow_run.failed",
             EventType::WorkflowRunCancelled => "workflow_run.cancelled",
         }
     }
 
-    const fn state(self) -> TaskState {
+    pub const fn subject(self) -> Subject {
         match self {
-            EventType::TaskCompleted | EventType::WorkflowRunCompleted => TaskState::Completed,
-            EventType::TaskFailed | EventType::WorkflowRunFailed => TaskState::Failed,
-            EventType::TaskCancelled | EventType::WorkflowRunCancelled => TaskState::Cancelled,
+            EventType::TaskCompleted | EventType::TaskFailed | EventType::TaskCancelled => Subject::Task,
+            EventType::BatchCompleted | EventType::BatchFailed | EventType::BatchCancelled => Subject::Batch,
+            EventType::WorkflowRunCompleted | EventType::WorkflowRunFailed | EventType::WorkflowRunCancelled => {
+                Subject::WorkflowRun
+            }
         }
+    }
+
+    /// The state in which it ended.
+    pub(crate) fn state(self) -> &'static str {
+        self.as_str().rsplit('.').next().unwrap_or_default()
     }
 
     /// What a task's end is; `None` where the state is none.
-    pub(crate) const fn of_end(state: TaskState) -> Option<Self> {
+    pub(crate) fn of_end(state: TaskState) -> Option<Self> {
         match state {
-            TaskState::Queued | TaskState::Running => None,
             TaskState::Completed => Some(EventType::TaskCompleted),
             TaskState::Failed => Some(EventType::TaskFailed),
             TaskState::Cancelled => Some(EventType::TaskCancelled),
+            TaskState::Queued | TaskState::Running => None,
         }
     }
 
-    /// The same of a workflow run.
+    /// What a workflow run's end is; `None` where the state is none.
     pub(crate) const fn of_run_end(state: RunState) -> Option<Self> {
         match state {
             RunState::Running => None,
             RunState::Completed => Some(EventType::WorkflowRunCompleted),
             RunState::Failed => Some(EventType::WorkflowRunFailed),
             RunState::Cancelled => Some(EventType::WorkflowRunCancelled),
+        }
+    }
+
+    /// What a batch's end is; `None` where the state is none.
+    pub(crate) fn of_batch_end(state: BatchState) -> Option<Self> {
+        match state {
+            BatchState::Completed => Some(EventType::BatchCompleted),
+            BatchState::Failed => Some(EventType::BatchFailed),
+            BatchState::Cancelled => Some(EventType::BatchCancelled),
+            BatchState::Queued | BatchState::Running => None,
+        }
+    }
+}
+
+impl Subject {
+    /// Its word in the contract.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Subject::Task => "task",
+            Subject::Batch => "batch",
+            Subject::WorkflowRun => "workflow_run",
+        }
+    }
+
+    /// Where things of its kind are, and what each of them came to.
+    const fn paths(self) -> (&'static str, &'static str) {
+        match self {
+            Subject::Task => ("/v1/tasks", "/result"),
+            Subject::Batch => ("/v1/batches", "/results"),
+            Subject::WorkflowRun => ("/v1/workflow-runs", ""),
         }
     }
 }
@@ -134,8 +162,8 @@ impl std::str::FromStr for EventType {
     fn from_str(text: &str) -> Result<Self, String> {
         let found = EventType::ALL.into_iter().find(|kind| kind.as_str() == text);
         found.ok_or_else(|| {
-            let all = EventType::ALL.map(EventType::as_str).join(", ");
-            format!("unknown event {text:?}: use one of {all}")
+            let known = EventType::ALL.map(EventType::as_str).join(", ");
+            format!("unknown event {text:?}: use one of {known}")
         })
     }
 }
@@ -155,30 +183,17 @@ struct Body<'a, D> {
 }
 
 #[derive(Serialize)]
-struct TaskData<'a> {
-    id: TaskId,
+struct EndData<'a> {
+    id: Uuid,
     name: Option<&'a str>,
-    state: TaskState,
-    lane: Lane,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lane: Option<Lane>,
     error: Option<ErrorData<'a>>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    items: Option<ItemCounts>,
     completed_at: &'a str,
     links: Links,
-}
-
-#[derive(Serialize)]
-struct RunData<'a> {
-    id: RunId,
-    name: Option<&'a str>,
-    state: TaskState,
-    error: Option<ErrorData<'a>>,
-    completed_at: &'a str,
-    links: RunLinks,
-}
-
-#[derive(Serialize)]
-struct RunLinks {
-    #[serde(rename = "self")]
-    run: String,
 }
 
 #[derive(Serialize)]
@@ -189,8 +204,11 @@ struct ErrorData<'a> {
 #[derive(Serialize)]
 struct Links {
     #[serde(rename = "self")]
-    task: String,
-    result: String,
+    itself: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    results: Option<String>,
 }
 
 /// An event's JSON; `data` is what it is about.
@@ -205,24 +223,28 @@ fn text_of(at: OffsetDateTime) -> String {
 
 impl TenantEvent {
     /// The event as JSON, in the same words for streams and webhooks. It leaves out what may be large or secret: who
-    /// wants more asks for the task or the run.
+    /// wants more asks for the task, batch or run.
     pub fn body(&self) -> Result<String, StoreError> {
-        let (name, state) = (self.name.as_deref(), self.kind.state());
-        let error = self.error_kind.as_deref().map(|kind| ErrorData { kind });
-        let completed_at = &text_of(self.at);
-        match self.about {
-            About::Task { id, lane } => {
-                let task = format!("/v1/tasks/{id}");
-                let links = Links { result: format!("{task}/result"), task };
-                let data = TaskData { id, name, state, lane, error, completed_at, links };
-                body(self.id, self.kind.as_str(), self.at, data)
-            }
-            About::WorkflowRun { id } => {
-                let links = RunLinks { run: format!("/v1/workflow-runs/{id}") };
-                let data = RunData { id, name, state, error, completed_at, links };
-                body(self.id, self.kind.as_str(), self.at, data)
-            }
-        }
+        let subject = self.kind.subject();
+        let (place, outcome) = subject.paths();
+        let itself = format!("{place}/{}", self.subject);
+        let outcome = format!("{itself}{outcome}");
+        let (result, results) = match subject {
+            Subject::Task => (Some(outcome), None),
+            Subject::Batch => (None, Some(outcome)),
+            Subject::WorkflowRun => (None, None),
+        };
+        let data = EndData {
+            id: self.subject,
+            name: self.name.as_deref(),
+            state: self.kind.state(),
+            lane: (subject != Subject::WorkflowRun).then_some(self.lane),
+            error: self.error_kind.as_deref().map(|kind| ErrorData { kind }),
+            items: self.items,
+            completed_at: &text_of(self.at),
+            links: Links { itself, result, results },
+        };
+        body(self.id, self.kind.as_str(), self.at, data)
     }
 }
 
@@ -230,7 +252,7 @@ impl Store {
     /// The tenant's events after the number `after`, oldest first, at most [`TENANT_EVENTS_PAGE_MAX`]. Those older than
     /// [`TENANT_EVENTS_KEPT_FOR`] may be gone.
     pub async fn tenant_events(&self, tenant: TenantId, after: u64) -> Result<Vec<TenantEvent>, StoreError> {
-        let sql = "SELECT seq, id, at_ms, kind, task, name, lane, error_kind FROM tenant_events \
+        let sql = "SELECT seq, id, at_ms, kind, task, name, lane, error_kind, items FROM tenant_events \
                    WHERE tenant = ? AND seq > ? ORDER BY seq LIMIT ?";
         let rows = query(sql)
             .bind(tenant)
@@ -255,91 +277,36 @@ impl Store {
 }
 
 fn read_event(row: &Row) -> Result<TenantEvent, StoreError> {
-    let kind: EventType = row.try_get::<&str>(3)?.parse().map_err(StoreError::corrupt)?;
-    let id = row.id(4)?;
-    let about = match kind {
-        EventType::TaskCompleted | EventType::TaskFailed | EventType::TaskCancelled => {
-            About::Task { id: TaskId(id), lane: row.try_get::<&str>(6)?.parse().map_err(StoreError::corrupt)? }
-        }
-        EventType::WorkflowRunCompleted | EventType::WorkflowRunFailed | EventType::WorkflowRunCancelled => {
-            About::WorkflowRun { id: RunId(id) }
-        }
-    };
+    let corrupt = |error: serde_json::Error| StoreError::corrupt(error.to_string());
     Ok(TenantEvent {
         seq: row.count(0)?,
         id: EventId(row.id(1)?),
         at: from_unix_ms(row.try_get(2)?),
-        kind,
-        about,
+        kind: row.try_get::<&str>(3)?.parse().map_err(StoreError::corrupt)?,
+        subject: row.id(4)?,
         name: row.try_get(5)?,
+        lane: row.try_get::<&str>(6)?.parse().map_err(StoreError::corrupt)?,
         error_kind: row.try_get(7)?,
+        items: row.try_get::<Option<&str>>(8)?.map(serde_json::from_str).transpose().map_err(corrupt)?,
     })
-}
-
-/// The newest number of each tenant that somebody follows, as far as it is known.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct TenantFollowers(Arc<Mutex<HashMap<TenantId, watch::Sender<u64>>>>);
-
-impl TenantFollowers {
-    fn watch(&self, tenant: TenantId) -> TenantWatch {
-        let newest = self.lock().entry(tenant).or_insert_with(|| watch::Sender::new(0)).subscribe();
-        TenantWatch { tenant, newest, followers: self.clone() }
-    }
-
-    /// There are events up to `seq`.
-    pub(crate) fn tell(&self, tenant: TenantId, seq: u64) {
-        if let Some(sender) = self.lock().get(&tenant) {
-            sender.send_if_modified(|newest| {
-                let more = seq > *newest;
-                *newest = seq.max(*newest);
-                more
-            });
-        }
-    }
-
-    pub(crate) fn followed(&self) -> Vec<TenantId> {
-        self.lock().keys().copied().collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, watch::Sender<u64>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// News of one tenant. The last one for a tenant frees what the store keeps for it.
-#[derive(Debug)]
-pub struct TenantWatch {
-    tenant: TenantId,
-    newest: watch::Receiver<u64>,
-    followers: TenantFollowers,
-}
-
-impl TenantWatch {
-    /// Returns after a commit that told the tenant something, or at once where one did since the last call (or since
-    /// the watch was made). Several may count as one.
-    pub async fn changed(&mut self) {
-        if self.newest.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
-impl Drop for TenantWatch {
-    fn drop(&mut self) {
-        let mut followers = self.followers.lock();
-        // This one still counts.
-        if followers.get(&self.tenant).is_some_and(|sender| sender.receiver_count() <= 1) {
-            followers.remove(&self.tenant);
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn tenant(number: u128) -> TenantId {
-        TenantId(Uuid::from_u128(number))
+    fn of_batch(kind: EventType) -> TenantEvent {
+        let items = ItemCounts { total: 3, completed: 1, failed: 2, cancelled: 0 };
+        TenantEvent {
+            seq: 7,
+            id: EventId(Uuid::from_u128(1)),
+            at: from_unix_ms(1_800_000_000_120),
+            kind,
+            subject: Uuid::from_u128(2),
+            name: None,
+            lane: Lane::Default,
+            error_kind: None,
+            items: Some(items),
+        }
     }
 
     #[test]
@@ -349,9 +316,11 @@ mod tests {
             id: EventId(Uuid::from_u128(1)),
             at: from_unix_ms(1_800_000_000_120),
             kind: EventType::TaskFailed,
-            about: About::Task { id: TaskId(Uuid::from_u128(2)), lane: Lane::LongRunning },
+            subject: Uuid::from_u128(2),
             name: Some("beam \"A\"\n".to_owned()),
+            lane: Lane::LongRunning,
             error_kind: Some("timeout".to_owned()),
+            items: None,
         };
         assert_eq!(
             event.body().unwrap(),
@@ -367,22 +336,22 @@ mod tests {
     }
 
     #[test]
-    fn an_event_of_a_run_says_where_the_run_is() {
-        let event = TenantEvent {
-            seq: 7,
-            id: EventId(Uuid::from_u128(1)),
-            at: from_unix_ms(1_800_000_000_120),
-            kind: EventType::WorkflowRunCompleted,
-            about: About::WorkflowRun { id: RunId(Uuid::from_u128(2)) },
-            name: Some("truss".to_owned()),
-            error_kind: None,
-        };
+    fn a_batchs_event_counts_its_items_and_a_runs_has_no_lane() {
         assert_eq!(
-            event.body().unwrap(),
+            of_batch(EventType::BatchFailed).body().unwrap(),
+            "{\"id\":\"00000000-0000-0000-0000-000000000001\",\"type\":\"batch.failed\",\
+             \"timestamp\":\"2027-01-15T08:00:00.120Z\",\"data\":{\"id\":\"00000000-0000-0000-0000-000000000002\",\
+             \"name\":null,\"state\":\"failed\",\"lane\":\"default\",\"error\":null,\"total\":3,\"completed\":1,\"failed\":2,\
+             \"cancelled\":0,\"completed_at\":\"2027-01-15T08:00:00.120Z\",\"links\":{\
+             \"self\":\"/v1/batches/00000000-0000-0000-0000-000000000002\",\
+             \"results\":\"/v1/batches/00000000-0000-0000-0000-000000000002/results\"}}}"
+        );
+        let run = TenantEvent { items: None, ..of_batch(EventType::WorkflowRunCompleted) };
+        assert_eq!(
+            run.body().unwrap(),
             "{\"id\":\"00000000-0000-0000-0000-000000000001\",\"type\":\"workflow_run.completed\",\
              \"timestamp\":\"2027-01-15T08:00:00.120Z\",\"data\":{\"id\":\"00000000-0000-0000-0000-000000000002\",\
-             \"name\":\"truss\",\"state\":\"completed\",\"error\":null,\
-             \"completed_at\":\"2027-01-15T08:00:00.120Z\",\"links\":{\
+             \"name\":null,\"state\":\"completed\",\"error\":null,\"completed_at\":\"2027-01-15T08:00:00.120Z\",\"links\":{\
              \"self\":\"/v1/workflow-runs/00000000-0000-0000-0000-000000000002\"}}}"
         );
     }
@@ -391,31 +360,19 @@ mod tests {
     fn every_end_is_an_event_and_nothing_else_is() {
         for state in TaskState::ALL {
             assert_eq!(EventType::of_end(state).is_some(), state.is_terminal(), "{state}");
+            assert!(EventType::of_end(state).is_none_or(|kind| kind.state() == state.as_str()));
+        }
+        for state in RunState::ALL {
+            assert_eq!(EventType::of_run_end(state).is_some(), state.is_terminal(), "{state}");
+            assert!(EventType::of_run_end(state).is_none_or(|kind| kind.state() == state.as_str()));
+        }
+        for state in BatchState::ALL {
+            assert_eq!(EventType::of_batch_end(state).is_some(), state.is_terminal(), "{state}");
+            assert!(EventType::of_batch_end(state).is_none_or(|kind| kind.state() == state.as_str()));
         }
         for kind in EventType::ALL {
             assert_eq!(kind.as_str().parse(), Ok(kind));
         }
         assert!("task.started".parse::<EventType>().is_err());
-    }
-
-    #[tokio::test]
-    async fn followers_hear_of_what_is_new_and_the_last_one_leaves_nothing_behind() {
-        let followers = TenantFollowers::default();
-        followers.tell(tenant(1), 5);
-        let (mut first, second) = (followers.watch(tenant(1)), followers.watch(tenant(1)));
-        let is_told = async |watch: &mut TenantWatch| {
-            tokio::time::timeout(Duration::from_millis(20), watch.changed()).await.is_ok()
-        };
-        assert!(!is_told(&mut first).await);
-        followers.tell(tenant(1), 6);
-        followers.tell(tenant(2), 7);
-        assert!(is_told(&mut first).await);
-        followers.tell(tenant(1), 6);
-        followers.tell(tenant(1), 5);
-        assert!(!is_told(&mut first).await);
-        drop(first);
-        assert_eq!(followers.followed(), [tenant(1)]);
-        drop(second);
-        assert!(followers.followed().is_empty());
     }
 }

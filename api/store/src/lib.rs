@@ -7,6 +7,7 @@ mod access;
 mod adopting;
 mod artifacts;
 mod audit;
+mod batches;
 mod bus;
 mod clock;
 mod cluster;
@@ -19,6 +20,7 @@ mod events;
 mod fail_points;
 mod folder;
 mod follow;
+mod followers;
 mod garbage;
 mod ids;
 mod keys;
@@ -61,6 +63,10 @@ mod writer;
 pub use adopting::{Adopted, KeptClaim, LEASE_HANDED_OVER_MAX};
 pub use artifacts::{ArtifactFile, StoredArtifact};
 pub use audit::{Actor, AuditAction, AuditEntry, AuditPage};
+pub use batches::{
+    BatchDeleted, BatchFilter, BatchPage, BatchRow, BatchSource, BatchSpec, BatchWatch, CHUNK_ITEMS_MAX,
+    ITEMS_PAGE_MAX, ItemCounts, ItemRow, NewBatch, SubmittedBatch, chunk_items,
+};
 pub use bus::{Bus, BusAddress, BusAddressError, BusCounts, BusState, Hint, probe_bus};
 pub use clock::{Clock, ManualClock, RandomError, SystemClock};
 pub use cluster::{Migrated, migrate};
@@ -68,9 +74,10 @@ pub use counts::LaneCount;
 pub use deliveries::{DELIVERIES_KEPT_FOR, Delivery, DeliveryState, LastAttempt, Replay};
 pub use due::{DeliveryReport, DeliveryRoom, DueDelivery, EndpointEffect, NextAttempt};
 pub use error::StoreError;
-pub use events::{About, EventType, TENANT_EVENTS_KEPT_FOR, TENANT_EVENTS_PAGE_MAX, TenantEvent, TenantWatch};
+pub use events::{EventType, Subject, TENANT_EVENTS_KEPT_FOR, TENANT_EVENTS_PAGE_MAX, TenantEvent, TenantWatch};
 pub use fail_points::{arm_fail_points, fail_point, fail_point_of};
 pub use follow::{EVENTS_PAGE_MAX, EventKind, EventPage, LogEntry, LogPage, TaskEvent};
+pub use followers::Watch;
 pub use garbage::Collected;
 pub use keys::{API_KEYS_PER_TENANT_MAX, AdminKey, ApiKey, ApiKeyError, CreatedApiKey, NewApiKey, Secret};
 pub use ledger::{Reconciliation, UsageBy, UsageTotals, reconcile_usage};

@@ -16,6 +16,8 @@ const RESULT: &str = "SELECT r.object_key FROM tasks t JOIN results r ON r.no = 
                       WHERE t.tenant = ? AND t.id = ? AND r.object_key IS NOT NULL";
 const LOG: &str = "SELECT l.object_key FROM tasks t JOIN task_logs l ON l.no = t.no \
                    WHERE t.tenant = ? AND t.id = ? AND l.object_key IS NOT NULL";
+const ITEM: &str = "SELECT i.object_key FROM tasks t JOIN batch_items i ON i.chunk_no = t.no \
+                    WHERE t.tenant = ? AND t.id = ? AND i.object_key IS NOT NULL";
 const MODULE: &str = "SELECT object_key FROM modules WHERE tenant = ? AND digest = ?";
 const PACKAGE: &str = "SELECT object_key FROM package_versions WHERE tenant = ? AND digest = ?";
 /// What the upkeep's row of the sweep is called.
@@ -40,12 +42,13 @@ impl Store {
     }
 
     async fn needed_objects(&self, keys: Vec<ObjectKey>) -> Result<HashSet<ObjectKey>, StoreError> {
-        let (mut tasks, mut logged) = (HashSet::new(), HashSet::new());
+        let (mut tasks, mut logged, mut chunks) = (HashSet::new(), HashSet::new(), HashSet::new());
         let (mut uploads, mut modules, mut packages) = (HashSet::new(), HashSet::new(), HashSet::new());
         for owner in keys.iter().filter_map(ObjectKey::owner) {
             match owner {
                 Owner::Attempt { tenant, task, .. } => drop(tasks.insert((tenant, task))),
                 Owner::Log { tenant, task } => drop(logged.insert((tenant, task))),
+                Owner::Item { tenant, task } => drop(chunks.insert((tenant, task))),
                 Owner::Upload { upload, .. } => drop(uploads.insert(upload)),
                 Owner::Module { tenant, digest } => drop(modules.insert((tenant, digest))),
                 Owner::Package { tenant, digest } => drop(packages.insert((tenant, digest))),
@@ -58,6 +61,7 @@ impl Store {
         let ended = attempts.iter().filter(|(_, latest)| latest.has_ended).map(|(task, latest)| (latest.tenant, *task));
         named.extend(self.tasks_objects(&[FILES, RESULT], ended.collect()).await?);
         named.extend(self.tasks_objects(&[LOG], logged.into_iter().collect()).await?);
+        named.extend(self.tasks_objects(&[ITEM], chunks.into_iter().collect()).await?);
         let tenants: HashSet<_> = self.tenants().await?.into_iter().map(|tenant| tenant.id).collect();
         let needed = |key: &ObjectKey| match key.owner() {
             // What the latest attempt stored will be needed when that ends.

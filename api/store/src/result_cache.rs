@@ -39,7 +39,7 @@ impl Store {
     /// The task whose result may be used again under a key: it exists and is completed.
     pub async fn cached(&self, tenant: TenantId, key: Digest) -> Result<Option<TaskId>, StoreError> {
         let sql = "SELECT t.id FROM result_cache c JOIN tasks t ON t.no = c.task_no \
-                   WHERE c.tenant = ?1 AND c.key = ?2 AND t.tenant = ?1 AND t.state = 'completed'";
+                   WHERE c.tenant = ? AND c.key = ? AND t.state = 'completed'";
         let query = query(sql).bind(tenant).bind(key.0.as_slice());
         let row = query.fetch_optional(&mut self.reader(tenant).await?).await?;
         row.map(|row| row.id(0).map(TaskId)).transpose()

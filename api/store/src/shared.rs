@@ -4,10 +4,10 @@
 
 use crate::bus::{Bus, Hint};
 pub(crate) use crate::counts::{Counts, Group, Place, Turn};
-use crate::events::TenantFollowers;
+use crate::followers::Followers as NumberedFollowers;
 use crate::pace::{Paces, Track, tracks};
 use crate::recent::{EndedTask, Known, Recent};
-use mecapy_model::{Executor, Lane, TaskId, TenantId};
+use mecapy_model::{BatchId, Executor, Lane, TaskId, TenantId};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -59,7 +59,8 @@ pub(crate) struct Shared {
     bus: Option<Bus>,
     /// Tasks of this process that another one was asked to cancel.
     cancels: broadcast::Sender<TaskId>,
-    tenants: TenantFollowers,
+    tenants: NumberedFollowers<TenantId>,
+    batches: NumberedFollowers<BatchId>,
     /// Deliveries of webhooks wait.
     deliveries: Arc<Notify>,
     /// A workflow run has something to do.
@@ -73,7 +74,8 @@ impl Shared {
             ahead_ms: AtomicI64::new(UNKNOWN),
             bus,
             cancels: broadcast::channel(CANCELS_BEHIND_MAX).0,
-            tenants: TenantFollowers::default(),
+            tenants: NumberedFollowers::default(),
+            batches: NumberedFollowers::default(),
             deliveries: Arc::default(),
             runs: Arc::default(),
             counts: Mutex::default(),
@@ -118,8 +120,13 @@ impl Shared {
     }
 
     /// Who follows a tenant's events here.
-    pub(crate) fn tenants(&self) -> &TenantFollowers {
+    pub(crate) fn tenants(&self) -> &NumberedFollowers<TenantId> {
         &self.tenants
+    }
+
+    /// Who follows a batch here.
+    pub(crate) fn batches(&self) -> &NumberedFollowers<BatchId> {
+        &self.batches
     }
 
     /// Signalled when deliveries of webhooks wait.

@@ -15,8 +15,9 @@ const ROWS_AT_ONCE: u32 = 1_000;
 
 /// A kind of member and the table that holds it, each with the columns `no`, `id`, `tenant`, `study`, `name`, `state` and
 /// `created_ms`. What is the work of a member is none itself.
-const MEMBERS: [(MemberKind, &str, &str); 2] = [
+const MEMBERS: [(MemberKind, &str, &str); 3] = [
     (MemberKind::Task, "tasks", " AND run IS NULL AND batch IS NULL"),
+    (MemberKind::Batch, "batches", ""),
     (MemberKind::WorkflowRun, "workflow_runs", " AND parent IS NULL"),
 ];
 
@@ -24,6 +25,7 @@ const MEMBERS: [(MemberKind, &str, &str); 2] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MemberKind {
     Task,
+    Batch,
     WorkflowRun,
 }
 
@@ -31,6 +33,7 @@ impl MemberKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             MemberKind::Task => "task",
+            MemberKind::Batch => "batch",
             MemberKind::WorkflowRun => "workflow_run",
         }
     }
@@ -58,7 +61,7 @@ pub struct StudyChange {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StudyMember {
     pub kind: MemberKind,
-    /// Of the task or the run.
+    /// Of the task, the batch or the run.
     pub id: Uuid,
     pub name: Option<String>,
     pub state: String,

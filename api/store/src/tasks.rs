@@ -247,12 +247,14 @@ impl Store {
         self.write(|reply| Op::Cancel(Call::new(request, reply))).await
     }
 
-    /// Deletes a task that has ended, with its result, logs, events and artifacts. Its usage row stays.
+    /// Deletes a task that has ended, with its result, logs, events and artifacts. Its usage row stays. A batch's tasks
+    /// are not there to be deleted: [`delete_batch`](Self::delete_batch) does.
     pub async fn delete_task(&self, tenant: TenantId, id: TaskId) -> Result<Deleted, StoreError> {
         let actor = self.actor();
         let deleted = self
             .write_rarely(async move |writer| {
-                let sql = "SELECT no, state FROM tasks WHERE tenant = ? AND id = ?";
+                // A task of a batch goes with its batch.
+                let sql = "SELECT no, state FROM tasks WHERE tenant = ? AND id = ? AND batch IS NULL";
                 let row = query(sql).bind(tenant).bind(id).fetch_optional(&mut writer.conn).await?;
                 let Some(row) = row else { return Ok(Deleted::Missing) };
                 let (no, state): (i64, &str) = (row.try_get(0)?, row.try_get(1)?);

@@ -91,6 +91,6 @@ pub(in crate::http) fn write_after(out: &mut Vec<u8>, after: u64, event: &Tenant
         let data = serde_json::to_vec(&missed).unwrap_or_else(|_| b"null".to_vec());
         sse::write_event(out, missed.to, "missed", &data);
     }
-    sse::write_event(out, event.seq, event.about.as_str(), event.body()?.as_bytes());
+    sse::write_event(out, event.seq, event.kind.subject().as_str(), event.body()?.as_bytes());
     Ok(())
 }

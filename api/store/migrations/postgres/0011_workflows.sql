@@ -48,7 +48,7 @@ CREATE TABLE workflow_runs (
 
 CREATE UNIQUE INDEX workflow_runs_by_id ON workflow_runs (tenant, id);
 CREATE UNIQUE INDEX workflow_runs_by_key ON workflow_runs (tenant, idempotency_key) WHERE idempotency_key IS NOT NULL;
-CREATE INDEX workflow_runs_by_workflow ON workflow_runs (tenant, workflow, id);
+CREATE INDEX workflow_runs_by_workflow ON workflow_runs (workflow, id);
 CREATE INDEX workflow_runs_by_study ON workflow_runs (tenant, study, id) WHERE study IS NOT NULL;
 CREATE INDEX workflow_runs_by_parent ON workflow_runs (tenant, parent, id) WHERE parent IS NOT NULL;
 CREATE INDEX workflow_runs_to_wake ON workflow_runs (wake_ms) WHERE wake_ms IS NOT NULL;
@@ -82,6 +82,7 @@ CREATE INDEX run_inbox_by_run ON run_inbox (run_no, no);
 
 CREATE INDEX tasks_by_run ON tasks (tenant, run, id) WHERE run IS NOT NULL;
 CREATE INDEX tasks_by_study ON tasks (tenant, study, id) WHERE study IS NOT NULL;
+CREATE INDEX batches_by_study ON batches (tenant, study, id) WHERE study IS NOT NULL;
 
 CREATE TABLE studies (
     id UUID NOT NULL,

@@ -1,6 +1,6 @@
 //! Hints, and the messages that carry them.
 
-use mecapy_model::{Lane, TaskId, TenantId};
+use mecapy_model::{BatchId, Lane, TaskId, TenantId};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -26,6 +26,8 @@ pub enum Hint {
     Access,
     /// A tenant has events up to this number.
     Tenant { tenant: TenantId, seq: u64 },
+    /// The row of a batch changed, so many times by now.
+    Batch { batch: BatchId, seq: u64 },
     /// Deliveries of webhooks wait.
     Deliveries,
     /// Workflow runs have something to do.
@@ -81,7 +83,9 @@ mod tests {
             Hint::Cancel { task },
             Hint::Access,
             Hint::Tenant { tenant, seq: 7 },
+            Hint::Batch { batch: BatchId(Uuid::from_u128(3)), seq: 8 },
             Hint::Deliveries,
+            Hint::Runs,
             Hint::Everything,
         ];
         let encoded = Message::new(Uuid::nil(), hints.clone()).encode();
@@ -90,7 +94,8 @@ mod tests {
             "{\"v\":1,\"from\":\"00000000-0000-0000-0000-000000000000\",\"hints\":[{\"lane\":\"high_priority\"},\
              {\"containers\":\"long_running\"},{\"tasks\":[[\"00000000-0000-0000-0000-000000000001\",true]]},\
              {\"cancel\":{\"task\":\"00000000-0000-0000-0000-000000000001\"}},\"access\",\
-             {\"tenant\":{\"tenant\":\"00000000-0000-0000-0000-000000000002\",\"seq\":7}},\"deliveries\",\"everything\"]}"
+             {\"tenant\":{\"tenant\":\"00000000-0000-0000-0000-000000000002\",\"seq\":7}},\
+             {\"batch\":{\"batch\":\"00000000-0000-0000-0000-000000000003\",\"seq\":8}},\"deliveries\",\"runs\",\"everything\"]}"
         );
         assert_eq!(Message::decode(&encoded).unwrap().hints, hints);
     }

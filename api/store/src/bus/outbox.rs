@@ -1,7 +1,7 @@
 //! What waits to be sent: each thing once, a bounded number of them.
 
 use super::Hint;
-use mecapy_model::{Lane, TaskId, TenantId};
+use mecapy_model::{BatchId, Lane, TaskId, TenantId};
 use std::collections::{HashMap, VecDeque};
 
 /// How many things wait at most: what a busy server says in seconds, and some 2 MiB.
@@ -27,7 +27,9 @@ enum Thing {
     Cancel(TaskId),
     Access,
     Tenant(TenantId),
+    Batch(BatchId),
     Deliveries,
+    Runs,
     Everything,
 }
 
@@ -43,7 +45,9 @@ impl Outbox {
             Hint::Cancel { task } => self.put(Thing::Cancel(task), 0),
             Hint::Access => self.put(Thing::Access, 0),
             Hint::Tenant { tenant, seq } => self.put(Thing::Tenant(tenant), seq),
+            Hint::Batch { batch, seq } => self.put(Thing::Batch(batch), seq),
             Hint::Deliveries => self.put(Thing::Deliveries, 0),
+            Hint::Runs => self.put(Thing::Runs, 0),
             Hint::Everything => self.put(Thing::Everything, 0),
         }
     }
@@ -65,7 +69,9 @@ impl Outbox {
                 Thing::Cancel(task) => hints.push(Hint::Cancel { task }),
                 Thing::Access => hints.push(Hint::Access),
                 Thing::Tenant(tenant) => hints.push(Hint::Tenant { tenant, seq: value }),
+                Thing::Batch(batch) => hints.push(Hint::Batch { batch, seq: value }),
                 Thing::Deliveries => hints.push(Hint::Deliveries),
+                Thing::Runs => hints.push(Hint::Runs),
                 Thing::Everything => hints.push(Hint::Everything),
             }
         }

@@ -19,6 +19,7 @@ pub(crate) struct Nonce([u8; 12]);
 pub(crate) enum Owner {
     Attempt { tenant: TenantId, task: TaskId, fence: u64 },
     Log { tenant: TenantId, task: TaskId },
+    Item { tenant: TenantId, task: TaskId },
     Upload { tenant: TenantId, upload: UploadId },
     Module { tenant: TenantId, digest: Digest },
     Package { tenant: TenantId, digest: Digest },
@@ -29,6 +30,7 @@ impl Owner {
         match self {
             Owner::Attempt { tenant, .. }
             | Owner::Log { tenant, .. }
+            | Owner::Item { tenant, .. }
             | Owner::Upload { tenant, .. }
             | Owner::Module { tenant, .. }
             | Owner::Package { tenant, .. } => tenant,
@@ -95,6 +97,12 @@ impl ObjectKey {
         Self(format!("logs/{tenant}/{task}/{fence}/{}", encode(name)))
     }
 
+    /// The result of a batch's item, too large for its row. It stays when the attempt that ended the item is lost, so it
+    /// lies apart from the attempt's other texts.
+    pub(crate) fn item_of_attempt(tenant: TenantId, task: TaskId, fence: u64, index: u32) -> Self {
+        Self(format!("items/{tenant}/{task}/{fence}/{index}.json"))
+    }
+
     /// What a signed URL to send an upload's bytes to names; the bytes get a key of their own, [`sent`](Self::sent).
     pub(crate) fn upload(tenant: TenantId, upload: UploadId) -> Self {
         Self(format!("uploads/{tenant}/{upload}"))
@@ -142,6 +150,7 @@ impl ObjectKey {
                 Some(Owner::Attempt { tenant, task: id.parse().ok()?, fence: parts.next()?.parse().ok()? })
             }
             "logs" => Some(Owner::Log { tenant, task: id.parse().ok()? }),
+            "items" => Some(Owner::Item { tenant, task: id.parse().ok()? }),
             "uploads" | "incoming" => Some(Owner::Upload { tenant, upload: id.parse().ok()? }),
             "modules" => Some(Owner::Module { tenant, digest: id.trim_end_matches(".wasm").parse().ok()? }),
             "packages" => Some(Owner::Package { tenant, digest: id.parse().ok()? }),
@@ -246,6 +255,7 @@ mod tests {
             (ObjectKey::artifact(tenant, task, 7, &name), attempt),
             (ObjectKey::text_of_attempt(tenant, task, 7, "result.json"), attempt),
             (ObjectKey::log_of_attempt(tenant, task, 7, "1.txt"), Some(Owner::Log { tenant, task })),
+            (ObjectKey::item_of_attempt(tenant, task, 7, 3), Some(Owner::Item { tenant, task })),
             (ObjectKey::incoming(tenant, upload), Some(Owner::Upload { tenant, upload })),
             (ObjectKey::sent(tenant, upload, nonce), Some(Owner::Upload { tenant, upload })),
             (ObjectKey::module(tenant, digest, nonce), Some(Owner::Module { tenant, digest })),

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// Below what objects are looked for.
-const PREFIXES: [&str; 7] = ["artifacts", "results", "logs", "incoming", "uploads", "modules", "packages"];
+const PREFIXES: [&str; 8] = ["artifacts", "results", "logs", "items", "incoming", "uploads", "modules", "packages"];
 /// How many objects the rows are asked for at once.
 const KEYS_AT_ONCE: u16 = 500;
 

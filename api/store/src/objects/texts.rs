@@ -34,6 +34,16 @@ impl Objects {
         self.store_text(ObjectKey::log_of_attempt(claim.tenant, claim.task, claim.fence, name), text).await
     }
 
+    /// Keeps the result of a batch's item.
+    pub(crate) async fn store_item(
+        &self,
+        claim: &ClaimRef,
+        index: u32,
+        text: String,
+    ) -> Result<StoredText, StoreError> {
+        self.store_text(ObjectKey::item_of_attempt(claim.tenant, claim.task, claim.fence, index), text).await
+    }
+
     /// A kept text, byte for byte.
     ///
     /// # Errors

@@ -109,7 +109,8 @@ impl Store {
 
     /// When the next run is to be looked at that is not due for its inbox.
     pub async fn next_run_wake(&self) -> Result<Option<OffsetDateTime>, StoreError> {
-        let sql = "SELECT min(wake_ms) FROM workflow_runs WHERE wake_ms IS NOT NULL";
+        let sql = "SELECT min(CASE WHEN held_until_ms > wake_ms THEN held_until_ms ELSE wake_ms END) \
+                   FROM workflow_runs WHERE wake_ms IS NOT NULL";
         let row = query(sql).fetch_one(self.readers()).await?;
         Ok(row.try_get::<Option<i64>>(0)?.map(from_unix_ms))
     }

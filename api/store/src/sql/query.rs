@@ -4,7 +4,8 @@ use super::connection::Executor;
 use super::lent::Lent;
 use crate::StoreError;
 use mecapy_model::{
-    ApiKeyId, DeliveryId, EventId, RunId, ScheduleId, StudyId, TaskId, TenantId, UploadId, WebhookId, WorkflowId,
+    ApiKeyId, BatchId, DeliveryId, EventId, RunId, ScheduleId, StudyId, TaskId, TenantId, UploadId, WebhookId,
+    WorkflowId,
 };
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -286,7 +287,7 @@ value_from!(Real: f64 => f64::from);
 value_from!(Text: &str => Arc::from, String => Arc::from, Arc<str> => Arc::from);
 value_from!(Bytes: &[u8] => <[u8]>::to_vec, Vec<u8> => Vec::from);
 value_from!(Id: Uuid => Uuid::from, TenantId => |id: TenantId| id.0, TaskId => |id: TaskId| id.0, UploadId => |id: UploadId| id.0, ApiKeyId => |id: ApiKeyId| id.0);
-value_from!(Id: WebhookId => |id: WebhookId| id.0, DeliveryId => |id: DeliveryId| id.0, EventId => |id: EventId| id.0);
+value_from!(Id: BatchId => |id: BatchId| id.0, WebhookId => |id: WebhookId| id.0, DeliveryId => |id: DeliveryId| id.0, EventId => |id: EventId| id.0);
 value_from!(Id: RunId => |id: RunId| id.0, WorkflowId => |id: WorkflowId| id.0, StudyId => |id: StudyId| id.0, ScheduleId => |id: ScheduleId| id.0);
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr};
 /// Version, name, text.
 type Version = (i64, &'static str, &'static str);
 
-const SQLITE: [Version; 12] = [
+const SQLITE: [Version; 13] = [
     (1, "start", include_str!("../../migrations/sqlite/0001_start.sql")),
     (2, "shared", include_str!("../../migrations/sqlite/0002_shared.sql")),
     (3, "objects", include_str!("../../migrations/sqlite/0003_objects.sql")),
@@ -21,9 +21,10 @@ const SQLITE: [Version; 12] = [
     (9, "containers", include_str!("../../migrations/sqlite/0009_containers.sql")),
     (10, "packages", include_str!("../../migrations/sqlite/0010_packages.sql")),
     (11, "ties", include_str!("../../migrations/sqlite/0011_ties.sql")),
+    (12, "batches", include_str!("../../migrations/sqlite/0012_batches.sql")),
     (13, "workflows", include_str!("../../migrations/sqlite/0013_workflows.sql")),
 ];
-const POSTGRES: [Version; 10] = [
+const POSTGRES: [Version; 11] = [
     (1, "start", include_str!("../../migrations/postgres/0001_start.sql")),
     (2, "workers", include_str!("../../migrations/postgres/0002_workers.sql")),
     (3, "events", include_str!("../../migrations/postgres/0003_events.sql")),
@@ -33,6 +34,7 @@ const POSTGRES: [Version; 10] = [
     (7, "containers", include_str!("../../migrations/postgres/0007_containers.sql")),
     (8, "packages", include_str!("../../migrations/postgres/0008_packages.sql")),
     (9, "ties", include_str!("../../migrations/postgres/0009_ties.sql")),
+    (10, "batches", include_str!("../../migrations/postgres/0010_batches.sql")),
     (11, "workflows", include_str!("../../migrations/postgres/0011_workflows.sql")),
 ];
 

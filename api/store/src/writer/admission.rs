@@ -1,7 +1,6 @@
 //! Who may queue more: read once for all submissions of a transaction.
 
 use super::state::Writer;
-use super::submit::NewRow;
 use crate::sql::{Dialect, query, with_list};
 use crate::tenants::Standing;
 use crate::{Access, StoreError};
@@ -29,25 +28,29 @@ impl Admission {
         self.0.get(&tenant).copied()
     }
 
-    /// Counts one more.
-    pub(super) fn admit(&mut self, tenant: TenantId) {
+    /// Counts so many more.
+    pub(super) fn admit(&mut self, tenant: TenantId, tasks: u64) {
         if let Some(line) = self.0.get_mut(&tenant) {
-            line.queued += 1;
+            line.queued += tasks;
         }
     }
 }
 
 impl Writer {
-    /// Embedded, memory knows. In PostgreSQL the tenants' rows are locked until the commit, so that no two processes
-    /// count the same room, and the queued rows are counted as far as a limit asks.
-    pub(super) async fn admission(&mut self, rows: &[&NewRow]) -> Result<Admission, StoreError> {
-        if rows.is_empty() {
-            return Ok(Admission::default());
-        }
+    /// Of each tenant that submits, with the limit where it has none of its own. Embedded, memory knows. In PostgreSQL the
+    /// tenants' rows are locked until the commit, so that no two processes count the same room, and the queued rows are
+    /// counted as far as a limit asks.
+    pub(super) async fn admission(
+        &mut self,
+        asked: impl Iterator<Item = (TenantId, u32)>,
+    ) -> Result<Admission, StoreError> {
         let mut limits: BTreeMap<TenantId, u32> = BTreeMap::new();
-        for row in rows {
-            let limit = limits.entry(row.tenant()).or_default();
-            *limit = row.queued_max().max(*limit);
+        for (tenant, queued_max) in asked {
+            let limit = limits.entry(tenant).or_default();
+            *limit = queued_max.max(*limit);
+        }
+        if limits.is_empty() {
+            return Ok(Admission::default());
         }
         if self.dialect == Dialect::Sqlite {
             let counts = self.shared.counts();

@@ -2,7 +2,7 @@
 
 use super::claim;
 use super::lines;
-use super::{CancelRequest, Ending, GiveBack, NewRow, Note, Step, SubmitAnswer, Writer};
+use super::{CancelRequest, ChunksAnswer, Ending, GiveBack, NewChunks, NewRow, Note, Step, SubmitAnswer, Writer};
 use crate::sql::Opening;
 use crate::{Advanced, Beat, Cancelled, ClaimRef, ClaimRequest, Claims, PreviewUsage, StoreError, Written, fail_point};
 use mecapy_model::{Lane, TaskId};
@@ -40,6 +40,7 @@ pub(super) type Beats = Vec<(TaskId, Beat)>;
 /// What the writer can be asked.
 pub(crate) enum Op {
     Submit(Call<Box<NewRow>, SubmitAnswer>),
+    SubmitChunks(Call<Box<NewChunks>, ChunksAnswer>),
     Note(Call<Note, Written>),
     Heartbeat(Call<Vec<ClaimRef>, Beats>),
     Finish(Call<Box<Ending>, Written>),
@@ -91,6 +92,7 @@ fn deliver_all<I, O>(calls: Vec<Call<I, O>>) {
 #[derive(Default)]
 pub(super) struct Batch {
     submits: Vec<Call<Box<NewRow>, SubmitAnswer>>,
+    chunks: Vec<Call<Box<NewChunks>, ChunksAnswer>>,
     notes: Vec<Call<Note, Written>>,
     heartbeats: Vec<Call<Vec<ClaimRef>, Beats>>,
     finishes: Vec<Call<Box<Ending>, Written>>,
@@ -107,6 +109,7 @@ impl Batch {
     pub(super) fn add(&mut self, op: Op) -> Option<oneshot::Sender<()>> {
         match op {
             Op::Submit(call) => self.submits.push(call),
+            Op::SubmitChunks(call) => self.chunks.push(call),
             Op::Note(call) => self.notes.push(call),
             Op::Heartbeat(call) => self.heartbeats.push(call),
             Op::Finish(call) => self.finishes.push(call),
@@ -131,6 +134,7 @@ impl Batch {
     /// How many calls; the usage of all previews counts as one.
     pub(super) fn len(&self) -> usize {
         self.submits.len()
+            + self.chunks.len()
             + self.notes.len()
             + self.heartbeats.len()
             + self.finishes.len()
@@ -148,8 +152,9 @@ impl Batch {
         let claims_alone = self.len() == self.claims.len();
         let locks =
             if claims_alone { lines::locks_of(&self.lanes()).map(|(key, _)| key).collect() } else { Vec::new() };
+        let chunks: usize = self.chunks.iter().map(|call| call.input.chunks.len()).sum();
         let node_tasks: usize = self.advances.iter().map(|call| call.input.tasks.len()).sum();
-        Opening { locks, numbers: self.submits.len() + node_tasks }
+        Opening { locks, numbers: self.submits.len() + chunks + node_tasks }
     }
 
     /// What is claimed from.
@@ -160,10 +165,15 @@ impl Batch {
     /// Executes every call within the writer's open transaction, which has begun with these locks.
     pub(super) async fn run(&mut self, writer: &mut Writer, held: &[i64]) -> Result<(), StoreError> {
         let runs = writer.lock_runs(&self.advances).await?;
-        let rows = self.submits.iter().map(|call| &*call.input);
-        let rows: Vec<&NewRow> = rows.chain(self.advances.iter().flat_map(|call| &call.input.tasks)).collect();
-        let mut admission = writer.admission(&rows).await?;
+        let tasks = self.submits.iter().map(|call| &*call.input);
+        let tasks = tasks.chain(self.advances.iter().flat_map(|call| &call.input.tasks));
+        let chunks = self.chunks.iter().map(|call| (call.input.tenant, call.input.queued_max));
+        let asked = tasks.map(|row| (row.tenant(), row.queued_max())).chain(chunks);
+        let mut admission = writer.admission(asked).await?;
         writer.submit_all(&mut self.submits, &mut admission).await?;
+        for call in &mut self.chunks {
+            call.answer = Some(writer.submit_chunks(&mut call.input, &mut admission).await?);
+        }
         writer.advance_all(&mut self.advances, runs, &mut admission).await?;
         for call in &mut self.notes {
             call.answer = Some(writer.note(&call.input).await?);
@@ -192,7 +202,7 @@ impl Batch {
 
     /// A place for tests to crash: everything is written, and nothing committed.
     pub(super) fn is_written(&self) {
-        if !self.submits.is_empty() {
+        if !self.submits.is_empty() || !self.chunks.is_empty() {
             fail_point("store.after_insert");
         }
         if !self.advances.is_empty() {
@@ -202,7 +212,7 @@ impl Batch {
 
     /// A place for tests to crash: everything is committed, and nobody told.
     pub(super) fn is_committed(&self) {
-        if !self.submits.is_empty() {
+        if !self.submits.is_empty() || !self.chunks.is_empty() {
             fail_point("store.after_commit");
         }
         if !self.finishes.is_empty() {
@@ -216,6 +226,7 @@ impl Batch {
     /// Sends all answers, after the commit. What was claimed for somebody who is gone is given back in a further batch.
     pub(super) fn answer(self) -> Option<Batch> {
         deliver_all(self.submits);
+        deliver_all(self.chunks);
         deliver_all(self.notes);
         deliver_all(self.heartbeats);
         deliver_all(self.finishes);
@@ -232,6 +243,7 @@ impl Batch {
     /// Answers every call with the error.
     pub(super) fn fail(self, error: &StoreError) {
         self.submits.into_iter().for_each(|call| call.fail(error));
+        self.chunks.into_iter().for_each(|call| call.fail(error));
         self.notes.into_iter().for_each(|call| call.fail(error));
         self.heartbeats.into_iter().for_each(|call| call.fail(error));
         self.finishes.into_iter().for_each(|call| call.fail(error));
@@ -249,6 +261,7 @@ impl Batch {
     pub(super) fn split(self) -> Vec<Batch> {
         let mut single = Vec::with_capacity(self.len());
         let ops = (self.submits.into_iter().map(Op::Submit))
+            .chain(self.chunks.into_iter().map(Op::SubmitChunks))
             .chain(self.notes.into_iter().map(Op::Note))
             .chain(self.heartbeats.into_iter().map(Op::Heartbeat))
             .chain(self.finishes.into_iter().map(Op::Finish))

@@ -49,17 +49,22 @@ impl Writer {
     /// ones are asked to stop. The others are passed over.
     pub(super) async fn cancel_tasks(&mut self, tenant: TenantId, tasks: &[TaskId]) -> Result<(), StoreError> {
         for piece in pieces(tasks) {
-            let marks = vec!["?"; piece.len()].join(",");
-            let condition =
-                format!("WHERE tenant = ? AND state IN ('queued', 'running') AND id IN ({marks}) ORDER BY no");
-            let selected = select_live(&condition, self.dialect.lock_rows()).bind(tenant);
-            let selected = piece.iter().fold(selected, |query, task| query.bind(*task));
+            // Each by its tenant and id, whatever is known of how many there are; the state as an expression, for the same.
+            let marks = vec!["(?,?)"; piece.len()].join(",");
+            let condition = format!(
+                "WHERE no IN (SELECT t.no FROM (VALUES {marks}) AS v, tasks t \
+                 WHERE t.tenant = v.column1 AND t.id = v.column2) \
+                 AND state || '' IN ('queued', 'running') ORDER BY no"
+            );
+            let selected = select_live(&condition, self.dialect.lock_rows());
+            let selected = piece.iter().fold(selected, |query, task| query.bind(tenant).bind(*task));
             let rows = selected.fetch_all(&mut self.conn).await?;
             let live = rows.iter().map(|row| self.read_live(row)).collect::<Result<Vec<_>, _>>()?;
             let (queued, running): (Vec<_>, Vec<_>) =
-                live.into_iter().partition(|task| task.state == TaskState::Queued);
-            self.end_queued(&queued).await?;
-            let running: Vec<_> = running.into_iter().filter(|task| !task.cancel_requested).collect();
+                live.iter().filter(|task| !task.cancel_requested).partition(|task| task.state == TaskState::Queued);
+            let message = "cancelled by its workflow run";
+            let ends: Vec<_> = queued.into_iter().map(|task| (task, self.cancelled_record(task, message))).collect();
+            self.end_live(&ends).await?;
             for piece in pieces(&running) {
                 let sql = "UPDATE tasks SET cancel_requested = 1 WHERE state || '' = 'running' AND no IN (";
                 let asked =

@@ -299,6 +299,9 @@ async fn take(writer: &mut Writer, chosen: &[i64], wanted: Wanted) -> Result<Vec
             counts.start(task.lane, request.executor, task.tenant);
             drop(counts);
             writer.changed(task.id, Change::Moved);
+            if let Some(batch) = task.ties.batch {
+                writer.tally(batch).started = true;
+            }
             task.state = TaskState::Running;
             task.attempt += 1;
             task.fence += 1;

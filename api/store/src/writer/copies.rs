@@ -71,6 +71,7 @@ impl Writer {
                 lane: row.lane,
                 name: row.name.as_deref().map(str::to_owned),
                 webhook_url: row.webhook_url.as_deref().map(str::to_owned),
+                batch: None,
                 attempt: 0,
                 state: TaskState::Completed,
                 done_seq: DONE_SEQ,

@@ -8,13 +8,14 @@ use crate::queue::is_cancel;
 use crate::recent::EndedTask;
 use crate::result_cache::{CachedCopy, ResultObject};
 use crate::shared::{Change, Place};
-use crate::sql::{Query, Row, Rows, pieces, query, script, with_list};
+use crate::sql::{Query, Row, Rows, pieces, query, script};
 use crate::{
     ClaimRef, Finish, ObjectKey, RESULT_INLINE_BYTES_MAX, StoreError, StoreOptions, StoredArtifact, StoredText, Written,
 };
 use mecapy_model::{
-    ArtifactName, Digest, ErrorKind, Lane, RunId, TaskError, TaskId, TaskState, TenantId, Transition, Usage, Warning,
+    ArtifactName, BatchId, ErrorKind, Lane, RunId, TaskError, TaskId, TaskState, TenantId, Transition, Usage, Warning,
 };
+use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -36,7 +37,7 @@ pub(super) struct Record {
     result: Option<Arc<str>>,
     /// Where a result is that is too large for its row.
     result_object: Option<ResultObject>,
-    error: Option<Arc<str>>,
+    pub(super) error: Option<Arc<str>>,
     pub(super) error_kind: Option<ErrorKind>,
     warnings: Option<Arc<str>>,
     usage: Usage,
@@ -50,6 +51,8 @@ pub(super) struct Ended {
     pub(super) lane: Lane,
     pub(super) name: Option<String>,
     pub(super) webhook_url: Option<String>,
+    /// The batch whose items it ran.
+    pub(super) batch: Option<BatchId>,
     pub(super) attempt: i64,
     pub(super) state: TaskState,
     /// The number of its `Done` event; the one before is its last state's.
@@ -70,7 +73,15 @@ const FINISH: Rows = Rows {
     width: 7,
     tail: ") AS v WHERE tasks.no = v.column1 AND tasks.fence = v.column2 AND tasks.lease_token = v.column3 \
            AND tasks.state || '' = 'running' \
-           RETURNING no, event_seq, log_bytes, attempt, lane, tenant, fence, name, webhook_url, run, cache_key, function",
+           RETURNING no, event_seq, log_bytes, attempt, lane, tenant, fence, name, webhook_url, batch, run, cache_key, \
+           function",
+};
+/// The same of tasks without a worker that could still report.
+const END: Rows = Rows {
+    head: "UPDATE tasks SET state = v.column4, completed_ms = v.column5, event_seq = tasks.event_seq + 2, \
+           lease_token = NULL, lease_until_ms = NULL FROM (",
+    width: 5,
+    tail: ") AS v WHERE tasks.no = v.column1 AND tasks.fence = v.column2 AND tasks.state || '' = v.column3",
 };
 const RESULTS: Rows = Rows {
     head: "INSERT INTO results (no, error, warnings, result, object_key, object_bytes, object_sha256)",
@@ -92,16 +103,7 @@ const ARTIFACTS: Rows = Rows {
 impl Ending {
     /// A result over the limit becomes an `invalid_output` error.
     pub(crate) fn of(claim: ClaimRef, finish: Finish, options: &StoreOptions, at_ms: i64) -> Self {
-        let result = finish.result.and_then(|result| {
-            let (bytes, max) = (result.get().len(), options.result_bytes_max);
-            if bytes <= max {
-                return Ok(result);
-            }
-            let message =
-                format!("the result is {bytes} bytes of JSON; {max} are the most. Write large data to a file.");
-            Err(TaskError::new(ErrorKind::InvalidOutput, message))
-        });
-        let record = match result {
+        let record = match bounded(finish.result, options.result_bytes_max) {
             Ok(result) => {
                 Record { result: Some(result.get().into()), ..Record::new(Transition::Complete, finish.usage) }
             }
@@ -211,14 +213,15 @@ impl Writer {
                     lane,
                     name: row.try_get(7)?,
                     webhook_url: row.try_get(8)?,
+                    batch: row.try_get::<Option<Uuid>>(9)?.map(BatchId),
                     attempt: row.try_get(3)?,
                     state: ending.record.state_after(TaskState::Running)?,
                     done_seq: seq,
                     at_ms: ending.at_ms,
                     record: ending.record.clone(),
-                    run: row.try_get::<Option<Uuid>>(9)?.map(RunId),
-                    cache: match row.try_get::<Option<Vec<u8>>>(10)? {
-                        Some(key) => Some((key, row.try_get(11)?)),
+                    run: row.try_get::<Option<Uuid>>(10)?.map(RunId),
+                    cache: match row.try_get::<Option<Vec<u8>>>(11)? {
+                        Some(key) => Some((key, row.try_get(12)?)),
                         None => None,
                     },
                     artifacts: ending.artifacts.iter().map(|artifact| artifact.name.clone()).collect(),
@@ -259,45 +262,57 @@ impl Writer {
         query.fetch_all(&mut self.conn).await
     }
 
-    /// Ends one task that is queued, or running without a worker that could still report; a compare-and-set.
+    /// Ends one task that is queued, or running without a worker that could still report.
     pub(super) async fn end_one(&mut self, task: &LiveTask, record: Record) -> Result<(), StoreError> {
-        let state = record.state_after(task.state)?;
-        let sql = "UPDATE tasks SET state = ?, completed_ms = ?, event_seq = event_seq + 2, lease_token = NULL, \
-                   lease_until_ms = NULL WHERE no = ? AND state = ? AND fence = ?";
-        let query =
-            query(sql).bind(state.as_str()).bind(self.now_ms).bind(task.no).bind(task.state.as_str()).bind(task.fence);
-        if self.run(query).await? != 1 {
-            return Err(StoreError::corrupt("a task changed within the transaction that ends it"));
-        }
-        match task.state {
-            TaskState::Queued => self.shared.counts().unqueue(task.place, task.tenant),
-            _ => self.stopped(task.place.lane, task.tenant),
-        }
-        let ended = task.ended(state, self.now_ms, record);
-        self.record_ended(&[ended]).await
+        self.end_live(&[(task, record)]).await
     }
 
-    /// Ends queued tasks, whose rows this transaction holds, as cancelled.
-    pub(super) async fn end_queued(&mut self, tasks: &[LiveTask]) -> Result<(), StoreError> {
+    /// The same of several; a compare-and-set.
+    pub(super) async fn end_live(&mut self, tasks: &[(&LiveTask, Record)]) -> Result<(), StoreError> {
         let mut ended = Vec::with_capacity(tasks.len());
-        for task in tasks {
-            self.shared.counts().unqueue(task.place, task.tenant);
-            ended.push(task.ended(TaskState::Cancelled, self.now_ms, self.cancelled(task)));
-        }
-        for piece in pieces(&ended) {
-            let sql = "UPDATE tasks SET state = 'cancelled', completed_ms = ?, event_seq = event_seq + 2 \
-                       WHERE state || '' = 'queued' AND no IN (";
-            let query = query(with_list(sql, piece.len(), ")")).bind(self.now_ms);
-            let query = piece.iter().fold(query, |query, ended| query.bind(ended.no));
-            if self.run(query).await? != piece.len() as u64 {
-                return Err(StoreError::corrupt("a task changed within the transaction that cancels it"));
+        for piece in pieces(tasks) {
+            let mut query = query(END.sql(piece.len()));
+            for (task, record) in piece {
+                query = query
+                    .bind(task.no)
+                    .bind(task.fence)
+                    .bind(task.state.as_str())
+                    .bind(record.state_after(task.state)?.as_str())
+                    .bind(self.now_ms);
             }
+            if self.run(query).await? != piece.len() as u64 {
+                return Err(StoreError::corrupt("a task changed within the transaction that ends it"));
+            }
+        }
+        for (task, record) in tasks {
+            match task.state {
+                TaskState::Queued => self.shared.counts().unqueue(task.place, task.tenant),
+                _ => self.stopped(task.place.lane, task.tenant),
+            }
+            ended.push(Ended {
+                no: task.no,
+                task: task.id,
+                tenant: task.tenant,
+                lane: task.place.lane,
+                name: task.name.clone(),
+                webhook_url: task.webhook_url.clone(),
+                batch: task.batch,
+                attempt: task.attempt,
+                state: record.state_after(task.state)?,
+                done_seq: task.event_seq + 2,
+                at_ms: self.now_ms,
+                record: record.clone(),
+                run: task.run,
+                cache: None,
+                artifacts: Vec::new(),
+            });
         }
         self.record_ended(&ended).await
     }
 
     /// Result, usage and last event of tasks whose rows say that they have ended.
     pub(super) async fn record_ended(&mut self, ended: &[Ended]) -> Result<(), StoreError> {
+        let chunks = self.ended_chunks(ended).await?;
         for piece in pieces(ended) {
             let mut query = script(&[&RESULTS, &USAGE, &EVENTS], piece.len());
             for Ended { no, record, .. } in piece {
@@ -314,13 +329,16 @@ impl Writer {
             }
             for Ended { no, tenant, lane, at_ms, record, .. } in piece {
                 query = query.bind(*no).bind(*tenant).bind(lane.as_str()).bind(*at_ms);
-                query = bind_usage(query, record.error_kind, &record.usage);
+                // Of a chunk, what its items used, in all its attempts.
+                let usage = chunks.get(no).map_or(record.usage, |chunk| chunk.usage(record.usage));
+                query = bind_usage(query, record.error_kind, &usage);
             }
             for Ended { no, state, attempt, done_seq, at_ms, .. } in piece {
                 query = query.bind(*no).bind(*done_seq - 1).bind(*at_ms).bind(state.as_str()).bind(*attempt);
             }
             self.run(query).await?;
         }
+        self.end_items(ended, &chunks).await?;
         self.remember_results(ended).await?;
         self.mail_ended(ended).await?;
         for ended in ended {
@@ -377,35 +395,19 @@ pub(super) struct LiveTask {
     pub(super) cancel_requested: bool,
     pub(super) name: Option<String>,
     pub(super) webhook_url: Option<String>,
+    /// The batch whose items it runs.
+    pub(super) batch: Option<BatchId>,
     pub(super) run: Option<RunId>,
-}
-
-impl LiveTask {
-    /// The task as it is when it has ended.
-    fn ended(&self, state: TaskState, at_ms: i64, record: Record) -> Ended {
-        Ended {
-            no: self.no,
-            task: self.id,
-            tenant: self.tenant,
-            lane: self.place.lane,
-            name: self.name.clone(),
-            webhook_url: self.webhook_url.clone(),
-            attempt: self.attempt,
-            state,
-            done_seq: self.event_seq + 2,
-            at_ms,
-            record,
-            run: self.run,
-            cache: None,
-            artifacts: Vec::new(),
-        }
-    }
 }
 
 /// Binds the last seven columns of a usage row.
 pub(super) fn bind_usage(query: Query, error_kind: Option<ErrorKind>, usage: &Usage) -> Query {
+    bind_used(query.bind(error_kind.map(ErrorKind::as_str)), usage)
+}
+
+/// Binds fuel, memory and the four times.
+pub(super) fn bind_used(query: Query, usage: &Usage) -> Query {
     query
-        .bind(error_kind.map(ErrorKind::as_str))
         .bind(i64::try_from(usage.fuel).unwrap_or(i64::MAX))
         .bind(i64::try_from(usage.memory_peak_bytes).unwrap_or(i64::MAX))
         .bind(finite(usage.cpu_ms))
@@ -419,6 +421,17 @@ fn finite(value: f64) -> f64 {
     if value.is_finite() { value } else { 0.0 }
 }
 
-fn warnings_json(warnings: &[Warning]) -> Option<Arc<str>> {
+/// What a guest returned, unless it is too long.
+pub(super) fn bounded(result: Result<Box<RawValue>, TaskError>, bytes_max: usize) -> Result<Box<RawValue>, TaskError> {
+    let result = result?;
+    let bytes = result.get().len();
+    if bytes <= bytes_max {
+        return Ok(result);
+    }
+    let message = format!("the result is {bytes} bytes of JSON; {bytes_max} are the most. Write large data to a file.");
+    Err(TaskError::new(ErrorKind::InvalidOutput, message))
+}
+
+pub(super) fn warnings_json(warnings: &[Warning]) -> Option<Arc<str>> {
     if warnings.is_empty() { None } else { serde_json::to_string(warnings).ok().map(Arc::from) }
 }

@@ -1,15 +1,17 @@
 //! Telling tenants what ended: numbered events, and deliveries to whom they asked for, in the transaction that ends it.
 
 use super::ending::Ended;
+use super::runs::RunNews;
 use super::state::Writer;
+use super::tally::EndedBatch;
 use crate::StoreError;
 use crate::bus::Hint;
 use crate::clock::{from_unix_ms, unix_ms};
 use crate::deliveries::{NewDelivery, endpoint_of_url, endpoint_of_webhook};
-use crate::events::{About, EventType, RunNews, TenantEvent};
+use crate::events::{EventType, TenantEvent};
 use crate::sql::{Rows, pieces, query, with_list};
 use crate::webhooks::{ENABLED, read_events};
-use mecapy_model::{DeliveryId, ErrorKind, EventId, TenantId, WebhookId};
+use mecapy_model::{DeliveryId, ErrorKind, EventId, Lane, TenantId, WebhookId};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -35,26 +37,46 @@ const NUMBERS: Rows = Rows {
            RETURNING tenant, last",
 };
 const EVENTS: Rows = Rows {
-    head: "INSERT INTO tenant_events (tenant, seq, id, at_ms, kind, task, name, lane, error_kind)",
-    width: 9,
+    head: "INSERT INTO tenant_events (tenant, seq, id, at_ms, kind, task, name, lane, error_kind, items)",
+    width: 10,
     tail: "",
 };
 
 impl Writer {
-    /// Notes that a task has ended; [`record_events`](Self::record_events) writes it down.
+    /// Notes that a task has ended; [`record_events`](Self::record_events) writes it down. Of a batch's tasks nothing is
+    /// told, but of the batch.
     pub(super) fn tell_ended(&mut self, ended: &Ended) {
-        let Some(kind) = EventType::of_end(ended.state) else { return };
+        let Some(kind) = EventType::of_end(ended.state).filter(|_| ended.batch.is_none()) else { return };
         let event = TenantEvent {
             seq: 0,
             id: EventId(self.new_id()),
             at: from_unix_ms(ended.at_ms),
             kind,
-            about: About::Task { id: ended.task, lane: ended.lane },
+            subject: ended.task.0,
             name: ended.name.clone(),
+            lane: ended.lane,
             error_kind: ended.record.error_kind.map(ErrorKind::as_str).map(str::to_owned),
+            items: None,
         };
         let new = NewEvent { tenant: ended.tenant, webhook_url: ended.webhook_url.clone(), event };
         self.news().push(new);
+    }
+
+    /// The same of a batch.
+    pub(super) fn tell_batch_ended(&mut self, ended: EndedBatch) {
+        let Some(kind) = EventType::of_batch_end(ended.state) else { return };
+        let event = TenantEvent {
+            seq: 0,
+            id: EventId(self.new_id()),
+            at: from_unix_ms(self.now_ms),
+            kind,
+            subject: ended.id.0,
+            name: ended.name,
+            lane: ended.lane,
+            error_kind: None,
+            items: Some(ended.items),
+        };
+        self.news().push(NewEvent { tenant: ended.tenant, webhook_url: None, event });
     }
 
     /// The same of a workflow run, which ends now.
@@ -65,9 +87,11 @@ impl Writer {
             id: EventId(self.new_id()),
             at: from_unix_ms(self.now_ms),
             kind,
-            about: About::WorkflowRun { id: run.id },
+            subject: run.id.0,
             name: run.name,
+            lane: Lane::Default,
             error_kind: run.error_kind,
+            items: None,
         };
         self.news().push(NewEvent { tenant, webhook_url: None, event });
     }
@@ -121,21 +145,17 @@ impl Writer {
         for piece in pieces(news) {
             let mut query = query(EVENTS.sql(piece.len()));
             for NewEvent { tenant, event, .. } in piece {
-                // What has no lane has none in its row.
-                let lane = match event.about {
-                    About::Task { lane, .. } => lane.as_str(),
-                    About::WorkflowRun { .. } => "",
-                };
                 query = query
                     .bind(*tenant)
                     .bind(i64::try_from(event.seq).unwrap_or(i64::MAX))
                     .bind(event.id)
                     .bind(unix_ms(event.at))
                     .bind(event.kind.as_str())
-                    .bind(event.about.id())
+                    .bind(event.subject)
                     .bind(event.name.as_deref())
-                    .bind(lane)
-                    .bind(event.error_kind.as_deref());
+                    .bind(event.lane.as_str())
+                    .bind(event.error_kind.as_deref())
+                    .bind(event.items.and_then(|items| serde_json::to_string(&items).ok()));
             }
             self.run(query).await?;
         }

@@ -33,7 +33,7 @@ impl Writer {
             Work::Task(task) => vec![task],
             Work::Run(..) | Work::Nothing => Vec::new(),
         };
-        let mut admission = self.admission(&tasks).await?;
+        let mut admission = self.admission(tasks.iter().map(|row| (row.tenant(), row.queued_max()))).await?;
         let sql = "UPDATE schedules SET changed_ms = changed_ms WHERE tenant = ? AND id = ? AND paused = 0 \
                    AND next_ms = ? RETURNING no";
         let held = query(sql).bind(step.tenant).bind(step.schedule).bind(step.due_ms);

@@ -7,7 +7,7 @@ use crate::counts::executor_of;
 use crate::shared::{Change, Place};
 use crate::sql::{Dialect, Query, Row, query};
 use crate::{ClaimRef, Recovered, StoreError, Written};
-use mecapy_model::{ErrorKind, Lane, RunId, TaskError, TaskId, TaskState, TenantId, Transition, Usage};
+use mecapy_model::{BatchId, ErrorKind, Lane, RunId, TaskError, TaskId, TaskState, TenantId, Transition, Usage};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ const LOST_APART_MS_MAX: i64 = 30_000;
 /// A query for live tasks with the given condition, and what locks them; its rows are for [`Writer::read_live`].
 pub(super) fn select_live(condition: &str, lock: &'static str) -> Query {
     const COLUMNS: &str = "SELECT no, id, tenant, lane, priority, state, attempt, lost_attempts, fence, event_seq, \
-                           due_ms, created_ms, cancel_requested, name, webhook_url, queue_rank, run FROM tasks ";
+                           due_ms, created_ms, cancel_requested, name, webhook_url, queue_rank, batch, run FROM tasks ";
     // Made of texts of ours.
     query(AssertSqlSafe(format!("{COLUMNS}{condition}{lock}")))
 }
@@ -178,18 +178,22 @@ impl Writer {
         self.stopped(task.place.lane, task.tenant);
         self.shared.counts().queue(task.place, task.tenant, requeue.due_ms);
         self.changed(task.id, Change::Moved);
+        if let Some(batch) = task.batch {
+            self.tally(batch);
+        }
         self.wake(task.place.lane, executor_of(task.place.rank));
         Ok(())
     }
 
     /// Ends a task whose cancel was asked for, without a worker's word.
     pub(super) async fn end_cancelled(&mut self, task: &LiveTask) -> Result<(), StoreError> {
-        self.end_one(task, self.cancelled(task)).await
+        let message = if task.attempt == 0 { "cancelled before it started" } else { "cancelled" };
+        let record = self.cancelled_record(task, message);
+        self.end_one(task, record).await
     }
 
-    /// What becomes of a task that is cancelled without a worker's word.
-    pub(super) fn cancelled(&self, task: &LiveTask) -> Record {
-        let message = if task.attempt == 0 { "cancelled before it started" } else { "cancelled" };
+    /// What is written of such a task.
+    pub(super) fn cancelled_record(&self, task: &LiveTask, message: &str) -> Record {
         let queued_ms = if task.attempt == 0 { self.now_ms.saturating_sub(task.created_ms).max(0) } else { 0 };
         let usage = Usage { queued_ms: queued_ms as f64, ..Usage::default() };
         Record::failed(&TaskError::new(ErrorKind::Cancelled, message), usage)
@@ -217,7 +221,8 @@ impl Writer {
             cancel_requested: row.flag(12)?,
             name: row.try_get(13)?,
             webhook_url: row.try_get(14)?,
-            run: row.try_get::<Option<Uuid>>(16)?.map(RunId),
+            batch: row.try_get::<Option<Uuid>>(16)?.map(BatchId),
+            run: row.try_get::<Option<Uuid>>(17)?.map(RunId),
         })
     }
 }

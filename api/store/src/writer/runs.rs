@@ -4,7 +4,6 @@ use super::admission::Admission;
 use super::batch::Call;
 use super::state::Writer;
 use super::submit::NewRow;
-use crate::events::RunNews;
 use crate::reading::bytes_of;
 use crate::runs::{MAIL_RESULT_BYTES_MAX, Mail, NewRun, ParentNode, RunEnd, StartRequest};
 use crate::shared::Change;
@@ -53,6 +52,14 @@ pub(crate) struct Step {
     wake_ms: Option<i64>,
     restarted: bool,
     ended: Option<RunEnd>,
+}
+
+/// A run that has ended, as its tenant is told.
+pub(super) struct RunNews {
+    pub(super) id: RunId,
+    pub(super) name: Option<String>,
+    pub(super) state: RunState,
+    pub(super) error_kind: Option<String>,
 }
 
 /// A run whose row this transaction holds.
@@ -288,8 +295,10 @@ impl Writer {
             self.run(taken).await?;
         }
         let numbers = self.accept_all(&tasks, admission).await?;
-        for (no, task) in numbers.into_iter().zip(&mut step.tasks) {
-            self.keep_fresh(no, task);
+        for (no, row) in numbers.into_iter().zip(&mut step.tasks) {
+            if let Some(task) = row.take_fresh() {
+                self.fresh().keep(no, task);
+            }
         }
         self.insert_runs(&step.children).await?;
         let mail: Vec<_> = step.signals.iter().map(|(to, body)| (tenant, *to, body.clone())).collect();

@@ -5,6 +5,7 @@ use super::batch::Batch;
 use super::events::NewEvent;
 use super::give_back::LostAttempt;
 use super::numbers::Numbers;
+use super::tally::Tally;
 use crate::bus::Hint;
 use crate::clock::{millis, unix_ms};
 use crate::counts::rank_of;
@@ -13,8 +14,8 @@ use crate::shared::{Change, Group, Place, Shared};
 use crate::sql::{Conn, Dialect, Opening, Query, query};
 use crate::tenants::{STANDINGS, Standing};
 use crate::{Access, Clock, Recovered, StoreError, StoreOptions};
-use mecapy_model::{Code, Executor, Lane, Task, TaskId, TenantId};
-use std::collections::{BTreeSet, HashMap};
+use mecapy_model::{BatchId, Code, Executor, Lane, Task, TaskId, TenantId};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -99,6 +100,8 @@ pub(crate) struct Writer {
     hints: Vec<Hint>,
     /// What ended in this transaction, to be told to its tenants.
     news: Vec<NewEvent>,
+    /// What changed of batches, for their rows.
+    pub(super) tallies: BTreeMap<BatchId, Tally>,
     after_commit: Vec<Box<dyn FnOnce() + Send>>,
 }
 
@@ -139,6 +142,7 @@ impl Writer {
             woken: BTreeSet::new(),
             hints: Vec::new(),
             news: Vec::new(),
+            tallies: BTreeMap::new(),
             after_commit: Vec::new(),
         };
         if dialect == Dialect::Postgres {
@@ -166,6 +170,7 @@ impl Writer {
         // An error drops the connection, and with it the transaction.
         let recovered = self.requeue_predecessors().await?;
         self.run(query("DELETE FROM workers")).await?;
+        self.settle_batches().await?;
         self.record_events().await?;
         self.release_deliveries().await?;
         self.conn.commit().await?;
@@ -203,6 +208,7 @@ impl Writer {
     /// Executes and commits.
     async fn work(&mut self, batch: &mut Batch, held: &[i64]) -> Result<(), StoreError> {
         batch.run(self, held).await?;
+        self.settle_batches().await?;
         // The last thing, so that the numbers of a tenant's events are locked only briefly, and by one that waits for
         // nothing else.
         self.record_events().await?;
@@ -374,6 +380,7 @@ impl Writer {
         self.changes.clear();
         self.hints.clear();
         self.news.clear();
+        self.tallies.clear();
         self.woken.clear();
         self.regrouped.clear();
     }

@@ -110,8 +110,21 @@ impl NewRow {
         if self.needs.is_some() { Executor::Container } else { Executor::Sandbox }
     }
 
+    /// The task itself, once.
+    pub(super) fn take_fresh(&mut self) -> Option<Task> {
+        self.fresh.take().map(|task| *task)
+    }
+
     pub(super) fn queued_max(&self) -> u32 {
         self.queued_max
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        // What is born with its result neither waits nor runs.
+        let runs = self.cached.is_none();
+        let (tenant, queued_max) = (self.tenant, self.queued_max);
+        let over_fuel = self.over_fuel.filter(|_| runs);
+        Asked { tenant, tasks: u64::from(runs), queued_max, over_fuel, files: &self.files }
     }
 
     /// Refused unless it repeats an earlier request.
@@ -167,15 +180,22 @@ pub(super) struct Accepted<'a> {
     pub(super) row: &'a NewRow,
 }
 
+/// What a tenant asks for, as far as it may be refused.
+pub(super) struct Asked<'a> {
+    pub(super) tenant: TenantId,
+    /// How many tasks.
+    pub(super) tasks: u64,
+    pub(super) queued_max: u32,
+    pub(super) over_fuel: Option<OverQuota>,
+    pub(super) files: &'a [(String, UploadId)],
+}
+
 impl Writer {
     pub(super) async fn submit_all(
         &mut self,
         calls: &mut [Call<Box<NewRow>, SubmitAnswer>],
         admission: &mut Admission,
     ) -> Result<(), StoreError> {
-        if calls.is_empty() {
-            return Ok(());
-        }
         let mut used = self.used_keys(calls).await?;
         let mut accepted = Vec::with_capacity(calls.len());
         let mut answers = Vec::with_capacity(calls.len());
@@ -206,7 +226,7 @@ impl Writer {
                     None => {}
                 }
             }
-            if let Some((_, refusal)) = self.refused_of(&[row], admission).await? {
+            if let Some(refusal) = self.refusal(&row.asked(), admission).await? {
                 answers.push(Some(SubmitAnswer::Refused(refusal)));
                 continue;
             }
@@ -214,7 +234,8 @@ impl Writer {
                 let now = Used::Now { digest: key.body_digest, call: accepted.len() };
                 used.insert((row.tenant, key.key.as_str()), now);
             }
-            let task = self.enqueue(row, admission);
+            admission.admit(row.tenant, row.asked().tasks);
+            let task = self.enqueue(row);
             answers.push(Some(SubmitAnswer::Accepted { queue_position: task.queue_position }));
             accepted.push(task);
         }
@@ -229,8 +250,8 @@ impl Writer {
         }
         let numbers: HashMap<TaskId, i64> = accepted.iter().map(|task| (task.row.id, task.no)).collect();
         for (call, answer) in calls.iter_mut().zip(answers) {
-            if let Some(no) = numbers.get(&call.input.id) {
-                self.keep_fresh(*no, &mut call.input);
+            if let (Some(no), Some(task)) = (numbers.get(&call.input.id), call.input.take_fresh()) {
+                self.fresh().keep(*no, task);
             }
             call.answer = answer;
         }
@@ -244,27 +265,23 @@ impl Writer {
         admission: &mut Admission,
     ) -> Result<Vec<i64>, StoreError> {
         self.have_numbers(rows.len()).await?;
-        let accepted: Vec<_> = rows.iter().map(|row| self.enqueue(row, admission)).collect();
+        let mut accepted = Vec::with_capacity(rows.len());
+        for row in rows {
+            admission.admit(row.tenant, row.asked().tasks);
+            accepted.push(self.enqueue(row));
+        }
         self.insert_accepted(&accepted).await?;
         Ok(accepted.iter().map(|task| task.no).collect())
     }
 
-    /// Keeps an accepted task for its claim.
-    pub(super) fn keep_fresh(&mut self, no: i64, row: &mut NewRow) {
-        if let Some(task) = row.fresh.take() {
-            self.fresh().keep(no, *task);
-        }
-    }
-
-    /// Counts the task in, unless it is born completed.
-    fn enqueue<'a>(&mut self, row: &'a NewRow, admission: &mut Admission) -> Accepted<'a> {
+    /// Counts the task in, unless it is born completed, and gives it its number and place.
+    pub(super) fn enqueue<'a>(&mut self, row: &'a NewRow) -> Accepted<'a> {
         let no = self.numbers.draw();
         let due_ms = row.run_at_ms.unwrap_or(0).max(self.now_ms);
-        self.changed(row.id, Change::Accepted { tenant: row.tenant });
         if row.cached.is_some() {
+            self.changed(row.id, Change::Accepted { tenant: row.tenant });
             return Accepted { no, due_ms, queue_position: None, row };
         }
-        admission.admit(row.tenant);
         let place = self.place(row.lane, row.executor(), row.priority, row.tenant);
         let mut counts = self.shared.counts();
         let position = match row.lane {
@@ -274,6 +291,10 @@ impl Writer {
         counts.queue(place, row.tenant, due_ms);
         drop(counts);
         self.wake(row.lane, row.executor());
+        // Nobody waits for a task that is one of many of a batch.
+        if row.ties.batch.is_none() {
+            self.changed(row.id, Change::Accepted { tenant: row.tenant });
+        }
         Accepted { no, due_ms, queue_position: Some(position), row }
     }
 
@@ -284,32 +305,43 @@ impl Writer {
         admission: &Admission,
     ) -> Result<Option<(usize, SubmitRefusal)>, StoreError> {
         let mut ahead: HashMap<TenantId, u64> = HashMap::new();
-        let mut complete: HashSet<(TenantId, UploadId)> = HashSet::new();
+        let mut complete: HashSet<UploadId> = HashSet::new();
         for (at, row) in rows.iter().enumerate() {
-            let Some(line) = admission.line_of(row.tenant) else {
-                return Ok(Some((at, SubmitRefusal::TenantDisabled)));
-            };
-            if row.cached.is_none() {
-                let ahead = ahead.entry(row.tenant).or_default();
-                let queued_max = line.queued_max.unwrap_or(row.queued_max);
-                if line.queued + *ahead >= u64::from(queued_max) {
-                    return Ok(Some((at, SubmitRefusal::QueueFull { queued_max })));
-                }
-                *ahead += 1;
-                if let Some(over) = row.over_fuel {
-                    return Ok(Some((at, SubmitRefusal::OverFuel(over))));
-                }
+            let mut asked = row.asked();
+            let ahead = ahead.entry(row.tenant).or_default();
+            *ahead += asked.tasks;
+            // What is queued with those before it; what needs no place in the queue finds one always.
+            asked.tasks = if asked.tasks == 0 { 0 } else { *ahead };
+            // Many tasks have the same files as a rule.
+            if asked.files.iter().all(|(_, upload)| complete.contains(upload)) {
+                asked.files = &[];
             }
-            for (file, upload) in &row.files {
-                if complete.contains(&(row.tenant, *upload)) {
-                    continue;
-                }
-                let sql = "SELECT 1 FROM uploads WHERE id = ? AND tenant = ? AND state = 'complete'";
-                let query = query(sql).bind(*upload).bind(row.tenant);
-                if query.fetch_optional(&mut self.conn).await?.is_none() {
-                    return Ok(Some((at, SubmitRefusal::UnknownUpload { file: file.clone() })));
-                }
-                complete.insert((row.tenant, *upload));
+            if let Some(refusal) = self.refusal(&asked, admission).await? {
+                return Ok(Some((at, refusal)));
+            }
+            complete.extend(asked.files.iter().map(|(_, upload)| *upload));
+        }
+        Ok(None)
+    }
+
+    pub(super) async fn refusal(
+        &mut self,
+        asked: &Asked<'_>,
+        admission: &Admission,
+    ) -> Result<Option<SubmitRefusal>, StoreError> {
+        let Some(line) = admission.line_of(asked.tenant) else { return Ok(Some(SubmitRefusal::TenantDisabled)) };
+        let queued_max = line.queued_max.unwrap_or(asked.queued_max);
+        if asked.tasks > 0 && line.queued.saturating_add(asked.tasks) > u64::from(queued_max) {
+            return Ok(Some(SubmitRefusal::QueueFull { queued_max }));
+        }
+        if let Some(over) = asked.over_fuel {
+            return Ok(Some(SubmitRefusal::OverFuel(over)));
+        }
+        for (file, upload) in asked.files {
+            let sql = "SELECT 1 FROM uploads WHERE id = ? AND tenant = ? AND state = 'complete'";
+            let query = query(sql).bind(*upload).bind(asked.tenant);
+            if query.fetch_optional(&mut self.conn).await?.is_none() {
+                return Ok(Some(SubmitRefusal::UnknownUpload { file: file.clone() }));
             }
         }
         Ok(None)
@@ -350,7 +382,7 @@ impl Writer {
         Ok(keys.into_iter().filter_map(find).collect())
     }
 
-    async fn insert_tasks(&mut self, accepted: &[Accepted<'_>]) -> Result<(), StoreError> {
+    pub(super) async fn insert_tasks(&mut self, accepted: &[Accepted<'_>]) -> Result<(), StoreError> {
         for piece in pieces(accepted) {
             let mut query = script(&[&TASKS, &SPECS, &EVENTS], piece.len());
             for Accepted { no, due_ms, row, .. } in piece {

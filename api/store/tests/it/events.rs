@@ -3,8 +3,7 @@
 use crate::fixture::{Fixture, finish_with, new_task};
 use mecapy_model::{ErrorKind, Lane, TaskError, TenantId};
 use mecapy_store::{
-    About, ClaimRequest, EventType, Finish, Store, Submission, TENANT_EVENTS_KEPT_FOR, TENANT_EVENTS_PAGE_MAX,
-    TenantEvent,
+    ClaimRequest, EventType, Finish, Store, Submission, TENANT_EVENTS_KEPT_FOR, TENANT_EVENTS_PAGE_MAX, TenantEvent,
 };
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Executor, Row};
@@ -53,8 +52,7 @@ async fn every_end_is_told_once_in_order_and_to_its_tenant_alone() {
     ];
     assert_eq!(told(&events, 0), expected);
     let first = &events[0];
-    assert_eq!(first.about, About::Task { id: completed.id, lane: Lane::Default });
-    assert_eq!(first.name.as_deref(), Some("beam"));
+    assert_eq!((first.subject, first.name.as_deref(), first.lane), (completed.id.0, Some("beam"), Lane::Default));
     assert_eq!(Some(first.at), store.task(tenant, completed.id).await.unwrap().unwrap().completed_at);
     assert_eq!(store.tenant_events(tenant, 2).await.unwrap(), events[2..]);
     assert_eq!(store.last_tenant_event(tenant).await.unwrap(), 4);

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 pub(in crate::http) struct WebhookShown {
     id: String,
     url: String,
-    /// `task.completed`, `task.failed`, `task.cancelled`
+    /// `task.completed`, `task.failed`, `task.cancelled`, and the same of `batch` and `workflow_run`
     events: Vec<&'static str>,
     /// `enabled` or `disabled`
     state: &'static str,
