@@ -21,5 +21,6 @@ pub mod tables;
 pub mod telemetry;
 pub mod webhooks;
 pub mod worker;
+pub mod workflows;
 
 pub use commands::run;

@@ -23,6 +23,7 @@ pub mod tidy;
 pub mod traffic;
 mod until;
 mod webhook_sink;
+mod workflow;
 
 pub use answer::Answer;
 pub use binary::{fixture_path, guest_wasm, mecapy_binary, repository_root};
@@ -40,3 +41,4 @@ pub use server::{Server, ServerOptions, merge, python, wasm};
 pub use sse::{EventStream, SseEvent};
 pub use until::until;
 pub use webhook_sink::{Delivery, SinkAnswer, WebhookSink};
+pub use workflow::{node, node_of};

@@ -79,6 +79,7 @@ fn problem(description: &str) -> Response {
         (name = "Previews", description = "Run now, answer in the response; nothing is kept but the usage."),
         (name = "Tasks", description = "Queue, watch, fetch."),
         (name = "Batches", description = "One computation for many inputs: explicit items or a sweep; tables, statistics and pictures of what came out."),
+        (name = "Workflows", description = "Graphs of tasks, approvals and nested workflows; their runs, which advance by themselves."),
         (name = "Functions", description = "Packages of functions that are called by name, with checked inputs and units."),
         (name = "Events", description = "Hear of what ended: a stream, and webhooks."),
         (name = "Files", description = "Input files and WASI modules."),

@@ -10,11 +10,14 @@ mod labels;
 mod limits;
 mod lookup;
 mod preview;
+mod reuse;
+mod run;
 mod solver;
 mod task;
 
-pub use lookup::{Intake, unknown_upload};
+pub use lookup::{Intake, Sight, unknown_upload};
 pub use preview::Preview;
+pub use run::AskedRun;
 pub use task::AcceptedTask;
 
 use crate::json::Malformed;

@@ -56,6 +56,7 @@ mod uploads;
 mod usage;
 mod webhooks;
 mod workers;
+mod workflow_deletion;
 mod workflows;
 mod writer;
 
@@ -122,4 +123,5 @@ pub use webhooks::{
     WebhookError, WebhookHealth, WebhookState,
 };
 pub use workers::{SeenWorker, WorkerKind, WorkerRow};
+pub use workflow_deletion::WorkflowDeleted;
 pub use workflows::{NewWorkflow, SavedWorkflow, WorkflowRow};

@@ -1,4 +1,6 @@
 //! JSON texts taken apart one level at a time, with numbers as they were written, and the places in them.
+//!
+//! For whoever reads documents that hold ports: manifests, workflows.
 
 use crate::Fault;
 use serde::Deserializer;
@@ -14,7 +16,7 @@ const QUOTED_CHARS_MAX: usize = 64;
 
 /// One level of a JSON value.
 #[derive(Debug)]
-pub(crate) enum Shape<'a> {
+pub enum Shape<'a> {
     Null,
     Bool(bool),
     /// As it was written.
@@ -27,11 +29,11 @@ pub(crate) enum Shape<'a> {
 }
 
 /// The members of an object in their order; keys may repeat.
-pub(crate) type Members<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
+pub type Members<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
 
 /// A place in a document, as a chain of borrowed steps from the root; an RFC 6901 pointer once it is written.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Path<'p> {
+pub enum Path<'p> {
     /// What stands before, a pointer itself.
     Root(&'p str),
     Key(&'p Path<'p>, &'p str),
@@ -40,10 +42,10 @@ pub(crate) enum Path<'p> {
 
 /// What is wrong with a document so far.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Vec<Fault>);
+pub struct Faults(Vec<Fault>);
 
 impl<'a> Shape<'a> {
-    pub(crate) fn of(value: &'a RawValue) -> Self {
+    pub fn of(value: &'a RawValue) -> Self {
         let text = value.get().trim_matches([' ', '\n', '\r', '\t']);
         let shape = match text.as_bytes().first() {
             Some(b'{') => serde_json::Deserializer::from_str(text).deserialize_map(MembersOf).map(Shape::Object),
@@ -63,7 +65,7 @@ impl<'a> Shape<'a> {
     }
 
     /// The value in a sentence: "a string", "null", …
-    pub(crate) fn described(&self) -> &'static str {
+    pub fn described(&self) -> &'static str {
         match self {
             Shape::Null => "null",
             Shape::Bool(true) => "true",
@@ -100,11 +102,11 @@ impl<'a> Visitor<'a> for MembersOf {
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'p> Path<'p> {
-    pub(crate) fn key(&'p self, name: &'p str) -> Path<'p> {
+    pub fn key(&'p self, name: &'p str) -> Path<'p> {
         Path::Key(self, name)
     }
 
-    pub(crate) fn index(&'p self, index: usize) -> Path<'p> {
+    pub fn index(&'p self, index: usize) -> Path<'p> {
         Path::Index(self, index)
     }
 }
@@ -124,43 +126,47 @@ impl fmt::Display for Path<'_> {
 
 impl Faults {
     /// Adds a fault at `path`, as long as it would be listed.
-    pub(crate) fn at(&mut self, path: Path<'_>, code: &str, message: impl fmt::Display) {
+    pub fn at(&mut self, path: Path<'_>, code: &str, message: impl fmt::Display) {
         if !self.is_full() {
             self.add(Fault::new(path.to_string(), code, message.to_string()));
         }
     }
 
-    pub(crate) fn add(&mut self, fault: Fault) {
+    pub fn add(&mut self, fault: Fault) {
         if !self.is_full() {
             self.0.push(fault);
         }
     }
 
     /// The value at `path` is of another kind than `needed`.
-    pub(crate) fn wrong_type(&mut self, path: Path<'_>, needed: &str, found: &Shape<'_>) {
+    pub fn wrong_type(&mut self, path: Path<'_>, needed: &str, found: &Shape<'_>) {
         self.at(path, "wrong_type", format_args!("{needed} is needed here, not {}", found.described()));
     }
 
-    pub(crate) fn is_full(&self) -> bool {
+    pub fn is_full(&self) -> bool {
         self.0.len() >= FAULTS_MAX
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(crate) fn into_vec(self) -> Vec<Fault> {
+    pub fn into_vec(self) -> Vec<Fault> {
         self.0
     }
 }
 
 /// The text as a JSON string.
-pub(crate) fn text_of(text: &str) -> String {
+pub fn text_of(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
 /// The beginning of a text, for a message.
-pub(crate) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let mut quoted: String = text.chars().take(QUOTED_CHARS_MAX).collect();
     if quoted.len() < text.len() {
         quoted.push('…');

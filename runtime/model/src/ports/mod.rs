@@ -14,7 +14,7 @@ mod connect;
 mod decimal;
 mod dimension;
 mod factor;
-pub(crate) mod json;
+pub mod json;
 mod kind;
 mod number;
 mod port;
