@@ -112,7 +112,7 @@ pub use shared::TaskWatch;
 pub use signer::{Grant, Method, SignatureError, Signer};
 pub use sql::SchemaState;
 pub use store::{Database, Store, StoreOptions};
-pub use studies::{MemberKind, StudyChange, StudyMember, StudyRow};
+pub use studies::{MemberCounts, MemberKind, StudyChange, StudyMember, StudyRow};
 pub use tasks::{Cancelled, Deleted, Idempotency, NewTask, Replayed, Submission, SubmitError, Submitted, TaskResult};
 pub use tenants::{Access, Found, OPERATOR_TENANT, Tenant, TenantError};
 pub use tickets::{Ticket, TicketHolder};
