@@ -30,7 +30,7 @@ pub use binary::{fixture_path, guest_wasm, mecapy_binary, repository_root};
 pub use calendar::in_days;
 pub use cluster::{Cluster, ClusterOptions, Worker};
 pub use company::Company;
-pub use fixture::{Case, Fixture};
+pub use fixture::{Case, Fixture, equal};
 pub use invariants::{CapWatch, broken_invariants, invariants};
 pub use lane::{Lane, solver};
 pub use package::{archive_with, call, manifest, patched, zip_of, zip_of_folder};

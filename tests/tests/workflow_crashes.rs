@@ -32,7 +32,7 @@ fn expected() -> Value {
 /// How many elements of the map have completed.
 async fn completed(server: &Server, run: &str) -> Result<u64> {
     let shown = server.workflow_run(run).await?;
-    Ok(node_of(&shown, "square")?.get("completed").and_then(Value::as_u64).unwrap_or(0))
+    Ok(node_of(&shown, "square")?.pointer("/counts/completed").and_then(Value::as_u64).unwrap_or(0))
 }
 
 /// Once a run has gone so far.

@@ -106,7 +106,7 @@ async fn an_error_fails_the_run_or_is_left_out_or_has_a_value() -> Result<()> {
 }
 
 #[tokio::test]
-async fn inputs_that_do_not_fit_a_function_fail_its_node() -> Result<()> {
+async fn a_file_that_was_not_left_fails_its_node() -> Result<()> {
     let server = Server::start().await?;
     let files = json!({"mesh.med": {"from": "a.artifacts/mesh.med"}});
     let nodes =
@@ -114,6 +114,32 @@ async fn inputs_that_do_not_fit_a_function_fail_its_node() -> Result<()> {
     let run = server.run_workflow(&workflow("nofile", nodes, json!({})), json!({})).await?;
     let ended = server.run_ended(&run).await?;
     ensure!(ended.str_at("/error/kind")? == "missing_file" && ended.str_at("/error/key")? == "b", "{}", ended.text());
+    Ok(())
+}
+
+#[tokio::test]
+async fn inputs_that_do_not_fit_a_function_fail_its_node() -> Result<()> {
+    let server = Server::start().await?;
+    let functions = "  area:\n    handler: 'calc:area'\n    inputs: {d: {type: Length, unit: mm}}\n";
+    server.publish_calc("areas@1.0.0", functions, "def area(d):\n    return {'a': d * d}\n").await?;
+    let nodes = |given: &str| {
+        let area = json!({"key": "area", "code": {"function": "default/areas#area"}, "inputs": {"d": {"from": "a.d"}}});
+        vec![node("a", &format!("result = {{'d': {given}}}"), json!({})), area]
+    };
+    let rows = [("'wide'", "failed"), ("3", "completed")];
+    for (number, (given, state)) in rows.into_iter().enumerate() {
+        let definition = workflow(&format!("areas{number}"), nodes(given), json!({}));
+        let run = server.run_workflow(&definition, json!({})).await?;
+        let ended = server.run_ended(&run).await?;
+        ensure!(ended.str_at("/state")? == state, "{given}: {}", ended.text());
+        // The version is pinned, and shown.
+        let pinned = ended.at("/pins")?;
+        ensure!(pinned.to_string().contains("default/areas@1.0.0#area"), "{pinned}");
+        if state == "failed" {
+            ensure!(ended.str_at("/error/kind")? == "invalid_input", "{}", ended.text());
+            ensure!(ended.str_at("/error/message")?.contains("/inputs/d"), "{}", ended.text());
+        }
+    }
     Ok(())
 }
 

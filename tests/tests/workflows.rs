@@ -89,6 +89,7 @@ async fn security_36_what_is_wrong_with_a_workflow_is_told_with_its_place() -> R
         (one(json!({"inputs": {"x": {"expr": "1 +"}}})), "/nodes/0/inputs/x"),
         (one(json!({"when": "1 + 'a'"})), "/nodes/0/when"),
         (one(json!({"map": {"over": wide, "as": "h"}})), "/nodes/0/map"),
+        (one(json!({"map": {"over": [1], "as": "h", "width_max": 1_000_000}})), "/nodes/0/map"),
         (one(json!({"code": {"language": "python", "source": "def"}})), "/nodes/0/code/source"),
         (one(json!({"code": {"language": "wasm", "module": module}})), "/nodes/0/code/module"),
         (one(json!({"code": {"function": "a/b#c"}})), "/nodes/0/code/function"),

@@ -89,8 +89,12 @@ impl Intake<'_> {
                 let found = self.solvers.and_then(|solvers| solvers.catalogue().version(solver, version));
                 let Some(found) = found else { return Ok(false) };
                 parts.add("solver").add(solver).add(version).add(&found.image);
-                found.command.iter().for_each(|word| drop(parts.add(word)));
-                found.env.iter().for_each(|(name, value)| drop(parts.add(name).add(value)));
+                for word in &found.command {
+                    parts.add(word);
+                }
+                for (name, value) in &found.env {
+                    parts.add(name).add(value);
+                }
             }
             Code::Items { .. } => return Ok(false),
         }

@@ -104,12 +104,16 @@ impl Stepper {
             let mut step = Advance::new(key, run.seq, self.app.limits.queued_per_tenant_max);
             step.consumed = inbox.iter().map(|item| item.no).collect();
             step.wake_ms = wake_ms;
+            let is_cut = planned.is_cut;
             let names = fill(&mut step, planned)?;
             let cancels = step.cancels.clone();
             match self.app.store.advance_run(step).await? {
                 Advanced::Done { seq } => {
-                    run.seq = seq;
-                    self.held.put(key.id, run);
+                    // What was left out counts as begun in this copy: the next step folds the log anew.
+                    if !is_cut {
+                        run.seq = seq;
+                        self.held.put(key.id, run);
+                    }
                     cancels.into_iter().for_each(|task| self.app.stop_running(task));
                     return Ok(Some(Stepped { wake_ms }));
                 }
@@ -136,7 +140,7 @@ impl Stepper {
             Err(Unreadable::Gone(message)) => return Err(Trouble::Broken(message)),
             Err(Unreadable::Store(error)) => return Err(error.into()),
         };
-        let run = Run::fold(Arc::clone(&known.definition), &entries).map_err(corrupt)?;
+        let run = Run::fold(Arc::clone(&known.definition), entries).map_err(corrupt)?;
         Ok(Open { run, known, seq: row.seq, values: HashMap::new() })
     }
 

@@ -7,7 +7,7 @@ use super::{
 use crate::intake::{AskedRun, Intake, Rejected};
 use mecapy_model::Fault;
 use mecapy_store::{NewRun, StoreError, WorkflowRow};
-use mecapy_workflow::{Definition, Json, Run};
+use mecapy_workflow::{Definition, Run};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -29,14 +29,14 @@ pub async fn begin(intake: &Intake<'_>, workflow: &WorkflowRow, asked: AskedRun<
     let inputs = serde_json::from_str::<&RawValue>(asked.inputs)
         .map_err(|error| Rejected::Invalid(vec![Fault::new(INPUTS, "malformed", error.to_string())]))?;
     let inputs = definition.check_inputs(inputs, INPUTS).map_err(Rejected::Invalid)?.values;
-    let (_, first) = Run::begin(Arc::new(definition), Json::of(&inputs), 0, now_ms(intake));
+    let (_, first) = Run::begin(Arc::new(definition), inputs.clone(), 0, now_ms(intake));
     Ok(NewRun {
         id: intake.store.new_run_id(),
         tenant: intake.tenant,
         workflow: workflow.id,
         version: workflow.version,
         name: asked.name.or_else(|| Some(workflow.name.clone())),
-        inputs,
+        inputs: inputs.raw().to_owned(),
         pins: text_of(&pins)?,
         parent: None,
         depth: 0,

@@ -28,7 +28,7 @@ pub async fn look(
 ) -> Result<Looked, Unreadable> {
     let known = definitions.of(store, functions, row).await?;
     let log = log_of(store, row).await?;
-    let run = Run::fold(Arc::clone(&known.definition), log.iter().map(|(_, entry)| entry));
+    let run = Run::fold(Arc::clone(&known.definition), log.iter().map(|(_, entry)| entry.clone()));
     let run = run.map_err(|error| Unreadable::Gone(format!("the run's log can't be read: {error}")))?;
     Ok(Looked { log, run })
 }

@@ -131,7 +131,7 @@ impl Maker<'_> {
             );
         };
         let store = self.intake.store;
-        let mut row = RunRow {
+        let row = RunRow {
             id: store.new_run_id(),
             workflow: pinned.id,
             version: pinned.version,
@@ -144,20 +144,19 @@ impl Maker<'_> {
             Err(Unreadable::Gone(message)) => return refused(FlowError::Workflow.into(), message),
             Err(Unreadable::Store(error)) => return Err(error.into()),
         };
-        row.inputs = match known.definition.check_inputs(nested.inputs.raw(), "/inputs") {
+        let inputs = match known.definition.check_inputs(nested.inputs.raw(), "/inputs") {
             Ok(checked) => checked.values,
             Err(faults) => return refused(ErrorKind::InvalidInput.into(), told(&faults)),
         };
         let name = known.definition.name.clone();
-        let (_, first) =
-            Run::begin(Arc::clone(&known.definition), Json::of(&row.inputs), nested.depth, unix_ms(store.now()));
+        let (_, first) = Run::begin(Arc::clone(&known.definition), inputs.clone(), nested.depth, unix_ms(store.now()));
         Ok(Made::Run(Box::new(NewRun {
             id: row.id,
             tenant: row.tenant,
             workflow: row.workflow,
             version: row.version,
             name: Some(name),
-            inputs: row.inputs,
+            inputs: inputs.raw().to_owned(),
             pins: row.pins,
             parent: Some(ParentNode { run: self.row.id, key: start.key.clone(), index: start.index }),
             depth: nested.depth,

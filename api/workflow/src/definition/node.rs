@@ -112,7 +112,9 @@ fn kind(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> Option<(NodeKind, O
             Some((NodeKind::Workflow { workflow: workflow?, version }, None))
         }
         _ => {
-            KINDS.into_iter().for_each(|kind| drop(fields.take(kind)));
+            for kind in KINDS {
+                fields.take(kind);
+            }
             let message = "a node has one of \"code\", \"approval\" and \"workflow\"";
             faults.at(fields.path, "kind", message);
             None

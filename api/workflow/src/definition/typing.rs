@@ -14,7 +14,7 @@ pub(super) fn check(
     faults: &mut Faults,
 ) {
     let inputs = PortType::Struct(definition.signature.inputs().clone());
-    let inputs = Port::new(inputs, None).map_or(Type::Any, Type::Port);
+    let inputs = Port::new(inputs, None).map_or(Type::Any, Type::of);
     let mut outputs = vec![Type::Any; definition.nodes.len()];
     let root = Path::Root("");
     let nodes_at = root.key("nodes");
@@ -84,7 +84,7 @@ impl Typing<'_> {
         let output = match (signature, &node.kind) {
             (Some(signature), NodeKind::Task { .. }) if !signature.outputs().is_empty() => {
                 self.default_of(node, signature, path, faults);
-                Port::new(PortType::Struct(signature.outputs().clone()), None).map_or(Type::Any, Type::Port)
+                Port::new(PortType::Struct(signature.outputs().clone()), None).map_or(Type::Any, Type::of)
             }
             _ => Type::Any,
         };
@@ -232,7 +232,7 @@ enum Part {
 }
 
 fn part_of(port: &Port, place: &[Place]) -> Part {
-    let mut ty = Type::Port(port.clone());
+    let mut ty = Type::of(port.clone());
     for step in place {
         let next = match step {
             Place::Key(name) if name == "value" && ty.is_measured() => return Part::Measured,

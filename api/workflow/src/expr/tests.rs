@@ -217,7 +217,7 @@ fn types(root: Root) -> Type {
     let inputs = RawValue::from_string(signature.to_owned()).unwrap();
     let parts = SignatureParts { inputs: Some(&inputs), ..SignatureParts::default() };
     let signature = Signature::read(parts, "").unwrap();
-    let all = Type::Port(Port::new(mecapy_model::ports::PortType::Struct(signature.inputs().clone()), None).unwrap());
+    let all = Type::of(Port::new(mecapy_model::ports::PortType::Struct(signature.inputs().clone()), None).unwrap());
     match root {
         Root::Inputs => all,
         Root::Node(1) => all.list(),

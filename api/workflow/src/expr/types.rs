@@ -14,7 +14,7 @@ pub(crate) enum Type {
     Any,
     Null,
     /// What a port gives.
-    Port(Port),
+    Port(Box<Port>),
     Number {
         whole: bool,
         measure: Measure,
@@ -41,18 +41,23 @@ enum Sort {
     Number { whole: bool, measure: Measure },
     Truth,
     Text,
-    List(Type),
+    List(Box<Type>),
     Object,
 }
 
 type Known = Result<Type, String>;
 
 impl Type {
+    /// What a port gives.
+    pub(crate) fn of(port: Port) -> Self {
+        Type::Port(Box::new(port))
+    }
+
     /// The port that it is to what it is handed to; `None` where too little is known.
     pub(crate) fn port(&self) -> Option<Port> {
         match self {
             Type::Any | Type::Null => None,
-            Type::Port(port) => Some(port.clone()),
+            Type::Port(port) => Some(port.as_ref().clone()),
             Type::Truth => Port::new(PortType::Boolean, None).ok(),
             Type::Text => Port::new(PortType::String, None).ok(),
             Type::Number { whole, measure } => {
@@ -90,7 +95,7 @@ impl Type {
     /// What is in it, where it is a list; a message where it is none.
     pub(crate) fn items(&self) -> Result<Type, String> {
         match self.sort() {
-            Sort::List(items) => Ok(items),
+            Sort::List(items) => Ok(*items),
             Sort::Any => Ok(Type::Any),
             _ => Err(format!("a list is needed, not {}", self.described())),
         }
@@ -133,7 +138,7 @@ impl Type {
             Type::Number { whole, measure } => Sort::Number { whole: *whole, measure: measure.clone() },
             Type::Truth => Sort::Truth,
             Type::Text => Sort::Text,
-            Type::List(items) => Sort::List(items.as_ref().clone()),
+            Type::List(items) => Sort::List(items.clone()),
             Type::Port(port) => sort_of(port),
         }
     }
@@ -144,7 +149,7 @@ fn sort_of(port: &Port) -> Sort {
         Some(unit) if *unit != Unit::ONE => Measure::In(unit.into_owned()),
         _ => Measure::Plain,
     };
-    let part = |ty: PortType| Port::new(ty, port.declared_unit().cloned()).map_or(Type::Any, Type::Port);
+    let part = |ty: PortType| Port::new(ty, port.declared_unit().cloned()).map_or(Type::Any, Type::of);
     match port.ty() {
         PortType::Integer => Sort::Number { whole: true, measure },
         PortType::Numeric | PortType::Float | PortType::Quantity(_) => Sort::Number { whole: false, measure },
@@ -158,9 +163,11 @@ fn sort_of(port: &Port) -> Sort {
                 _ => Sort::Any,
             }
         }
-        PortType::Vector3 | PortType::Force3 | PortType::Moment3 => Sort::List(Type::Number { whole: false, measure }),
-        PortType::Matrix => Sort::List(part(PortType::List(Box::new(PortType::Float)))),
-        PortType::List(items) => Sort::List(part(items.as_ref().clone())),
+        PortType::Vector3 | PortType::Force3 | PortType::Moment3 => {
+            Sort::List(Box::new(Type::Number { whole: false, measure }))
+        }
+        PortType::Matrix => Sort::List(Box::new(part(PortType::List(Box::new(PortType::Float))))),
+        PortType::List(items) => Sort::List(Box::new(part(items.as_ref().clone()))),
         PortType::Dict(_) | PortType::Struct(_) | PortType::Torsor | PortType::Object => Sort::Object,
     }
 }
@@ -419,7 +426,7 @@ fn check_path(path: &Path, roots: &dyn Fn(Root) -> Type) -> Known {
         soft |= step.soft;
     }
     Ok(match ty {
-        Type::Port(port) if soft => Type::Port(port.optional()),
+        Type::Port(port) if soft => Type::of(port.optional()),
         other => other,
     })
 }
@@ -434,7 +441,7 @@ pub(crate) fn field_of(ty: &Type, name: &str) -> Known {
     };
     match port.ty() {
         PortType::Struct(fields) => match fields.get(name) {
-            Some(port) => Ok(Type::Port(port.clone())),
+            Some(port) => Ok(Type::of(port.clone())),
             None => {
                 let known: Vec<_> = fields.keys().map(String::as_str).collect();
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
@@ -442,11 +449,11 @@ pub(crate) fn field_of(ty: &Type, name: &str) -> Known {
             }
         },
         PortType::Dict(items) => {
-            Ok(Port::new(items.as_ref().clone(), port.declared_unit().cloned()).map_or(Type::Any, Type::Port))
+            Ok(Port::new(items.as_ref().clone(), port.declared_unit().cloned()).map_or(Type::Any, Type::of))
         }
         PortType::Torsor => match name {
-            "force" => Ok(Port::new(PortType::Force3, None).map_or(Type::Any, Type::Port)),
-            "moment" => Ok(Port::new(PortType::Moment3, None).map_or(Type::Any, Type::Port)),
+            "force" => Ok(Port::new(PortType::Force3, None).map_or(Type::Any, Type::of)),
+            "moment" => Ok(Port::new(PortType::Moment3, None).map_or(Type::Any, Type::of)),
             _ => Err(format!("has no field {name:?}: there are force, moment")),
         },
         PortType::Object => Ok(Type::Any),

@@ -14,7 +14,7 @@ impl Run {
         match &entry.event {
             Event::Started { .. } => Err(self.out_of_place(&entry.event, "the run")),
             Event::NodeMapped { key, width } => {
-                let node = self.position(key)?;
+                let node = self.waiting(&entry.event, key)?;
                 self.open(node, *width as usize);
                 if *width == 0 {
                     self.settle(node, Stage::Settled, at_ms);
@@ -23,32 +23,36 @@ impl Run {
             }
             Event::NodeStarted { key, index, attempt, work } => {
                 let place = self.instance_place(key, *index)?;
+                self.open_place(place, &entry.event, key)?;
                 self.begin_attempt(place, (*attempt, *work), at_ms);
                 Ok(())
             }
             Event::NodeEnded { key, index: None, attempt: 0, outcome: Outcome::Failed { kind, message, then } } => {
-                let node = self.position(key)?;
+                let node = self.waiting(&entry.event, key)?;
                 self.fail_whole(node, (*kind, message), *then, at_ms);
                 Ok(())
             }
             Event::NodeEnded { key, index, attempt, outcome } => {
                 let place = self.instance_place(key, *index)?;
+                self.open_place(place, &entry.event, key)?;
                 self.end_attempt(place, *attempt, outcome.clone(), at_ms);
                 Ok(())
             }
             Event::NodeSkipped { key, reason } => {
-                let node = self.position(key)?;
+                let node = self.waiting(&entry.event, key)?;
                 self.settle(node, Stage::Skipped(reason.clone()), at_ms);
                 Ok(())
             }
             Event::Approved { key, by, comment } => {
                 let place = self.instance_place(key, None)?;
+                self.open_place(place, &entry.event, key)?;
                 let output = Output::Value(approval(by, comment.as_deref()));
                 self.end_attempt(place, 1, Outcome::Done { output, artifacts: Vec::new() }, at_ms);
                 Ok(())
             }
             Event::Rejected { key, by, comment, then } => {
                 let place = self.instance_place(key, None)?;
+                self.open_place(place, &entry.event, key)?;
                 let said = comment.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
                 let (kind, message) = (FailureKind::Flow(FlowError::Rejected), format!("rejected by {by}{said}"));
                 self.end_attempt(place, 1, Outcome::Failed { kind, message, then: *then }, at_ms);
@@ -77,6 +81,24 @@ impl Run {
 
     fn position(&self, key: &str) -> Result<usize, Corrupt> {
         self.definition.positions.get(key).copied().ok_or_else(|| Corrupt::UnknownNode(key.to_owned()))
+    }
+
+    /// A node that nothing has happened to yet.
+    fn waiting(&self, event: &Event, key: &str) -> Result<usize, Corrupt> {
+        let node = self.position(key)?;
+        let waits = self.nodes.get(node).is_some_and(|state| state.stage == Stage::Waiting);
+        if waits { Ok(node) } else { Err(self.out_of_place(event, key)) }
+    }
+
+    /// What has come to an end has no further attempt.
+    fn open_place(&self, place: Place, event: &Event, key: &str) -> Result<(), Corrupt> {
+        use InstanceState::{Backoff, Ready, Running, Starting};
+        let state = self.instance(place).map(|instance| &instance.state);
+        match (state, event) {
+            (Some(Running { .. }), Event::NodeStarted { .. }) => Err(self.out_of_place(event, key)),
+            (Some(Running { .. } | Ready | Starting | Backoff { .. }), _) => Ok(()),
+            _ => Err(self.out_of_place(event, key)),
+        }
     }
 
     pub(super) fn is_mapped(&self, node: usize) -> bool {

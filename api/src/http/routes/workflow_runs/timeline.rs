@@ -1,11 +1,10 @@
 //! `GET /v1/workflow-runs/{id}/timeline`: what ran when.
 
-use super::{found, json, run_id};
+use super::{found, json, run_id, shown::at};
 use crate::{
-    http::{Problem, auth::Caller, query::NoQuery, router::Api, shown::time},
+    http::{Problem, auth::Caller, query::NoQuery, router::Api},
     workflows::log_of,
 };
-use ::time::OffsetDateTime;
 use axum::{
     extract::{Path, State},
     http::StatusCode,
@@ -81,7 +80,7 @@ fn bars(log: impl Iterator<Item = Entry>) -> Vec<Bar> {
                     Work::Run(run) => (None, Some(run)),
                     Work::Approval => (None, None),
                 };
-                let (started_at, ended_at) = (shown(at_ms), None);
+                let (started_at, ended_at) = (at(at_ms), None);
                 bars.push(Bar { key, index, attempt, task, run, started_at, ended_at, state: "running" });
             }
             Event::NodeEnded { key, index, outcome, .. } => {
@@ -100,15 +99,10 @@ fn bars(log: impl Iterator<Item = Entry>) -> Vec<Bar> {
     bars
 }
 
-fn close(bars: &mut [Bar], at: Option<usize>, at_ms: i64, state: &'static str) {
-    if let Some(bar) = at.and_then(|at| bars.get_mut(at)) {
-        (bar.ended_at, bar.state) = (Some(shown(at_ms)), state);
+fn close(bars: &mut [Bar], open: Option<usize>, at_ms: i64, state: &'static str) {
+    if let Some(bar) = open.and_then(|open| bars.get_mut(open)) {
+        (bar.ended_at, bar.state) = (Some(at(at_ms)), state);
     }
-}
-
-fn shown(at_ms: i64) -> String {
-    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at_ms) * 1_000_000);
-    at.map_or_else(|_| String::new(), time)
 }
 
 #[cfg(test)]
@@ -140,15 +134,15 @@ mod tests {
         let log = (1..).zip(events).map(|(at_ms, event)| Entry { at_ms, event });
         let found: Vec<_> =
             bars(log).into_iter().map(|bar| (bar.index, bar.attempt, bar.task, bar.state, bar.ended_at)).collect();
-        let at = |ms| Some(shown(ms));
+        let end = |ms| Some(at(ms));
         assert_eq!(
             found,
             [
                 (Some(0), 1, Some(task(1)), "running", None),
-                (Some(1), 1, Some(task(2)), "failed", at(3)),
-                (Some(1), 2, Some(task(3)), "completed", at(5)),
+                (Some(1), 1, Some(task(2)), "failed", end(3)),
+                (Some(1), 2, Some(task(3)), "completed", end(5)),
             ]
         );
-        assert_eq!(shown(1), "1970-01-01T00:00:00.001Z");
+        assert_eq!(at(1), "1970-01-01T00:00:00.001Z");
     }
 }
