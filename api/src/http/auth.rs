@@ -402,6 +402,10 @@ mod tests {
             (Method::POST, "/v1/workflows", Scope::Compute),
             (Method::POST, "/v1/workflow-runs/{id}/nodes/{key}/approve", Scope::Compute),
             (Method::DELETE, "/v1/cache", Scope::Compute),
+            (Method::GET, "/v1/studies/{id}/table", Scope::Read),
+            (Method::PATCH, "/v1/studies/{id}", Scope::Compute),
+            (Method::GET, "/v1/schedules/{id}/firings", Scope::Read),
+            (Method::POST, "/v1/schedules/{id}/run", Scope::Compute),
         ];
         for (method, route, scope) in rows {
             assert_eq!(needed(&method, route), scope, "{method} {route}");

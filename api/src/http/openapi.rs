@@ -80,6 +80,8 @@ fn problem(description: &str) -> Response {
         (name = "Tasks", description = "Queue, watch, fetch."),
         (name = "Batches", description = "One computation for many inputs: explicit items or a sweep; tables, statistics and pictures of what came out."),
         (name = "Workflows", description = "Graphs of tasks, approvals and nested workflows; their runs, which advance by themselves."),
+        (name = "Studies", description = "What belongs to one engineering question: as one table, as a picture, two cases side by side."),
+        (name = "Schedules", description = "Tasks and workflow runs that are started at the times of a cron pattern."),
         (name = "Functions", description = "Packages of functions that are called by name, with checked inputs and units."),
         (name = "Events", description = "Hear of what ended: a stream, and webhooks."),
         (name = "Files", description = "Input files and WASI modules."),

@@ -82,6 +82,8 @@ fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(routes::batches::cancel::cancel))
         .routes(routes!(routes::batches::retry::retry))
         .merge(workflows())
+        .merge(studies())
+        .merge(schedules())
         .routes(routes!(routes::uploads::create::create, routes::uploads::list::list))
         .routes(routes!(routes::uploads::get::get, routes::uploads::delete::delete))
         .routes(routes!(routes::uploads::complete::complete))
@@ -140,4 +142,25 @@ fn workflows() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(runs::restart::restart))
         .routes(routes!(runs::node::node))
         .routes(routes!(runs::approve::approve))
+}
+
+/// Studies: what belongs to one question.
+fn studies() -> OpenApiRouter<Arc<Api>> {
+    use routes::studies;
+    OpenApiRouter::new()
+        .routes(routes!(studies::create::create, studies::list::list))
+        .routes(routes!(studies::get::get, studies::change::change, studies::delete::delete))
+        .routes(routes!(studies::table::table))
+        .routes(routes!(studies::plot::plot))
+        .routes(routes!(studies::compare::compare))
+}
+
+/// Schedules: what is started at which times.
+fn schedules() -> OpenApiRouter<Arc<Api>> {
+    use routes::schedules;
+    OpenApiRouter::new()
+        .routes(routes!(schedules::create::create, schedules::list::list))
+        .routes(routes!(schedules::get::get, schedules::change::change, schedules::delete::delete))
+        .routes(routes!(schedules::run::run))
+        .routes(routes!(schedules::firings::firings))
 }

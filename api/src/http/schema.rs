@@ -1,5 +1,6 @@
 //! What requests look like, for the OpenAPI document. Bodies are read by `intake`, which a test holds to these.
 
+pub mod study;
 pub mod workflow;
 
 use mecapy_model::{CacheMode, Isolation, Lane, LimitsRequest, NonFinite, OnItemError, Retry};

@@ -7,6 +7,7 @@ use crate::{
     config::{ContainerRole, Settings},
     identity::Verifier,
     programs::Programs,
+    schedules,
     webhooks::{Dispatcher, Guard, Sender, StoredOutbox},
     worker::{ContainersConfig, Worker, WorkerConfig, WorkerKind},
     workflows::Driver,
@@ -24,7 +25,7 @@ use std::{
 };
 use tokio::task::JoinHandle;
 
-/// Steps of workflow runs have so long to end.
+/// Steps of workflow runs, and firings of schedules, have so long to end.
 const DRIVER_DRAIN: Duration = Duration::from_secs(2);
 
 /// A process's parts.
@@ -34,6 +35,8 @@ pub(in crate::commands) struct Composed {
     worker: Arc<OnceLock<Arc<Worker>>>,
     /// Set with the worker, where that runs sandboxes.
     driver: Arc<OnceLock<Driver>>,
+    /// Likewise.
+    schedules: Arc<OnceLock<schedules::Driver>>,
     /// Absent where tasks are all that is done here.
     dispatcher: Option<Arc<Dispatcher>>,
     /// Where the interpreter has to be built first.
@@ -52,6 +55,7 @@ struct Rest {
     serves: Option<WorkerConfig>,
     worker: Arc<OnceLock<Arc<Worker>>>,
     driver: Arc<OnceLock<Driver>>,
+    schedules: Arc<OnceLock<schedules::Driver>>,
     failure: Arc<Mutex<Option<anyhow::Error>>>,
 }
 
@@ -73,7 +77,7 @@ pub(in crate::commands) async fn compose(
         app.set_identity(Verifier::start(oidc, Arc::clone(app.store.clock())).context("can't check access tokens")?);
     }
     let worker = Arc::new(OnceLock::new());
-    let driver = Arc::new(OnceLock::new());
+    let (driver, schedules) = (Arc::new(OnceLock::new()), Arc::new(OnceLock::new()));
     let failure = Arc::new(Mutex::new(None));
     let rest = Rest {
         app: Arc::clone(&app),
@@ -82,6 +86,7 @@ pub(in crate::commands) async fn compose(
         serves,
         worker: Arc::clone(&worker),
         driver: Arc::clone(&driver),
+        schedules: Arc::clone(&schedules),
         failure: Arc::clone(&failure),
     };
     let building = match python::open(&rest.engine, &settings.cache_dir).await? {
@@ -94,7 +99,7 @@ pub(in crate::commands) async fn compose(
             Some(tokio::spawn(rest.build_and_start()))
         }
     };
-    Ok(Composed { app, worker, driver, dispatcher, building, failure })
+    Ok(Composed { app, worker, driver, schedules, dispatcher, building, failure })
 }
 
 /// Opens the store and asks for the engine that containers run on, which may be away; the worker goes on with what it left
@@ -121,8 +126,10 @@ pub(in crate::commands) async fn compose_containers(
     }
     app.set_worker(Arc::clone(&worker));
     let (worker, failure) = (Arc::new(OnceLock::from(worker)), Arc::default());
-    // Runs of workflows are advanced where sandboxes are: there is an interpreter, which looks at their Python.
-    Ok(Composed { app, worker, driver: Arc::default(), dispatcher: None, building: None, failure })
+    // Runs of workflows are advanced, and schedules fired, where sandboxes are: there is an interpreter, which looks at
+    // their Python.
+    let (driver, schedules) = (Arc::default(), Arc::default());
+    Ok(Composed { app, worker, driver, schedules, dispatcher: None, building: None, failure })
 }
 
 /// What every process has.
@@ -205,6 +212,7 @@ impl Rest {
         if self.serves.is_some() {
             // Nor this.
             let _ = self.driver.set(Driver::start(Arc::clone(&self.app)));
+            let _ = self.schedules.set(schedules::Driver::start(Arc::clone(&self.app)));
         }
         Ok(())
     }
@@ -226,13 +234,17 @@ impl Composed {
     pub(super) fn drain_when_stopping(&self, at_most: Duration) -> impl Future<Output = ()> + use<> {
         let (stopping, worker) = (self.app.stopping.clone(), Arc::clone(&self.worker));
         let (dispatcher, driver) = (self.dispatcher.clone(), Arc::clone(&self.driver));
+        let schedules = Arc::clone(&self.schedules);
         let building = self.building.as_ref().map(JoinHandle::abort_handle);
         async move {
             stopping.cancelled().await;
             if let Some(building) = building {
                 building.abort();
             }
-            // First: what it starts would only be given back.
+            // First: what they start would only be given back.
+            if let Some(schedules) = schedules.get() {
+                schedules.drain(DRIVER_DRAIN).await;
+            }
             if let Some(driver) = driver.get() {
                 driver.drain(DRIVER_DRAIN).await;
             }
