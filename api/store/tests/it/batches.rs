@@ -12,7 +12,7 @@ use mecapy_store::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-fn new_batch(fixture: &Fixture, total: u32) -> NewBatch {
+pub(crate) fn new_batch(fixture: &Fixture, total: u32) -> NewBatch {
     NewBatch {
         tenant: fixture.tenant,
         name: Some("sweep".to_owned()),
@@ -93,7 +93,7 @@ impl Fixture {
         let mut items: Vec<ItemRow> = Vec::new();
         loop {
             let from = items.last().map_or(0, |item| item.index + 1);
-            let page = self.store.batch_items(self.tenant, id, from, 100, false).await.unwrap();
+            let page = self.store.batch_items(self.tenant, id, from, 100).await.unwrap();
             if page.is_empty() {
                 return items;
             }
@@ -157,10 +157,10 @@ async fn chunks_end_items_and_the_last_one_ends_the_batch_once() {
     assert_eq!(items.iter().map(|item| item.index).collect::<Vec<_>>(), (0..130).collect::<Vec<_>>());
     assert_eq!(items[8].result.as_ref().unwrap().get(), "1.10");
     assert_eq!((items[0].seed, items[1].seed, items[8].usage.fuel), (u64::MAX, 0, 10));
-    let failed = fixture.store.batch_items(fixture.tenant, batch.id, 0, 100, true).await.unwrap();
+    let failed = fixture.store.failed_batch_items(fixture.tenant, batch.id, 0, 100).await.unwrap();
     assert_eq!(failed.iter().map(|item| (item.index, item.state)).collect::<Vec<_>>(), [(7, TaskState::Failed)]);
     assert_eq!(failed[0].error.as_ref().unwrap().kind, ErrorKind::Exception);
-    assert!(fixture.store.batch_items(fixture.tenant, batch.id, 8, 100, true).await.unwrap().is_empty());
+    assert!(fixture.store.failed_batch_items(fixture.tenant, batch.id, 8, 100).await.unwrap().is_empty());
 
     // One event, one delivery, and of the chunks nothing; what the finish says of fuel doesn't count beside the items'.
     let sums = ItemCounts { total: 130, completed: 129, failed: 1, cancelled: 0 };
@@ -391,7 +391,7 @@ async fn another_tenants_batch_is_as_absent_as_one_that_is_not_there() {
     let (store, id) = (&fixture.store, batch.id);
     assert!(store.batch(other, id).await.unwrap().is_none());
     assert!(store.batches(other, BatchFilter::default()).await.unwrap().batches.is_empty());
-    assert!(store.batch_items(other, id, 0, 10, false).await.unwrap().is_empty());
+    assert!(store.batch_items(other, id, 0, 10).await.unwrap().is_empty());
     assert!(store.batch_inputs(other, id, 0, 10).await.unwrap().is_empty());
     assert!(store.cancel_batch(other, id).await.unwrap().is_none());
     assert!(store.retry_batch(other, id, 10).await.unwrap().is_none());
