@@ -34,7 +34,7 @@ async fn a_map_has_a_task_for_each_element_and_a_condition_leaves_nodes_out() ->
         "inputs": {"limit": {"type": "Integer"}},
         "nodes": [
             node("sizes", "def main():\n    return {'all': [1, 2, 3]}", json!({})),
-            with(double, json!({"map": {"over": {"from": "sizes.all"}, "as": "h"}})),
+            with(double, json!({"map": {"over": "sizes.all", "as": "h"}})),
             node("most", "def main(ys):\n    return {'y': max(ys)}", json!({"ys": {"from": "double.y"}})),
             with(node("warn", "result = {'said': True}", json!({})), json!({"when": "most.y > inputs.limit"})),
         ],
@@ -53,7 +53,7 @@ async fn a_map_has_a_task_for_each_element_and_a_condition_leaves_nodes_out() ->
 #[tokio::test]
 async fn a_map_over_no_list_fails_its_node_with_words() -> Result<()> {
     let server = Server::start().await?;
-    let mapped = with(node("m", "result = 1", json!({})), json!({"map": {"over": {"from": "a.x"}, "as": "h"}}));
+    let mapped = with(node("m", "result = 1", json!({})), json!({"map": {"over": "a.x", "as": "h"}}));
     let nodes = vec![node("a", "result = {'x': 7}", json!({})), mapped];
     let run = server.run_workflow(&workflow("nolist", nodes, json!({})), json!({})).await?;
     let ended = server.run_ended(&run).await?;
