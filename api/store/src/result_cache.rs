@@ -2,7 +2,7 @@
 
 use crate::reading::bytes_of;
 use crate::sql::query;
-use crate::writer::{Call, NewRow, Op, SubmitAnswer};
+use crate::writer::{Call, LostAttempt, NewRow, Op, SubmitAnswer};
 use crate::{ObjectKey, Replayed, Store, StoreError, StoredArtifact, Submission, SubmitError, Submitted};
 use mecapy_model::{Digest, TaskId, TaskState, TenantId};
 use std::sync::Arc;
@@ -82,7 +82,7 @@ impl Store {
         self.must_have_storage_room(tenant, bytes).await?;
         let copied = self.copy_objects(tenant, &mut copy).await;
         if !matches!(copied, Ok(true)) {
-            self.delete_attempt_objects(tenant, task, NO_FENCE).await?;
+            self.delete_copies(tenant, vec![task]).await;
         }
         Ok(copied?.then_some(copy))
     }
@@ -102,7 +102,7 @@ impl Store {
         let row = NewRow::new(&task.into_task(id, self.now_ms()), idempotency, queued_max)?.born_with(Some(copy));
         let answer = self.write(|reply| Op::Submit(Call::new(Box::new(row), reply))).await?;
         if has_objects && !matches!(answer, SubmitAnswer::Accepted { .. }) {
-            self.delete_attempt_objects(tenant, id, NO_FENCE).await?;
+            self.delete_copies(tenant, vec![id]).await;
         }
         match answer {
             SubmitAnswer::Accepted { .. } => {
@@ -113,6 +113,12 @@ impl Store {
             SubmitAnswer::Earlier(earlier) => Ok(Some(*earlier)),
             SubmitAnswer::Refused(refusal) => Err(refusal.into()),
         }
+    }
+
+    /// Deletes what was copied for tasks that are not there.
+    pub(crate) async fn delete_copies(&self, tenant: TenantId, tasks: Vec<TaskId>) {
+        let copies = tasks.into_iter().map(|task| LostAttempt { tenant, task, fence: NO_FENCE });
+        self.delete_lost_objects(copies.collect()).await;
     }
 
     /// The source's rows, before anything is copied.

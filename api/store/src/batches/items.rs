@@ -1,8 +1,9 @@
 //! The items of batches: how they ended, and writing that down.
 
+use super::Settings;
 use super::read::json;
 use crate::reading::bytes_of;
-use crate::sql::{Row, query};
+use crate::sql::{Query, Row, query};
 use crate::writer::{NewItem, NewItems};
 use crate::{ClaimRef, ObjectKey, RESULT_INLINE_BYTES_MAX, Store, StoreError, StoredText, Written};
 use mecapy_model::{BatchId, Digest, ItemOutcome, TaskError, TaskId, TaskState, TenantId, Usage, Warning};
@@ -31,18 +32,29 @@ pub struct ItemRow {
     pub task: TaskId,
 }
 
-const PAGE: &str = "WITH page AS (SELECT m.item, sum(m.bytes) OVER (ORDER BY m.item) - m.bytes AS ahead FROM (\
-     SELECT item, coalesce(octet_length(result), 0) + coalesce(object_bytes, 0) AS bytes FROM batch_items \
-     WHERE batch_no = ?1 AND item >= ?2 AND again_no IS NULL ORDER BY item LIMIT ?3) m) \
-     SELECT i.item, i.state, i.result, i.object_key, i.object_bytes, i.object_sha256, i.error, i.warnings, i.seed, i.fuel, \
-     i.memory_peak_bytes, i.cpu_ms, i.queued_ms, i.startup_ms, i.execute_ms, t.id FROM batch_items i \
-     JOIN tasks t ON t.no = i.chunk_no WHERE i.batch_no = ?1 AND i.item IN (SELECT item FROM page WHERE ahead < ?4) \
-     ORDER BY i.item";
-/// The same of items that failed.
-const FAILED_PAGE: &str = "SELECT i.item, i.state, NULL, NULL, NULL, NULL, i.error, i.warnings, i.seed, i.fuel, \
-     i.memory_peak_bytes, i.cpu_ms, i.queued_ms, i.startup_ms, i.execute_ms, t.id FROM batch_items i \
-     JOIN tasks t ON t.no = i.chunk_no WHERE i.batch_no = ? AND i.item >= ? AND i.again_no IS NULL \
-     AND i.state <> 'completed' AND i.state = 'failed' ORDER BY i.item LIMIT ?";
+/// What [`Store::read_item`] takes, in its order, after the result.
+macro_rules! columns {
+    () => {
+        "i.error, i.warnings, i.seed, i.fuel, i.memory_peak_bytes, i.cpu_ms, i.queued_ms, i.startup_ms, i.execute_ms, t.id, \
+         CASE WHEN i.seed IS NULL THEN b.settings END FROM batches b JOIN batch_items i ON i.batch_no = b.no JOIN tasks t ON t.no = i.chunk_no \
+         WHERE b.tenant = ?1 AND b.id = ?2 "
+    };
+}
+
+const PAGE: &str = concat!(
+    "WITH page AS (SELECT m.item, sum(m.bytes) OVER (ORDER BY m.item) - m.bytes AS ahead FROM (",
+    "SELECT p.item, coalesce(octet_length(p.result), 0) + coalesce(p.object_bytes, 0) AS bytes FROM batch_items p",
+    " WHERE p.batch_no = (SELECT no FROM batches WHERE tenant = ?1 AND id = ?2) AND p.item >= ?3 AND p.again_no IS NULL",
+    " ORDER BY p.item LIMIT ?4) m)",
+    " SELECT i.item, i.state, i.result, i.object_key, i.object_bytes, i.object_sha256, ",
+    columns!(),
+    "AND i.item IN (SELECT item FROM page WHERE ahead < ?5) ORDER BY i.item"
+);
+const FAILED_PAGE: &str = concat!(
+    "SELECT i.item, i.state, NULL, NULL, NULL, NULL, ",
+    columns!(),
+    "AND i.item >= ?3 AND i.again_no IS NULL AND i.state <> 'completed' AND i.state = 'failed' ORDER BY i.item LIMIT ?4"
+);
 
 impl Store {
     /// The items that have ended, from the index `from` on and in its order; of those that are to be run again, when they
@@ -54,30 +66,33 @@ impl Store {
         id: BatchId,
         from: u32,
         limit: u32,
-        only_failed: bool,
     ) -> Result<Vec<ItemRow>, StoreError> {
-        let limit = limit.min(ITEMS_PAGE_MAX);
-        let (seed, rows) = {
-            let mut reader = self.reader(tenant).await?;
-            let sql = "SELECT no, settings FROM batches WHERE tenant = ? AND id = ?";
-            let batch = query(sql).bind(tenant).bind(id).fetch_optional(&mut reader).await?;
-            let Some(batch) = batch else { return Ok(Vec::new()) };
-            let no: i64 = batch.try_get(0)?;
-            let asked = match only_failed {
-                true => query(FAILED_PAGE).bind(no).bind(from).bind(limit),
-                false => query(PAGE).bind(no).bind(from).bind(limit).bind(PAGE_BYTES_MAX),
-            };
-            let settings: super::Settings = json(batch.try_get(1)?)?;
-            (settings.seed, asked.fetch_all(&mut reader).await?)
-        };
+        let page = query(PAGE).bind(tenant).bind(id).bind(from).bind(limit.min(ITEMS_PAGE_MAX)).bind(PAGE_BYTES_MAX);
+        self.read_items(tenant, page).await
+    }
+
+    /// The same of the items that failed.
+    pub async fn failed_batch_items(
+        &self,
+        tenant: TenantId,
+        id: BatchId,
+        from: u32,
+        limit: u32,
+    ) -> Result<Vec<ItemRow>, StoreError> {
+        let page = query(FAILED_PAGE).bind(tenant).bind(id).bind(from).bind(limit.min(ITEMS_PAGE_MAX));
+        self.read_items(tenant, page).await
+    }
+
+    async fn read_items(&self, tenant: TenantId, page: Query) -> Result<Vec<ItemRow>, StoreError> {
+        let rows = page.fetch_all(&mut self.reader(tenant).await?).await?;
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
-            items.push(self.read_item(&row, seed).await?);
+            items.push(self.read_item(&row).await?);
         }
         Ok(items)
     }
 
-    async fn read_item(&self, row: &Row, seed: u64) -> Result<ItemRow, StoreError> {
+    async fn read_item(&self, row: &Row) -> Result<ItemRow, StoreError> {
         let index = u32::try_from(row.count(0)?).unwrap_or(u32::MAX);
         let result: Option<String> = match row.try_get::<Option<&str>>(3)? {
             Some(key) => {
@@ -87,7 +102,10 @@ impl Store {
             }
             None => row.try_get(2)?,
         };
-        let seed_of_row = row.try_get::<Option<i64>>(8)?.map(i64::cast_unsigned);
+        let seed = match row.try_get::<Option<i64>>(8)? {
+            Some(seed) => seed.cast_unsigned(),
+            None => json::<Settings>(row.try_get(16)?)?.seed.wrapping_add(u64::from(index)),
+        };
         Ok(ItemRow {
             index,
             state: row.try_get::<&str>(1)?.parse().map_err(StoreError::corrupt)?,
@@ -97,7 +115,7 @@ impl Store {
                 .map_err(|error| StoreError::corrupt(error.to_string()))?,
             error: row.try_get::<Option<&str>>(6)?.map(json).transpose()?,
             warnings: row.try_get::<Option<&str>>(7)?.map(json).transpose()?.unwrap_or_default(),
-            seed: seed_of_row.unwrap_or_else(|| seed.wrapping_add(u64::from(index))),
+            seed,
             usage: Usage {
                 fuel: row.count(9)?,
                 memory_peak_bytes: row.count(10)?,

@@ -79,9 +79,7 @@ impl Store {
         let answer = self.write(|reply| Op::Advance(Call::new(Box::new(step), reply))).await;
         if let Ok(Advanced::Stale | Advanced::Refused { .. }) = &answer {
             // Nobody names what was copied for these.
-            for task in copies {
-                self.delete_attempt_objects(tenant, task, 0).await?;
-            }
+            self.delete_copies(tenant, copies).await;
         }
         answer
     }

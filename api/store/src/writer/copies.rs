@@ -84,6 +84,9 @@ impl Writer {
             });
             artifacts.extend(copy.artifacts.iter().map(|artifact| (*no, row.tenant, artifact)));
         }
+        if ended.is_empty() {
+            return Ok(());
+        }
         for piece in pieces(&ended) {
             let sql = "UPDATE tasks SET state = 'completed', completed_ms = ?, event_seq = ? WHERE no IN (";
             let query = query(with_list(sql, piece.len(), ")")).bind(self.now_ms).bind(DONE_SEQ);

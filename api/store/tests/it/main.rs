@@ -8,12 +8,14 @@
 )]
 
 mod auditing;
+mod batches;
 mod claiming;
 mod containers;
 mod database;
 mod events;
 mod fixture;
 mod following;
+mod inboxes;
 mod invariants;
 mod jumping;
 mod keeping;
@@ -25,8 +27,12 @@ mod processes;
 mod quotas;
 mod registering;
 mod reporting;
+mod result_cache;
+mod schedules;
+mod studies;
 mod submitting;
 mod surviving;
 mod sweeping;
 mod tenancy;
 mod webhooks;
+mod workflows;
