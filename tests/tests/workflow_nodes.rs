@@ -147,14 +147,16 @@ async fn inputs_that_do_not_fit_a_function_fail_its_node() -> Result<()> {
 async fn a_person_is_asked_and_the_answer_stands_in_the_log() -> Result<()> {
     let server = Server::start().await?;
     let nodes = vec![
-        json!({"key": "ask", "approval": {"message": "is 0.8 enough?"}}),
+        json!({"key": "ask", "approval": {"message": "is 0.8 enough?"}, "inputs": {"used": 0.8}}),
         with(node("go", "result = 1", json!({})), json!({"needs": ["ask"]})),
     ];
     let definition = workflow("asks", nodes, json!({}));
     for (approved, state) in [(true, "completed"), (false, "failed")] {
         let run = server.run_workflow(&definition, json!({})).await?;
-        let waiting = server.workflow_run(&run).await?;
-        ensure!(waiting.str_at("/state")? == "running", "{}", waiting.text());
+        let waiting = server.until_node(&run, "ask", "approval").await?;
+        let asked = node_of(&waiting, "ask")?;
+        ensure!(asked.get("message") == Some(&json!("is 0.8 enough?")), "{asked}");
+        ensure!(asked.get("about") == Some(&json!({"used": 0.8})), "{asked}");
         let path = format!("/v1/workflow-runs/{run}/nodes/ask/approve");
         answered(&server, &run, approved).await?;
         let ended = server.run_ended(&run).await?;
