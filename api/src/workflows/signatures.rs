@@ -72,6 +72,9 @@ impl Signatures {
             let call = functions.pinned(function).await?;
             let call = call.filter(|call| call.published().row.digest == *package);
             let call = call.ok_or_else(|| Unreadable::Gone(format!("there is no function {function} any more")))?;
+            if loses_units(&call) {
+                return Err(Unreadable::Gone(half_declared(function).message));
+            }
             found.functions.insert(name.clone(), signature_of(&call));
         }
         for PinnedNested { workflow, named, pinned } in &pins.workflows {
