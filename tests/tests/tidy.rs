@@ -91,6 +91,18 @@ fn http_never_names_the_worker_and_the_worker_never_names_axum() -> Result<()> {
 }
 
 #[test]
+fn the_workflow_engine_knows_no_clock_no_randomness_and_no_async_code() -> Result<()> {
+    let unspeakable =
+        ["async", "await", "Instant", "SystemTime", "OffsetDateTime", "rand", "getrandom", "fs", "thread"];
+    for (file, text) in sources(&["rs"])?.into_iter().filter(|(file, _)| file.is_under("api/workflow/src")) {
+        let code = code_only(&text);
+        let named = identifiers(&code).into_iter().find(|(_, word)| unspeakable.contains(word));
+        ensure!(named.is_none(), "{} names {named:?}", file.path);
+    }
+    Ok(())
+}
+
+#[test]
 fn the_environment_is_read_in_config_alone() -> Result<()> {
     let readers = ["var", "vars", "var_os", "vars_os"];
     let mut faults = Vec::new();

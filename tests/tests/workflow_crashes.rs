@@ -12,7 +12,7 @@ const DEADLINE: Duration = Duration::from_secs(150);
 fn chain() -> Value {
     let source = "import time\ndef main(x):\n    time.sleep(0.15)\n    return {'y': x * x}";
     let mut square = node("square", source, json!({"x": {"from": "x"}}));
-    merge(&mut square, json!({"map": {"over": {"from": "spread.values"}, "as": "x"}}));
+    merge(&mut square, json!({"map": {"over": "spread.values", "as": "x"}}));
     json!({
         "name": "chain",
         "nodes": [

@@ -34,7 +34,7 @@ async fn a_map_has_a_task_for_each_element_and_a_condition_leaves_nodes_out() ->
         "inputs": {"limit": {"type": "Integer"}},
         "nodes": [
             node("sizes", "def main():\n    return {'all': [1, 2, 3]}", json!({})),
-            with(double, json!({"map": {"over": {"from": "sizes.all"}, "as": "h"}})),
+            with(double, json!({"map": {"over": "sizes.all", "as": "h"}})),
             node("most", "def main(ys):\n    return {'y': max(ys)}", json!({"ys": {"from": "double.y"}})),
             with(node("warn", "result = {'said': True}", json!({})), json!({"when": "most.y > inputs.limit"})),
         ],
@@ -53,7 +53,7 @@ async fn a_map_has_a_task_for_each_element_and_a_condition_leaves_nodes_out() ->
 #[tokio::test]
 async fn a_map_over_no_list_fails_its_node_with_words() -> Result<()> {
     let server = Server::start().await?;
-    let mapped = with(node("m", "result = 1", json!({})), json!({"map": {"over": {"from": "a.x"}, "as": "h"}}));
+    let mapped = with(node("m", "result = 1", json!({})), json!({"map": {"over": "a.x", "as": "h"}}));
     let nodes = vec![node("a", "result = {'x': 7}", json!({})), mapped];
     let run = server.run_workflow(&workflow("nolist", nodes, json!({})), json!({})).await?;
     let ended = server.run_ended(&run).await?;
@@ -147,14 +147,16 @@ async fn inputs_that_do_not_fit_a_function_fail_its_node() -> Result<()> {
 async fn a_person_is_asked_and_the_answer_stands_in_the_log() -> Result<()> {
     let server = Server::start().await?;
     let nodes = vec![
-        json!({"key": "ask", "approval": {"message": "is 0.8 enough?"}}),
+        json!({"key": "ask", "approval": {"message": "is 0.8 enough?"}, "inputs": {"used": 0.8}}),
         with(node("go", "result = 1", json!({})), json!({"needs": ["ask"]})),
     ];
     let definition = workflow("asks", nodes, json!({}));
     for (approved, state) in [(true, "completed"), (false, "failed")] {
         let run = server.run_workflow(&definition, json!({})).await?;
-        let waiting = server.workflow_run(&run).await?;
-        ensure!(waiting.str_at("/state")? == "running", "{}", waiting.text());
+        let waiting = server.until_node(&run, "ask", "approval").await?;
+        let asked = node_of(&waiting, "ask")?;
+        ensure!(asked.get("message") == Some(&json!("is 0.8 enough?")), "{asked}");
+        ensure!(asked.get("about") == Some(&json!({"used": 0.8})), "{asked}");
         let path = format!("/v1/workflow-runs/{run}/nodes/ask/approve");
         answered(&server, &run, approved).await?;
         let ended = server.run_ended(&run).await?;

@@ -256,7 +256,7 @@ async fn runs_are_listed_by_what_they_are_and_deleted_with_care() -> Result<()> 
 async fn a_thousand_elements_are_spread_and_gathered() -> Result<()> {
     let server = Server::start().await?;
     let mut square = node("square", "def main(x):\n    return {'y': x * x}", json!({"x": {"from": "x"}}));
-    merge(&mut square, json!({"map": {"over": {"from": "spread.values"}, "as": "x"}}));
+    merge(&mut square, json!({"map": {"over": "spread.values", "as": "x"}}));
     let definition = json!({
         "name": "spread",
         "nodes": [

@@ -16,15 +16,18 @@ use mecapy_store::{
     Advance, Advanced, LoadedRun, NewRun, NodeTask, RunEnd, RunEvent, RunKey, RunRow, RunState, StoreError,
     SubmitError, Viewer,
 };
-use mecapy_workflow::{Entry, Event, FailureKind, Run, RunError, Signal, Start, What, Work};
+use mecapy_workflow::{Entry, Event, FailureKind, Json, Run, RunError, Signal, Start, What, Work};
 use serde_json::value::RawValue;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// Tries of a step that somebody else's step makes stale, before it is left for later.
 const STALE_MAX: usize = 8;
-/// Plans within one step: each follows from a value that was read or a start that was refused.
+/// Plans within one step: each follows from a value that was read, or from what was started or could not be. What is left
+/// then is another step.
 const PLANS_MAX: usize = 64;
+/// Values that one step reads because they are too large for a log, together, bytes.
+const VALUES_BYTES_MAX: usize = 256 << 20;
 /// How long a run waits whose tasks find no room in the queue.
 const AFTER_QUEUE_FULL: Duration = Duration::from_secs(1);
 /// How long a run waits whose tenant may start nothing: it is disabled, or its fuel of the day is used up.
@@ -80,7 +83,7 @@ struct Planned {
     children: Vec<NewRun>,
     cancels: Vec<Work>,
     wake_ms: Option<i64>,
-    /// Something could not be started for want of room.
+    /// Something is left for another step, for want of room or after many plans.
     is_cut: bool,
 }
 
@@ -152,7 +155,7 @@ impl Stepper {
         mut signals: Vec<Signal>,
         room: &Room,
     ) -> Result<Planned, Trouble> {
-        let (store, now_ms) = (&self.app.store, unix_ms(self.app.store.now()));
+        let now_ms = unix_ms(self.app.store.now());
         let Open { run, known, values, .. } = open;
         let mut maker =
             Maker { intake: self.intake(row), definitions: &self.app.definitions, row, known, uploads: HashMap::new() };
@@ -163,11 +166,9 @@ impl Stepper {
             planned.events.extend(step.events);
             planned.cancels.extend(step.cancels);
             planned.wake_ms = step.wake_at_ms;
-            let mut again = !step.missing.is_empty();
-            for work in step.missing {
-                let value = news::load(store, row.tenant, work).await?;
-                values.insert(work, value);
-            }
+            // Once more after starts too: they may have deadlines, which the run is to be woken for.
+            let again = !step.missing.is_empty() || !step.starts.is_empty();
+            self.load(&step.missing, row, values).await?;
             for start in &step.starts {
                 let is_task = matches!(start.what, What::Task(_));
                 if is_task && room.tasks_max.is_some_and(|max| planned.tasks.len() >= max) {
@@ -178,14 +179,30 @@ impl Stepper {
                     Some(message) => Made::Refused(ErrorKind::InvalidInput.into(), message.clone()),
                     None => maker.make(start).await?,
                 };
-                again |= matches!(made, Made::Refused(..));
                 planned.take_in(made, start, (run, now_ms));
             }
             if !again || planned.is_cut {
                 return Ok(planned);
             }
         }
-        Err(Trouble::Broken(format!("a step of the run did not settle in {PLANS_MAX} plans")))
+        planned.is_cut = true;
+        Ok(planned)
+    }
+
+    /// Reads values that a plan asks for.
+    async fn load(&self, missing: &[Work], row: &RunRow, values: &mut HashMap<Work, Json>) -> Result<(), Trouble> {
+        for work in missing {
+            let value = news::load(&self.app.store, row.tenant, *work).await?;
+            if values.insert(*work, value).is_some() {
+                return Err(Trouble::Broken("a step of the run asks twice for the same value".to_owned()));
+            }
+        }
+        let bytes: usize = values.values().map(Json::bytes).sum();
+        if bytes > VALUES_BYTES_MAX {
+            let message = format!("a node takes results of {bytes} bytes together, and {VALUES_BYTES_MAX} are allowed");
+            return Err(Trouble::Broken(message));
+        }
+        Ok(())
     }
 
     /// When the run is looked at again: as the engine says, and soon where something waits for room.

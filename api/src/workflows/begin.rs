@@ -1,6 +1,7 @@
 //! How a run begins: its inputs checked, its versions pinned, the first event of its log.
 
 use super::{
+    definitions::Unreadable,
     pins::{PinnedWorkflow, Pins},
     signatures::Signatures,
 };
@@ -24,7 +25,11 @@ pub async fn begin(intake: &Intake<'_>, workflow: &WorkflowRow, asked: AskedRun<
     let unread = Definition::parse(&workflow.definition, &|_| None).map_err(Rejected::Invalid)?;
     let pinned = PinnedWorkflow { id: workflow.id, version: workflow.version };
     let pins = Pins::find(intake, pinned, &unread).await?;
-    let known = Signatures::pinned(intake.store, intake.functions, (intake.tenant, &pins)).await?;
+    let known = Signatures::pinned(intake.store, intake.functions, (intake.tenant, &pins)).await;
+    let known = known.map_err(|unreadable| match unreadable {
+        Unreadable::Store(error) => Rejected::Store(error),
+        Unreadable::Gone(why) => Rejected::Invalid(vec![Fault::new("", "unknown_function", why)]),
+    })?;
     let definition = Definition::parse(&workflow.definition, &|callee| known.of(callee)).map_err(Rejected::Invalid)?;
     let inputs = serde_json::from_str::<&RawValue>(asked.inputs)
         .map_err(|error| Rejected::Invalid(vec![Fault::new(INPUTS, "malformed", error.to_string())]))?;

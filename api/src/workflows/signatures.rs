@@ -1,7 +1,8 @@
 //! What the nodes of a workflow call: the ports of published functions and of nested workflows.
 
 use super::{
-    pins::{PinnedNested, Pins},
+    definitions::Unreadable,
+    pins::{PinnedFunction, PinnedNested, Pins},
     save::{below_node, member},
 };
 use crate::{
@@ -38,6 +39,9 @@ impl Signatures {
                     // What is wrong with it is told where the code is read.
                     Err(_) => None,
                 };
+                if call.as_ref().is_some_and(loses_units) {
+                    faults.push(below_node(index, half_declared(&function)));
+                }
                 found.functions.insert(function, call.as_ref().and_then(signature_of));
             }
             let Some(workflow) = text_of(member(*node, "workflow")) else { continue };
@@ -54,21 +58,31 @@ impl Signatures {
         Ok((found, faults))
     }
 
-    /// Those that a run was started with.
+    /// Those that a run was started with, all of them: without one, values would go along an edge in the wrong unit.
+    ///
+    /// # Errors
+    /// One of them is gone, or another than it was.
     pub(super) async fn pinned(
         store: &Store,
         functions: &Functions,
         (tenant, pins): (TenantId, &Pins),
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, Unreadable> {
         let mut found = Self::default();
-        for (name, pinned) in &pins.functions {
-            let call = functions.pinned(&pinned.function).await?;
-            found.functions.insert(name.clone(), call.as_ref().and_then(signature_of));
+        for (name, PinnedFunction { function, package }) in &pins.functions {
+            let call = functions.pinned(function).await?;
+            let call = call.filter(|call| call.published().row.digest == *package);
+            let call = call.ok_or_else(|| Unreadable::Gone(format!("there is no function {function} any more")))?;
+            if loses_units(&call) {
+                return Err(Unreadable::Gone(half_declared(function).message));
+            }
+            found.functions.insert(name.clone(), signature_of(&call));
         }
         for PinnedNested { workflow, named, pinned } in &pins.workflows {
             let exact = (pinned.id.to_string(), Some(pinned.version));
             let inputs = inputs_of(store, tenant, &exact).await?;
-            found.workflows.insert((workflow.clone(), *named), inputs);
+            let gone =
+                || Unreadable::Gone(format!("the workflow {workflow}, which is nested in this one, was deleted"));
+            found.workflows.insert((workflow.clone(), *named), Some(inputs.ok_or_else(gone)?));
         }
         Ok(found)
     }
@@ -84,10 +98,26 @@ impl Signatures {
     }
 }
 
-/// The ports of a function whose manifest declares both sides: of others anything may be given, or come.
+/// The ports of a function whose manifest declares its inputs: of others any may be given. Where it declares no outputs,
+/// any may come.
 fn signature_of(call: &Call) -> Option<Signature> {
     let signature = &call.function()?.signature;
-    (signature.inputs().is_some() && signature.outputs().is_some()).then(|| signature.ports.clone())
+    signature.inputs().map(|_| signature.ports.clone())
+}
+
+/// Whether a function's outputs have units that nothing could follow.
+fn loses_units(call: &Call) -> bool {
+    let signature = call.function().map(|function| &function.signature);
+    signature.is_some_and(|signature| signature.inputs().is_none() && signature.outputs().is_some())
+}
+
+/// The fault of a node that calls such a function.
+fn half_declared(function: &str) -> Fault {
+    let message = format!(
+        "{function} declares its outputs and not its inputs, so that units can't be followed along the edges: declare \
+         both in its manifest"
+    );
+    Fault::new("/code/function", "half_declared", message)
 }
 
 /// The inputs of a nested workflow. Of its own nodes nothing is looked up: it was found sound when it was saved.

@@ -89,6 +89,8 @@ pub struct Node {
     pub seed: Option<u64>,
     /// `lane`, `priority`, `limits` and `non_finite` of the task, as the author wrote them.
     pub settings: Vec<(&'static str, Json)>,
+    /// Whether the signature of what it calls was known, so that units are converted on the way to it.
+    pub(crate) is_typed: bool,
     /// Nodes that must have ended before, by position.
     pub(crate) dependencies: Vec<Dependency>,
     /// Nodes that wait for this one, by position.
@@ -228,6 +230,21 @@ pub enum Callee<'a> {
     Function(&'a str),
     /// A nested workflow; its outputs are not asked for.
     Workflow { workflow: &'a str, version: Option<u32> },
+}
+
+impl Definition {
+    /// The keys of nodes that call a function or a workflow whose signature was not known. Values go to them without a
+    /// conversion of units: who reads a definition to carry it out must know all signatures, or refuse.
+    pub fn untyped(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().filter(|node| !node.is_typed && node.calls()).map(|node| node.key.as_str())
+    }
+}
+
+impl Node {
+    /// Whether it calls something that has a signature.
+    const fn calls(&self) -> bool {
+        matches!(self.kind, NodeKind::Task { function: Some(_), .. } | NodeKind::Workflow { .. })
+    }
 }
 
 impl CacheMode {

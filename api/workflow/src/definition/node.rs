@@ -61,6 +61,7 @@ pub(super) fn read(
         cache: CacheMode::Off,
         seed: None,
         settings: Vec::new(),
+        is_typed: false,
         dependencies: Vec::new(),
         dependents: Vec::new(),
     };

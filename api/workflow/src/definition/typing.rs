@@ -21,6 +21,7 @@ pub(super) fn check(
     for index in definition.order() {
         let Some(node) = definition.nodes.get_mut(index) else { continue };
         let signature = signature_of(node, signatures);
+        node.is_typed = signature.is_some();
         let typed = Typing { inputs: &inputs, outputs: &outputs, item: Type::Any };
         let output = typed.node(node, signature.as_ref(), nodes_at.index(index), faults);
         if let Some(known) = outputs.get_mut(index) {

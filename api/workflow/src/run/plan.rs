@@ -125,7 +125,9 @@ impl Planner<'_, '_> {
     fn hear(&mut self, signal: &Signal) {
         match signal {
             Signal::WorkEnded { work, outcome } => {
-                if let Some(place) = self.run.works.get(work).copied() {
+                // A run that was given up has ended before its tasks.
+                let has_ended = self.run.state().is_terminal();
+                if let Some(place) = self.run.works.get(work).copied().filter(|_| !has_ended) {
                     self.ended(place, outcome);
                 }
             }

@@ -2,7 +2,7 @@
 
 use super::state::{InstanceState, NodeState, Place, Stage};
 use super::{Phase, Run};
-use crate::{RunState, SkipReason, Then};
+use crate::{FailureKind, RunError, RunState, SkipReason, Then};
 
 impl Run {
     /// Why this run can't be restarted; `None` where it can.
@@ -10,9 +10,11 @@ impl Run {
         match &self.phase {
             Phase::Running | Phase::Stopping(_) => Some("the run has not ended yet: cancel it first"),
             Phase::Ended { state: RunState::Completed, .. } => Some("the run has completed: start another"),
-            Phase::Ended { .. } if self.unsettled == 0 => Some(
-                "every node has completed, and the outputs have no value: change the workflow and start another run",
-            ),
+            Phase::Ended { error: Some(RunError { kind: FailureKind::Flow(_), .. }), .. } if self.unsettled == 0 => {
+                Some(
+                    "every node has completed, and the outputs have no value: change the workflow and start another run",
+                )
+            }
             Phase::Ended { .. } => None,
         }
     }
@@ -76,6 +78,9 @@ impl Run {
         }
         self.phase = Phase::Running;
         self.ended_ms = None;
+        // Whatever was under way when the run was given up is not heard any more.
+        self.works.clear();
+        self.busy = 0;
         self.derive();
     }
 

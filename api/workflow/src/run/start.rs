@@ -1,5 +1,6 @@
 //! What starts a node, or one element of it: every reference filled in.
 
+use super::Run;
 use super::plan::Planner;
 use super::state::{InstanceState, Place};
 use super::values::{NoValue, Scope, bounded, is_shared};
@@ -79,6 +80,18 @@ impl Planner<'_, '_> {
             state.items = Some(items.clone());
         }
         Ok(Some(items))
+    }
+}
+
+impl Run {
+    /// The inputs of a node that waits for a person's word: what it is asked about. `None` where it doesn't wait, or
+    /// they have no value. `values` is as for [`Run::plan`]; what it doesn't have counts as having no value.
+    pub fn asked_about(&self, key: &str, values: &dyn Fn(Work) -> Option<Json>) -> Option<Json> {
+        let position = *self.definition.positions.get(key)?;
+        self.approval(position)?;
+        let node = self.definition.nodes.get(position)?;
+        let scope = Scope::new(self, values);
+        inputs(&scope, node, Vec::new()).ok().map(|(inputs, _)| inputs)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::computed::{done, failed};
 use crate::world::{Habits, World, check_log};
-use mecapy_workflow::{Definition, RunState, Start, What, WorkOutcome};
+use mecapy_workflow::{Definition, RunState, Signal, Start, What, WorkOutcome};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -232,4 +232,40 @@ fn random_graphs_come_to_what_a_naive_interpreter_says() {
     }
     // Both ends are met often.
     assert!(completed > GRAPHS / 10 && broken > GRAPHS / 10, "{completed} completed, {broken} failed");
+}
+
+/// Nothing fails.
+fn sound(_: &str, start: &Start) -> WorkOutcome {
+    let What::Task(task) = &start.what else { panic!("no task") };
+    done(output(&serde_json::from_str(task.inputs.get()).unwrap()), &[])
+}
+
+#[test]
+fn a_run_that_is_cancelled_anywhere_and_restarted_comes_to_the_same() {
+    let inputs = json!({"numbers": [5, 0, 2, 8]}).to_string();
+    for seed in 1..=GRAPHS / 2 {
+        let definition = Arc::new(Definition::parse(&graph(seed).to_string(), &|_| None).unwrap());
+        let whole = |habits: Habits, cancel_after: Option<usize>| {
+            let mut world = World::new(habits, [definition.clone()]);
+            let run = world.start("graph", &inputs);
+            for after in cancel_after.into_iter().chain(cancel_after) {
+                world.advance(after);
+                world.send(run, Signal::Cancel { by: None });
+                world.settle();
+                world.send(run, Signal::Restart);
+            }
+            world.settle();
+            check_log(&world.runs[&run]);
+            let completed =
+                world.tasks.values().filter(|task| matches!(task.outcome, Some(WorkOutcome::Completed { .. })));
+            (world.end(run), completed.count())
+        };
+        let expected = whole(Habits::of(sound), None);
+        for after in [0, 1, 3, 6, 10, 15] {
+            let habits = Habits { seed: seed * 16 + after as u64, repeats: after % 2 == 0, ..Habits::of(sound) };
+            let (end, completed) = whole(habits, Some(after));
+            assert_eq!(end, expected.0, "{} cancelled after {after}", graph(seed));
+            assert_eq!(completed, expected.1, "{} cancelled after {after}", graph(seed));
+        }
+    }
 }

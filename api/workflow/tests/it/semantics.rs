@@ -4,8 +4,8 @@ use crate::computed::{done, failed};
 use crate::world::{End, Fault, Habits, World, check_log};
 use mecapy_model::{ErrorKind, RunId, TaskId, UploadId};
 use mecapy_workflow::{
-    Definition, Event, FileSource, Json, NodeView, Outcome, Output, Run, RunState, Signal, SkipReason, Start, Then,
-    What, Work, WorkOutcome,
+    Definition, Entry, Event, FileSource, Json, NodeView, Outcome, Output, Run, RunError, RunState, Signal, SkipReason,
+    Start, Then, What, Work, WorkOutcome,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -262,6 +262,43 @@ fn a_person_may_say_no_or_nothing() {
     assert_eq!(world.end(run).outputs.unwrap().get(), r#"{"b":null}"#);
     let error = node(&world.fold(run), "ask").instance.unwrap().error.unwrap();
     assert_eq!(error.kind.as_str(), "timeout");
+}
+
+#[test]
+fn who_approves_is_shown_what_it_is_about() {
+    let nodes = r#"{"key": "a", $py, "inputs": {"v": 1.50}},
+        {"key": "ask", "approval": {"message": "go?"}, "inputs": {"stress": {"from": "a.v"}, "limit": 2}}"#;
+    let mut world = World::new(Habits::of(script), [definition(nodes, "{}")]);
+    let run = world.start("w", "{}");
+    world.advance(3);
+    let folded = world.fold(run);
+    assert!(folded.awaits_approval("ask"));
+    assert_eq!(folded.asked_about("ask", &|_| None).unwrap().get(), r#"{"stress":1.50,"limit":2}"#);
+    assert_eq!(node(&folded, "ask").message.as_deref(), Some("go?"));
+    world.settle();
+    assert!(world.fold(run).asked_about("ask", &|_| None).is_none());
+}
+
+#[test]
+fn a_run_that_was_given_up_hears_nothing_and_can_be_restarted() {
+    let mut run = Run::begin(definition(r#"{"key": "a", $py}"#, "{}"), Json::parse("{}").unwrap(), 0, 0).0;
+    let [first, second] = [1, 2].map(|id| Work::Task(TaskId::from_parts(id, &[0; 10])));
+    let step = run.plan(&[], 0, &|_| None);
+    run.started(&step.starts[0], first, 0);
+    let error = RunError { key: None, index: None, kind: ErrorKind::Executor.into(), message: "gone".to_owned() };
+    let event = Event::Ended { state: RunState::Failed, outputs: None, error: Some(error) };
+    run.apply(&Entry { at_ms: 1, event }).unwrap();
+    let output = Output::Value(Json::parse("{}").unwrap());
+    let ended = |work| {
+        let outcome = WorkOutcome::Completed { output: output.clone(), artifacts: Vec::new() };
+        Signal::WorkEnded { work, outcome }
+    };
+    assert_eq!(run.plan(&[ended(first)], 2, &|_| None).events, []);
+    let step = run.plan(&[Signal::Restart, ended(first)], 3, &|_| None);
+    assert_eq!((step.events.len(), step.starts[0].attempt), (1, 2));
+    run.started(&step.starts[0], second, 3);
+    run.plan(&[ended(first), ended(second)], 4, &|_| None);
+    assert_eq!(run.state(), RunState::Completed);
 }
 
 #[test]

@@ -61,5 +61,5 @@ pub(in crate::http) async fn node(
     let next_from = (instances.len() > size).then(|| from.saturating_add(limit));
     instances.truncate(size);
     let instances = instances.into_iter().map(InstanceShown::of).collect();
-    json(StatusCode::OK, &NodePage { node: NodeShown::of(node), instances, next_from })
+    json(StatusCode::OK, &NodePage { node: NodeShown::of(&run, node), instances, next_from })
 }

@@ -5,7 +5,7 @@ use crate::{http::shown::time, workflows::Looked};
 use ::time::OffsetDateTime;
 use mecapy_model::{RunId, TaskId};
 use mecapy_store::{RunRow, RunState};
-use mecapy_workflow::{Counts, ErrorView, InstanceView, Json, NodeView, SkipReason, Work};
+use mecapy_workflow::{Counts, ErrorView, InstanceView, Json, NodeView, Run, SkipReason, Work};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -86,6 +86,9 @@ pub(in crate::http) struct NodeShown {
     skipped: Option<String>,
     /// What the person is asked.
     message: Option<String>,
+    /// What it is about: the inputs of a node that waits for a person, unless they take large values.
+    #[schema(value_type = Option<Object>)]
+    about: Option<Json>,
     /// Of a node that is not mapped.
     instance: Option<InstanceShown>,
     error: Option<NodeError>,
@@ -174,14 +177,18 @@ pub(in crate::http) struct RunLinks {
 impl RunShown {
     /// A run with the states of its nodes, where its log can be read.
     pub(in crate::http) fn new(row: &RunRow, looked: Option<&Looked>) -> Self {
-        let view = looked.map(|looked| looked.run.view());
+        let run = looked.map(|looked| &looked.run);
+        let view = run.map(Run::view);
         let whole = Whole {
             inputs: row.inputs.clone(),
             outputs: row.outputs.clone(),
             pins: row.pins.clone(),
             stopping: view.as_ref().is_some_and(|view| view.is_stopping),
             progress: view.as_ref().map(|view| RunProgress::of(&view.nodes)),
-            nodes: view.map(|view| view.nodes.into_iter().map(NodeShown::of).collect()),
+            nodes: run.zip(view).map(|(run, view)| {
+                let nodes = view.nodes.into_iter();
+                nodes.map(|node| NodeShown::of(run, node)).collect()
+            }),
         };
         Self { whole: Some(whole), ..Self::brief(row) }
     }
@@ -239,9 +246,11 @@ impl RunProgress {
 }
 
 impl NodeShown {
-    pub(super) fn of(node: NodeView) -> Self {
+    pub(super) fn of(run: &Run, node: NodeView) -> Self {
         let Counts { pending, running, completed, failed, cancelled } = node.counts;
+        let about = if node.state == "approval" { run.asked_about(&node.key, &|_| None) } else { None };
         Self {
+            about,
             key: node.key,
             kind: node.kind,
             state: node.state,

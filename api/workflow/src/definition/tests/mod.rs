@@ -94,6 +94,7 @@ fn a_definition_is_read_with_all_that_it_says() {
         bound.ports.as_ref().map(|(from, to)| format!("{} {}", from.unit().unwrap(), to.unit().unwrap()))
     };
     assert_eq!((ports("F").as_deref(), ports("d").as_deref()), (Some("kN N"), Some("m mm")));
+    assert_eq!(definition.untyped().count(), 0);
     let retry = RetryRule {
         max_attempts: 3,
         backoff_ms: 10,
@@ -172,6 +173,32 @@ fn the_whole_has_bounds_and_faults_of_its_own() {
         let hit = found.iter().any(|(at, kind, message)| at == pointer && kind == code && message.contains(part));
         assert!(hit, "{}: {found:#?}", &text[..text.len().min(200)]);
     }
+}
+
+#[test]
+fn security_36_circles_and_a_fan_out_of_a_million_are_refused_with_their_pointer() {
+    let million = format!("[{}]", vec!["1"; 100_000].join(","));
+    let rows = [
+        (r#"{"key": "a", $py, "needs": ["b"]}, {"key": "b", $py, "needs": ["a"]}"#.to_owned(), "/nodes/0", "cycle"),
+        (r#"{"key": "a", $py, "inputs": {"x": {"from": "a"}}}"#.to_owned(), "/nodes/0", "cycle"),
+        (
+            r#"{"key": "a", $py, "map": {"over": "inputs.cases", "width_max": 1000000}}"#.to_owned(),
+            "/nodes/0/map/width_max",
+            "out_of_range",
+        ),
+        (format!(r#"{{"key": "a", $py, "map": {{"over": {million}}}}}"#), "/nodes/0/map/over", "too_many"),
+    ];
+    for (text, pointer, code) in rows {
+        let found = parse(&nodes(&text)).unwrap_err();
+        assert!(found.len() == 1 && found[0].0 == pointer && found[0].1 == code, "{found:#?}");
+    }
+}
+
+#[test]
+fn what_calls_something_unknown_can_be_told() {
+    let text =
+        r#"{"key": "a", $py}, {"key": "b", "code": {"function": "acme/other#x"}}, {"key": "c", "workflow": "far"}"#;
+    assert_eq!(parse(&nodes(text)).unwrap().untyped().collect::<Vec<_>>(), ["b", "c"]);
 }
 
 #[test]
