@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 
 # Of the tests through the binary, those whose server runs on either kind of backends: they run once with each.
 on_both="tasks uploads modules auth errors limits operations preview text durability scheduling tenancy quotas webhooks sdk"
-on_both="$on_both functions publishing archives packages batches batch_tables"
+on_both="$on_both functions publishing archives packages batches batch_tables studies schedules"
+on_both="$on_both workflows workflow_nodes workflow_crashes workflow_fixtures result_cache sdk_workflows"
 services_pid=
 status=0
 # Work folders of containers are mounted, which root alone may.

@@ -4,11 +4,12 @@ use crate::{
     config::RequestLimits,
     functions::Functions,
     identity::{TenantNames, Verifier},
-    intake::Intake,
+    intake::{Intake, Sight},
     programs::{Programs, Room},
     telemetry::Metrics,
     webhooks::Guard,
     worker::Worker,
+    workflows::Definitions,
 };
 use mecapy_model::{Executor, TaskId};
 use mecapy_runtime::{Sandboxes, solver::Solvers};
@@ -69,6 +70,8 @@ pub struct App {
     pub guard: Guard,
     /// Published functions, as they are found.
     pub functions: Arc<Functions>,
+    /// What workflow runs go by.
+    pub definitions: Definitions,
     /// Where the bodies of package uploads are.
     pub package_bodies: Room,
     /// Where packages are checked and tested.
@@ -97,6 +100,7 @@ impl App {
         let functions = Arc::new(Functions::new(store.clone()));
         Arc::new(Self {
             functions,
+            definitions: Definitions::default(),
             package_bodies: Room::new(PACKAGE_BODIES_MAX, PACKAGE_BODIES_PER_TENANT_MAX),
             package_room: Room::new(PACKAGES_AT_ONCE_MAX, PACKAGES_AT_ONCE_PER_TENANT_MAX),
             store,
@@ -197,6 +201,7 @@ impl App {
     pub fn intake(&self, viewer: Viewer) -> Intake<'_> {
         let (store, file_places, guard, functions) = (&self.store, &self.file_places, &self.guard, &*self.functions);
         let (programs, solvers, tenant) = (self.programs(), self.solvers(), viewer.tenant);
-        Intake { store, programs, solvers, tenant, viewer, functions, file_places, guard }
+        let sight = Sight::OfViewer;
+        Intake { store, programs, solvers, tenant, viewer, sight, functions, file_places, guard }
     }
 }

@@ -16,10 +16,13 @@ pub mod intake;
 pub mod json;
 pub mod packages;
 pub mod programs;
+pub mod schedules;
 pub mod server;
+pub mod studies;
 pub mod tables;
 pub mod telemetry;
 pub mod webhooks;
 pub mod worker;
+pub mod workflows;
 
 pub use commands::run;

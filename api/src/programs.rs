@@ -47,6 +47,8 @@ const ROOM_TENANTS_MAX: usize = 1_024;
 pub struct Programs {
     interpreter: Arc<Interpreter>,
     catalogue: Arc<Catalogue>,
+    /// What decides all that Python does here.
+    interpreter_digest: String,
     modules: Arc<ModuleCache>,
     functions: Arc<Functions>,
     library: Arc<Library>,
@@ -106,7 +108,14 @@ impl Programs {
             (sandboxes, store.clone()),
         )?;
         let library = Arc::new(library);
-        Ok(Self { interpreter, catalogue, modules, functions, library, loading, store, analyses: Mutex::default() })
+        let interpreter_digest = interpreter.digest();
+        let analyses = Mutex::default();
+        Ok(Self { interpreter, catalogue, interpreter_digest, modules, functions, library, loading, store, analyses })
+    }
+
+    /// Names the interpreter's build with all its images: results of one are not those of another.
+    pub fn interpreter_digest(&self) -> &str {
+        &self.interpreter_digest
     }
 
     /// What makes packages ready to run.

@@ -97,6 +97,12 @@ impl Interpreter {
         Some(self.layout.image_digest(recipe))
     }
 
+    /// What decides everything that any of its images holds: a computation gives the same under the same digest.
+    pub fn digest(&self) -> String {
+        let images: Vec<String> = self.recipe.images.iter().map(|image| self.layout.image_digest(image)).collect();
+        images.join(" ")
+    }
+
     /// Reads every image, so that no task has to wait for it.
     pub fn load_all(&self) -> Result<(), OpenError> {
         self.recipe.images.iter().try_for_each(|image| self.image(&image.name).map(drop))

@@ -4,6 +4,7 @@ Written from the wire contract alone, with the standard library. Every field tha
 SDK reads is read here, so that one which is missing ends the program.
 
     python3 client.py call owner/name:1.2.0 FUNCTION '{"d": 12}' [--file VAR=PATH]...
+    python3 client.py workflow owner/name '{"d": 12}'
 
 The server and the token are those of MECAPY_API_URL and MECAPY_TOKEN. What came of it
 is printed as JSON; the exit code is 1 where it is an error.
@@ -174,15 +175,22 @@ class Client:
             time.sleep(POLL_SECONDS)
 
     def run_workflow(self, workflow: str, inputs: Any) -> Any:
-        """Starts a workflow and asks it to go on until it has ended."""
-        status, run = self.post(f"/workflows/{workflow}/runs", {"inputs": inputs})
+        """Starts a workflow, named or by its id, and ticks until it has ended."""
+        if "/" in workflow:
+            workflow = _text(self.load(workflow), "workflow_id")
+        quoted = urllib.parse.quote(workflow, safe="")
+        status, run = self.post(f"/workflows/{quoted}/runs", {"inputs": inputs})
         assert status == 201, status
         path = f"/workflow-runs/{_text(run, 'id')}"
         deadline = time.monotonic() + WORKFLOW_PATIENCE_SECONDS
         while True:
             _, told = self.send("POST", f"{path}/tick")
-            if told["status"] in ("completed", "failed"):
-                return self.get(path)
+            if told["status"] == "completed":
+                assert self.get(path)["status"] == "completed"
+                return told["terminal_outputs"]
+            if told["status"] == "failed":
+                node = told.get("first_failed_node_key")
+                raise JobFailed(f"{node}: {_text(told, 'error_message')}")
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{path} has not ended")
             time.sleep(1.0)

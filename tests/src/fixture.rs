@@ -109,7 +109,7 @@ fn case(inputs: &Map<String, Value>, all: &Map<String, Value>, own: &Map<String,
     }
 }
 
-fn equal(found: &Value, wanted: &Value, rel_tol: f64, abs_tol: f64) -> bool {
+pub fn equal(found: &Value, wanted: &Value, rel_tol: f64, abs_tol: f64) -> bool {
     match (found, wanted) {
         (Value::Array(found), Value::Array(wanted)) => {
             let all = || found.iter().zip(wanted).all(|(found, wanted)| equal(found, wanted, rel_tol, abs_tol));

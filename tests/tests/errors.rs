@@ -89,11 +89,6 @@ async fn what_is_not_built_yet_is_not_available() -> Result<()> {
             answer.expect_fault_code(pointer, "not_available").with_context(|| code.to_string())?;
         }
     }
-    for (pointer, more) in [("/study", json!({"study": NOBODYS_ID})), ("/cache", json!({"cache": "use"}))] {
-        let mut body = python("result = 1");
-        merge(&mut body, more);
-        server.post("/v1/tasks", &body).await?.expect_fault_code(pointer, "not_available")?;
-    }
     Ok(())
 }
 

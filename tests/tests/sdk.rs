@@ -362,7 +362,7 @@ async fn an_archive_is_kept_as_an_upload() -> Result<()> {
 }
 
 #[tokio::test]
-async fn there_is_no_workflow_yet() -> Result<()> {
+async fn what_is_no_workflow_is_absent() -> Result<()> {
     let bench = Bench::new().await?;
     let refused = bench.client(&["workflow", NOBODYS_ID, r#"{"d": 12}"#], REFUSED).await?;
     ensure!(refused.pointer("/status") == Some(&json!(404)), "{refused}");

@@ -75,6 +75,12 @@ impl RowTexts {
         result
     }
 
+    /// The inputs' JSON text.
+    pub fn inputs(&self) -> &str {
+        let [_, _, inputs, ..] = &self.texts;
+        inputs
+    }
+
     fn new(index: u32, state: TaskState, inputs: &str, seed: u64) -> Self {
         let null = || "null".to_owned();
         let (index_text, state_text) = (index.to_string(), format!("\"{state}\""));

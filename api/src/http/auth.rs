@@ -25,7 +25,8 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 /// What the secrets of API keys start with.
 const API_KEY_START: &str = "mecapy_";
 /// Where a ticket in the URL stands for the header that browsers can't send.
-const STREAMS: [&str; 3] = ["/v1/events", "/v1/tasks/{id}/events", "/v1/batches/{id}/events"];
+const STREAMS: [&str; 4] =
+    ["/v1/events", "/v1/tasks/{id}/events", "/v1/batches/{id}/events", "/v1/workflow-runs/{id}/events"];
 /// How long a ticket is good.
 const TICKET_FOR: Duration = Duration::from_secs(60);
 
@@ -159,6 +160,12 @@ impl Caller {
             Principal::AccessToken(identity) => format!("access_token:{}", short(&identity.subject)),
         };
         Actor { principal, name: short(self.name()), request_id: self.request_id.as_deref().map(str::to_owned) }
+    }
+
+    /// Who that is, where a decision of a person is kept: the name, and what the credential is of.
+    pub(super) fn signature(&self) -> String {
+        let Actor { principal, name, .. } = self.actor();
+        format!("{name} ({principal})")
     }
 
     /// 403 unless the caller may do that.
@@ -390,6 +397,15 @@ mod tests {
             (Method::POST, "/packages/{package_id}/functions/{function}/execute", Scope::Compute),
             (Method::POST, "/upload/archive", Scope::Compute),
             (Method::POST, "/types/check-connection", Scope::Read),
+            (Method::GET, "/v1/workflows", Scope::Read),
+            (Method::GET, "/v1/workflow-runs/{id}/events", Scope::Read),
+            (Method::POST, "/v1/workflows", Scope::Compute),
+            (Method::POST, "/v1/workflow-runs/{id}/nodes/{key}/approve", Scope::Compute),
+            (Method::DELETE, "/v1/cache", Scope::Compute),
+            (Method::GET, "/v1/studies/{id}/table", Scope::Read),
+            (Method::PATCH, "/v1/studies/{id}", Scope::Compute),
+            (Method::GET, "/v1/schedules/{id}/firings", Scope::Read),
+            (Method::POST, "/v1/schedules/{id}/run", Scope::Compute),
         ];
         for (method, route, scope) in rows {
             assert_eq!(needed(&method, route), scope, "{method} {route}");

@@ -64,6 +64,13 @@ impl Query {
         read.transpose()
     }
 
+    /// An id; an empty text is as good as none.
+    pub(super) fn id<T: FromStr>(&mut self, name: &str) -> Result<Option<T>, Problem> {
+        let text = self.text(name).filter(|text| !text.is_empty());
+        let fault = || Problem::fault(format!("/{name}"), "invalid", "an id is needed here, as answers have it");
+        text.map(|text| text.parse().map_err(|_| fault())).transpose()
+    }
+
     /// A word that `T` knows; an empty one is as good as none.
     pub(super) fn word<T: FromStr<Err = String>>(&mut self, name: &str) -> Result<Option<T>, Problem> {
         let text = self.text(name).filter(|text| !text.is_empty());

@@ -69,6 +69,8 @@ fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(routes::tasks::logs::logs))
         .routes(routes!(routes::tasks::events::events))
         .routes(routes!(routes::tasks::artifacts::artifacts))
+        .routes(routes!(routes::tasks::cache::cache))
+        .routes(routes!(routes::cache::invalidate))
         .routes(routes!(routes::tasks::cancel::cancel))
         .routes(routes!(routes::tasks::retry::retry))
         .routes(routes!(routes::batches::create::create, routes::batches::list::list))
@@ -79,6 +81,9 @@ fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(routes::batches::events::events))
         .routes(routes!(routes::batches::cancel::cancel))
         .routes(routes!(routes::batches::retry::retry))
+        .merge(workflows())
+        .merge(studies())
+        .merge(schedules())
         .routes(routes!(routes::uploads::create::create, routes::uploads::list::list))
         .routes(routes!(routes::uploads::get::get, routes::uploads::delete::delete))
         .routes(routes!(routes::uploads::complete::complete))
@@ -117,4 +122,45 @@ fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(routes::solvers::solvers))
         .merge(compat::compat())
         .merge(routes::later::later())
+}
+
+/// Workflows and their runs.
+fn workflows() -> OpenApiRouter<Arc<Api>> {
+    use routes::{workflow_runs as runs, workflows};
+    OpenApiRouter::new()
+        .routes(routes!(workflows::save::save, workflows::list::list))
+        .routes(routes!(workflows::get::get, workflows::delete::delete))
+        .routes(routes!(workflows::versions::versions))
+        .routes(routes!(workflows::versions::version))
+        .routes(routes!(workflows::start::start))
+        .routes(routes!(runs::list::list))
+        .routes(routes!(runs::get::get, runs::delete::delete))
+        .routes(routes!(runs::events::events))
+        .routes(routes!(runs::timeline::timeline))
+        .routes(routes!(runs::artifacts::artifacts))
+        .routes(routes!(runs::cancel::cancel))
+        .routes(routes!(runs::restart::restart))
+        .routes(routes!(runs::node::node))
+        .routes(routes!(runs::approve::approve))
+}
+
+/// Studies: what belongs to one question.
+fn studies() -> OpenApiRouter<Arc<Api>> {
+    use routes::studies;
+    OpenApiRouter::new()
+        .routes(routes!(studies::create::create, studies::list::list))
+        .routes(routes!(studies::get::get, studies::change::change, studies::delete::delete))
+        .routes(routes!(studies::table::table))
+        .routes(routes!(studies::plot::plot))
+        .routes(routes!(studies::compare::compare))
+}
+
+/// Schedules: what is started at which times.
+fn schedules() -> OpenApiRouter<Arc<Api>> {
+    use routes::schedules;
+    OpenApiRouter::new()
+        .routes(routes!(schedules::create::create, schedules::list::list))
+        .routes(routes!(schedules::get::get, schedules::change::change, schedules::delete::delete))
+        .routes(routes!(schedules::run::run))
+        .routes(routes!(schedules::firings::firings))
 }

@@ -1,6 +1,9 @@
 //! What requests look like, for the OpenAPI document. Bodies are read by `intake`, which a test holds to these.
 
-use mecapy_model::{Isolation, Lane, LimitsRequest, NonFinite, OnItemError, Retry};
+pub mod study;
+pub mod workflow;
+
+use mecapy_model::{CacheMode, Isolation, Lane, LimitsRequest, NonFinite, OnItemError, Retry};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -107,6 +110,11 @@ pub struct TaskRequest {
     /// Not before this time, at most a year ahead.
     #[schema(format = DateTime)]
     pub run_at: Option<String>,
+    /// The id of the study that it belongs to.
+    #[schema(value_type = Option<uuid::Uuid>)]
+    pub study: Option<String>,
+    /// Whether an earlier result of the same computation may stand for it; `off` when absent. Failures never do.
+    pub cache: Option<CacheMode>,
     /// Told when the task has ended, beside the tenant's webhooks; signed with the tenant's secret for tasks.
     pub webhook: Option<TaskWebhook>,
 }

@@ -1,7 +1,9 @@
 //! How things of the store are shown: names and shapes of the contract.
 
 use super::schema::CodeRequest;
-use mecapy_model::{Code, Lane, LogStream, Progress, Task, TaskError, TaskId, TaskState, UploadId, Usage, Warning};
+use mecapy_model::{
+    Code, Lane, LogStream, Progress, RunId, StudyId, Task, TaskError, TaskId, TaskState, UploadId, Usage, Warning,
+};
 use mecapy_store::{ApiKey, LogEntry, Module, Scope, TaskResult, Upload};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -57,9 +59,14 @@ pub(super) struct TaskShown<'a> {
     retry_of: Option<TaskId>,
     usage: Option<&'a Usage>,
     labels: &'a BTreeMap<String, String>,
-    /// Studies are not available yet: always null.
-    #[schema(value_type = Option<String>)]
-    study: Option<()>,
+    /// The workflow run that it is a node of.
+    #[schema(value_type = Option<uuid::Uuid>)]
+    run: Option<RunId>,
+    #[schema(value_type = Option<uuid::Uuid>)]
+    study: Option<StudyId>,
+    /// The earlier task whose result it has, without having run: see `GET /v1/tasks/{id}/cache`.
+    #[schema(value_type = Option<uuid::Uuid>)]
+    cached_from: Option<TaskId>,
     links: Links,
 }
 
@@ -101,6 +108,7 @@ pub(super) struct Links {
     logs: String,
     events: String,
     artifacts: String,
+    cache: String,
     cancel: String,
     retry: String,
 }
@@ -129,7 +137,9 @@ impl<'a> TaskShown<'a> {
             retry_of: task.retry_of,
             usage: task.usage.as_ref(),
             labels: &task.labels,
-            study: None,
+            run: task.ties.run,
+            study: task.ties.study,
+            cached_from: task.ties.cached_from,
             links: Links::of(task.id),
         }
     }
@@ -156,6 +166,7 @@ impl Links {
             logs: under("logs"),
             events: under("events"),
             artifacts: under("artifacts"),
+            cache: under("cache"),
             cancel: under("cancel"),
             retry: under("retry"),
             task,

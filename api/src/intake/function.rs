@@ -1,6 +1,9 @@
 //! A call of a published function in a request: the function found, its inputs checked.
 
-use super::{Rejected, lookup::Intake};
+use super::{
+    Rejected,
+    lookup::{Intake, Sight},
+};
 use crate::{
     functions::Call,
     json::{Faults, Path},
@@ -23,6 +26,28 @@ pub(super) struct Called {
 }
 
 impl Intake<'_> {
+    /// Adds a fault where there is no such function, for this viewer.
+    pub(super) async fn check_function(
+        &self,
+        reference: &FunctionReference,
+        faults: &mut Faults,
+    ) -> Result<Option<Call>, Rejected> {
+        if self.sight == Sight::Pinned
+            && let Some(call) = self.functions.pinned(&reference.to_string()).await?
+        {
+            return Ok(Some(call));
+        }
+        match self.functions.find(self.viewer, reference).await? {
+            Ok(call) => Ok(Some(call)),
+            Err(missing) => {
+                let root = Path::Root;
+                let code = root.key("code");
+                faults.at(code.key("function"), "unknown_function", missing.to_string());
+                Ok(None)
+            }
+        }
+    }
+
     /// Finds the function and checks the inputs against it; what is wrong are faults, and `None` is the answer.
     pub(super) async fn call(
         &self,
@@ -31,15 +56,7 @@ impl Intake<'_> {
         files: &BTreeMap<String, UploadId>,
         faults: &mut Faults,
     ) -> Result<Option<Called>, Rejected> {
-        let call = match self.functions.find(self.viewer, reference).await? {
-            Ok(call) => call,
-            Err(missing) => {
-                let root = Path::Root;
-                let code = root.key("code");
-                faults.at(code.key("function"), "unknown_function", missing.to_string());
-                return Ok(None);
-            }
-        };
+        let Some(call) = self.check_function(reference, faults).await? else { return Ok(None) };
         // Inputs that are no object are a fault already.
         let (Some(code), Ok(given)) = (call.code(), serde_json::from_str::<&RawValue>(inputs)) else { return Ok(None) };
         if !inputs.trim_start().starts_with('{') {

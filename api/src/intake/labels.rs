@@ -5,7 +5,7 @@ use crate::json::{Faults, Fields};
 use std::collections::BTreeMap;
 
 /// No text in PostgreSQL can hold it.
-const NUL: char = '\0';
+pub(super) const NUL: char = '\0';
 
 pub(super) fn name(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> Option<String> {
     let name = fields.string("name", faults)?;

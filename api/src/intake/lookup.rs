@@ -3,6 +3,7 @@
 use super::{
     Rejected,
     solver::{known_solver, known_version},
+    task::UNKNOWN_STUDY,
 };
 use crate::{
     analysis::Analysis,
@@ -12,7 +13,7 @@ use crate::{
     programs::{Place, Programs, Room},
     webhooks::{Guard, LOOKUPS_BUSY, LOOKUPS_RETRY_AFTER, Refused, URL_REFUSED},
 };
-use mecapy_model::{ArtifactName, Code, Fault, TenantId, UploadId};
+use mecapy_model::{ArtifactName, Code, Fault, StudyId, TenantId, UploadId};
 use mecapy_runtime::{
     FileContent, InputFile,
     solver::{Solvers, Study},
@@ -44,12 +45,22 @@ pub struct Intake<'a> {
     pub tenant: TenantId,
     /// Who asks, of that tenant.
     pub viewer: Viewer,
+    pub sight: Sight,
     /// Published functions.
     pub functions: &'a Functions,
     /// One place for each input file that previews hold open.
     pub file_places: &'a Room,
     /// Which URLs may be called when a task has ended.
     pub guard: &'a Guard,
+}
+
+/// Which functions there are for who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// Those that the viewer may see.
+    OfViewer,
+    /// Versions that are named too: whoever asked first was shown them, and what was begun goes on.
+    Pinned,
 }
 
 /// Input files, open, with their places among all that may be.
@@ -152,6 +163,15 @@ impl Intake<'_> {
                 Ok(None)
             }
         }
+    }
+
+    /// Adds a fault where the tenant has no such study.
+    pub(super) async fn check_study_exists(&self, study: StudyId, faults: &mut Faults) -> Result<(), Rejected> {
+        if self.store.study(self.tenant, study).await?.is_none() {
+            let message = "there is no such study: make one with POST /v1/studies, or leave the field out";
+            faults.add(Fault::new("/study", UNKNOWN_STUDY, message));
+        }
+        Ok(())
     }
 
     /// Adds what the solver's adapter has to say against a study, where the task is one and an adapter is there.

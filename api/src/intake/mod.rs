@@ -10,11 +10,18 @@ mod labels;
 mod limits;
 mod lookup;
 mod preview;
+mod reuse;
+mod run;
+mod schedule;
 mod solver;
+mod study;
 mod task;
 
-pub use lookup::{Intake, unknown_upload};
+pub use lookup::{Intake, Sight, unknown_upload};
 pub use preview::Preview;
+pub use run::AskedRun;
+pub use schedule::{AskedSchedule, AskedWork, ZONE_DEFAULT, schedule};
+pub use study::{AskedStudy, DESCRIPTION_CHARS_MAX, study};
 pub use task::AcceptedTask;
 
 use crate::json::Malformed;

@@ -9,7 +9,7 @@ use super::{
     solver::{self, Solving},
 };
 use crate::json::{Faults, Fields, Path, Value};
-use mecapy_model::{Executor, Lane, Limits, Retry, Task, Ties, Warning};
+use mecapy_model::{CacheMode, Executor, Fault, Lane, Limits, Retry, StudyId, Task, Ties, Warning};
 use mecapy_store::NewTask;
 use serde_json::value::RawValue;
 use std::{
@@ -18,8 +18,10 @@ use std::{
 };
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
-/// Fields of the contract that belong to what is not built yet.
-const LATER: [&str; 2] = ["study", "cache"];
+const CACHE: [(&str, CacheMode); 3] =
+    [("use", CacheMode::Use), ("refresh", CacheMode::Refresh), ("off", CacheMode::Off)];
+/// The fault of naming a study that isn't there.
+pub(super) const UNKNOWN_STUDY: &str = "unknown_study";
 const LANES: [(&str, Lane); 3] = [
     (Lane::HighPriority.as_str(), Lane::HighPriority),
     (Lane::Default.as_str(), Lane::Default),
@@ -40,6 +42,8 @@ struct Asked<'a> {
     labels: BTreeMap<String, String>,
     run_at: Option<OffsetDateTime>,
     webhook_url: Option<String>,
+    study: Option<StudyId>,
+    cache: CacheMode,
 }
 
 /// A task that may be queued.
@@ -81,6 +85,9 @@ impl Intake<'_> {
             Some(url) => self.check_webhook(url, readable, &mut faults).await?,
             None => None,
         };
+        if let Some(study) = asked.study {
+            self.check_study_exists(study, &mut faults).await?;
+        }
         let mut warnings = asked.warnings;
         warnings.extend(analysis.iter().flat_map(|analysis| analysis.warnings.iter().cloned()));
         let (code, inputs) = match called {
@@ -93,7 +100,7 @@ impl Intake<'_> {
         let (Some(code), Some(limits), Some(inputs)) = (code, asked.limits, inputs) else {
             return Err(Rejected::Invalid(faults.into_vec()));
         };
-        let task = NewTask {
+        let mut task = NewTask {
             tenant: self.tenant,
             name: asked.name,
             lane: asked.lane,
@@ -110,7 +117,7 @@ impl Intake<'_> {
             retry_of: None,
             webhook_url,
             warnings,
-            ties: Ties::default(),
+            ties: Ties { study: asked.study, ..Ties::default() },
         };
         if faults.is_empty() {
             self.check_study(&task, &mut faults).await?;
@@ -118,7 +125,29 @@ impl Intake<'_> {
         if !faults.is_empty() {
             return Err(Rejected::Invalid(faults.into_vec()));
         }
+        self.tie_result(&mut task, asked.cache, asked.computation.seed).await?;
         Ok(AcceptedTask { task, files_of_code: asked.computation.files_of_code })
+    }
+
+    /// What is wrong with `text`, checked JSON, as the request of a task whose inputs are not known yet: what a node of
+    /// a workflow says of its task. Pointers are those of a task's request.
+    ///
+    /// # Errors
+    /// The platform can't tell just now.
+    pub async fn faults_of_node(&self, text: &str) -> Result<Vec<Fault>, Rejected> {
+        let mut faults = Faults::default();
+        let solvers = self.solvers.map(AsRef::as_ref);
+        let Some(Asked { computation, .. }) = read(text, self.now(), Solving::With(solvers), &mut faults) else {
+            return Ok(faults.into_vec());
+        };
+        if let Some(code) = &computation.code {
+            self.check_code(code, &mut faults).await?;
+        }
+        if let Some(reference) = &computation.function {
+            self.check_function(reference, &mut faults).await?;
+        }
+        self.check_files(&computation.files, &computation.files_of_code, &mut faults).await?;
+        Ok(faults.into_vec())
     }
 
     /// The same request as `task`'s once more; what happened to the first is left behind.
@@ -158,12 +187,6 @@ impl Intake<'_> {
 
 fn read<'a>(text: &'a str, now: OffsetDateTime, solving: Solving<'_>, faults: &mut Faults) -> Option<Asked<'a>> {
     let mut fields = Fields::open(Value::of(text), Path::Root, faults)?;
-    let path = fields.path();
-    for name in LATER {
-        if fields.take(name).is_some() {
-            faults.at(path.key(name), "not_available", format!("the field {name:?} is not available yet"));
-        }
-    }
     let name = labels::name(&mut fields, faults);
     let computation = computation::read(&mut fields, solving, faults);
     let lane = fields.one_of("lane", &LANES, faults);
@@ -192,9 +215,21 @@ fn read<'a>(text: &'a str, now: OffsetDateTime, solving: Solving<'_>, faults: &m
         labels,
         run_at: run_at(&mut fields, now, faults),
         webhook_url: webhook_url(&mut fields, faults),
+        study: study(&mut fields, faults),
+        cache: fields.one_of("cache", &CACHE, faults).unwrap_or_default(),
     };
     fields.finish(faults);
     Some(asked)
+}
+
+/// The id in the field `study`.
+pub(super) fn study(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> Option<StudyId> {
+    let text = fields.string("study", faults)?;
+    let id = text.parse().ok();
+    if id.is_none() {
+        faults.at(fields.path().key("study"), UNKNOWN_STUDY, "the id of a study is needed here");
+    }
+    id
 }
 
 fn retry(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> Retry {
@@ -270,7 +305,7 @@ mod tests {
             r#""name": "M12 joint", "inputs": {"d": 12}, "files": {"mesh.med": "01890a5d-ac96-774b-bcce-b302099a8057"},
                "lane": "default", "priority": 7, "limits": {"timeout_ms": 60000, "memory_bytes": 536870912, "fuel": 60000000000, "cpus": 2},
                "retry": {"max_attempts": 3, "backoff_ms": 1000, "backoff_factor": 2.0}, "labels": {"project": "A320"},
-               "webhook": {"url": "https://hooks.example/a"}, "seed": 42, "non_finite": "null", "run_at": "2026-12-01T07:00:00+01:00""#,
+               "webhook": {"url": "https://hooks.example/a"}, "study": "01890a5d-ac96-774b-bcce-b302099a8057", "cache": "refresh", "seed": 42, "non_finite": "null", "run_at": "2026-12-01T07:00:00+01:00""#,
         );
         let task = asked(&text).unwrap();
         assert_eq!((task.name.as_deref(), task.priority, task.retry.max_attempts), (Some("M12 joint"), 7, 3));
@@ -278,6 +313,7 @@ mod tests {
         assert_eq!((task.computation.inputs, task.computation.seed), (r#"{"d": 12}"#, Some(42)));
         assert_eq!(task.labels.get("project").map(String::as_str), Some("A320"));
         assert_eq!(task.webhook_url.as_deref(), Some("https://hooks.example/a"));
+        assert!(task.study.is_some() && task.cache == CacheMode::Refresh);
         assert_eq!(task.limits.map(|limits| limits.fuel), Some(60_000_000_000));
         assert_eq!(task.warnings.iter().map(|warning| warning.code.as_str()).collect::<Vec<_>>(), ["cpus"]);
     }
@@ -301,8 +337,9 @@ mod tests {
         let many: Vec<_> = (0..33).map(|n| format!("\"l{n}\":\"\"")).collect();
         let many = format!(r#""labels":{{{}}}"#, many.join(","));
         let rows = [
-            (r#""study":"x""#, "/study", "not_available"),
-            (r#""cache":"use""#, "/cache", "not_available"),
+            (r#""study":"x""#, "/study", "unknown_study"),
+            (r#""study":7"#, "/study", "wrong_type"),
+            (r#""cache":"always""#, "/cache", "unknown_value"),
             (r#""webhook":{"url":1}"#, "/webhook/url", "wrong_type"),
             (r#""webhook":{}"#, "/webhook/url", "required"),
             (r#""webhook":{"url":"https://x/","events":[]}"#, "/webhook/events", "unknown_field"),

@@ -56,6 +56,7 @@ mod uploads;
 mod usage;
 mod webhooks;
 mod workers;
+mod workflow_deletion;
 mod workflows;
 mod writer;
 
@@ -111,7 +112,7 @@ pub use shared::TaskWatch;
 pub use signer::{Grant, Method, SignatureError, Signer};
 pub use sql::SchemaState;
 pub use store::{Database, Store, StoreOptions};
-pub use studies::{MemberKind, StudyChange, StudyMember, StudyRow};
+pub use studies::{MemberCounts, MemberKind, StudyChange, StudyMember, StudyRow};
 pub use tasks::{Cancelled, Deleted, Idempotency, NewTask, Replayed, Submission, SubmitError, Submitted, TaskResult};
 pub use tenants::{Access, Found, OPERATOR_TENANT, Tenant, TenantError};
 pub use tickets::{Ticket, TicketHolder};
@@ -122,4 +123,5 @@ pub use webhooks::{
     WebhookError, WebhookHealth, WebhookState,
 };
 pub use workers::{SeenWorker, WorkerKind, WorkerRow};
+pub use workflow_deletion::WorkflowDeleted;
 pub use workflows::{NewWorkflow, SavedWorkflow, WorkflowRow};

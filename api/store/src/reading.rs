@@ -4,8 +4,8 @@ use crate::StoreError;
 use crate::clock::{from_unix_ms, unix_ms};
 use crate::sql::Row;
 use mecapy_model::{
-    BatchId, Digest, Limits, NonFinite, Progress, Retry, RunId, StudyId, Task, TaskId, TaskState, TenantId, Ties,
-    UploadId, Usage, Warning,
+    BatchId, Digest, Limits, NonFinite, Progress, Retry, Reuse, RunId, StudyId, Task, TaskId, TaskState, TenantId,
+    Ties, UploadId, Usage, Warning,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -56,6 +56,8 @@ pub(crate) struct Settings {
     /// Of the source; those of the run are with its result.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     warnings: Vec<Warning>,
+    #[serde(skip_serializing_if = "Reuse::is_off", default)]
+    reuse: Reuse,
 }
 
 impl Settings {
@@ -69,6 +71,7 @@ impl Settings {
             run_at_ms: task.run_at.map(unix_ms),
             retry_of: task.retry_of,
             warnings: task.warnings.clone(),
+            reuse: task.ties.reuse,
         }
     }
 }
@@ -134,7 +137,7 @@ pub(crate) fn read_task(row: &Row) -> Result<ReadTask, StoreError> {
         warnings: [settings.warnings, of_the_run].concat(),
         retry_of: settings.retry_of,
         webhook_url,
-        ties,
+        ties: Ties { reuse: settings.reuse, ..ties },
         usage,
     };
     Ok(ReadTask { no, lost_attempts, event_seq, log_bytes, task })
@@ -151,6 +154,7 @@ fn read_ties(columns: &mut Columns<'_>) -> Result<Ties, StoreError> {
         study: study.map(StudyId),
         cached_from: cached_from.map(TaskId),
         cache_key: cache_key.map(|bytes| bytes_of(bytes).map(Digest)).transpose()?,
+        ..Ties::default()
     })
 }
 

@@ -170,6 +170,37 @@ impl Store {
         let rows = query.fetch_all(&mut self.reader(tenant).await?).await?;
         self.close_page(&page, rows.iter().map(read_member).collect(), |member| member.id)
     }
+
+    /// How many members a study has; of each kind `counted_max` where there are more.
+    pub async fn count_members(
+        &self,
+        tenant: TenantId,
+        id: StudyId,
+        counted_max: u32,
+    ) -> Result<MemberCounts, StoreError> {
+        let mut counts = MemberCounts::default();
+        let mut reader = self.reader(tenant).await?;
+        for (kind, table, own) in MEMBERS {
+            let sql = AssertSqlSafe(format!(
+                "SELECT count(*) FROM (SELECT 1 FROM {table} WHERE tenant = ? AND study = ?{own} LIMIT ?) counted"
+            ));
+            let counted = query(sql).bind(tenant).bind(id).bind(counted_max).fetch_one(&mut reader).await?.count(0)?;
+            match kind {
+                MemberKind::Task => counts.tasks = counted,
+                MemberKind::Batch => counts.batches = counted,
+                MemberKind::WorkflowRun => counts.workflow_runs = counted,
+            }
+        }
+        Ok(counts)
+    }
+}
+
+/// How many members of each kind a study has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MemberCounts {
+    pub tasks: u64,
+    pub batches: u64,
+    pub workflow_runs: u64,
 }
 
 fn read_study(row: &Row) -> Result<StudyRow, StoreError> {

@@ -11,6 +11,7 @@ mod lane;
 mod limits;
 mod outcome;
 pub mod ports;
+mod reuse;
 mod state;
 pub mod sweep;
 mod task;
@@ -30,6 +31,7 @@ pub use limits::{
     Limits, LimitsError, LimitsRequest, MEMORY_BYTES_MIN, Room, TIMEOUT_MS_MIN,
 };
 pub use outcome::{LogStream, Outcome, Progress, Usage};
+pub use reuse::{CacheMode, Reuse};
 pub use state::{IllegalTransition, TaskState, Transition};
 pub use task::{Retry, Task, Ties};
 pub use visibility::Visibility;

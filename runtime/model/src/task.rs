@@ -1,8 +1,8 @@
 //! A task as it is stored and shown.
 
 use crate::{
-    BatchId, Code, Digest, Lane, Limits, NonFinite, Progress, RunId, StudyId, TaskError, TaskId, TaskState, TenantId,
-    UploadId, Usage, Warning,
+    BatchId, Code, Digest, Lane, Limits, NonFinite, Progress, Reuse, RunId, StudyId, TaskError, TaskId, TaskState,
+    TenantId, UploadId, Usage, Warning,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -60,6 +60,8 @@ pub struct Ties {
     pub cached_from: Option<TaskId>,
     /// Under which its result may be used again; absent where it may not.
     pub cache_key: Option<Digest>,
+    /// Whether an earlier result was asked for, and what came of it when the task was accepted.
+    pub reuse: Reuse,
 }
 
 /// One request to compute, with everything that happened to it (its result, logs and artifacts apart).

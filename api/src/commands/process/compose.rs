@@ -7,8 +7,10 @@ use crate::{
     config::{ContainerRole, Settings},
     identity::Verifier,
     programs::Programs,
+    schedules,
     webhooks::{Dispatcher, Guard, Sender, StoredOutbox},
     worker::{ContainersConfig, Worker, WorkerConfig, WorkerKind},
+    workflows::Driver,
 };
 use anyhow::{Context as _, Result};
 use mecapy_runtime::{
@@ -23,11 +25,18 @@ use std::{
 };
 use tokio::task::JoinHandle;
 
+/// Steps of workflow runs, and firings of schedules, have so long to end.
+const DRIVER_DRAIN: Duration = Duration::from_secs(2);
+
 /// A process's parts.
 pub(in crate::commands) struct Composed {
     pub(in crate::commands) app: Arc<App>,
     /// Set once the interpreter is there.
     worker: Arc<OnceLock<Arc<Worker>>>,
+    /// Set with the worker, where that runs sandboxes.
+    driver: Arc<OnceLock<Driver>>,
+    /// Likewise.
+    schedules: Arc<OnceLock<schedules::Driver>>,
     /// Absent where tasks are all that is done here.
     dispatcher: Option<Arc<Dispatcher>>,
     /// Where the interpreter has to be built first.
@@ -45,6 +54,8 @@ struct Rest {
     /// `None`: tasks run elsewhere.
     serves: Option<WorkerConfig>,
     worker: Arc<OnceLock<Arc<Worker>>>,
+    driver: Arc<OnceLock<Driver>>,
+    schedules: Arc<OnceLock<schedules::Driver>>,
     failure: Arc<Mutex<Option<anyhow::Error>>>,
 }
 
@@ -66,6 +77,7 @@ pub(in crate::commands) async fn compose(
         app.set_identity(Verifier::start(oidc, Arc::clone(app.store.clock())).context("can't check access tokens")?);
     }
     let worker = Arc::new(OnceLock::new());
+    let (driver, schedules) = (Arc::new(OnceLock::new()), Arc::new(OnceLock::new()));
     let failure = Arc::new(Mutex::new(None));
     let rest = Rest {
         app: Arc::clone(&app),
@@ -73,6 +85,8 @@ pub(in crate::commands) async fn compose(
         settings: settings.clone(),
         serves,
         worker: Arc::clone(&worker),
+        driver: Arc::clone(&driver),
+        schedules: Arc::clone(&schedules),
         failure: Arc::clone(&failure),
     };
     let building = match python::open(&rest.engine, &settings.cache_dir).await? {
@@ -85,7 +99,7 @@ pub(in crate::commands) async fn compose(
             Some(tokio::spawn(rest.build_and_start()))
         }
     };
-    Ok(Composed { app, worker, dispatcher, building, failure })
+    Ok(Composed { app, worker, driver, schedules, dispatcher, building, failure })
 }
 
 /// Opens the store and asks for the engine that containers run on, which may be away; the worker goes on with what it left
@@ -112,7 +126,10 @@ pub(in crate::commands) async fn compose_containers(
     }
     app.set_worker(Arc::clone(&worker));
     let (worker, failure) = (Arc::new(OnceLock::from(worker)), Arc::default());
-    Ok(Composed { app, worker, dispatcher: None, building: None, failure })
+    // Runs of workflows are advanced, and schedules fired, where sandboxes are: there is an interpreter, which looks at
+    // their Python.
+    let (driver, schedules) = (Arc::default(), Arc::default());
+    Ok(Composed { app, worker, driver, schedules, dispatcher: None, building: None, failure })
 }
 
 /// What every process has.
@@ -192,6 +209,11 @@ impl Rest {
             let _ = self.worker.set(worker);
         }
         self.app.set_programs(programs);
+        if self.serves.is_some() {
+            // Nor this.
+            let _ = self.driver.set(Driver::start(Arc::clone(&self.app)));
+            let _ = self.schedules.set(schedules::Driver::start(Arc::clone(&self.app)));
+        }
         Ok(())
     }
 
@@ -211,12 +233,20 @@ impl Composed {
     /// Waits until the process stops, then for what runs.
     pub(super) fn drain_when_stopping(&self, at_most: Duration) -> impl Future<Output = ()> + use<> {
         let (stopping, worker) = (self.app.stopping.clone(), Arc::clone(&self.worker));
-        let dispatcher = self.dispatcher.clone();
+        let (dispatcher, driver) = (self.dispatcher.clone(), Arc::clone(&self.driver));
+        let schedules = Arc::clone(&self.schedules);
         let building = self.building.as_ref().map(JoinHandle::abort_handle);
         async move {
             stopping.cancelled().await;
             if let Some(building) = building {
                 building.abort();
+            }
+            // First: what they start would only be given back.
+            if let Some(schedules) = schedules.get() {
+                schedules.drain(DRIVER_DRAIN).await;
+            }
+            if let Some(driver) = driver.get() {
+                driver.drain(DRIVER_DRAIN).await;
             }
             let worker = async {
                 if let Some(worker) = worker.get() {

@@ -1,7 +1,14 @@
 //! `GET /registry/lookup/workflow` and `/registry/lookup/package`: what `owner/name:1.2.0` means.
 
 use super::{
-    super::{Problem, auth::Caller, problem::ProblemBody, query::Query, router::Api, routes::json},
+    super::{
+        Problem,
+        auth::Caller,
+        problem::ProblemBody,
+        query::Query,
+        router::Api,
+        routes::{json, workflows::WORKFLOW},
+    },
     PACKAGE, absent, package_id,
 };
 use crate::packages::{PackageName, PackageReference, parse_version};
@@ -24,20 +31,43 @@ pub(super) struct PackageLookup {
     version: String,
 }
 
-/// A workflow by its owner and name; the SDK asks for a package after a 404.
+/// A version of a workflow.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct WorkflowLookup {
+    /// Names the version too: what it is started by.
+    workflow_id: String,
+    slug: String,
+    owner: String,
+    version: String,
+}
+
+/// A workflow by its owner, which is the tenant's name, and its own name; the SDK asks for a package after a 404.
 #[utoipa::path(get, path = "/registry/lookup/workflow", tag = "Compatibility",
     params(
         ("owner" = String, Query),
         ("slug" = String, Query),
-        ("version" = Option<String>, Query)
+        ("version" = Option<String>, Query, description = "A whole number; the newest when absent")
     ),
-    responses((status = 404, description = "There is no such workflow", body = ProblemBody, content_type = "application/problem+json"))
+    responses(
+        (status = 200, body = WorkflowLookup),
+        (status = 404, description = "There is no such workflow", body = ProblemBody, content_type = "application/problem+json")
+    )
 )]
-pub(super) async fn workflow(_: Caller, uri: Uri) -> Result<Response, Problem> {
+pub(super) async fn workflow(State(api): State<Arc<Api>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {
     let mut query = Query::of(&uri, &["owner", "slug", "version"])?;
-    required(&mut query, "owner")?;
-    required(&mut query, "slug")?;
-    Err(super::workflows::absent())
+    let (owner, slug) = (required(&mut query, "owner")?, required(&mut query, "slug")?);
+    let version = query.text("version").filter(|text| !text.is_empty());
+    let app = &api.app;
+    // Workflows are their tenant's own; and a version that can't be one of a workflow may be one of a package.
+    let number = version.as_deref().map(str::parse::<u32>).transpose();
+    let is_own = app.tenant_names.name(&app.store, caller.tenant()).await?.is_some_and(|name| name == owner);
+    let (true, Ok(number)) = (is_own, number) else { return Err(Problem::not_found(WORKFLOW)) };
+    let found = app.store.workflow(caller.tenant(), &slug, number).await?;
+    // An id is no name.
+    let found = found.filter(|workflow| workflow.name == slug).ok_or_else(|| Problem::not_found(WORKFLOW))?;
+    let workflow_id = super::workflows::id_of(&found);
+    let shown = WorkflowLookup { workflow_id, slug, owner, version: found.version.to_string() };
+    json(StatusCode::OK, &shown)
 }
 
 /// A package by its owner and name: the version that is named, or the newest that isn't yanked.

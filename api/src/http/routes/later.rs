@@ -6,18 +6,7 @@ use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 
 /// Each path with what is under it; `*` takes the rest of a path.
-const LATER: [&str; 10] = [
-    "/v1/workflows",
-    "/v1/workflows/{*rest}",
-    "/v1/workflow-runs/{*rest}",
-    "/v1/tasks/{id}/cache",
-    "/v1/studies",
-    "/v1/studies/{*rest}",
-    "/v1/schedules",
-    "/v1/schedules/{*rest}",
-    "/console",
-    "/console/{*rest}",
-];
+const LATER: [&str; 2] = ["/console", "/console/{*rest}"];
 
 pub(in crate::http) fn later() -> OpenApiRouter<Arc<Api>> {
     let plain = LATER.into_iter().fold(Router::new(), |router, path| router.route(path, any(not_available)));

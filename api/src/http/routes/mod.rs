@@ -3,6 +3,7 @@
 pub(super) mod api_keys;
 pub(super) mod audit;
 pub(super) mod batches;
+pub(super) mod cache;
 pub(super) mod events;
 pub(super) mod functions;
 pub(super) mod health;
@@ -16,7 +17,9 @@ pub(super) mod packages;
 pub(super) mod preview;
 pub(super) mod ready;
 pub(super) mod root;
+pub(super) mod schedules;
 pub(super) mod solvers;
+pub(super) mod studies;
 pub(super) mod tasks;
 pub(super) mod tenants;
 pub(super) mod tickets;
@@ -24,8 +27,14 @@ pub(super) mod uploads;
 pub(super) mod usage;
 pub(super) mod webhooks;
 pub(super) mod workers;
+pub(super) mod workflow_runs;
+pub(super) mod workflows;
 
-use super::{Problem, body::LimitedBody, query::NoQuery};
+use super::{
+    Problem,
+    body::LimitedBody,
+    query::{NoQuery, Query},
+};
 use crate::{
     intake::Rejected,
     json::{Faults, Fields, Kind, Path, Value, check},
@@ -36,6 +45,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::Response,
 };
+use mecapy_store::{LIST_LIMIT_MAX, PageRequest};
 use serde::Serialize;
 use std::str::FromStr;
 
@@ -63,9 +73,19 @@ fn next_cursor<T>(found: &mut Vec<T>, limit: u64, cursor: impl FnOnce(&T) -> Str
     found.last().filter(|_| more).map(cursor)
 }
 
+/// Rows of a page when the request says nothing.
+const PAGE_LIMIT_DEFAULT: u64 = 50;
+
+/// Which page a query asks for, by its fields `limit` and `cursor`.
+fn page_of(query: &mut Query) -> Result<PageRequest, Problem> {
+    let limit = query.integer("limit", 1..=u64::from(LIST_LIMIT_MAX))?.unwrap_or(PAGE_LIMIT_DEFAULT);
+    let limit = u32::try_from(limit).unwrap_or(LIST_LIMIT_MAX);
+    Ok(PageRequest { limit, cursor: query.text("cursor").filter(|text| !text.is_empty()) })
+}
+
 /// Reads what a client may have sent although nothing was asked for, so that its connection can be used again. Fields
 /// of a body or a query are faults: whoever sends one expects it to count.
-async fn no_body(request: Request) -> Result<(), Problem> {
+pub(super) async fn no_body(request: Request) -> Result<(), Problem> {
     NoQuery::of(request.uri())?;
     let body = LimitedBody::of(request, NO_BODY_BYTES_MAX)?.whole().await?;
     no_fields(&body)

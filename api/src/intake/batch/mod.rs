@@ -54,6 +54,9 @@ impl Intake<'_> {
         if let Some(reference) = asked.function.take() {
             asked.code = self.function_of(&reference, &mut asked, &mut faults).await?;
         }
+        if let Some(study) = asked.study {
+            self.check_study_exists(study, &mut faults).await?;
+        }
         let analysis = match &asked.code {
             Some(code) => self.check_code(code, &mut faults).await?,
             None => None,

@@ -3,7 +3,7 @@
 use crate::clock::from_unix_ms;
 use crate::runs::{NewRun, StartRequest};
 use crate::sql::query;
-use crate::writer::{FireStep, NewRow, NewRunRow, Work};
+use crate::writer::{FireStep, FireWhen, NewRow, NewRunRow, Work};
 use crate::{Store, StoreError, Submission, SubmitError};
 use mecapy_model::{RunId, ScheduleId, TaskId, TenantId};
 use time::OffsetDateTime;
@@ -62,11 +62,31 @@ impl Store {
     /// Fires a schedule: of all who try for the same time one does, and what it starts stands in the same transaction.
     pub async fn fire(&self, fire: Fire) -> Result<Fired, StoreError> {
         let Fire { tenant, schedule, due_ms, next_ms, work, note } = fire;
+        let work = self.fire_work(tenant, work).await?;
+        let when = FireWhen::Due { due_ms, next_ms };
+        let step = FireStep { tenant, schedule, when, work, note };
+        self.write_rarely(async move |writer| writer.fire(&step).await).await
+    }
+
+    /// Fires a schedule at its owner's word: now, once for each call, also where it is paused. Its times stay as they are.
+    pub async fn fire_now(
+        &self,
+        tenant: TenantId,
+        schedule: ScheduleId,
+        work: FireWork,
+        note: String,
+    ) -> Result<Fired, StoreError> {
+        let work = self.fire_work(tenant, work).await?;
+        let step = FireStep { tenant, schedule, when: FireWhen::Asked, work, note: Some(note) };
+        self.write_rarely(async move |writer| writer.fire(&step).await).await
+    }
+
+    async fn fire_work(&self, tenant: TenantId, work: FireWork) -> Result<Work, StoreError> {
         let over_fuel = match &work {
             FireWork::Nothing => None,
             FireWork::Task(_) | FireWork::Run(_) => self.over_fuel(tenant).await?,
         };
-        let work = match work {
+        Ok(match work {
             FireWork::Task(submission) => {
                 let Submission { mut task, queued_max, .. } = *submission;
                 task.tenant = tenant;
@@ -78,9 +98,7 @@ impl Store {
                 Work::Run(Box::new(NewRunRow::new(&StartRequest { run, idempotency: None })?), over_fuel)
             }
             FireWork::Nothing => Work::Nothing,
-        };
-        let step = FireStep { tenant, schedule, due_ms, next_ms, work, note };
-        self.write_rarely(async move |writer| writer.fire(&step).await).await
+        })
     }
 
     /// The last [`FIRINGS_KEPT`] firings of a schedule, newest first; none where there is no such schedule.

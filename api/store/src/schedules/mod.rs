@@ -162,6 +162,12 @@ impl Store {
         self.close_page(&page, rows.iter().map(read_schedule).collect(), |schedule| schedule.id.0)
     }
 
+    /// How many schedules the tenant has.
+    pub async fn count_schedules(&self, tenant: TenantId) -> Result<u64, StoreError> {
+        let counted = query("SELECT count(*) FROM schedules WHERE tenant = ?").bind(tenant);
+        counted.fetch_one(&mut self.reader(tenant).await?).await?.count(0)
+    }
+
     /// Changes a schedule; answers it as it is now. `None`: there is none.
     pub async fn change_schedule(
         &self,

@@ -8,12 +8,20 @@ use crate::sql::query;
 use crate::{Fired, OverQuota, StoreError, SubmitError};
 use mecapy_model::{RunId, ScheduleId, TaskId, TenantId};
 
+/// When a schedule fires.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum FireWhen {
+    /// At its time, unless it has fired for it already.
+    Due { due_ms: i64, next_ms: Option<i64> },
+    /// Now: somebody asked.
+    Asked,
+}
+
 /// A [`Fire`](crate::Fire) as its rows will say it.
 pub(crate) struct FireStep {
     pub(crate) tenant: TenantId,
     pub(crate) schedule: ScheduleId,
-    pub(crate) due_ms: i64,
-    pub(crate) next_ms: Option<i64>,
+    pub(crate) when: FireWhen,
     pub(crate) work: Work,
     pub(crate) note: Option<String>,
 }
@@ -34,9 +42,17 @@ impl Writer {
             Work::Run(..) | Work::Nothing => Vec::new(),
         };
         let mut admission = self.admission(tasks.iter().map(|row| (row.tenant(), row.queued_max()))).await?;
-        let sql = "UPDATE schedules SET changed_ms = changed_ms WHERE tenant = ? AND id = ? AND paused = 0 \
-                   AND next_ms = ? RETURNING no";
-        let held = query(sql).bind(step.tenant).bind(step.schedule).bind(step.due_ms);
+        let held = match step.when {
+            FireWhen::Due { due_ms, .. } => {
+                let sql = "UPDATE schedules SET changed_ms = changed_ms WHERE tenant = ? AND id = ? AND paused = 0 \
+                           AND next_ms = ? RETURNING no";
+                query(sql).bind(step.tenant).bind(step.schedule).bind(due_ms)
+            }
+            FireWhen::Asked => {
+                let sql = "UPDATE schedules SET changed_ms = changed_ms WHERE tenant = ? AND id = ? RETURNING no";
+                query(sql).bind(step.tenant).bind(step.schedule)
+            }
+        };
         let Some(held) = held.fetch_optional(&mut self.conn).await? else { return Ok(Fired::Stale) };
         if let Some((_, refusal)) = self.refused_of(&tasks, &admission).await? {
             return Ok(Fired::Refused(refusal.into()));
@@ -67,14 +83,20 @@ impl Writer {
         step: &FireStep,
         (task, run): (Option<TaskId>, Option<RunId>),
     ) -> Result<(), StoreError> {
-        self.run(query("UPDATE schedules SET next_ms = ? WHERE no = ?").bind(step.next_ms).bind(no)).await?;
+        let due_ms = match step.when {
+            FireWhen::Due { due_ms, next_ms } => {
+                self.run(query("UPDATE schedules SET next_ms = ? WHERE no = ?").bind(next_ms).bind(no)).await?;
+                due_ms
+            }
+            FireWhen::Asked => self.now_ms,
+        };
         if task.is_some() || run.is_some() {
             let sql = "UPDATE schedules SET last_task = ?, last_run = ? WHERE no = ?";
             self.run(query(sql).bind(task).bind(run).bind(no)).await?;
         }
         let sql =
             "INSERT INTO schedule_firings (schedule_no, due_ms, fired_ms, task, run, note) VALUES (?, ?, ?, ?, ?, ?)";
-        let firing = query(sql).bind(no).bind(step.due_ms).bind(self.now_ms).bind(task).bind(run);
+        let firing = query(sql).bind(no).bind(due_ms).bind(self.now_ms).bind(task).bind(run);
         self.run(firing.bind(step.note.as_deref())).await?;
         let sql = "DELETE FROM schedule_firings WHERE schedule_no = ?1 AND no NOT IN \
                    (SELECT no FROM schedule_firings WHERE schedule_no = ?1 ORDER BY no DESC LIMIT ?2)";

@@ -33,7 +33,7 @@ pub(crate) use batch::{Call, Op};
 pub(crate) use cancel::CancelRequest;
 pub(crate) use chunks::{ChunksAnswer, ChunksOf, NewBatchRow, NewChunk, NewChunks};
 pub(crate) use ending::Ending;
-pub(crate) use firing::{FireStep, Work};
+pub(crate) use firing::{FireStep, FireWhen, Work};
 pub(crate) use give_back::{GiveBack, LostAttempt};
 pub(crate) use items::{NewItem, NewItems};
 pub(crate) use logs::LogPiece;

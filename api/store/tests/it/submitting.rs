@@ -1,7 +1,7 @@
 //! Accepting tasks: what is read back, idempotency, quotas, refusals.
 
 use crate::fixture::{Fixture, finish_with, new_task};
-use mecapy_model::{BatchId, Code, Digest, Lane, RunId, StudyId, TaskState, TenantId, Ties, UploadId, Warning};
+use mecapy_model::{BatchId, Code, Digest, Lane, Reuse, RunId, StudyId, TaskState, TenantId, Ties, UploadId, Warning};
 use mecapy_store::{Idempotency, NewTask, NewUpload, Replayed, Submission, SubmitError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -24,6 +24,7 @@ async fn a_task_reads_back_as_it_was_submitted() {
             study: Some(StudyId::from_parts(3, &[3; 10])),
             cached_from: None,
             cache_key: Some(Digest([4; 32])),
+            reuse: Reuse::Miss,
         },
         ..new_task(fixture.tenant)
     };

@@ -38,7 +38,7 @@ async fn found(app: &App, caller: &Caller, id: &str) -> Result<BatchRow, Problem
 }
 
 /// A place for an answer that goes through all items.
-fn table_place(app: &App, caller: &Caller) -> Result<Place, Problem> {
+pub(super) fn table_place(app: &App, caller: &Caller) -> Result<Place, Problem> {
     let detail = "as many of your tables, summaries and pictures are made as may at once: try again in a moment";
     app.tables.try_enter(caller.tenant(), 1).ok_or_else(|| Problem::too_many(detail, RETRY_AFTER_TABLES))
 }

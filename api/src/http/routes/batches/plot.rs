@@ -69,7 +69,8 @@ pub(in crate::http) async fn plot(
     drawing::draw(&api.app, caller.tenant(), inputs, picture).await
 }
 
-fn column(query: &mut Query, name: &str) -> Result<String, Problem> {
+/// The column that a field of the query names.
+pub(in crate::http::routes) fn column(query: &mut Query, name: &str) -> Result<String, Problem> {
     let text = query.text(name).filter(|text| !text.is_empty());
     text.ok_or_else(|| {
         let message = "the name of a column is needed here, as in inputs.d or result.stress";

@@ -13,7 +13,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const KEY_CHARS_MAX: usize = 255;
 
 /// The key of a request.
-pub(in crate::http::routes) fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+pub(in crate::http) fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut all = headers.get_all(KEY).iter();
     let Some(value) = all.next() else { return Ok(None) };
     let read = value.to_str().ok().filter(|_| all.next().is_none()).and_then(read);
@@ -26,7 +26,7 @@ pub(in crate::http::routes) fn key(headers: &HeaderMap) -> Result<Option<String>
 }
 
 /// Says that an answer is an earlier one's.
-pub(in crate::http::routes) fn mark_replayed<B>(response: &mut Response<B>) {
+pub(in crate::http) fn mark_replayed<B>(response: &mut Response<B>) {
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
 }
 

@@ -22,8 +22,6 @@ use std::sync::Arc;
 
 /// Tasks of a page when the request says nothing.
 const LIMIT_DEFAULT: u64 = 50;
-/// Filters of the contract that belong to what is not built yet.
-const LATER: [&str; 1] = ["study"];
 
 /// The caller's tasks, newest first.
 #[utoipa::path(get, path = "/v1/tasks", tag = "Tasks",
@@ -32,6 +30,8 @@ const LATER: [&str; 1] = ["study"];
         ("lane" = Option<Lane>, Query, description = "Only tasks of this lane"),
         ("label" = Option<String>, Query, description = "Only tasks with this label, as in `project=A320` (its first `=` divides name and value)"),
         ("function" = Option<String>, Query, description = "Only calls of this function, `owner/package#name`, in any version"),
+        ("study" = Option<uuid::Uuid>, Query, description = "Only tasks of this study"),
+        ("run" = Option<uuid::Uuid>, Query, description = "Only tasks of this workflow run"),
         ("q" = Option<String>, Query, description = "Only tasks whose name contains this"),
         ("limit" = Option<u32>, Query, description = "Tasks of a page, 1 to 200; 50 when absent"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")
@@ -39,10 +39,7 @@ const LATER: [&str; 1] = ["study"];
     responses((status = 200, body = TaskPageShown))
 )]
 pub(in crate::http) async fn list(State(api): State<Arc<Api>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {
-    let mut query = Query::of(&uri, &["state", "lane", "label", "q", "limit", "cursor", "function", "study"])?;
-    if let Some(name) = LATER.into_iter().find(|name| query.text(name).is_some()) {
-        return Err(Problem::not_available(&format!("/{name}")));
-    }
+    let mut query = Query::of(&uri, &["state", "lane", "label", "q", "limit", "cursor", "function", "study", "run"])?;
     let limit = query.integer("limit", 1..=u64::from(LIST_LIMIT_MAX))?.unwrap_or(LIMIT_DEFAULT);
     let asked = TaskQuery {
         state: query.word::<TaskState>("state")?,
@@ -52,7 +49,8 @@ pub(in crate::http) async fn list(State(api): State<Arc<Api>>, caller: Caller, u
         function: function(&mut query)?,
         limit: u32::try_from(limit).unwrap_or(LIST_LIMIT_MAX),
         cursor: query.text("cursor").filter(|text| !text.is_empty()),
-        ..TaskQuery::default()
+        run: query.id("run")?,
+        study: query.id("study")?,
     };
     let page = api.app.store.tasks(caller.tenant(), asked).await?;
     let workers = unserved::workers_for(&api.app, &page.tasks).await?;

@@ -1,11 +1,12 @@
 //! Tasks: submit, list, watch, fetch, stop.
 
 pub(in crate::http) mod artifacts;
+pub(in crate::http) mod cache;
 pub(in crate::http) mod cancel;
 pub(in crate::http) mod delete;
 pub(in crate::http) mod events;
 pub(in crate::http) mod get;
-pub(in crate::http::routes) mod idempotency;
+pub(in crate::http) mod idempotency;
 pub(in crate::http) mod list;
 pub(in crate::http) mod logs;
 pub(in crate::http) mod result;
@@ -27,8 +28,8 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::Response,
 };
-use mecapy_model::TaskId;
-use mecapy_store::{Idempotency, Replayed, Submission, SubmitError, Submitted};
+use mecapy_model::{Reuse, TaskId};
+use mecapy_store::{Idempotency, Replayed, StoreError, Submission, SubmitError, Submitted};
 use sha2::{Digest as _, Sha256};
 
 /// What is not found.
@@ -39,7 +40,7 @@ pub(in crate::http) fn task_id(text: &str) -> Result<TaskId, Problem> {
 }
 
 /// A request's key, where it has one, with what its body is known by.
-fn keyed(key: Option<String>, body: &[u8]) -> Option<Idempotency> {
+pub(in crate::http) fn keyed(key: Option<String>, body: &[u8]) -> Option<Idempotency> {
     key.map(|key| Idempotency { key, body_digest: Sha256::digest(body).into() })
 }
 
@@ -70,7 +71,13 @@ pub(in crate::http) async fn stored(
     idempotency: Option<Idempotency>,
 ) -> Result<Submitted, Problem> {
     let files = task.files.clone();
+    let kept = app.intake(caller.viewer()).kept_result(&task).await?;
     let submission = Submission { task, idempotency, queued_max: app.limits.queued_per_tenant_max };
+    if let Some(source) = kept
+        && let Some(submitted) = with_result_of(app, source, &submission).await?
+    {
+        return Ok(submitted);
+    }
     match app.store.submit(submission).await {
         Ok(submitted) => Ok(submitted),
         Err(error) => {
@@ -80,6 +87,18 @@ pub(in crate::http) async fn stored(
             }
             Err(error.into())
         }
+    }
+}
+
+/// The task with the result of an earlier one; `None` where that is gone meanwhile, or there is no room for its files
+/// once more: then the task runs.
+async fn with_result_of(app: &App, source: TaskId, submission: &Submission) -> Result<Option<Submitted>, Problem> {
+    let mut submission = submission.clone();
+    submission.task.ties.reuse = Reuse::Hit;
+    match app.store.submit_cached(submission, source).await {
+        Ok(submitted) => Ok(submitted),
+        Err(SubmitError::Store(StoreError::OverQuota(_)) | SubmitError::UnknownUpload { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
