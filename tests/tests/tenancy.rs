@@ -49,7 +49,22 @@ impl Things {
         let package = manifest("rods-of-acme@1.0.0", "  rod:\n    handler: calc:rod\n");
         let package = zip_of(&[("mecapy.yml", package.as_bytes()), ("calc.py", b"def rod():\n    return 1\n")])?;
         company.publish(server, package, "?owner=acme").await?.expect(201)?;
+        let batch = json!({"code": python("result = 1")["code"], "sweep": {"x": [1]}});
+        let batch = company.post(server, "/v1/batches", &batch).await?.expect(202)?.str_at("/id")?;
+        let workflow = json!({"name": "rods-of-acme", "nodes": [{"key": "a", "code": python("result = 1")["code"]}]});
+        let workflow = company.post(server, "/v1/workflows", &workflow).await?.expect(201)?.str_at("/id")?;
+        let run = format!("/v1/workflows/{workflow}/runs");
+        let run = company.post(server, &run, &json!({})).await?.expect(202)?.str_at("/id")?;
+        let study = company.post(server, "/v1/studies", &json!({"name": "rods-of-acme"})).await?;
+        let study = study.expect(201)?.str_at("/id")?;
+        let schedule = json!({"name": "rods-of-acme", "cron": "@yearly", "task": python("result = 1")});
+        let schedule = company.post(server, "/v1/schedules", &schedule).await?.expect(201)?.str_at("/id")?;
         let nouns = vec![
+            ("/v1/batches/", vec![batch], NOBODYS_ID),
+            ("/v1/workflows/", vec![workflow], NOBODYS_ID),
+            ("/v1/workflow-runs/", vec![run], NOBODYS_ID),
+            ("/v1/studies/", vec![study], NOBODYS_ID),
+            ("/v1/schedules/", vec![schedule], NOBODYS_ID),
             ("/v1/webhooks/", vec![webhook], NOBODYS_ID),
             ("/v1/tasks/", vec![ended, queued], NOBODYS_ID),
             ("/v1/uploads/", vec![complete, awaited], NOBODYS_ID),
@@ -73,7 +88,8 @@ impl Things {
         let pattern = pattern
             .replace("/v1/packages/{owner}/{name}", "/v1/packages/{package}")
             .replace("/v1/functions/{owner}/{package}/{name}", "/v1/functions/{function}")
-            .replace("{version}", "1.0.0");
+            .replace("{version}", "1.0.0")
+            .replace("{key}", "a");
         let Some((before, rest)) = pattern.split_once('{') else { return Ok(Vec::new()) };
         let (_, after) = rest.split_once('}').context("a brace that is not closed")?;
         let Some((_, ids, nobodys)) = self.nouns.iter().find(|(noun, ..)| *noun == before) else {
@@ -104,9 +120,10 @@ async fn operations(server: &Server) -> Result<Vec<(Method, String)>> {
 }
 
 fn body_of(method: &Method, path: &str) -> Option<Value> {
-    let body = match path.ends_with("/maintainers") {
-        true => json!({"maintainers": [{"id": NOBODYS_ID, "name": "nobody"}]}),
-        false => json!({}),
+    let body = match path.rsplit('/').next() {
+        Some("maintainers") => json!({"maintainers": [{"id": NOBODYS_ID, "name": "nobody"}]}),
+        Some("approve") => json!({"approved": true}),
+        _ => json!({}),
     };
     [Method::POST, Method::PUT, Method::PATCH].contains(method).then_some(body)
 }

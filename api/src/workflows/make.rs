@@ -174,6 +174,7 @@ impl Maker<'_> {
 /// A request that intake does not accept: the node's own failure where it is at fault, else nobody's yet.
 fn refusal(rejected: Rejected) -> Result<Made, Trouble> {
     match rejected {
+        Rejected::Malformed(malformed) => Ok(Made::Refused(ErrorKind::InvalidInput.into(), malformed.to_string())),
         Rejected::Invalid(faults) => Ok(Made::Refused(ErrorKind::InvalidInput.into(), told(&faults))),
         Rejected::NotReady { retry_after, .. } | Rejected::Busy { retry_after, .. } => {
             Err(Trouble::NotNow(retry_after))

@@ -42,6 +42,7 @@ pub(in crate::http) async fn plot(
     Path(id): Path<String>,
     uri: Uri,
 ) -> Result<Response, Problem> {
+    let batch = found(&api.app, &caller, &id).await?;
     let mut query = Query::of(&uri, &["x", "y", "group", "format"])?;
     let axes = Axes {
         x: column(&mut query, "x")?,
@@ -49,7 +50,6 @@ pub(in crate::http) async fn plot(
         group: query.text("group").filter(|text| !text.is_empty()),
     };
     let picture = query.word::<Picture>("format")?.unwrap_or_default();
-    let batch = found(&api.app, &caller, &id).await?;
     let _place = table_place(&api.app, &caller)?;
     let title = batch.name.clone().unwrap_or_default();
     let call = called(&api.app, &batch.code).await?;
