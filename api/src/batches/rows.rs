@@ -164,7 +164,7 @@ impl Rows {
         if self.only_failed {
             return self.failed(limit).await;
         }
-        let found = self.store.batch_items(self.tenant, self.batch.id, self.next, limit, false).await?;
+        let found = self.store.batch_items(self.tenant, self.batch.id, self.next, limit).await?;
         // Between the items of a page none is missing, and where there is none, none ended from here on.
         let end = found.last().map_or(self.batch.total, |last| last.index.saturating_add(1));
         let end = end.min(self.next.saturating_add(limit)).min(self.batch.total);
@@ -190,7 +190,7 @@ impl Rows {
         let mut rows = Vec::new();
         // All items of a page may have failed since the first look, and still there may be more.
         while rows.is_empty() && self.next < self.batch.total {
-            let found = self.store.batch_items(self.tenant, self.batch.id, self.next, limit, true).await?;
+            let found = self.store.failed_batch_items(self.tenant, self.batch.id, self.next, limit).await?;
             let is_last = found.len() < usize::try_from(limit).unwrap_or(usize::MAX);
             let last = found.last().filter(|_| !is_last);
             self.next = last.map_or(self.batch.total, |last| last.index.saturating_add(1));
