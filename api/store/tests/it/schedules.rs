@@ -202,3 +202,28 @@ async fn the_history_is_as_long_as_it_may_be() {
     store.delete_schedule(tenant, schedule.id).await.unwrap();
     assert_eq!(fixture.number("SELECT count(*) FROM schedule_firings").await, 0);
 }
+
+#[tokio::test]
+async fn who_asks_fires_at_once_and_leaves_the_times_as_they_are() {
+    let fixture = Fixture::new().await;
+    let (store, tenant) = (&fixture.store, fixture.tenant);
+    let schedule = fixture.schedule(OverlapPolicy::Skip).await;
+    let pause = ScheduleChange { paused: Some(true), ..ScheduleChange::default() };
+    store.change_schedule(tenant, schedule.id, pause).await.unwrap();
+    let fire = |by| {
+        let work = FireWork::Task(Box::new(fixture.submission()));
+        store.fire_now(by, schedule.id, work, "asked for by A".to_owned())
+    };
+    for _ in 0..2 {
+        assert!(matches!(fire(tenant).await.unwrap(), Fired::Done { task: Some(_), run: None }));
+    }
+    let other = store.create_tenant("other").await.unwrap();
+    assert!(matches!(fire(other).await.unwrap(), Fired::Stale));
+    let now = store.schedule(tenant, schedule.id).await.unwrap().unwrap();
+    assert_eq!((now.next_ms, now.paused, now.is_busy), (schedule.next_ms, true, true));
+    let firings = store.firings(tenant, schedule.id).await.unwrap();
+    assert_eq!((firings.len(), firings[0].task), (2, now.last_task));
+    assert!(firings.iter().all(|firing| firing.due_at == firing.fired_at && firing.note.is_some()), "{firings:?}");
+    assert_eq!(store.count_schedules(tenant).await.unwrap(), 1);
+    assert_eq!(store.count_schedules(other).await.unwrap(), 0);
+}

@@ -4,8 +4,8 @@ use crate::batches::new_batch;
 use crate::fixture::{Fixture, new_task};
 use mecapy_model::{StudyId, WorkflowId};
 use mecapy_store::{
-    ListError, MemberKind, NewBatch, NewRun, NewTask, PageRequest, ParentNode, RunQuery, StudyChange, Submission,
-    TaskQuery,
+    ListError, MemberCounts, MemberKind, NewBatch, NewRun, NewTask, PageRequest, ParentNode, RunQuery, StudyChange,
+    Submission, TaskQuery,
 };
 use uuid::Uuid;
 
@@ -68,6 +68,9 @@ async fn members_of_all_kinds_are_listed_newest_first_and_stay_when_the_study_go
     // Nor are the tasks of a batch.
     let batch = NewBatch { study: Some(study), ..new_batch(&fixture, 3) };
     let batch = store.submit_batch(batch).await.unwrap().batch.id.0;
+    let counts = |tasks, batches, workflow_runs| MemberCounts { tasks, batches, workflow_runs };
+    assert_eq!(store.count_members(tenant, study, 100).await.unwrap(), counts(3, 1, 3));
+    assert_eq!(store.count_members(tenant, study, 2).await.unwrap(), counts(2, 1, 2));
     expected.insert(0, (MemberKind::Batch, batch));
     for limit in [1, 2, 6, 7, 8] {
         let (mut seen, mut cursor) = (Vec::new(), None);
