@@ -5,8 +5,8 @@
 //! The guest is never trusted: every address is checked, every size capped, every JSON text parsed again.
 
 use super::State;
-use crate::output::{self, Sink, WARNINGS_MAX, kind_of_guest};
-use mecapy_model::{ErrorKind, LogStream, NonFinite, Progress, TaskError, Warning};
+use crate::output::{self, WARNINGS_MAX, harmless, kind_of_guest};
+use mecapy_model::{ErrorKind, NonFinite, Progress, TaskError, Warning};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -73,21 +73,21 @@ impl Door {
 
     /// Tells how far a component is; a fraction that is no number is not told.
     pub(super) fn report(&self, fraction: f64, message: &str) {
-        if let (Some(observer), Some(progress)) = (&self.observer, output::progress(&format!("{fraction} {message}"))) {
+        let told = format!("{fraction} {}", harmless(message, PROGRESS_BYTES_MAX));
+        if let (Some(observer), Some(progress)) = (&self.observer, output::progress(&told)) {
             observer.progress(progress);
         }
     }
 
-    /// Keeps a component's warning: one line, with nothing in it that a terminal would obey.
+    /// Keeps a component's warning.
     pub(super) fn warn(&mut self, code: &str, message: &str) {
         if self.warnings.len() >= WARNINGS_MAX {
             return;
         }
         let word = code.chars().take(WARNING_CODE_CHARS_MAX);
         let word = word.map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-        let mut text = Sink::new(LogStream::Stderr, WARNING_BYTES_MAX);
-        text.write(message.as_bytes());
-        self.warnings.push(Warning { code: word, message: text.finish().text, line: None, pointer: None });
+        let message = harmless(message, WARNING_BYTES_MAX);
+        self.warnings.push(Warning { code: word, message, line: None, pointer: None });
     }
 
     /// The answer to one frame, or `None` for a frame that isn't one of ours.

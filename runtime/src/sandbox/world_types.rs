@@ -3,8 +3,8 @@
 // What the macros make of these declarations is theirs; and it is guests that make some of the values.
 #![allow(clippy::indexing_slicing, dead_code)]
 
-use crate::output::Sink;
-use mecapy_model::{ErrorKind, LogStream, TaskError};
+use crate::output::harmless;
+use mecapy_model::{ErrorKind, TaskError};
 use wasmtime::component::{ComponentType, Lift, Lower};
 
 /// The longest error, bytes.
@@ -52,7 +52,7 @@ pub(super) enum FileFault {
 #[derive(Clone, Copy, ComponentType, Lift, Lower)]
 #[component(enum)]
 #[repr(u8)]
-enum Kind {
+pub(super) enum Kind {
     #[component(name = "exception")]
     Exception,
     #[component(name = "invalid-input")]
@@ -83,8 +83,6 @@ impl Fault {
             None => self.message,
         };
         // As harmless as the log's text is.
-        let mut message = Sink::new(LogStream::Stderr, MESSAGE_BYTES_MAX);
-        message.write(text.as_bytes());
-        TaskError::new(kind, message.finish().text)
+        TaskError::new(kind, harmless(&text, MESSAGE_BYTES_MAX))
     }
 }
