@@ -189,7 +189,7 @@ fn read_program(path: &Path, entry: Option<String>) -> Result<ProgramFile, Misus
     if bytes.starts_with(WASM_MAGIC) {
         return match entry {
             None => Ok(ProgramFile::Wasm { bytes }),
-            Some(_) => Err(Misuse::new("--entry is for Python: a WASI module has one start")),
+            Some(_) => Err(Misuse::new("--entry is for Python: a WASI module or component has one start")),
         };
     }
     if path.extension().is_some_and(|extension| extension == "wasm") {

@@ -54,7 +54,8 @@ pub enum LanguageRequest {
         /// The function to call instead of `main`.
         entry: Option<String>,
     },
-    /// An uploaded WASI command module: the inputs as one JSON document on stdin, the result as one on stdout.
+    /// An uploaded WASI command module: the inputs as one JSON document on stdin, the result as one on stdout. Or an
+    /// uploaded component of the world `mecapy:task`, whose `run` takes and returns them as texts.
     Wasm {
         /// The module's SHA-256, as `POST /v1/modules` answered it.
         module: String,

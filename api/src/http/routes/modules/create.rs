@@ -28,7 +28,7 @@ use tokio::task::spawn_blocking;
 const ROOM_TIMEOUT: Duration = Duration::from_secs(30);
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// Keeps a WASI command module under its SHA-256.
+/// Keeps a WASI command module, or a component of the world `mecapy:task`, under its SHA-256.
 ///
 /// It is validated and compiled now, so that its first run is fast. The same bytes again give the same answer.
 #[utoipa::path(post, path = "/v1/modules", tag = "Files",
