@@ -20,7 +20,7 @@ macro_rules! page_sql {
         concat!(
             "WITH page AS (SELECT m.no, sum(octet_length(s.code)) OVER (ORDER BY m.id DESC) - octet_length(s.code) AS ahead",
             " FROM (SELECT c.no, c.id FROM (SELECT * FROM tasks WHERE tenant = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3) c",
-            " WHERE (?4 IS NULL OR c.state = ?4) AND (?5 IS NULL OR c.lane = ?5)",
+            " WHERE c.internal = 0 AND (?4 IS NULL OR c.state = ?4) AND (?5 IS NULL OR c.lane = ?5)",
             " AND (?6 IS NULL OR ",
             $name,
             ") AND (?7 IS NULL OR ",
@@ -101,7 +101,7 @@ impl Store {
 
     /// How many tasks the tenant has; `counted_max` where there are more.
     pub async fn count_tasks(&self, tenant: TenantId, counted_max: u32) -> Result<u64, StoreError> {
-        let sql = "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE tenant = ? LIMIT ?) counted";
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE tenant = ? AND internal = 0 LIMIT ?) counted";
         let counted = query(sql).bind(tenant).bind(counted_max).fetch_one(&mut self.reader(tenant).await?).await?;
         counted.count(0)
     }

@@ -70,11 +70,12 @@ impl SeenWorker {
         self.is_at_work() && self.row.executor == Executor::Container && self.row.lanes.contains(&lane)
     }
 
-    /// Whether it can run a solver's task, now or once there is room: `version` is the task's, as `name@version`.
+    /// Whether it can run a solver's task, or compile its source, now or once there is room: `version` is the solver's or
+    /// the compiler's, as `name@version`.
     pub fn can_run(&self, task: &Task, version: &str) -> bool {
         self.serves_containers(task.lane)
             && self.row.solvers.iter().any(|known| known == version)
-            && self.row.total.holds(task.limits.room())
+            && self.row.total.holds(task.code.room(&task.limits))
     }
 }
 

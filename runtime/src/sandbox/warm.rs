@@ -274,6 +274,7 @@ impl Steps<'_> {
             queued_ms: 0.0,
             startup_ms: 0.0,
             execute_ms: milliseconds(started.elapsed()),
+            compile_ms: None,
         };
         (result, usage, lives)
     }

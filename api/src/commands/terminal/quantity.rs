@@ -110,6 +110,7 @@ mod tests {
             queued_ms: 0.01,
             startup_ms: 0.1,
             execute_ms: 0.31,
+            compile_ms: None,
         };
         assert_eq!(usage_line(&usage), "0.4 ms · 1.2 M fuel · 82 MiB");
         assert_eq!(usage_line(&Usage { queued_ms: 1_200.0, ..usage }), "0.4 ms · 1.2 M fuel · 82 MiB · waited 1.20 s");

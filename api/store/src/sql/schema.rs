@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr};
 /// Version, name, text.
 type Version = (i64, &'static str, &'static str);
 
-const SQLITE: [Version; 11] = [
+const SQLITE: [Version; 12] = [
     (1, "start", include_str!("../../migrations/sqlite/0001_start.sql")),
     (2, "shared", include_str!("../../migrations/sqlite/0002_shared.sql")),
     (3, "objects", include_str!("../../migrations/sqlite/0003_objects.sql")),
@@ -21,8 +21,9 @@ const SQLITE: [Version; 11] = [
     (9, "containers", include_str!("../../migrations/sqlite/0009_containers.sql")),
     (10, "packages", include_str!("../../migrations/sqlite/0010_packages.sql")),
     (11, "ties", include_str!("../../migrations/sqlite/0011_ties.sql")),
+    (14, "compiled", include_str!("../../migrations/sqlite/0014_compiled.sql")),
 ];
-const POSTGRES: [Version; 9] = [
+const POSTGRES: [Version; 10] = [
     (1, "start", include_str!("../../migrations/postgres/0001_start.sql")),
     (2, "workers", include_str!("../../migrations/postgres/0002_workers.sql")),
     (3, "events", include_str!("../../migrations/postgres/0003_events.sql")),
@@ -32,6 +33,7 @@ const POSTGRES: [Version; 9] = [
     (7, "containers", include_str!("../../migrations/postgres/0007_containers.sql")),
     (8, "packages", include_str!("../../migrations/postgres/0008_packages.sql")),
     (9, "ties", include_str!("../../migrations/postgres/0009_ties.sql")),
+    (12, "compiled", include_str!("../../migrations/postgres/0012_compiled.sql")),
 ];
 
 /// How a database's schema stands to this program's.

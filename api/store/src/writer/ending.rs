@@ -54,6 +54,10 @@ pub(super) struct Ended {
     pub(super) lane: Lane,
     pub(super) name: Option<String>,
     pub(super) webhook_url: Option<String>,
+    /// How long its source took to compile, milliseconds.
+    pub(super) compile_ms: Option<f64>,
+    /// The platform's own: nobody is told.
+    pub(super) internal: bool,
     pub(super) attempt: i64,
     pub(super) state: TaskState,
     /// The number of its `Done` event; the one before is its last state's.
@@ -69,7 +73,7 @@ const FINISH: Rows = Rows {
     width: 7,
     tail: ") AS v WHERE tasks.no = v.column1 AND tasks.fence = v.column2 AND tasks.lease_token = v.column3 \
            AND tasks.state || '' = 'running' \
-           RETURNING no, event_seq, log_bytes, attempt, lane, tenant, fence, name, webhook_url",
+           RETURNING no, event_seq, log_bytes, attempt, lane, tenant, fence, name, webhook_url, compile_ms, internal",
 };
 const RESULTS: Rows = Rows {
     head: "INSERT INTO results (no, error, warnings, result, object_key, object_bytes, object_sha256)",
@@ -78,8 +82,8 @@ const RESULTS: Rows = Rows {
 };
 const USAGE: Rows = Rows {
     head: "INSERT INTO task_usage (no, tenant, lane, at_ms, error_kind, fuel, memory_peak_bytes, cpu_ms, queued_ms, \
-           startup_ms, execute_ms)",
-    width: 11,
+           startup_ms, execute_ms, compile_ms)",
+    width: 12,
     tail: "",
 };
 const ARTIFACTS: Rows = Rows {
@@ -186,6 +190,8 @@ impl Writer {
                     lane,
                     name: row.try_get(7)?,
                     webhook_url: row.try_get(8)?,
+                    compile_ms: row.try_get(9)?,
+                    internal: row.flag(10)?,
                     attempt: row.try_get(3)?,
                     state: ending.record.state_after(TaskState::Running)?,
                     done_seq: seq,
@@ -245,6 +251,8 @@ impl Writer {
             lane: task.place.lane,
             name: task.name.clone(),
             webhook_url: task.webhook_url.clone(),
+            compile_ms: task.compile_ms,
+            internal: task.internal,
             attempt: task.attempt,
             state,
             done_seq: task.event_seq + 2,
@@ -270,9 +278,9 @@ impl Writer {
                     .bind(object.map(|object| i64::try_from(object.size_bytes).unwrap_or(i64::MAX)))
                     .bind(object.map(|object| object.sha256.0.as_slice()));
             }
-            for Ended { no, tenant, lane, at_ms, record, .. } in piece {
+            for Ended { no, tenant, lane, at_ms, compile_ms, record, .. } in piece {
                 query = query.bind(*no).bind(*tenant).bind(lane.as_str()).bind(*at_ms);
-                query = bind_usage(query, record.error_kind, &record.usage);
+                query = bind_usage(query, record.error_kind, &record.usage).bind(*compile_ms);
             }
             for Ended { no, state, attempt, done_seq, at_ms, .. } in piece {
                 query = query.bind(*no).bind(*done_seq - 1).bind(*at_ms).bind(state.as_str()).bind(*attempt);
@@ -280,7 +288,9 @@ impl Writer {
             self.run(query).await?;
         }
         for ended in ended {
-            self.tell_ended(ended);
+            if !ended.internal {
+                self.tell_ended(ended);
+            }
             let Ended { no, task, tenant, state, record, .. } = ended;
             let ended = EndedTask {
                 tenant: *tenant,
@@ -330,9 +340,11 @@ pub(super) struct LiveTask {
     pub(super) cancel_requested: bool,
     pub(super) name: Option<String>,
     pub(super) webhook_url: Option<String>,
+    pub(super) compile_ms: Option<f64>,
+    pub(super) internal: bool,
 }
 
-/// Binds the last seven columns of a usage row.
+/// Binds the seven columns that usage rows of tasks and of previews share.
 pub(super) fn bind_usage(query: Query, error_kind: Option<ErrorKind>, usage: &Usage) -> Query {
     query
         .bind(error_kind.map(ErrorKind::as_str))

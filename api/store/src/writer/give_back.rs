@@ -23,7 +23,8 @@ const LOST_APART_MS_MAX: i64 = 30_000;
 /// A query for live tasks with the given condition, and what locks them; its rows are for [`Writer::read_live`].
 pub(super) fn select_live(condition: &'static str, lock: &'static str) -> Query {
     const COLUMNS: &str = "SELECT no, id, tenant, lane, priority, state, attempt, lost_attempts, fence, event_seq, \
-                           due_ms, created_ms, cancel_requested, name, webhook_url, queue_rank FROM tasks ";
+                           due_ms, created_ms, cancel_requested, name, webhook_url, queue_rank, compile_ms, internal \
+                           FROM tasks ";
     // Made of constants.
     query(AssertSqlSafe(format!("{COLUMNS}{condition}{lock}")))
 }
@@ -32,7 +33,7 @@ pub(super) fn select_live(condition: &'static str, lock: &'static str) -> Query 
 const CLOCK_SET_BACK_MS: i64 = 1_000;
 
 /// A claim that holds, by its number, fence and token.
-const HELD: &str = "WHERE no = ? AND fence = ? AND lease_token = ? AND state = 'running'";
+pub(super) const HELD: &str = "WHERE no = ? AND fence = ? AND lease_token = ? AND state = 'running'";
 
 /// Why a worker gives a task back.
 #[derive(Debug, Clone, Copy)]
@@ -54,11 +55,11 @@ pub(crate) struct LostAttempt {
 }
 
 /// How a task returns to the queue.
-struct Requeue {
-    due_ms: i64,
-    timed: bool,
-    attempt: i64,
-    lost_attempts: i64,
+pub(super) struct Requeue {
+    pub(super) due_ms: i64,
+    pub(super) timed: bool,
+    pub(super) attempt: i64,
+    pub(super) lost_attempts: i64,
 }
 
 impl Writer {
@@ -144,12 +145,12 @@ impl Writer {
 
     /// Where a task that was claimed stood in its queue. It was due then, so a later time than now means that the clock
     /// was set back.
-    fn place_in_line(&self, task: &LiveTask) -> i64 {
+    pub(super) fn place_in_line(&self, task: &LiveTask) -> i64 {
         task.due_ms.min(self.now_ms)
     }
 
     /// running → queued; a compare-and-set.
-    async fn requeue(&mut self, task: &LiveTask, requeue: Requeue) -> Result<(), StoreError> {
+    pub(super) async fn requeue(&mut self, task: &LiveTask, requeue: Requeue) -> Result<(), StoreError> {
         let state = task.state.after(Transition::Requeue).map_err(|error| StoreError::corrupt(error.to_string()))?;
         let sql = "UPDATE tasks SET state = ?, queue_group = ?, due_ms = ?, timed = ?, attempt = ?, lost_attempts = ?, \
                    event_seq = event_seq + 1, lease_token = NULL, lease_until_ms = NULL, started_ms = NULL \
@@ -211,6 +212,8 @@ impl Writer {
             cancel_requested: row.flag(12)?,
             name: row.try_get(13)?,
             webhook_url: row.try_get(14)?,
+            compile_ms: row.try_get(16)?,
+            internal: row.flag(17)?,
         })
     }
 }

@@ -9,6 +9,7 @@ mod adopt;
 mod batch;
 mod cancel;
 mod claim;
+mod compiled;
 mod ending;
 mod events;
 mod give_back;
@@ -22,6 +23,7 @@ mod submit;
 
 pub(crate) use batch::{Call, Op};
 pub(crate) use cancel::CancelRequest;
+pub(crate) use compiled::{CompiledRow, HandOn};
 pub(crate) use ending::Ending;
 pub(crate) use give_back::{GiveBack, LostAttempt};
 pub(crate) use logs::LogPiece;
