@@ -1,6 +1,7 @@
 //! What every request can reach, composed once by `commands/`.
 
 use crate::{
+    compiling::Compiling,
     config::RequestLimits,
     functions::Functions,
     identity::{TenantNames, Verifier},
@@ -67,6 +68,7 @@ pub struct App {
     pub package_room: Room,
     /// Where answers are made that hold files of a function.
     pub file_answers: Room,
+    compiling: Compiling,
     identity: OnceLock<Verifier>,
     file_places: Room,
     engine: OnceLock<Arc<Programs>>,
@@ -83,6 +85,7 @@ impl App {
         guard: Guard,
     ) -> Arc<Self> {
         let functions = Arc::new(Functions::new(store.clone()));
+        let stopping = CancellationToken::new();
         Arc::new(Self {
             functions,
             package_bodies: Room::new(PACKAGE_BODIES_MAX, PACKAGE_BODIES_PER_TENANT_MAX),
@@ -92,7 +95,8 @@ impl App {
             metrics: Metrics::new(),
             limits,
             public_url,
-            stopping: CancellationToken::new(),
+            compiling: Compiling::new(limits.queued_per_tenant_max, stopping.clone()),
+            stopping,
             module_room: Room::new(MODULES_AT_ONCE_MAX, MODULES_AT_ONCE_PER_TENANT_MAX),
             module_bodies: Room::new(MODULE_BODIES_MAX, MODULE_BODIES_PER_TENANT_MAX),
             tenant_names: TenantNames::default(),
@@ -183,6 +187,7 @@ impl App {
     pub fn intake(&self, viewer: Viewer) -> Intake<'_> {
         let (store, file_places, guard, functions) = (&self.store, &self.file_places, &self.guard, &*self.functions);
         let (programs, solvers, tenant) = (self.programs(), self.solvers(), viewer.tenant);
-        Intake { store, programs, solvers, tenant, viewer, functions, file_places, guard }
+        let compiling = &self.compiling;
+        Intake { store, programs, solvers, tenant, viewer, functions, compiling, file_places, guard }
     }
 }

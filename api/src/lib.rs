@@ -7,6 +7,7 @@ pub mod analysis;
 pub mod app;
 pub mod client;
 pub mod commands;
+pub mod compiling;
 pub mod config;
 pub mod functions;
 pub mod http;

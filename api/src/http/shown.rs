@@ -1,7 +1,10 @@
 //! How things of the store are shown: names and shapes of the contract.
 
 use super::schema::CodeRequest;
-use mecapy_model::{Code, Lane, LogStream, Progress, Task, TaskError, TaskId, TaskState, UploadId, Usage, Warning};
+use mecapy_model::{
+    Code, Digest, Lane, LogStream, Progress, Source, SourceLanguage, Task, TaskError, TaskId, TaskState, UploadId,
+    Usage, Warning,
+};
 use mecapy_store::{ApiKey, LogEntry, Module, Scope, TaskResult, Upload};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -60,6 +63,10 @@ pub(super) struct TaskShown<'a> {
     /// Studies are not available yet: always null.
     #[schema(value_type = Option<String>)]
     study: Option<()>,
+    /// What its source was compiled to; absent where nothing was, or not yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    module: Option<Digest>,
     links: Links,
 }
 
@@ -70,6 +77,10 @@ enum CodeShown<'a> {
     Sandboxed(&'a Code),
     Function {
         function: &'a str,
+    },
+    Source {
+        language: SourceLanguage,
+        source: &'a str,
     },
     Solver {
         solver: &'a str,
@@ -85,7 +96,10 @@ impl<'a> CodeShown<'a> {
         match &task.code {
             Code::Solver { solver, version } => Self::Solver { solver, version, files: &task.files },
             Code::Function { function, .. } => Self::Function { function },
-            code => Self::Sandboxed(code),
+            code => match code.source() {
+                Some(Source { language, text, .. }) => Self::Source { language, source: text },
+                None => Self::Sandboxed(code),
+            },
         }
     }
 }
@@ -129,6 +143,7 @@ impl<'a> TaskShown<'a> {
             usage: task.usage.as_ref(),
             labels: &task.labels,
             study: None,
+            module: task.code.source().and_then(|source| source.module),
             links: Links::of(task.id),
         }
     }

@@ -10,6 +10,7 @@ mod limits;
 mod lookup;
 mod preview;
 mod solver;
+mod source;
 mod task;
 
 pub use lookup::{Intake, unknown_upload};
@@ -17,7 +18,7 @@ pub use preview::Preview;
 pub use task::AcceptedTask;
 
 use mecapy_model::Fault;
-use mecapy_store::StoreError;
+use mecapy_store::{StoreError, SubmitError};
 use std::time::Duration;
 
 /// The longest name of a task, in characters.
@@ -62,6 +63,8 @@ pub enum Rejected {
         detail: &'static str,
         retry_after: Duration,
     },
+    /// What has to be done first can't be queued.
+    NotQueued(SubmitError),
     Store(StoreError),
 }
 

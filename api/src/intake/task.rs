@@ -83,12 +83,16 @@ impl Intake<'_> {
         };
         let mut warnings = asked.warnings;
         warnings.extend(analysis.iter().flat_map(|analysis| analysis.warnings.iter().cloned()));
+        let code = match asked.computation.code {
+            Some(code) if faults.is_empty() => Some(self.with_module(code, &mut warnings).await?),
+            code => code,
+        };
         let (code, inputs) = match called {
             Some(Called { code, inputs, warnings: flags, .. }) => {
                 warnings.extend(flags);
                 (Some(code), Some(inputs))
             }
-            None => (asked.computation.code, RawValue::from_string(asked.computation.inputs.to_owned()).ok()),
+            None => (code, RawValue::from_string(asked.computation.inputs.to_owned()).ok()),
         };
         let (Some(code), Some(limits), Some(inputs)) = (code, asked.limits, inputs) else {
             return Err(Rejected::Invalid(faults.into_vec()));
@@ -134,12 +138,13 @@ impl Intake<'_> {
         if !faults.is_empty() {
             return Err(Rejected::Invalid(faults.into_vec()));
         }
+        let code = self.with_module(task.code, &mut warnings).await?;
         Ok(NewTask {
             tenant: task.tenant,
             name: task.name,
             lane: task.lane,
             priority: task.priority,
-            code: task.code,
+            code,
             inputs: task.inputs,
             files: task.files,
             limits: task.limits,

@@ -64,8 +64,7 @@ pub(super) async fn write_down(
         tracing::warn!(task.id = %claim.task, "worker.fence: the task may be another worker's by now, nothing is written");
         return Ok(Written::Stale);
     }
-    let tries_max = if store.is_shared() { WRITES_SHARED_MAX } else { WRITES_MAX };
-    let persist = Persist { hold: &live.hold, tries_max };
+    let persist = Persist::of(shared, live);
     if live.is_given_back() {
         return persist.write(|| store.release(claim.clone())).await;
     }
@@ -132,7 +131,20 @@ struct Persist<'a> {
     tries_max: u32,
 }
 
-impl Persist<'_> {
+/// Tries a write of a claim again where that may help, for as long as the claim may be ours.
+pub(super) async fn persisted<T, F>(shared: &Shared, live: &Live, write: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    Persist::of(shared, live).write(write).await
+}
+
+impl<'a> Persist<'a> {
+    fn of(shared: &Shared, live: &'a Live) -> Self {
+        let tries_max = if shared.store.is_shared() { WRITES_SHARED_MAX } else { WRITES_MAX };
+        Self { hold: &live.hold, tries_max }
+    }
+
     /// Tries a write again where the store says that it may help, for as long as the claim may be ours.
     async fn write<T, F>(self, mut write: impl FnMut() -> F) -> Result<T, StoreError>
     where

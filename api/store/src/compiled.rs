@@ -9,7 +9,7 @@ use mecapy_model::{Digest, Task, TaskError, TaskId, TenantId, Warning};
 use std::time::Duration;
 
 /// How long it is believed that a source can't be compiled: a compiler that ran out of time may have more the next time.
-pub const COMPILE_ERRORS_KEPT_FOR: Duration = Duration::from_secs(3_600);
+pub const COMPILE_ERRORS_KEPT_FOR: Duration = Duration::from_secs(600);
 
 /// What came of compiling a source.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,6 +10,7 @@ mod audit;
 mod bus;
 mod clock;
 mod cluster;
+mod compiled;
 mod counts;
 mod deliveries;
 mod due;

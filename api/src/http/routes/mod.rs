@@ -2,6 +2,7 @@
 
 pub(super) mod api_keys;
 pub(super) mod audit;
+pub(super) mod compilers;
 pub(super) mod events;
 pub(super) mod functions;
 pub(super) mod health;

@@ -9,6 +9,7 @@
 
 mod auditing;
 mod claiming;
+mod compiling;
 mod containers;
 mod database;
 mod events;
