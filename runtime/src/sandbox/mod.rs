@@ -136,6 +136,7 @@ impl Sandbox {
             queued_ms: 0.0,
             startup_ms: milliseconds(startup),
             execute_ms: milliseconds(started.elapsed().saturating_sub(startup)),
+            compile_ms: None,
         };
         (outcome, Spent(Some(store)))
     }
