@@ -42,7 +42,23 @@ compile_rust() {
     put "$built/examples/every.wasm" sdk_rust
 }
 
+# Core modules for WASI preview 1, each turned into a component by `componentize`, which runs on this machine.
+compile_components() {
+    manifest=$here/component/Cargo.toml
+    for command in "build --release --target wasm32-wasip1 --package bolted-joint-component --package component-conformance" \
+        "build --package componentize"; do
+        # shellcheck disable=SC2086
+        RUSTC=$compiler cargo $command --quiet --locked --manifest-path "$manifest"
+    done
+    for name in bolted_joint_component component_conformance; do
+        "$CARGO_TARGET_DIR/debug/componentize" "$CARGO_TARGET_DIR/wasm32-wasip1/release/$name.wasm" "$out/.$name.$$.wasm"
+        put "$out/.$name.$$.wasm" "$name"
+        rm "$out/.$name.$$.wasm"
+    done
+}
+
 compile_c "$fixtures/bolted_joint/c/main.c" bolted_joint_c
 compile_c "$here/c/tests/task.c" sdk_c
 compile_rust
-printf 'guest-sdk: bolted_joint_c, bolted_joint_rust, sdk_c and sdk_rust in %s\n' "$out"
+compile_components
+printf 'guest-sdk: bolted_joint_c, bolted_joint_rust, bolted_joint_component, component_conformance, sdk_c and sdk_rust in %s\n' "$out"

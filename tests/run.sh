@@ -50,7 +50,7 @@ run_tests() { # CARGO-ARGUMENT... -- SELECTION...
     shift
     if cargo nextest --version >/dev/null 2>&1; then
         local left_out=()
-        [ "$containers" = yes ] || left_out=(-E 'not binary(/^(container|solvers|solver_faults|code_aster)$/)')
+        [ "$containers" = yes ] || left_out=(-E 'not binary(/^(container|solvers|solver_faults|code_aster|compile)$/)')
         cargo nextest run --release --workspace --config-file .ci/nextest.toml --no-fail-fast "${targets[@]}" \
             "${left_out[@]}" "$@"
     else

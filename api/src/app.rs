@@ -1,6 +1,7 @@
 //! What every request can reach, composed once by `commands/`.
 
 use crate::{
+    compiling::Compiling,
     config::RequestLimits,
     functions::Functions,
     identity::{TenantNames, Verifier},
@@ -82,6 +83,7 @@ pub struct App {
     pub batch_bodies: Room,
     /// Where tables are written and summed up.
     pub tables: Room,
+    compiling: Compiling,
     identity: OnceLock<Verifier>,
     file_places: Room,
     engine: OnceLock<Arc<Programs>>,
@@ -98,6 +100,7 @@ impl App {
         guard: Guard,
     ) -> Arc<Self> {
         let functions = Arc::new(Functions::new(store.clone()));
+        let stopping = CancellationToken::new();
         Arc::new(Self {
             functions,
             definitions: Definitions::default(),
@@ -108,7 +111,8 @@ impl App {
             metrics: Metrics::new(),
             limits,
             public_url,
-            stopping: CancellationToken::new(),
+            compiling: Compiling::new(limits.queued_per_tenant_max, stopping.clone()),
+            stopping,
             module_room: Room::new(MODULES_AT_ONCE_MAX, MODULES_AT_ONCE_PER_TENANT_MAX),
             module_bodies: Room::new(MODULE_BODIES_MAX, MODULE_BODIES_PER_TENANT_MAX),
             tenant_names: TenantNames::default(),
@@ -201,7 +205,7 @@ impl App {
     pub fn intake(&self, viewer: Viewer) -> Intake<'_> {
         let (store, file_places, guard, functions) = (&self.store, &self.file_places, &self.guard, &*self.functions);
         let (programs, solvers, tenant) = (self.programs(), self.solvers(), viewer.tenant);
-        let sight = Sight::OfViewer;
-        Intake { store, programs, solvers, tenant, viewer, sight, functions, file_places, guard }
+        let (sight, compiling) = (Sight::OfViewer, &self.compiling);
+        Intake { store, programs, solvers, tenant, viewer, sight, functions, compiling, file_places, guard }
     }
 }

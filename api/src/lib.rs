@@ -8,6 +8,7 @@ pub mod app;
 pub mod batches;
 pub mod client;
 pub mod commands;
+pub mod compiling;
 pub mod config;
 pub mod functions;
 pub mod http;

@@ -11,9 +11,9 @@ use mecapy_model::{Code, Digest, ErrorKind, TaskError, TenantId};
 use mecapy_python::Interpreter;
 use mecapy_runtime::{
     Engine, Program, PythonImage, Sandboxes, WasiModule,
-    module::{CacheConfig, Compiler, ModuleCache, ModuleError},
+    module::{CacheConfig, Compiler, Export, Import, ModuleCache, ModuleError, ModuleInfo},
 };
-use mecapy_store::Store;
+use mecapy_store::{NewModule, Store};
 use sha2::{Digest as _, Sha256};
 use std::{
     collections::{HashMap, VecDeque},
@@ -177,7 +177,12 @@ impl Programs {
                 })?;
                 self.python(source, entry.as_deref(), analysis).await
             }
-            Code::Wasm { module } => Ok(wasi(self.module(tenant, *module).await?)),
+            Code::Wasm { module } | Code::C { module: Some(module), .. } | Code::Rust { module: Some(module), .. } => {
+                Ok(wasi(self.module(tenant, *module).await?))
+            }
+            Code::C { .. } | Code::Rust { .. } | Code::Compile { .. } => {
+                Err(TaskError::new(ErrorKind::Executor, "a source is compiled in a container before it runs"))
+            }
             Code::Function { .. } => Err(TaskError::new(ErrorKind::Executor, "a function is called by its package")),
             Code::Solver { .. } => Err(TaskError::new(ErrorKind::Executor, "a solver runs in a container alone")),
             Code::Items { .. } => Err(TaskError::new(ErrorKind::Executor, "items are run by their batch's code")),
@@ -196,14 +201,11 @@ impl Programs {
             (Code::Python { source, entry }, Some(analysis)) => {
                 self.python(source, entry.as_deref(), analysis).await.map_err(NotLoaded::Failed)
             }
-            (Code::Python { .. }, None) | (Code::Function { .. } | Code::Solver { .. } | Code::Items { .. }, _) => {
-                self.load_plain(tenant, code).await.map_err(NotLoaded::Failed)
+            (Code::Wasm { .. } | Code::C { .. } | Code::Rust { .. }, _) => {
+                let loading = timeout(PREVIEW_MODULE_TIMEOUT, self.load_plain(tenant, code));
+                loading.await.map_err(|_| NotLoaded::Busy)?.map_err(NotLoaded::Failed)
             }
-            (Code::Wasm { module }, _) => {
-                let loading = timeout(PREVIEW_MODULE_TIMEOUT, self.module(tenant, *module));
-                let loaded = loading.await.map_err(|_| NotLoaded::Busy)?;
-                Ok(wasi(loaded.map_err(NotLoaded::Failed)?))
-            }
+            _ => self.load_plain(tenant, code).await.map_err(NotLoaded::Failed),
         }
     }
 
@@ -311,6 +313,19 @@ impl Room {
 
 fn wasi(module: Arc<WasiModule>) -> Program {
     Program::Wasi { module, function: None }
+}
+
+/// A module that was checked, as the store keeps it.
+pub fn new_module(info: ModuleInfo, bytes: Vec<u8>) -> NewModule {
+    let import = |import: Import| format!("{}.{}", import.module, import.name);
+    let export = |export: Export| export.name;
+    NewModule {
+        digest: info.digest,
+        bytes,
+        imports: info.imports.into_iter().map(import).collect(),
+        exports: info.exports.into_iter().map(export).collect(),
+        warnings: info.warnings,
+    }
 }
 
 /// What an interpreter can import, for the analysis.

@@ -6,6 +6,7 @@
 mod attempt;
 mod budget;
 mod cancel;
+pub mod compiler;
 pub mod container;
 mod engine;
 mod memory;

@@ -10,6 +10,7 @@ mod cluster;
 mod company;
 mod fixture;
 pub mod guest;
+pub mod guest_component;
 mod invariants;
 mod lane;
 mod package;

@@ -35,6 +35,7 @@ async fn what_needs_no_credentials_is_open_and_the_rest_is_not() -> Result<()> {
         (Method::GET, "/v1/lanes".into()),
         (Method::GET, "/v1/workers".into()),
         (Method::GET, "/v1/solvers".into()),
+        (Method::GET, "/v1/compilers".into()),
         (Method::POST, "/v1/packages".into()),
         (Method::GET, "/v1/packages".into()),
         (Method::GET, "/v1/packages/a/b/versions/1.0.0/archive".into()),

@@ -1,4 +1,4 @@
-//! Tasks made with the SDKs for Rust and C, in the sandbox: results, errors, progress, warnings and files.
+//! Tasks made with the SDKs for Rust and C, also as a component, in the sandbox: results, errors, progress, warnings and files.
 
 use anyhow::{Context, Result, ensure};
 use mecapy_tests::{Answer, Fixture, Server, call, guest_wasm, manifest, merge, python, run_binary, wasm, zip_of};
@@ -9,14 +9,17 @@ use std::{fs, time::Duration};
 const SDKS: [&str; 2] = ["sdk_rust", "sdk_c"];
 
 #[tokio::test]
-async fn the_bolted_joint_is_the_same_in_three_languages() -> Result<()> {
+async fn the_bolted_joint_is_the_same_in_three_languages_and_as_a_component() -> Result<()> {
     let server = Server::start().await?;
     let fixture = Fixture::named("bolted_joint")?;
     let source = fs::read_to_string(fixture.folder.join("python/task.py"))?;
-    let bodies = [python(&source), code(&server, "bolted_joint_rust").await?, code(&server, "bolted_joint_c").await?];
+    let mut bodies = vec![python(&source)];
+    for module in ["bolted_joint_rust", "bolted_joint_c", "bolted_joint_component"] {
+        bodies.push(code(&server, module).await?);
+    }
     for case in &fixture.cases {
         let mut artifacts = Vec::new();
-        for (language, body) in ["python", "rust", "c"].into_iter().zip(&bodies) {
+        for (language, body) in ["python", "rust", "c", "component"].into_iter().zip(&bodies) {
             let mut body = body.clone();
             merge(&mut body, json!({"inputs": case.inputs}));
             let answer = server.preview(&body).await?.expect(200)?;
@@ -63,12 +66,12 @@ const JOINT: &str = "  joint:
 ";
 
 #[tokio::test]
-async fn the_published_joint_is_the_same_in_three_languages_by_http_and_command_line() -> Result<()> {
+async fn the_published_joint_is_the_same_in_all_forms_by_http_and_command_line() -> Result<()> {
     let server = Server::start().await?;
     let fixture = Fixture::named("bolted_joint")?;
     let case = fixture.cases.first().context("no case")?;
     let source = fs::read(fixture.folder.join("python/task.py"))?;
-    for language in ["python", "rust", "c"] {
+    for language in ["python", "rust", "c", "component"] {
         let text = manifest(&format!("joint-{language}@1.0.0"), JOINT);
         let wasm =
             text.replace("kind: python", "kind: wasm\n  module: joint.wasm").replace("    handler: joint:main\n", "");

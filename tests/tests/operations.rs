@@ -74,6 +74,7 @@ async fn the_openapi_document_names_every_route() -> Result<()> {
         ("/v1/lanes", "get"),
         ("/v1/workers", "get"),
         ("/v1/solvers", "get"),
+        ("/v1/compilers", "get"),
         ("/v1/api-keys", "post"),
         ("/health", "get"),
         ("/ready", "get"),

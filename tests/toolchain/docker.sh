@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Prepares what the tests of containers need: a Docker engine's programs, and images of solvers in target/solvers (made
-# from Debian packages and from the stand-in of Code_Aster, and kept until their sources change). Starts nothing.
+# Prepares what the tests of containers need: a Docker engine's programs, images of solvers in target/solvers (made from
+# Debian packages and from the stand-in of Code_Aster), and the image of the compilers in target/compilers. All are kept
+# until their sources change. Starts nothing.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/toolchain/packages.sh
@@ -61,4 +62,14 @@ make_image calculix mecapy/calculix:2.20 -- --package calculix-ccx \
     --env LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu/blas:/usr/lib/x86_64-linux-gnu/lapack
 stand_in=fixtures/solvers/code_aster/stand-in/run_aster
 make_image stand-in mecapy/code-aster-stand-in:1 "$stand_in" -- --file "$stand_in=/usr/bin/run_aster"
+compilers=target/compilers
+wanted=$(git ls-files -z deploy/compilers deploy/solvers/pack_image.py guest-sdk/rust guest-sdk/c/mecapy.h |
+    xargs -0 sha256sum | sha256sum | cut -c1-64)
+if [ ! -s "$compilers/compilers.tar" ] || [ "$(cat "$compilers/compilers.key" 2>/dev/null)" != "$wanted" ]; then
+    say "making the image mecapy/compilers:1 (Debian packages and the SDKs; two or three minutes)"
+    mkdir -p "$compilers"
+    as_root env PATH="$PATH" HOME="$HOME" deploy/compilers/compilers_image.sh "$compilers/compilers.tar" \
+        mecapy/compilers:1 >"$compilers/compilers.toml"
+    echo "$wanted" >"$compilers/compilers.key"
+fi
 say "$(dockerd --version | cut -d, -f1), images $(ls "$images"/*.tar | xargs -n 1 basename -s .tar | tr '\n' ' ')"

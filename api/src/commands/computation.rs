@@ -6,7 +6,7 @@ use super::{
     terminal::parse_bytes,
 };
 use crate::{intake::SEED_MAX, packages::FunctionReference};
-use mecapy_model::{ArtifactName, Code, LimitsRequest, NonFinite, UploadId};
+use mecapy_model::{ArtifactName, Code, LimitsRequest, NonFinite, SourceLanguage, UploadId};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{
@@ -25,7 +25,8 @@ const WASM_MAGIC: &[u8] = b"\0asm";
 /// What is computed, shared by `run`, `preview` and `submit`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ComputationFlags {
-    /// Python source or WASI module; - reads Python from the standard input. On a server also a published function, as
+    /// Python source or WASI module; - reads Python from the standard input. On a server also a program in C or Rust (a
+    /// file that ends in .c or .rs), which is compiled there, and a published function, as
     /// acme/bolted-joint@1.2.0#preload; without a version the newest
     #[arg(value_name = "FILE|FUNCTION")]
     program: PathBuf,
@@ -92,6 +93,11 @@ pub(crate) enum ProgramFile {
     Wasm {
         bytes: Vec<u8>,
     },
+    /// A program that a server compiles.
+    Compiled {
+        language: SourceLanguage,
+        source: SourceText,
+    },
     /// Nothing was read: it is on the server.
     Function(FunctionReference),
 }
@@ -154,10 +160,10 @@ impl ComputationFlags {
 }
 
 impl Computation {
-    /// The Python source, for showing faults in it.
+    /// The source, for showing faults in it.
     pub(crate) fn source_text(&self) -> Option<&SourceText> {
         match &self.program {
-            ProgramFile::Python { source, .. } => Some(source),
+            ProgramFile::Python { source, .. } | ProgramFile::Compiled { source, .. } => Some(source),
             ProgramFile::Wasm { .. } | ProgramFile::Function(_) => None,
         }
     }
@@ -189,15 +195,30 @@ fn read_program(path: &Path, entry: Option<String>) -> Result<ProgramFile, Misus
     if bytes.starts_with(WASM_MAGIC) {
         return match entry {
             None => Ok(ProgramFile::Wasm { bytes }),
-            Some(_) => Err(Misuse::new("--entry is for Python: a WASI module has one start")),
+            Some(_) => Err(Misuse::new("--entry is for Python: a WASI module or component has one start")),
         };
     }
     if path.extension().is_some_and(|extension| extension == "wasm") {
         return Err(Misuse::new(format!("{name} is not a WebAssembly module")));
     }
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(ProgramFile::Python { source: SourceText { name, text }, entry }),
-        Err(_) => Err(Misuse::new(format!("{name} is neither Python in UTF-8 nor a WebAssembly module"))),
+    let compiled = compiled_language(path);
+    match (String::from_utf8(bytes), compiled) {
+        (Ok(_), Some(_)) if entry.is_some() => {
+            Err(Misuse::new("--entry is for Python: a program has one main function"))
+        }
+        (Ok(text), Some(language)) => Ok(ProgramFile::Compiled { language, source: SourceText { name, text } }),
+        (Ok(text), None) => Ok(ProgramFile::Python { source: SourceText { name, text }, entry }),
+        (Err(_), Some(language)) => Err(Misuse::new(format!("{name} is not {} in UTF-8", language.title()))),
+        (Err(_), None) => Err(Misuse::new(format!("{name} is neither Python in UTF-8 nor a WebAssembly module"))),
+    }
+}
+
+/// The language of a source that is compiled, by its file's name: nothing in a text tells it for sure.
+fn compiled_language(path: &Path) -> Option<SourceLanguage> {
+    match path.extension()?.to_str()? {
+        "c" => Some(SourceLanguage::C),
+        "rs" => Some(SourceLanguage::Rust),
+        _ => None,
     }
 }
 
@@ -267,6 +288,20 @@ mod tests {
         for (name, bytes, arguments) in refused {
             assert!(load_file(name, bytes, arguments).is_err(), "{name} {arguments:?} was accepted");
         }
+    }
+
+    #[test]
+    fn sources_that_are_compiled_are_known_by_their_names() {
+        for (name, expected) in [("a.c", SourceLanguage::C), ("b.rs", SourceLanguage::Rust)] {
+            let computation = load_file(name, b"int main", &[]).unwrap();
+            let text = computation.source_text().map(|source| source.text.as_str());
+            assert_eq!(text, Some("int main"));
+            let ProgramFile::Compiled { language, .. } = computation.program else { panic!("{name}") };
+            assert_eq!(language, expected);
+            assert!(load_file(name, b"int main", &["--entry", "main"]).is_err());
+            assert!(load_file(name, b"\xff", &[]).is_err());
+        }
+        assert!(matches!(load_file("a.c", b"\0asm\x01\0\0\0", &[]).unwrap().program, ProgramFile::Wasm { .. }));
     }
 
     #[test]

@@ -32,6 +32,9 @@ pub(crate) async fn send_parts(client: &Client, computation: &Computation, termi
         ProgramFile::Wasm { bytes } => {
             SentCode::Own(Code::Wasm { module: send_module(client, bytes, terminal).await? })
         }
+        ProgramFile::Compiled { language, source } => {
+            SentCode::Own(Code::of_source(*language, source.text.clone(), None))
+        }
         ProgramFile::Function(reference) => SentCode::Published { function: reference.to_string() },
     };
     let mut files = BTreeMap::new();

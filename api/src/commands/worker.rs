@@ -20,9 +20,9 @@ use anyhow::Result;
 /// queue without losing an attempt. A second signal ends it at once. On one machine alone, `mecapy serve` runs a
 /// worker itself.
 ///
-/// With --docker-url it runs the tasks of solvers instead, each in a locked-down container of that Docker engine, and
-/// no others. It must run as root, which mounts the work folders. On SIGTERM its containers go on, and the worker that
-/// is started next with the same --state-dir goes on with them.
+/// With --docker-url it runs the tasks of solvers and compiles sources in C and Rust instead, each in a locked-down
+/// container of that Docker engine, and no others. It must run as root, which mounts the work folders. On SIGTERM its
+/// containers go on, and the worker that is started next with the same --state-dir goes on with them.
 #[derive(Debug, clap::Args)]
 pub(super) struct WorkerArguments {
     #[command(flatten)]

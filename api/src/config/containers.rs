@@ -12,7 +12,7 @@ const STATE_DIR: &str = "containers";
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Containers")]
 pub(crate) struct ContainerFlags {
-    /// Run the solvers' tasks, and no others, in containers of this Docker engine: unix:///path/of/docker.sock
+    /// Run the solvers' tasks and compile sources, and do nothing else, in containers of this Docker engine: unix:///path/of/docker.sock
     #[arg(long, env = "MECAPY_DOCKER_URL", hide_env_values = true, value_name = "URL")]
     docker_url: Option<String>,
     /// Cores for all containers together [default: all of the engine's machine]
@@ -37,7 +37,7 @@ pub(crate) struct ContainerFlags {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ContainerRole {
     pub(crate) docker_url: String,
-    /// The catalogue of solvers.
+    /// The catalogue of solvers and compilers.
     pub(crate) solvers: PathBuf,
     pub(crate) cores: Option<u32>,
     pub(crate) memory_bytes: Option<u64>,

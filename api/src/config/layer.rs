@@ -77,7 +77,8 @@ layer! {
     /// s3://bucket?endpoint=https://host&region=name, with MECAPY_S3_ACCESS_KEY_ID, MECAPY_S3_SECRET_ACCESS_KEY and
     /// MECAPY_S3_SESSION_TOKEN in the environment [default: file:]
     "MECAPY_OBJECTS_URL" "Backends" "URL" objects_url: SecretText,
-    /// The solvers that tasks may name: a TOML file, the same for all processes [default: none]
+    /// The solvers that tasks may name, and the compilers for sources in C and Rust: a TOML file, the same for all
+    /// processes [default: none]
     "MECAPY_SOLVERS" "Backends" "FILE" solvers: PathBuf,
     /// Accept the access tokens of this OpenID Connect issuer
     "MECAPY_OIDC_ISSUER" "Backends" "URL" oidc_issuer: String,

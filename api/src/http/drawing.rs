@@ -44,6 +44,8 @@ pub(super) async fn draw(
     let limits = LimitsRequest::default().resolve(Lane::HighPriority).map_err(|error| Problem::internal(&error))?;
     let preview = Preview {
         code,
+        failed: None,
+        compile_ms: None,
         inputs: inputs.into(),
         files: Vec::new(),
         file_places: None,

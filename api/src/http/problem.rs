@@ -241,6 +241,7 @@ impl From<intake::Rejected> for Problem {
             intake::Rejected::Invalid(faults) => Problem::invalid(faults),
             intake::Rejected::NotReady { detail, retry_after } => Problem::not_ready(detail, retry_after),
             intake::Rejected::Busy { detail, retry_after } => Problem::too_many(detail, retry_after),
+            intake::Rejected::NotQueued(error) => error.into(),
             intake::Rejected::Store(error) => error.into(),
         }
     }

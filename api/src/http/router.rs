@@ -120,6 +120,7 @@ fn guarded() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(routes::lanes::lanes))
         .routes(routes!(routes::workers::workers))
         .routes(routes!(routes::solvers::solvers))
+        .routes(routes!(routes::compilers::compilers))
         .merge(compat::compat())
         .merge(routes::later::later())
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// What to run. Other kinds of the contract (`c`, `rust`) answer 422 `not_available`.
+/// What to run.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = Code)]
@@ -54,10 +54,22 @@ pub enum LanguageRequest {
         /// The function to call instead of `main`.
         entry: Option<String>,
     },
-    /// An uploaded WASI command module: the inputs as one JSON document on stdin, the result as one on stdout.
+    /// An uploaded WASI command module: the inputs as one JSON document on stdin, the result as one on stdout. Or an
+    /// uploaded component of the world `mecapy:task`, whose `run` takes and returns them as texts.
     Wasm {
         /// The module's SHA-256, as `POST /v1/modules` answered it.
         module: String,
+    },
+    /// A whole program in C (C17, one file; `mecapy.h` is there) that is compiled to a WASI module, called as such a
+    /// module is. The same source is compiled once.
+    C {
+        /// At most 1 MiB.
+        source: String,
+    },
+    /// The same in Rust (edition 2024; `mecapy_task`, `serde` and `serde_json` are there).
+    Rust {
+        /// At most 1 MiB.
+        source: String,
     },
 }
 

@@ -2,7 +2,8 @@
 
 use super::schema::CodeRequest;
 use mecapy_model::{
-    Code, Lane, LogStream, Progress, RunId, StudyId, Task, TaskError, TaskId, TaskState, UploadId, Usage, Warning,
+    Code, Digest, Lane, LogStream, Progress, RunId, Source, SourceLanguage, StudyId, Task, TaskError, TaskId,
+    TaskState, UploadId, Usage, Warning,
 };
 use mecapy_store::{ApiKey, LogEntry, Module, Scope, TaskResult, Upload};
 use serde::Serialize;
@@ -67,6 +68,10 @@ pub(super) struct TaskShown<'a> {
     /// The earlier task whose result it has, without having run: see `GET /v1/tasks/{id}/cache`.
     #[schema(value_type = Option<uuid::Uuid>)]
     cached_from: Option<TaskId>,
+    /// What its source was compiled to; absent where nothing was, or not yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    module: Option<Digest>,
     links: Links,
 }
 
@@ -77,6 +82,10 @@ pub(super) enum CodeShown<'a> {
     Sandboxed(&'a Code),
     Function {
         function: &'a str,
+    },
+    Source {
+        language: SourceLanguage,
+        source: &'a str,
     },
     Solver {
         solver: &'a str,
@@ -93,7 +102,10 @@ impl<'a> CodeShown<'a> {
         match code {
             Code::Solver { solver, version } => Self::Solver { solver, version, files },
             Code::Function { function, .. } => Self::Function { function },
-            code => Self::Sandboxed(code),
+            code => match code.source() {
+                Some(Source { language, text, .. }) => Self::Source { language, source: text },
+                None => Self::Sandboxed(code),
+            },
         }
     }
 }
@@ -140,6 +152,7 @@ impl<'a> TaskShown<'a> {
             run: task.ties.run,
             study: task.ties.study,
             cached_from: task.ties.cached_from,
+            module: task.code.source().and_then(|source| source.module),
             links: Links::of(task.id),
         }
     }

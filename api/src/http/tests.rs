@@ -2,6 +2,7 @@
 
 mod events;
 mod solvers;
+mod sources;
 
 use super::{router, schema};
 use crate::{

@@ -4,6 +4,7 @@ use super::solver::{self, SolverCode, Solving};
 use crate::json::{Faults, Fields, Path, Value};
 use crate::packages::FunctionReference;
 use mecapy_model::Code;
+use std::borrow::Cow;
 
 /// Code as it was asked for. What has a fault is `None`.
 #[derive(Debug)]
@@ -35,14 +36,11 @@ fn sandboxed(mut fields: Fields<'_, '_>, faults: &mut Faults) -> Option<Code> {
     let code = match language.as_ref() {
         "python" => python(&mut fields, faults),
         "wasm" => wasm(&mut fields, faults),
-        "c" | "rust" => {
-            let message =
-                format!("compiling {language} is not available yet: compile it to WASI and upload the module");
-            faults.at(path.key("language"), "not_available", message);
-            return None;
-        }
+        "c" => source(&mut fields, faults).map(|source| Code::C { source, module: None }),
+        "rust" => source(&mut fields, faults).map(|source| Code::Rust { source, module: None }),
         _ => {
-            faults.at(path.key("language"), "unknown_value", "use one of \"python\", \"wasm\"");
+            let message = "use one of \"python\", \"wasm\", \"c\", \"rust\"";
+            faults.at(path.key("language"), "unknown_value", message);
             return None;
         }
     };
@@ -65,17 +63,19 @@ fn function(mut fields: Fields<'_, '_>, faults: &mut Faults) -> Option<FunctionR
 }
 
 fn python(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> Option<Code> {
-    let source = fields.require("source", faults);
+    let source = source(fields, faults);
     let entry = fields.string("entry", faults);
-    let source = source?;
-    match source.string() {
-        Some(text) => Some(Code::Python { source: text.into_owned(), entry: entry.map(Into::into) }),
-        None => {
-            let path = fields.path();
-            faults.wrong_kind(path.key("source"), "a string", source);
-            None
-        }
+    Some(Code::Python { source: source?, entry: entry.map(Into::into) })
+}
+
+fn source(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> Option<String> {
+    let source = fields.require("source", faults)?;
+    let text = source.string();
+    if text.is_none() {
+        let path = fields.path();
+        faults.wrong_kind(path.key("source"), "a string", source);
     }
+    text.map(Cow::into_owned)
 }
 
 fn wasm(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> Option<Code> {
@@ -105,7 +105,9 @@ mod tests {
     }
 
     #[test]
-    fn both_kinds_of_code_are_read() {
+    fn every_kind_of_code_in_a_language_is_read() {
+        let rust = read_code(r#"{"language":"rust","source":"fn main() {}"}"#).unwrap();
+        assert_eq!(rust, Code::Rust { source: "fn main() {}".to_owned(), module: None });
         let python = read_code(r#"{"language":"python","source":"a\u0000b","entry":"f"}"#).unwrap();
         assert_eq!(python, Code::Python { source: "a\0b".to_owned(), entry: Some("f".to_owned()) });
         let wasm = read_code(&format!(r#"{{"language":"wasm","module":"{}"}}"#, "0a".repeat(32))).unwrap();
@@ -119,8 +121,10 @@ mod tests {
             ("{}", "/code/language", "required"),
             (r#"{"language":7}"#, "/code/language", "wrong_type"),
             (r#"{"language":"fortran"}"#, "/code/language", "unknown_value"),
-            (r#"{"language":"c","source":""}"#, "/code/language", "not_available"),
-            (r#"{"language":"rust","source":""}"#, "/code/language", "not_available"),
+            (r#"{"language":"c"}"#, "/code/source", "required"),
+            (r#"{"language":"rust","source":7}"#, "/code/source", "wrong_type"),
+            (r#"{"language":"rust","source":"","entry":"main"}"#, "/code/entry", "unknown_field"),
+            (r#"{"language":"compile","of":"c","source":""}"#, "/code/language", "unknown_value"),
             (r#"{"function":"a/b"}"#, "/code/function", "invalid"),
             (r#"{"function":1}"#, "/code/function", "wrong_type"),
             (r#"{"function":"a/b#c","entry":"d"}"#, "/code/entry", "unknown_field"),

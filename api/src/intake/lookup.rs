@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     analysis::Analysis,
+    compiling::Compiling,
     functions::Functions,
     json::{Faults, Path},
     packages::Invalid,
@@ -48,6 +49,8 @@ pub struct Intake<'a> {
     pub sight: Sight,
     /// Published functions.
     pub functions: &'a Functions,
+    /// What sources were compiled to.
+    pub compiling: &'a Compiling,
     /// One place for each input file that previews hold open.
     pub file_places: &'a Room,
     /// Which URLs may be called when a task has ended.
@@ -147,6 +150,12 @@ impl Intake<'_> {
                 };
                 if let Some(message) = gone {
                     faults.add(Fault::new("/code/function", "unknown_function", message));
+                }
+                Ok(None)
+            }
+            Code::C { .. } | Code::Rust { .. } | Code::Compile { .. } => {
+                if let Some(source) = code.source() {
+                    self.check_source(source, faults);
                 }
                 Ok(None)
             }

@@ -14,6 +14,7 @@ mod reuse;
 mod run;
 mod schedule;
 mod solver;
+mod source;
 mod study;
 mod task;
 
@@ -26,7 +27,7 @@ pub use task::AcceptedTask;
 
 use crate::json::Malformed;
 use mecapy_model::Fault;
-use mecapy_store::StoreError;
+use mecapy_store::{StoreError, SubmitError};
 use std::time::Duration;
 
 /// The longest name of a task, in characters.
@@ -76,6 +77,8 @@ pub enum Rejected {
         detail: &'static str,
         retry_after: Duration,
     },
+    /// What has to be done first can't be queued.
+    NotQueued(SubmitError),
     Store(StoreError),
 }
 

@@ -7,13 +7,14 @@ use super::{
     limits,
     lookup::{FilePlaces, Intake, OpenFiles},
     solver::Solving,
+    source::Ready,
 };
 use crate::{
     analysis::Analysis,
     functions::Call,
     json::{Faults, Fields, Path, Value},
 };
-use mecapy_model::{Code, Lane, Limits, NonFinite, Warning};
+use mecapy_model::{Code, Lane, Limits, NonFinite, TaskError, Warning};
 use mecapy_runtime::InputFile;
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -21,6 +22,10 @@ use std::{collections::BTreeSet, sync::Arc};
 #[derive(Debug)]
 pub struct Preview {
     pub code: Code,
+    /// Why there is nothing to run: the source can't be compiled.
+    pub failed: Option<TaskError>,
+    /// For how long the source was compiled, where it was just now, milliseconds.
+    pub compile_ms: Option<f64>,
     pub inputs: Arc<str>,
     pub files: Vec<InputFile>,
     /// Must be held for as long as the files are.
@@ -55,6 +60,19 @@ impl Intake<'_> {
             None => None,
         };
         warnings.extend(analysis.iter().flat_map(|analysis| analysis.warnings.iter().cloned()));
+        // Before any file is open: it may take seconds.
+        let ready = match &code {
+            Some(code) if readable && faults.is_empty() => self.compiled_soon(code).await?,
+            _ => None,
+        };
+        let compile_ms = ready.as_ref().and_then(|ready| ready.compile_ms);
+        let (code, failed) = match ready {
+            Some(Ready { code: made, warnings: told, .. }) => {
+                warnings.extend(told);
+                made.map_or_else(|error| (code, Some(error)), |made| (Some(made), None))
+            }
+            None => (code, None),
+        };
         let files = match (readable, faults.is_empty()) {
             (true, true) => self.open_files(files, &mut faults).await?,
             (true, false) => {
@@ -73,6 +91,8 @@ impl Intake<'_> {
         match (code, limits) {
             (Some(code), Some(limits)) if faults.is_empty() => Ok(Preview {
                 code,
+                failed,
+                compile_ms,
                 inputs,
                 call,
                 files: files.files,

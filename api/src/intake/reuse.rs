@@ -2,7 +2,8 @@
 
 use super::{Rejected, SEED_MAX, lookup::Intake};
 use crate::json::{Kind, Value};
-use mecapy_model::{CacheMode, Code, Digest, NonFinite, Reuse, TaskId, Ties};
+use mecapy_model::{CacheMode, Code, Digest, NonFinite, Reuse, Source, TaskId, Ties};
+use mecapy_runtime::compiler::content_key;
 use mecapy_store::{NewTask, StoreError};
 use sha2::{Digest as _, Sha256};
 
@@ -48,11 +49,11 @@ impl Intake<'_> {
     }
 
     /// The key of `task`. It covers what decides a result: the code with its version and digest, the inputs as the guest
-    /// gets them, the contents of the files, the interpreter or the solver's image, the seed, and what is done with
-    /// numbers that aren't finite. Limits are left out: they decide whether there is a result, not which. Where the
+    /// gets them, the contents of the files, the interpreter, the compiler or the solver's image, the seed, and what is done
+    /// with numbers that aren't finite. Of a source, its module is left out: whether it is known yet changes nothing. Limits are left out: they decide whether there is a result, not which. Where the
     /// request named no seed, one follows from the rest, so that the same request has the same key.
     ///
-    /// `None`: a file is not there, or items of a batch are no computation of their own.
+    /// `None`: a file is not there, or it is no computation of its own: items of a batch, or a compile.
     async fn result_key(&self, task: &NewTask, seed: Option<u64>) -> Result<Option<Keyed>, Rejected> {
         let mut parts = Parts::new();
         if !self.add_code(&task.code, &mut parts)? {
@@ -96,7 +97,12 @@ impl Intake<'_> {
                     parts.add(name).add(value);
                 }
             }
-            Code::Items { .. } => return Ok(false),
+            Code::C { .. } | Code::Rust { .. } => {
+                let Some(Source { language, text, .. }) = code.source() else { return Ok(false) };
+                let Some(toolchain) = self.toolchain(language) else { return Ok(false) };
+                parts.add("source").add_bytes(&content_key(toolchain, text).0);
+            }
+            Code::Items { .. } | Code::Compile { .. } => return Ok(false),
         }
         Ok(true)
     }

@@ -85,7 +85,9 @@ pub(super) fn known_solver<'a>(
     let found = solvers.catalogue().solver(name);
     if found.is_none() {
         let known: Vec<_> = solvers.catalogue().solvers().map(|solver| format!("{:?}", solver.name)).collect();
-        let message = format!("there is no solver {name:?} here: use one of {}", known.join(", "));
+        let advice =
+            if known.is_empty() { "none is configured".to_owned() } else { format!("use one of {}", known.join(", ")) };
+        let message = format!("there is no solver {name:?} here: {advice}");
         faults.at(path, "unknown_solver", message);
     }
     found

@@ -125,6 +125,7 @@ impl Intake<'_> {
         if !faults.is_empty() {
             return Err(Rejected::Invalid(faults.into_vec()));
         }
+        task.code = self.with_module(task.code, &mut task.warnings).await?;
         self.tie_result(&mut task, asked.cache, asked.computation.seed).await?;
         Ok(AcceptedTask { task, files_of_code: asked.computation.files_of_code })
     }
@@ -163,12 +164,13 @@ impl Intake<'_> {
         if !faults.is_empty() {
             return Err(Rejected::Invalid(faults.into_vec()));
         }
+        let code = self.with_module(task.code, &mut warnings).await?;
         Ok(NewTask {
             tenant: task.tenant,
             name: task.name,
             lane: task.lane,
             priority: task.priority,
-            code: task.code,
+            code,
             inputs: task.inputs,
             files: task.files,
             limits: task.limits,

@@ -22,7 +22,7 @@ pub enum Runtime {
         version: Option<String>,
         requirements: Requirements,
     },
-    /// A WASI command module of the package, in a sandbox.
+    /// A WASI command module of the package, or a component of the world `mecapy:task`, in a sandbox.
     Wasm { module: FileName },
     /// An image that a Dockerfile of the package describes, in a container.
     Dockerfile {

@@ -206,6 +206,7 @@ fn told(rejected: Rejected) -> String {
         }
         Rejected::Malformed(malformed) => malformed.to_string(),
         Rejected::NotReady { detail, .. } | Rejected::Busy { detail, .. } => detail.to_owned(),
+        Rejected::NotQueued(error) => error.to_string(),
         Rejected::Store(error) => error.to_string(),
     };
     format!("the request is not accepted any more: {why}")

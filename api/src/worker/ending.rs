@@ -131,6 +131,14 @@ pub(super) struct Persist<'a> {
     tries_max: u32,
 }
 
+/// Tries a write of a claim again where that may help, for as long as the claim may be ours.
+pub(super) async fn persisted<T, F>(shared: &Shared, live: &Live, write: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    Persist::of(&shared.store, live).write(write).await
+}
+
 impl<'a> Persist<'a> {
     pub(super) fn of(store: &Store, live: &'a Live) -> Self {
         Self { hold: &live.hold, tries_max: if store.is_shared() { WRITES_SHARED_MAX } else { WRITES_MAX } }

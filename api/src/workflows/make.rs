@@ -13,10 +13,12 @@ use crate::{
 use mecapy_model::{ArtifactName, Code, ErrorKind, Fault, Reuse, TaskId, UploadId};
 use mecapy_store::{NewRun, NodeTask, ParentNode, RunRow, StoreError};
 use mecapy_workflow::{CacheMode, FailureKind, FileSource, FlowError, Json, Run, RunStart, Start, TaskStart, What};
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// Faults of one request that a node's error tells.
 const FAULTS_TOLD_MAX: usize = 5;
+/// When to ask again for what the queue has no room for.
+const NOT_QUEUED: Duration = Duration::from_secs(5);
 
 /// Makes what a run's nodes need, for one step.
 pub(super) struct Maker<'a> {
@@ -176,6 +178,8 @@ fn refusal(rejected: Rejected) -> Result<Made, Trouble> {
     match rejected {
         Rejected::Malformed(malformed) => Ok(Made::Refused(ErrorKind::InvalidInput.into(), malformed.to_string())),
         Rejected::Invalid(faults) => Ok(Made::Refused(ErrorKind::InvalidInput.into(), told(&faults))),
+        // Nobody waits for a compiler here: a node's source is compiled by its task.
+        Rejected::NotQueued(_) => Err(Trouble::NotNow(NOT_QUEUED)),
         Rejected::NotReady { retry_after, .. } | Rejected::Busy { retry_after, .. } => {
             Err(Trouble::NotNow(retry_after))
         }

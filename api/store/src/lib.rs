@@ -11,6 +11,7 @@ mod batches;
 mod bus;
 mod clock;
 mod cluster;
+mod compiled;
 mod copied_artifacts;
 mod counts;
 mod deliveries;
@@ -70,6 +71,7 @@ pub use batches::{
 pub use bus::{Bus, BusAddress, BusAddressError, BusCounts, BusState, Hint, probe_bus};
 pub use clock::{Clock, ManualClock, RandomError, SystemClock};
 pub use cluster::{Migrated, migrate};
+pub use compiled::{AfterCompile, COMPILE_ERRORS_KEPT_FOR, Compiled};
 pub use counts::LaneCount;
 pub use deliveries::{DELIVERIES_KEPT_FOR, Delivery, DeliveryState, LastAttempt, Replay};
 pub use due::{DeliveryReport, DeliveryRoom, DueDelivery, EndpointEffect, NextAttempt};

@@ -21,7 +21,7 @@ macro_rules! page_sql {
         concat!(
             "WITH page AS (SELECT m.no, sum(octet_length(s.code)) OVER (ORDER BY m.id DESC) - octet_length(s.code) AS ahead",
             " FROM (SELECT c.no, c.id FROM (SELECT * FROM tasks WHERE tenant = ?1 AND id < ?2{among} ORDER BY id DESC LIMIT ?3) c",
-            " WHERE c.batch IS NULL AND (?4 IS NULL OR c.state = ?4) AND (?5 IS NULL OR c.lane = ?5)",
+            " WHERE c.batch IS NULL AND c.internal = 0 AND (?4 IS NULL OR c.state = ?4) AND (?5 IS NULL OR c.lane = ?5)",
             " AND (?6 IS NULL OR ",
             $name,
             ") AND (?7 IS NULL OR ",
@@ -122,7 +122,8 @@ impl Store {
 
     /// How many tasks the tenant has; `counted_max` where there are more.
     pub async fn count_tasks(&self, tenant: TenantId, counted_max: u32) -> Result<u64, StoreError> {
-        let sql = "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE tenant = ? AND batch IS NULL LIMIT ?) counted";
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE tenant = ? AND batch IS NULL AND internal = 0 LIMIT ?) \
+                   counted";
         let counted = query(sql).bind(tenant).bind(counted_max).fetch_one(&mut self.reader(tenant).await?).await?;
         counted.count(0)
     }

@@ -22,14 +22,14 @@ macro_rules! task_columns {
              t.progress_message, s.code, ",
             $inputs,
             ", s.settings, r.error, r.warnings, u.fuel, u.memory_peak_bytes, u.cpu_ms, u.queued_ms, u.startup_ms, \
-             u.execute_ms"
+             u.execute_ms, u.compile_ms"
         )
     };
 }
 pub(crate) use task_columns;
 
 /// How many they are.
-pub(crate) const TASK_COLUMNS: usize = 36;
+pub(crate) const TASK_COLUMNS: usize = 37;
 
 /// Where [`task_columns`] come from.
 macro_rules! task_from {
@@ -169,6 +169,7 @@ fn read_usage(columns: &mut Columns<'_>) -> Result<Option<Usage>, StoreError> {
         queued_ms: columns.take()?,
         startup_ms: columns.take()?,
         execute_ms: columns.take()?,
+        compile_ms: columns.take()?,
     }))
 }
 

@@ -5,7 +5,7 @@ use crate::clock::{from_unix_ms, millis, unix_ms};
 use crate::sql::{Row, query};
 use crate::writer::Writer;
 use crate::{Store, StoreError};
-use mecapy_model::{Executor, Lane, Room, Task};
+use mecapy_model::{COMPILE_ROOM, Executor, Lane, Room, Task};
 use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -70,11 +70,19 @@ impl SeenWorker {
         self.is_at_work() && self.row.executor == Executor::Container && self.row.lanes.contains(&lane)
     }
 
-    /// Whether it can run a solver's task, now or once there is room: `version` is the task's, as `name@version`.
+    /// Whether it can compile sources of tasks of this lane: `compiler` is theirs, as `language@version`.
+    pub fn can_compile(&self, lane: Lane, compiler: &str) -> bool {
+        self.serves_containers(lane)
+            && self.row.solvers.iter().any(|known| known == compiler)
+            && self.row.total.holds(COMPILE_ROOM)
+    }
+
+    /// Whether it can run a solver's task, or compile its source, now or once there is room: `version` is the solver's or
+    /// the compiler's, as `name@version`.
     pub fn can_run(&self, task: &Task, version: &str) -> bool {
         self.serves_containers(task.lane)
             && self.row.solvers.iter().any(|known| known == version)
-            && self.row.total.holds(task.limits.room())
+            && self.row.total.holds(task.code.room(&task.limits))
     }
 }
 

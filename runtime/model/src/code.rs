@@ -1,6 +1,6 @@
 //! What to run.
 
-use crate::BatchId;
+use crate::{BatchId, Limits, Room};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -16,6 +16,20 @@ pub enum Code {
     },
     /// An uploaded WASI command module.
     Wasm { module: Digest },
+    /// A whole program in C, compiled to WASI by the platform; `module` is what came of that, once it has been done.
+    C {
+        source: String,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        module: Option<Digest>,
+    },
+    /// The same in Rust.
+    Rust {
+        source: String,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        module: Option<Digest>,
+    },
+    /// Compiling a source and nothing else, for a preview that waits for it. Never a request's.
+    Compile { of: SourceLanguage, source: String },
     /// A published function in one version: `owner/package@1.2.0#name`, and the digest of the package's files.
     Function { function: String, package: Digest },
     /// A solver of the catalogue, in a container; its input files are the task's.
@@ -28,6 +42,58 @@ pub enum Code {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         indexes: Option<Vec<u32>>,
     },
+}
+
+/// What a container gets in which a source is compiled: one core, and 1 GiB of memory.
+pub const COMPILE_ROOM: Room = Room { cpus: 1, memory_bytes: 1 << 30 };
+
+/// A language whose sources the platform compiles to WASI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceLanguage {
+    C,
+    Rust,
+}
+
+/// A source to compile, and what it was compiled to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Source<'a> {
+    pub language: SourceLanguage,
+    pub text: &'a str,
+    pub module: Option<Digest>,
+}
+
+impl SourceLanguage {
+    pub const ALL: [SourceLanguage; 2] = [SourceLanguage::C, SourceLanguage::Rust];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            SourceLanguage::C => "c",
+            SourceLanguage::Rust => "rust",
+        }
+    }
+
+    /// What people call it.
+    pub const fn title(self) -> &'static str {
+        match self {
+            SourceLanguage::C => "C",
+            SourceLanguage::Rust => "Rust",
+        }
+    }
+}
+
+impl std::fmt::Display for SourceLanguage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for SourceLanguage {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = SourceLanguage::ALL.into_iter().find(|language| language.as_str() == text);
+        found.ok_or_else(|| format!("unknown language {text:?}: use c or rust"))
+    }
 }
 
 /// What runs a computation.
@@ -75,10 +141,47 @@ impl Code {
         Some(format!("{package}#{name}"))
     }
 
+    /// A source of `language`, compiled to `module` where that is known.
+    pub const fn of_source(language: SourceLanguage, source: String, module: Option<Digest>) -> Self {
+        match language {
+            SourceLanguage::C => Code::C { source, module },
+            SourceLanguage::Rust => Code::Rust { source, module },
+        }
+    }
+
+    /// The source that this is, where the platform compiles it.
+    pub fn source(&self) -> Option<Source<'_>> {
+        let (language, text, module) = match self {
+            Code::C { source, module } => (SourceLanguage::C, source, *module),
+            Code::Rust { source, module } => (SourceLanguage::Rust, source, *module),
+            Code::Compile { of, source } => (*of, source, None),
+            Code::Python { .. }
+            | Code::Wasm { .. }
+            | Code::Function { .. }
+            | Code::Solver { .. }
+            | Code::Items { .. } => return None,
+        };
+        Some(Source { language, text, module })
+    }
+
+    /// What carries it out next: a source is compiled in a container, and what came of that runs in a sandbox.
     pub const fn executor(&self) -> Executor {
         match self {
             Code::Python { .. } | Code::Wasm { .. } | Code::Function { .. } | Code::Items { .. } => Executor::Sandbox,
+            Code::C { module: Some(_), .. } | Code::Rust { module: Some(_), .. } => Executor::Sandbox,
+            Code::C { module: None, .. } | Code::Rust { module: None, .. } | Code::Compile { .. } => {
+                Executor::Container
+            }
             Code::Solver { .. } => Executor::Container,
+        }
+    }
+
+    /// What its container needs, of a task with these limits; nothing in a sandbox.
+    pub fn room(&self, limits: &Limits) -> Room {
+        match self {
+            Code::Solver { .. } => limits.room(),
+            _ if self.executor() == Executor::Container => COMPILE_ROOM,
+            _ => Room::default(),
         }
     }
 }
@@ -157,6 +260,15 @@ mod tests {
                 Executor::Sandbox,
             ),
             (r#"{"language":"solver","solver":"calculix","version":"2.20"}"#, Executor::Container),
+            (r#"{"language":"rust","source":"fn main() {}"}"#, Executor::Container),
+            (r#"{"language":"compile","of":"c","source":"int main(void) { return 0; }"}"#, Executor::Container),
+            (
+                concat!(
+                    r#"{"language":"c","source":"","#,
+                    r#""module":"0000000000000000000000000000000000000000000000000000000000000000"}"#
+                ),
+                Executor::Sandbox,
+            ),
         ];
         for (text, executor) in rows {
             let code: Code = serde_json::from_str(text).unwrap();
@@ -165,6 +277,20 @@ mod tests {
         for executor in Executor::ALL {
             assert_eq!(executor.as_str().parse(), Ok(executor));
         }
+    }
+
+    #[test]
+    fn a_source_takes_a_compilers_room_and_none_once_it_is_compiled() {
+        let limits = Limits { timeout_ms: 1, memory_bytes: 1 << 40, fuel: 0, cpus: 64 };
+        let of = |module| Code::of_source(SourceLanguage::Rust, "fn main() {}".to_owned(), module);
+        let compiled = of(Some(Digest([7; 32])));
+        assert_eq!((of(None).room(&limits), compiled.room(&limits)), (COMPILE_ROOM, Room::default()));
+        assert_eq!(
+            compiled.source().map(|source| (source.language, source.module)),
+            Some((SourceLanguage::Rust, Some(Digest([7; 32]))))
+        );
+        let solver = Code::Solver { solver: "a".to_owned(), version: "1".to_owned() };
+        assert_eq!((solver.room(&limits), solver.source()), (limits.room(), None));
     }
 
     #[test]

@@ -19,7 +19,7 @@ mod visibility;
 
 pub use artifact::{Artifact, ArtifactName, InvalidArtifactName};
 pub use batch::{BatchState, Isolation, Item, ItemOutcome, ItemRange, OnItemError};
-pub use code::{Code, Digest, Executor, InvalidDigest, NonFinite};
+pub use code::{COMPILE_ROOM, Code, Digest, Executor, InvalidDigest, NonFinite, Source, SourceLanguage};
 pub use error::{ErrorKind, Fault, TaskError, Warning};
 pub use ids::{
     ApiKeyId, BatchId, DeliveryId, EventId, RunId, ScheduleId, StudyId, TaskId, TenantId, UploadId, WebhookId,

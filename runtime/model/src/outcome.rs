@@ -20,6 +20,10 @@ pub struct Usage {
     pub startup_ms: f64,
     /// Running the guest, milliseconds.
     pub execute_ms: f64,
+    /// Compiling its source, in a container of its own, milliseconds. Absent where nothing was compiled: also where the
+    /// same source had been before.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub compile_ms: Option<f64>,
 }
 
 /// How far a task says it is.

@@ -91,6 +91,7 @@ pub fn config(nan: NanPayloads) -> Config {
         .wasm_multi_memory(false)
         .wasm_stack_switching(false)
         .wasm_custom_page_sizes(false)
+        .wasm_component_model(true)
         .relaxed_simd_deterministic(true)
         .cranelift_nan_canonicalization(nan == NanPayloads::Canonical)
         .cranelift_regalloc_algorithm(RegallocAlgorithm::Backtracking)

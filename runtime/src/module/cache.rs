@@ -11,6 +11,7 @@ use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
+use wasmtime::{Precompiled, component::Component};
 
 /// Refusals that are remembered, so that a module that is dear to refuse is refused once.
 const REFUSALS_MAX: usize = 1_000;
@@ -157,6 +158,7 @@ impl ModuleCache {
         if let Some(code) = self.artefacts.read(&key) {
             match self.link(&code) {
                 Ok(module) => return Ok((module, code.len() as u64)),
+                Err(ModuleError::Refused(refused)) => return Err(refused.into()),
                 Err(error) => {
                     tracing::warn!(module.digest = %digest, error = %error, "a kept module can't be loaded and is compiled again")
                 }
@@ -182,9 +184,16 @@ impl ModuleCache {
     }
 
     fn link(&self, code: &[u8]) -> Result<Arc<WasiModule>, ModuleError> {
+        let engine = self.engine.wasm();
+        if wasmtime::Engine::detect_precompiled(code) == Some(Precompiled::Component) {
+            // SAFETY: as below.
+            let component = unsafe { Component::deserialize(engine, code) }.map_err(ModuleError::Load)?;
+            let linked = WasiModule::of_component(&self.engine, &component).map_err(ModuleError::Load)?;
+            return Ok(Arc::new(linked?));
+        }
         // SAFETY: the code is the compiler's own: it came from our child just now, or from a file that this user wrote
         // into a folder that no one else can write to, whose seal over content and key was right.
-        let module = unsafe { wasmtime::Module::deserialize(self.engine.wasm(), code) };
+        let module = unsafe { wasmtime::Module::deserialize(engine, code) };
         let module = module.map_err(ModuleError::Load)?;
         Ok(Arc::new(WasiModule::new(&self.engine, &module).map_err(ModuleError::Load)?))
     }

@@ -132,7 +132,11 @@ fn compile(nan: NanPayloads) -> ExitCode {
     if let Err(error) = read {
         return end(EXIT_NOT_SET_UP, &format!("can't read the module: {error}"));
     }
-    let code = match engine.precompile_module(&module) {
+    let compiled = match super::is_component(&module) {
+        true => engine.precompile_component(&module),
+        false => engine.precompile_module(&module),
+    };
+    let code = match compiled {
         Ok(code) => code,
         Err(error) => return end(EXIT_REFUSED, &format!("{error:#}")),
     };

@@ -18,6 +18,10 @@ impl Counter {
         self.found = self.found.saturating_add(more);
         at_most(self.what, self.found, self.max)
     }
+
+    pub(super) fn found(&self) -> u64 {
+        self.found
+    }
 }
 
 /// Refuses more than `max`.

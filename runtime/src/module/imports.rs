@@ -1,8 +1,10 @@
-//! What a command module may import: the functions of WASI preview 1, with exactly their types.
+//! What may be imported: by a command module the functions of WASI preview 1, with exactly their types; by a component
+//! the interfaces of WASI 0.2 that are offered, and those of the world `mecapy:task`.
 
 use super::Refused;
 use super::limits::NAME_BYTES_MAX;
-use crate::wasi::MODULE;
+use crate::sandbox::{WORLD_INTERFACES, WORLD_VERSION};
+use crate::wasi::{MODULE, preview2};
 use wasmparser::{FuncType, ValType};
 
 /// Every function of preview 1 but those of sockets; `i` is i32 and `I` is i64, results after the colon.
@@ -104,10 +106,60 @@ fn advice(module: &str, name: &str) -> &'static str {
         }
         "go" | "gojs" => "that is Go for browsers; build with GOOS=wasip1 GOARCH=wasm",
         _ if module.starts_with("wasi:") || module.starts_with("wasi_snapshot_preview2") => {
-            "that is WASI 0.2, for components; build a core module (target wasm32-wasip1)"
+            "that is WASI 0.2, for components; build a component (wasm32-wasip2), or a core module (wasm32-wasip1)"
         }
         _ => "a sandbox offers the functions of wasi_snapshot_preview1 and nothing else",
     }
+}
+
+/// Accepts an interface that a component imports; `function` is the first of those that it imports of it.
+pub(super) fn check_interface(interface: &str, function: Option<&str>) -> Result<(), Refused> {
+    let (base, version) = interface.split_once('@').unwrap_or((interface, ""));
+    let offered = if preview2::INTERFACES.contains(&base) {
+        preview2::VERSION
+    } else if WORLD_INTERFACES.contains(&base) {
+        WORLD_VERSION
+    } else {
+        return Err(interface_refused(interface, function, interface_advice(base)));
+    };
+    if is_release_of(version, offered) {
+        return Ok(());
+    }
+    let advice = if base.starts_with("wasi:") {
+        "sandboxes offer WASI 0.2; build with a toolchain for it (target wasm32-wasip2)"
+    } else {
+        "sandboxes offer version 0.1 of the world mecapy:task; build with its WIT"
+    };
+    Err(interface_refused(interface, function, advice))
+}
+
+/// Refuses an import that is a function, a module or a component by itself.
+pub(super) fn not_an_interface(name: &str) -> Refused {
+    interface_refused(name, None, "only interfaces can be imported: those of mecapy:task@0.1.0 and of WASI 0.2")
+}
+
+fn interface_refused(interface: &str, function: Option<&str>, reason: &'static str) -> Refused {
+    Refused::Import { module: shortened(interface), name: shortened(function.unwrap_or("*")), reason }
+}
+
+/// What to do about an interface that nobody offers.
+fn interface_advice(base: &str) -> &'static str {
+    match base.split_once('/').map_or(base, |(package, _)| package) {
+        "wasi:sockets" | "wasi:http" | "wasi:tls" => {
+            "a sandbox has no network; build without it, inputs arrive as the argument of run and files in /work/in"
+        }
+        _ => {
+            "a component may import the interfaces of mecapy:task@0.1.0, and cli, clocks, filesystem, io and random of WASI 0.2"
+        }
+    }
+}
+
+/// Whether `version` is a release of the same minor version as `offered`, which is what linking goes by.
+fn is_release_of(version: &str, offered: &str) -> bool {
+    let (Some((found, patch)), Some((wanted, _))) = (version.rsplit_once('.'), offered.rsplit_once('.')) else {
+        return false;
+    };
+    found == wanted && !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn matches(signature: &FuncType, expected: &str) -> bool {

@@ -1,15 +1,10 @@
 //! Reads a module once, section by section, and refuses it at the first thing that can't be run here.
 
-use super::body::{Bodies, Signatures};
-use super::counters::{Counter, at_most};
-use super::{Refused, imports, limits};
+use super::core_module::{CoreModule, Totals};
+use super::{Refused, component, limits};
 use mecapy_model::{Digest, Warning};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
-use wasmparser::{
-    CompositeInnerType, ConstExpr, DataKind, ElementItems, ElementKind, ExternalKind, FuncType, Parser, Payload,
-    TableInit, TypeRef, ValidPayload, Validator, WasmFeatures,
-};
+use wasmparser::{Parser, Validator, WasmFeatures};
 
 /// What may be used. Never more than the engine compiles (see [`crate::config`]).
 pub(super) const FEATURES: WasmFeatures = WasmFeatures::WASM1
@@ -35,9 +30,9 @@ pub struct ModuleInfo {
     pub imports: Vec<Import>,
     pub exports: Vec<Export>,
     pub warnings: Vec<Warning>,
-    /// Linear memory before the first instruction, pages of 64 KiB.
+    /// Linear memory before the first instruction, pages of 64 KiB; of a component, of all its modules.
     pub memory_min_pages: u64,
-    /// The module's own ceiling, if it declares one, pages of 64 KiB.
+    /// The module's own ceiling, if it declares one, pages of 64 KiB; none of a component.
     pub memory_max_pages: Option<u64>,
     /// Functions that it defines.
     pub functions: u32,
@@ -63,9 +58,13 @@ pub enum ExportKind {
     Memory,
     Global,
     Tag,
+    /// Of a component: an interface that it implements.
+    Instance,
+    /// Of a component.
+    Type,
 }
 
-/// Accepts a WASI command module, or says why not. Nothing is compiled.
+/// Accepts a WASI command module or a component of the world `mecapy:task`, or says why not. Nothing is compiled.
 ///
 /// Takes about 10 ms for each MiB on the caller's thread, and memory in proportion to the module.
 pub fn inspect(bytes: &[u8]) -> Result<ModuleInfo, Refused> {
@@ -73,13 +72,22 @@ pub fn inspect(bytes: &[u8]) -> Result<ModuleInfo, Refused> {
         return Err(Refused::TooLarge { bytes: bytes.len(), bytes_max: limits::MODULE_BYTES_MAX });
     }
     check_header(bytes)?;
-    let mut inspection = Inspection::new();
+    if is_component(bytes) {
+        return component::inspect(bytes);
+    }
+    let (mut module, mut totals) = (CoreModule::new(true), Totals::new());
+    let mut validator = Validator::new_with_features(FEATURES);
     let mut parser = Parser::new(0);
     parser.set_features(FEATURES);
     for payload in parser.parse_all(bytes) {
-        inspection.payload(payload?)?;
+        module.payload(&payload?, &mut totals, &mut validator)?;
     }
-    inspection.finish(bytes)
+    module.finish(bytes, &totals)
+}
+
+/// Whether the first bytes are those of a component.
+pub(super) fn is_component(bytes: &[u8]) -> bool {
+    bytes.starts_with(&COMPONENT_HEADER)
 }
 
 const CORE_HEADER: [u8; 8] = *b"\0asm\x01\0\0\0";
@@ -89,8 +97,7 @@ const COMPONENT_HEADER: [u8; 8] = *b"\0asm\x0d\0\x01\0";
 fn check_header(bytes: &[u8]) -> Result<(), Refused> {
     let found = match bytes {
         [] => "an empty file",
-        _ if bytes.starts_with(&CORE_HEADER) => return Ok(()),
-        _ if bytes.starts_with(&COMPONENT_HEADER) => return Err(Refused::Component),
+        _ if bytes.starts_with(&CORE_HEADER) || is_component(bytes) => return Ok(()),
         _ if bytes.starts_with(b"\0asm") => "WebAssembly of an unknown version",
         _ if bytes.starts_with(b"\x7fELF") => "native code (ELF)",
         _ if bytes.starts_with(b"MZ") => "a Windows program",
@@ -108,284 +115,4 @@ fn is_text_format(bytes: &[u8]) -> bool {
         || text.starts_with(b"(component")
         || text.starts_with(b";;")
         || text.starts_with(b"(;")
-}
-
-struct Inspection {
-    validator: Validator,
-    bodies: Bodies,
-    types: Vec<Option<FuncType>>,
-    functions: Vec<u32>,
-    functions_defined: u32,
-    imports: Vec<Import>,
-    exports: Vec<Export>,
-    /// Function index of `_start`.
-    start: Option<u32>,
-    exports_memory: bool,
-    memory: Option<(u64, Option<u64>)>,
-    table_elements: Counter,
-    element_items: Counter,
-    debug_bytes: usize,
-    other_custom_bytes: usize,
-}
-
-impl Inspection {
-    fn new() -> Self {
-        Self {
-            validator: Validator::new_with_features(FEATURES),
-            bodies: Bodies::new(),
-            types: Vec::new(),
-            functions: Vec::new(),
-            functions_defined: 0,
-            imports: Vec::new(),
-            exports: Vec::new(),
-            start: None,
-            exports_memory: false,
-            memory: None,
-            table_elements: Counter::new("table elements", limits::TABLE_ELEMENTS_MAX),
-            element_items: Counter::new("items of element segments", limits::ELEMENT_ITEMS_MAX),
-            debug_bytes: 0,
-            other_custom_bytes: 0,
-        }
-    }
-
-    /// Counts a section before the validator keeps any of it.
-    fn payload(&mut self, payload: Payload<'_>) -> Result<(), Refused> {
-        self.count(&payload)?;
-        match self.validator.payload(&payload)? {
-            ValidPayload::Func(function, body) => {
-                let signatures = Signatures { types: &self.types, functions: &self.functions };
-                self.bodies.check(function, &body, &signatures)
-            }
-            ValidPayload::Ok | ValidPayload::Parser(_) | ValidPayload::End(_) => Ok(()),
-        }
-    }
-
-    fn count(&mut self, payload: &Payload<'_>) -> Result<(), Refused> {
-        match payload {
-            Payload::TypeSection(section) => self.types(section.clone()),
-            Payload::ImportSection(section) => self.imports(section.clone()),
-            Payload::FunctionSection(section) => {
-                at_most("functions", u64::from(section.count()), limits::FUNCTIONS_MAX)?;
-                self.functions_defined = section.count();
-                section.clone().into_iter().try_for_each(|index| {
-                    self.functions.push(index?);
-                    Ok(())
-                })
-            }
-            Payload::TableSection(section) => self.tables(section.clone()),
-            Payload::MemorySection(section) => self.memories(section.clone()),
-            Payload::TagSection(section) => at_most("tags", u64::from(section.count()), limits::TAGS_MAX),
-            Payload::GlobalSection(section) => {
-                at_most("globals", u64::from(section.count()), limits::GLOBALS_MAX)?;
-                section.clone().into_iter().try_for_each(|global| constant(&global?.init_expr))
-            }
-            Payload::ExportSection(section) => self.exports(section.clone()),
-            Payload::ElementSection(section) => self.elements(section.clone()),
-            Payload::DataCountSection { count, .. } => {
-                at_most("data segments", u64::from(*count), limits::DATA_SEGMENTS_MAX)
-            }
-            Payload::DataSection(section) => {
-                at_most("data segments", u64::from(section.count()), limits::DATA_SEGMENTS_MAX)?;
-                section.clone().into_iter().try_for_each(|data| match data?.kind {
-                    DataKind::Active { offset_expr, .. } => constant(&offset_expr),
-                    DataKind::Passive => Ok(()),
-                })
-            }
-            Payload::CodeSectionStart { count, .. } => at_most("functions", u64::from(*count), limits::FUNCTIONS_MAX),
-            Payload::CodeSectionEntry(body) => {
-                at_most("bytes in one function", body.range().len() as u64, limits::BODY_BYTES_MAX)
-            }
-            Payload::CustomSection(section) => {
-                let bytes = if section.name().starts_with(".debug_") {
-                    &mut self.debug_bytes
-                } else {
-                    &mut self.other_custom_bytes
-                };
-                *bytes = bytes.saturating_add(section.data().len());
-                Ok(())
-            }
-            // The rest is small, or not of a core module, which the validator refuses.
-            _ => Ok(()),
-        }
-    }
-
-    fn types(&mut self, section: wasmparser::TypeSectionReader<'_>) -> Result<(), Refused> {
-        at_most("types", u64::from(section.count()), limits::TYPES_MAX)?;
-        for group in section {
-            for ty in group?.into_types() {
-                at_most("types", self.types.len() as u64 + 1, limits::TYPES_MAX)?;
-                let function = match ty.composite_type.inner {
-                    CompositeInnerType::Func(function) => Some(function),
-                    _ => None,
-                };
-                if let Some(function) = &function {
-                    at_most("parameters in one function", function.params().len() as u64, limits::PARAMETERS_MAX)?;
-                    at_most("results in one function", function.results().len() as u64, limits::RESULTS_MAX)?;
-                }
-                self.types.push(function);
-            }
-        }
-        Ok(())
-    }
-
-    fn imports(&mut self, section: wasmparser::ImportSectionReader<'_>) -> Result<(), Refused> {
-        at_most("imports", u64::from(section.count()), limits::IMPORTS_MAX)?;
-        for import in section.into_imports() {
-            let import = import?;
-            at_most("imports", self.imports.len() as u64 + 1, limits::IMPORTS_MAX)?;
-            name(import.module)?;
-            name(import.name)?;
-            let type_index = match import.ty {
-                TypeRef::Func(index) => Some(index),
-                _ => None,
-            };
-            let signature = type_index.and_then(|index| self.types.get(index as usize)).and_then(Option::as_ref);
-            imports::check(import.module, import.name, signature)?;
-            self.functions.extend(type_index);
-            self.imports.push(Import { module: import.module.to_owned(), name: import.name.to_owned() });
-        }
-        Ok(())
-    }
-
-    fn tables(&mut self, section: wasmparser::TableSectionReader<'_>) -> Result<(), Refused> {
-        at_most("tables", u64::from(section.count()), limits::TABLES_MAX)?;
-        for table in section {
-            let table = table?;
-            self.table_elements.add(table.ty.initial)?;
-            if let TableInit::Expr(value) = &table.init {
-                constant(value)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn memories(&mut self, section: wasmparser::MemorySectionReader<'_>) -> Result<(), Refused> {
-        at_most("memories", u64::from(section.count()), 1)?;
-        for memory in section {
-            let memory = memory?;
-            at_most("pages of memory to begin with", memory.initial, limits::MEMORY_START_PAGES_MAX)?;
-            self.memory = Some((memory.initial, memory.maximum));
-        }
-        Ok(())
-    }
-
-    fn exports(&mut self, section: wasmparser::ExportSectionReader<'_>) -> Result<(), Refused> {
-        at_most("exports", u64::from(section.count()), limits::EXPORTS_MAX)?;
-        for export in section {
-            let export = export?;
-            name(export.name)?;
-            let kind = match export.kind {
-                ExternalKind::Func | ExternalKind::FuncExact => ExportKind::Function,
-                ExternalKind::Table => ExportKind::Table,
-                ExternalKind::Memory => ExportKind::Memory,
-                ExternalKind::Global => ExportKind::Global,
-                ExternalKind::Tag => ExportKind::Tag,
-            };
-            match (export.name, kind) {
-                ("_start", ExportKind::Function) => self.start = Some(export.index),
-                ("memory", ExportKind::Memory) => self.exports_memory = true,
-                _ => {}
-            }
-            self.exports.push(Export { name: export.name.to_owned(), kind });
-        }
-        Ok(())
-    }
-
-    fn elements(&mut self, section: wasmparser::ElementSectionReader<'_>) -> Result<(), Refused> {
-        at_most("element segments", u64::from(section.count()), limits::ELEMENT_SEGMENTS_MAX)?;
-        for element in section {
-            let element = element?;
-            if let ElementKind::Active { offset_expr, .. } = &element.kind {
-                constant(offset_expr)?;
-            }
-            match element.items {
-                ElementItems::Functions(items) => self.element_items.add(u64::from(items.count()))?,
-                ElementItems::Expressions(_, items) => {
-                    self.element_items.add(u64::from(items.count()))?;
-                    items.into_iter().try_for_each(|item| constant(&item?))?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn finish(self, bytes: &[u8]) -> Result<ModuleInfo, Refused> {
-        self.check_start()?;
-        let (Some((memory_min_pages, memory_max_pages)), true) = (self.memory, self.exports_memory) else {
-            return Err(Refused::Export(
-                "the module exports no memory named \"memory\": WASI passes all data through it; build with a WASI target",
-            ));
-        };
-        Ok(ModuleInfo {
-            digest: Digest(Sha256::digest(bytes).into()),
-            bytes: bytes.len() as u64,
-            warnings: self.warnings(),
-            imports: self.imports,
-            exports: self.exports,
-            memory_min_pages,
-            memory_max_pages,
-            functions: self.functions_defined,
-        })
-    }
-
-    fn check_start(&self) -> Result<(), Refused> {
-        let Some(start) = self.start else {
-            let initialize = self.exports.iter().any(|export| export.name == "_initialize");
-            return Err(Refused::Export(if initialize {
-                "the module is a library (a WASI reactor with _initialize): build a command with a main function, without -mexec-model=reactor"
-            } else {
-                "the module exports no function _start: build a program with a main function for a WASI target"
-            }));
-        };
-        let ty = self
-            .functions
-            .get(start as usize)
-            .and_then(|&index| self.types.get(index as usize))
-            .and_then(Option::as_ref);
-        if ty.is_some_and(|ty| ty.params().is_empty() && ty.results().is_empty()) {
-            return Ok(());
-        }
-        Err(Refused::Export("the module's function _start takes parameters or yields results: WASI calls it with none"))
-    }
-
-    fn warnings(&self) -> Vec<Warning> {
-        let mut warnings = Vec::new();
-        let mut warn = |code: &str, message: String| {
-            warnings.push(Warning { code: code.to_owned(), message, line: None, pointer: None })
-        };
-        if self.debug_bytes > 0 {
-            warn(
-                "debug_information",
-                format!(
-                    "{} KiB of debug information are ignored: strip the module to upload less.",
-                    self.debug_bytes.div_ceil(1024)
-                ),
-            );
-        }
-        if self.other_custom_bytes > limits::CUSTOM_BYTES_QUIET_MAX {
-            warn(
-                "custom_sections",
-                format!(
-                    "{} KiB of custom sections are ignored: strip the module to upload less.",
-                    self.other_custom_bytes.div_ceil(1024)
-                ),
-            );
-        }
-        if self.exports.iter().any(|export| export.name == "_initialize") {
-            warn("reactor", "The module exports _initialize beside _start: only _start is called.".to_owned());
-        }
-        warnings
-    }
-}
-
-fn name(name: &str) -> Result<(), Refused> {
-    at_most("bytes in one name", name.len() as u64, limits::NAME_BYTES_MAX)
-}
-
-fn constant(expression: &ConstExpr<'_>) -> Result<(), Refused> {
-    at_most(
-        "bytes in one constant expression",
-        expression.get_binary_reader().bytes_remaining() as u64,
-        limits::CONSTANT_BYTES_MAX,
-    )
 }

@@ -9,6 +9,10 @@ pub const TYPES_MAX: usize = 10_000;
 /// Functions that the module defines.
 pub const FUNCTIONS_MAX: usize = 50_000;
 pub const IMPORTS_MAX: usize = 100;
+/// Functions that a component imports.
+pub const COMPONENT_IMPORTS_MAX: usize = 500;
+/// Imports of one core module in a component, which the component itself provides.
+pub const INNER_IMPORTS_MAX: usize = 1_000;
 pub const EXPORTS_MAX: usize = 2_000;
 /// Name of an import or an export, bytes.
 pub const NAME_BYTES_MAX: usize = 1_000;
@@ -47,3 +51,14 @@ pub const CONSTANT_BYTES_MAX: usize = 1_024;
 pub const MEMORY_START_PAGES_MAX: usize = 32_768;
 /// Custom sections together, above which their author is told that they are ignored, bytes.
 pub const CUSTOM_BYTES_QUIET_MAX: usize = 256 << 10;
+
+/// Core modules in a component. Compilers make up to four of one program.
+pub const CORE_MODULES_MAX: usize = 16;
+/// Core modules that a component instantiates.
+pub const CORE_INSTANCES_MAX: usize = 16;
+/// Components in a component, which rename and no more.
+pub const COMPONENTS_MAX: usize = 20;
+/// Entries of a component's sections of one kind (instances, aliases, functions, types), all of them together.
+pub const COMPONENT_ITEMS_MAX: usize = 20_000;
+/// A component's types, bytes.
+pub const COMPONENT_TYPE_BYTES_MAX: usize = 1 << 20;

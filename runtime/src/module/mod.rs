@@ -1,4 +1,4 @@
-//! Users' WASI command modules: checked, compiled in a process that may be killed, kept by digest.
+//! Users' WASI command modules and components: checked, compiled in a process that may be killed, kept by digest.
 //!
 //! [`inspect`] decides what may be compiled at all: nothing that it refuses reaches a compiler. Compilation runs in a
 //! child of this program ([`compile_child`]), and only what that child made, kept in a folder that no one else can
@@ -9,6 +9,8 @@ mod body;
 mod cache;
 mod child;
 mod compile;
+mod component;
+mod core_module;
 mod counters;
 mod imports;
 mod inspect;
@@ -21,5 +23,6 @@ pub use artefacts::{Artefacts, ArtefactsError};
 pub use cache::{CacheConfig, ModuleCache, ModuleError};
 pub use child::{COMPILE_COMMAND, compile_child};
 pub use compile::{CompileError, CompileLimits, Compiler};
+use inspect::is_component;
 pub use inspect::{Export, ExportKind, Import, ModuleInfo, inspect};
 pub use refused::Refused;

@@ -6,9 +6,6 @@ pub enum Refused {
     /// The first bytes are not those of WebAssembly.
     #[error("this is {found}, not a WebAssembly module; upload the .wasm file that the compiler made")]
     NotWasm { found: &'static str },
-    /// A component (WASI 0.2 and later).
-    #[error("this is a WebAssembly component; components can't be run yet, build a core module (target wasm32-wasip1)")]
-    Component,
     #[error("the module has {bytes} bytes; {bytes_max} are allowed. Strip it, or move data into input files")]
     TooLarge { bytes: usize, bytes_max: usize },
     /// Not valid WebAssembly, or built on a proposal that sandboxes don't offer.
@@ -21,6 +18,14 @@ pub enum Refused {
     Import { module: String, name: String, reason: &'static str },
     #[error("the module imports {module}.{name} as {found}; WASI defines it as {expected}")]
     ImportSignature { module: String, name: String, found: String, expected: String },
+    /// Core modules run in components inside the component.
+    #[error(
+        "the component is composed of others that hold or run core modules: link its parts into one module, and make a component of that"
+    )]
+    Composed,
+    /// Imports of a component that are offered by name, but with other types.
+    #[error("the component's imports are not what their interfaces declare: {reason}")]
+    Unlinkable { reason: String },
     /// An export that a command module must have is missing or of another type.
     #[error("{0}")]
     Export(&'static str),
@@ -39,15 +44,21 @@ impl Refused {
     pub fn code(&self) -> &'static str {
         match self {
             Refused::NotWasm { .. } => "not_wasm",
-            Refused::Component => "not_available",
             Refused::TooLarge { .. } => "module_too_large",
             Refused::Invalid { .. } => "module_invalid",
             Refused::OverLimit { .. } => "module_over_limit",
-            Refused::Import { .. } | Refused::ImportSignature { .. } => "import_not_available",
+            Refused::Import { .. } | Refused::ImportSignature { .. } | Refused::Unlinkable { .. } => {
+                "import_not_available"
+            }
+            Refused::Composed => "component_composed",
             Refused::Export(_) => "export_missing",
             Refused::CompileTooExpensive { .. } => "compile_too_expensive",
             Refused::CompileFailed { .. } => "compile_failed",
         }
+    }
+
+    pub(crate) fn unlinkable(said: &str) -> Self {
+        Refused::Unlinkable { reason: shortened(said) }
     }
 
     /// Whether the same module would be refused again: an elapsed time also depends on what else the machine does.
@@ -68,6 +79,11 @@ const OFFERED: &str = "sandboxes run WebAssembly 2.0 with tail calls, exceptions
 
 /// The longest part of a validator's or compiler's message that is passed on, characters.
 pub(super) const REASON_CHARACTERS_MAX: usize = 300;
+
+/// The beginning of what a library says, on one line.
+fn shortened(said: &str) -> String {
+    said.chars().take(REASON_CHARACTERS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
 
 impl From<wasmparser::Error> for Refused {
     fn from(error: wasmparser::Error) -> Self {

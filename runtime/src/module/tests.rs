@@ -1,6 +1,7 @@
 //! One row for each way a module can be bad, and modules made to break whoever checks them.
 
 mod bombs;
+mod components;
 mod generated;
 
 use super::*;
@@ -100,8 +101,6 @@ fn what_is_no_module_is_told_by_its_first_bytes() {
         let refused = refused(bytes);
         assert!(refused.is_other_media_type() && refused.to_string().contains(words), "{refused}");
     }
-    assert_eq!(refused(&wat("(component)")), Refused::Component);
-    assert_eq!(Refused::Component.code(), "not_available");
     assert!(matches!(refused(&vec![0; (32 << 20) + 1]), Refused::TooLarge { .. }));
 }
 

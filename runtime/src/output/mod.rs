@@ -271,6 +271,13 @@ impl std::fmt::Debug for Sink {
     }
 }
 
+/// A guest's text as a stream would show it: of at most `bytes_max` bytes, with nothing in it that a terminal obeys.
+pub(crate) fn harmless(text: &str, bytes_max: usize) -> String {
+    let mut sink = Sink::new(LogStream::Stderr, bytes_max);
+    sink.write(text.as_bytes());
+    sink.finish().text
+}
+
 /// Up to four bytes of one character.
 #[derive(Debug, Clone, Copy, Default)]
 struct Partial {

@@ -30,8 +30,8 @@ const NO_ROOM_MAX: Duration = Duration::from_secs(2);
 /// folders are imported anew, and both random generators are seeded. **What it changed inside other modules stays**:
 /// attributes, caches, options of the library and of packages. Where an attempt was stopped by a limit, ended the process,
 /// trapped, was refused memory, or left a file open, the next one has a fresh sandbox; and what was refused memory in a
-/// sandbox that had served others is run once more in a fresh one, whose outcome counts. WASI modules always have fresh
-/// ones, and so has a package that must be imported anew in each call.
+/// sandbox that had served others is run once more in a fresh one, whose outcome counts. WASI modules and components always
+/// have fresh ones, and so has a package that must be imported anew in each call.
 pub struct Series {
     pub program: Program,
     pub isolation: Isolation,

@@ -23,8 +23,7 @@ pub(super) fn state(
     function: Option<&str>,
     limiter: Limiter,
 ) -> Result<State, TaskError> {
-    let mut tree = Tree::new(TreeLimits { bytes_max: sandbox.ceilings.artifact_bytes_max, ..TreeLimits::default() });
-    grants::add_folders(&mut tree).map_err(failure::executor)?;
+    let tree = tree(sandbox)?;
     let shown_bytes_max = usize::try_from(sandbox.ceilings.output_bytes_max).unwrap_or(usize::MAX);
     let arguments = ["task"].into_iter().chain(function);
     let builder = arguments
@@ -36,6 +35,13 @@ pub(super) fn state(
         .stderr(grants::log(LogStream::Stderr, sandbox, run).hearing());
     let wasi = grants::complete(builder, tree, run)?;
     Ok(State::new(wasi, limiter, Door::closed(), run.cancel.clone()))
+}
+
+/// The files of a guest that has none of its own: folders to read from and to write to.
+pub(super) fn tree(sandbox: &Sandbox) -> Result<Tree, TaskError> {
+    let mut tree = Tree::new(TreeLimits { bytes_max: sandbox.ceilings.artifact_bytes_max, ..TreeLimits::default() });
+    grants::add_folders(&mut tree).map_err(failure::executor)?;
+    Ok(tree)
 }
 
 /// Runs the module's `_start`.
@@ -51,15 +57,7 @@ pub(super) fn result(store: &Store<State>, ended: wasmtime::Result<()>) -> Resul
     };
     let wasi = &store.data().wasi;
     if code != 0 {
-        if store.data().limiter.refusal().is_some() {
-            return Err(failure::out_of_memory(store));
-        }
-        if let Some(error) = wasi.stderr().told_error() {
-            return Err(error.clone());
-        }
-        let said = wasi.stderr().text().trim_end().lines().last().unwrap_or_default();
-        let said = if said.is_empty() { String::new() } else { format!(": {said}") };
-        return Err(TaskError::new(ErrorKind::ExitCode, format!("the module ended with exit code {code}{said}")));
+        return Err(exited("module", store, code));
     }
     match wasi.stdout().bytes_written() {
         0 => {
@@ -71,8 +69,22 @@ pub(super) fn result(store: &Store<State>, ended: wasmtime::Result<()>) -> Resul
     }
 }
 
+/// Why a guest ended itself with an exit code other than 0, as far as it said.
+pub(super) fn exited(what: &str, store: &Store<State>, code: i32) -> TaskError {
+    let stderr = store.data().wasi.stderr();
+    if store.data().limiter.refusal().is_some() {
+        return failure::out_of_memory(store);
+    }
+    if let Some(error) = stderr.told_error() {
+        return error.clone();
+    }
+    let said = stderr.text().trim_end().lines().last().unwrap_or_default();
+    let said = if said.is_empty() { String::new() } else { format!(": {said}") };
+    TaskError::new(ErrorKind::ExitCode, format!("the {what} ended with exit code {code}{said}"))
+}
+
 /// A result that is no object becomes one, as Python's do.
-fn wrapped(document: Box<RawValue>) -> Result<Box<RawValue>, TaskError> {
+pub(super) fn wrapped(document: Box<RawValue>) -> Result<Box<RawValue>, TaskError> {
     if document.get().starts_with('{') {
         return Ok(document);
     }

@@ -1,9 +1,11 @@
 //! The door between the interpreter and the host: frames of one operation byte and a payload.
 //!
+//! What a component tells by its own interfaces ends here too.
+//!
 //! The guest is never trusted: every address is checked, every size capped, every JSON text parsed again.
 
 use super::State;
-use crate::output::{WARNINGS_MAX, kind_of_guest};
+use crate::output::{self, WARNINGS_MAX, harmless, kind_of_guest};
 use mecapy_model::{ErrorKind, NonFinite, Progress, TaskError, Warning};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -20,6 +22,7 @@ pub const RESULT_BYTES_MAX: usize = 16 << 20;
 const ERROR_BYTES_MAX: usize = 256 << 10;
 const PROGRESS_BYTES_MAX: usize = 4 << 10;
 const WARNING_BYTES_MAX: usize = 16 << 10;
+const WARNING_CODE_CHARS_MAX: usize = 100;
 
 /// What the interpreter is told about its task.
 #[derive(Serialize)]
@@ -62,6 +65,30 @@ impl Door {
         observer: Option<Arc<dyn crate::Observer>>,
     ) -> serde_json::Result<Self> {
         Ok(Self { task: Some(serde_json::to_vec(task)?), observer, ..Self::closed() })
+    }
+
+    /// The door of a guest that is handed nothing through it, and may be watched.
+    pub(super) fn watched(observer: Option<Arc<dyn crate::Observer>>) -> Self {
+        Self { observer, ..Self::closed() }
+    }
+
+    /// Tells how far a component is; a fraction that is no number is not told.
+    pub(super) fn report(&self, fraction: f64, message: &str) {
+        let told = format!("{fraction} {}", harmless(message, PROGRESS_BYTES_MAX));
+        if let (Some(observer), Some(progress)) = (&self.observer, output::progress(&told)) {
+            observer.progress(progress);
+        }
+    }
+
+    /// Keeps a component's warning.
+    pub(super) fn warn(&mut self, code: &str, message: &str) {
+        if self.warnings.len() >= WARNINGS_MAX {
+            return;
+        }
+        let word = code.chars().take(WARNING_CODE_CHARS_MAX);
+        let word = word.map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        let message = harmless(message, WARNING_BYTES_MAX);
+        self.warnings.push(Warning { code: word, message, line: None, pointer: None });
     }
 
     /// The answer to one frame, or `None` for a frame that isn't one of ours.

@@ -3,7 +3,7 @@
 use super::{State, limiter::Refusal};
 use crate::{
     budget::Short,
-    wasi::{Exit, HostCallLimit, Interrupted},
+    wasi::{Broken, Exit, HostCallLimit, Interrupted},
 };
 use mecapy_model::{ErrorKind, TaskError};
 use wasmtime::{Store, ThrownException, Trap};
@@ -49,6 +49,9 @@ pub(super) fn of(store: &Store<State>, error: &wasmtime::Error) -> Result<i32, T
     if let Some(HostCallLimit { calls_max }) = error.downcast_ref::<HostCallLimit>() {
         let message = format!("the computation made more than {calls_max} system calls");
         return Err(TaskError::new(ErrorKind::OutOfFuel, message));
+    }
+    if let Some(broken) = error.downcast_ref::<Broken>() {
+        return Err(TaskError::new(ErrorKind::Trap, broken.to_string()));
     }
     let refused = store.data().limiter.refusal().is_some();
     Err(match error.downcast_ref::<Trap>() {

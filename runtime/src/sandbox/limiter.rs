@@ -5,8 +5,8 @@ use wasmtime::ResourceLimiter;
 
 /// Elements of one table; the interpreter has 47 157.
 const TABLE_ELEMENTS_MAX: usize = 200_000;
-const TABLES_MAX: usize = 10;
-/// The guest's memory, and the heap that holds its exceptions.
+pub(crate) const TABLES_MAX: usize = 10;
+/// A module's memory, and the heap that holds its exceptions.
 const MEMORIES_MAX: usize = 2;
 
 pub(crate) struct Limiter {
@@ -18,6 +18,8 @@ pub(crate) struct Limiter {
     starting: bool,
     last_growth_bytes: u64,
     refusal: Option<Refusal>,
+    instances_max: usize,
+    memories_max: usize,
 }
 
 /// Why memory was not given.
@@ -39,7 +41,14 @@ impl Limiter {
             starting: start_bytes > 0,
             last_growth_bytes: 0,
             refusal: None,
+            instances_max: 1,
+            memories_max: MEMORIES_MAX,
         }
+    }
+
+    /// For a guest that consists of several core modules.
+    pub(super) fn for_component(self, instances_max: usize, memories_max: usize) -> Self {
+        Self { instances_max, memories_max, ..self }
     }
 
     pub(crate) fn peak_bytes(&self) -> u64 {
@@ -96,7 +105,7 @@ impl ResourceLimiter for Limiter {
     }
 
     fn instances(&self) -> usize {
-        1
+        self.instances_max
     }
 
     fn tables(&self) -> usize {
@@ -104,7 +113,7 @@ impl ResourceLimiter for Limiter {
     }
 
     fn memories(&self) -> usize {
-        MEMORIES_MAX
+        self.memories_max
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod artifacts;
 mod command;
+mod component;
 mod door;
 mod failure;
 mod grants;
@@ -12,22 +13,27 @@ mod python;
 mod serving;
 mod turns;
 mod warm;
+mod world;
+mod world_types;
 
+pub(crate) use component::MEMORIES_MAX as COMPONENT_MEMORIES_MAX;
 pub(crate) use door::Door;
 pub use door::RESULT_BYTES_MAX;
 pub use grants::add_folders;
-pub(crate) use limiter::Limiter;
+pub(crate) use limiter::{Limiter, TABLES_MAX};
 pub(crate) use python::base_grants as python_grants;
 pub use python::{
     ARGUMENTS as PYTHON_ARGUMENTS, ENVIRONMENT as PYTHON_ENVIRONMENT, PACKAGE_FOLDER, PREOPENS as PYTHON_PREOPENS,
 };
 pub(crate) use serving::Serving;
 pub use warm::{Frozen, Rehearsal, WarmError, WarmOutcome, WarmUp, prepare_source};
+pub(crate) use world::{INTERFACES as WORLD_INTERFACES, VERSION as WORLD_VERSION};
 
 use crate::{
     Attempt, Cancel, Engine, Observer, PythonImage, WasiModule,
     budget::{Charge, MemoryBudget},
     wasi::{self, Interrupted, WasiCtx},
+    wasi_module::{Component, Linked},
 };
 use mecapy_model::{ErrorKind, Outcome, TaskError, TenantId, Usage};
 use serde_json::value::RawValue;
@@ -35,14 +41,15 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use wasmtime::{Linker, Store, UpdateDeadline};
+use wasmtime::{InstancePre, Linker, Store, UpdateDeadline};
 
 /// What to run.
 #[derive(Clone)]
 pub enum Program {
     /// Python source on an interpreter image.
     Python { image: Arc<PythonImage>, source: Arc<str>, entry: Option<Arc<str>> },
-    /// A WASI command module: JSON on stdin, JSON on stdout. `function` is its first argument, where it has several.
+    /// A WASI command module (JSON on stdin, JSON on stdout), or a component of the world `mecapy:task`. `function` is its
+    /// first argument, where it has several.
     Wasi { module: Arc<WasiModule>, function: Option<Arc<str>> },
     /// A package's warm-up, which keeps what it makes: see [`WarmUp::take`].
     WarmUp(Arc<WarmUp>),
@@ -129,6 +136,7 @@ impl Sandbox {
             queued_ms: 0.0,
             startup_ms: milliseconds(startup),
             execute_ms: milliseconds(started.elapsed().saturating_sub(startup)),
+            compile_ms: None,
         };
         (outcome, Spent(Some(store)))
     }
@@ -147,9 +155,12 @@ impl Sandbox {
                 let script = python::Script { files, sources: image.sources, source, entry };
                 (python::state(self, run, &script, limiter)?, Guest::Python(image))
             }
-            Program::Wasi { module, function } => {
-                (command::state(self, run, function.as_deref(), limiter)?, Guest::Command(module))
-            }
+            Program::Wasi { module, function } => match module.linked() {
+                Linked::Command(pre) => (command::state(self, run, function.as_deref(), limiter)?, Guest::Command(pre)),
+                Linked::Component(component) => {
+                    (component::state(self, run, function.as_deref(), limiter)?, Guest::Component(component))
+                }
+            },
             Program::WarmUp(warm_up) => (turns::state(run, limiter)?, Guest::WarmUp(warm_up)),
         };
         let mut store = store(&self.engine, state, run.attempt.limits.fuel).map_err(failure::executor)?;
@@ -189,7 +200,8 @@ impl Program {
 /// A guest that is ready to run.
 enum Guest<'p> {
     Python(&'p PythonImage),
-    Command(&'p WasiModule),
+    Command(&'p InstancePre<State>),
+    Component(&'p Component),
     WarmUp(&'p WarmUp),
 }
 
@@ -202,22 +214,29 @@ impl Guest<'_> {
         sandbox: &Sandbox,
         run: &Run<'_>,
     ) -> (Outcome, Duration) {
-        let instance = match self {
-            Guest::Python(image) => image.module.instantiate(store, &image.memory),
-            Guest::Command(module) => module.instantiate(store),
-            Guest::WarmUp(warm_up) => warm_up.base.module.instantiate(store, &warm_up.base.memory),
-        };
-        let startup = started.elapsed();
-        let result = match self {
+        let (startup, result) = match self {
             Guest::Python(image) => {
+                let (instance, startup) = (image.module.instantiate(store, &image.memory), started.elapsed());
                 let ended = instance.and_then(|instance| python::call(store, &instance, image));
-                python::result(store, ended)
+                (startup, python::result(store, ended))
             }
-            Guest::Command(_) => {
+            Guest::Command(pre) => {
+                let (instance, startup) = (pre.instantiate(&mut *store), started.elapsed());
                 let ended = instance.and_then(|instance| command::call(store, &instance));
-                command::result(store, ended)
+                (startup, command::result(store, ended))
             }
-            Guest::WarmUp(warm_up) => warm_up.run(store, instance, sandbox, run),
+            Guest::Component(component) => {
+                component::limit(store);
+                let (instance, startup) = (component.pre.instantiate(&mut *store), started.elapsed());
+                let inputs = &run.attempt.inputs;
+                let ended = instance.and_then(|instance| component::call(store, component, &instance, inputs));
+                (startup, component::result(store, ended))
+            }
+            Guest::WarmUp(warm_up) => {
+                let image = &warm_up.base;
+                let (instance, startup) = (image.module.instantiate(store, &image.memory), started.elapsed());
+                (startup, warm_up.run(store, instance, sandbox, run))
+            }
         };
         // A command's stdout is its result: shown only where it could not be one.
         let shows_stdout = !matches!(self, Guest::Command(_)) || result.is_err();
@@ -262,6 +281,14 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine.wasm());
     wasi::add_to_linker(&mut linker, |state: &mut State| &mut state.wasi)?;
     door::add_to_linker(&mut linker)?;
+    Ok(linker)
+}
+
+/// Everything that a component may import.
+pub(crate) fn component_linker(engine: &Engine) -> wasmtime::Result<wasmtime::component::Linker<State>> {
+    let mut linker = wasmtime::component::Linker::new(engine.wasm());
+    wasi::preview2::add_to_linker(&mut linker, |state: &mut State| &mut state.wasi)?;
+    world::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 

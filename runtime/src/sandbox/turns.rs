@@ -61,6 +61,7 @@ pub(super) fn take(store: &mut Store<State>, instance: &Instance, source: &str) 
         queued_ms: 0.0,
         startup_ms: 0.0,
         execute_ms: milliseconds(started.elapsed()),
+        compile_ms: None,
     };
     Turned { result, usage, status, told }
 }

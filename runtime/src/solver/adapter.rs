@@ -66,6 +66,10 @@ pub struct Prepared {
 pub trait Reader: Send {
     /// A line without its end. Answers how far the run is, where the line tells.
     fn line(&mut self, line: &str) -> Option<Progress>;
+    /// Whether the lines go into the task's log as they are. Not where all that they say is told otherwise.
+    fn is_logged(&self) -> bool {
+        true
+    }
     /// For [`Adapter::conclude`], which knows its own reader.
     fn as_any(&self) -> &dyn std::any::Any;
 }

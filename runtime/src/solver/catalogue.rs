@@ -19,8 +19,15 @@
 //! memory_bytes_default = 4294967296
 //! note = "Debian 12's build"
 //! ```
+//!
+//! Compilers for sources are in the same file: see [`Toolchain`].
 
-use mecapy_model::{CONTAINER_MEMORY_BYTES_MAX, CONTAINER_MEMORY_BYTES_MIN, Digest};
+mod compilers;
+
+pub use compilers::Toolchain;
+
+use compilers::CompilerText;
+use mecapy_model::{CONTAINER_MEMORY_BYTES_MAX, CONTAINER_MEMORY_BYTES_MIN, Digest, SourceLanguage};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -49,9 +56,12 @@ pub enum AdapterKind {
     Plain,
 }
 
-/// The solvers of a file, by name.
+/// The solvers of a file, by name, and its compilers, one for each language.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Catalogue(BTreeMap<String, Solver>);
+pub struct Catalogue {
+    solvers: BTreeMap<String, Solver>,
+    compilers: BTreeMap<SourceLanguage, Toolchain>,
+}
 
 /// One solver.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +116,8 @@ struct Misfit {
 struct CatalogueText {
     #[serde(default)]
     solver: Vec<SolverText>,
+    #[serde(default)]
+    compiler: Vec<CompilerText>,
 }
 
 #[derive(Deserialize)]
@@ -196,11 +208,11 @@ impl Catalogue {
 
     /// All solvers, by name.
     pub fn solvers(&self) -> impl Iterator<Item = &Solver> {
-        self.0.values()
+        self.solvers.values()
     }
 
     pub fn solver(&self, name: &str) -> Option<&Solver> {
-        self.0.get(name)
+        self.solvers.get(name)
     }
 
     /// A solver's version.
@@ -213,9 +225,26 @@ impl Catalogue {
         self.solvers().flat_map(|solver| solver.versions.iter().map(move |version| (solver, version)))
     }
 
-    /// The same by name, each as [`version_name`] says it.
+    /// All compilers.
+    pub fn compilers(&self) -> impl Iterator<Item = &Toolchain> {
+        self.compilers.values()
+    }
+
+    pub fn compiler(&self, language: SourceLanguage) -> Option<&Toolchain> {
+        self.compilers.get(&language)
+    }
+
+    /// The image of each version of each solver, and of each compiler, with their names as [`version_name`] says them.
+    pub fn images(&self) -> impl Iterator<Item = (String, &str)> {
+        let solvers = self
+            .versions()
+            .map(|(solver, version)| (version_name(&solver.name, &version.version), version.image.as_str()));
+        solvers.chain(self.compilers().map(|compiler| (compiler.name(), compiler.image.as_str())))
+    }
+
+    /// The same names alone.
     pub fn names(&self) -> Vec<String> {
-        self.versions().map(|(solver, version)| version_name(&solver.name, &version.version)).collect()
+        self.images().map(|(name, _)| name).collect()
     }
 }
 
@@ -226,9 +255,11 @@ impl Solver {
 }
 
 fn checked(text: CatalogueText) -> Result<Catalogue, Misfit> {
-    if text.solver.is_empty() {
-        return Err(Misfit { at: 0, needed: "a solver is needed: begin one with [[solver]]".to_owned() });
+    if text.solver.is_empty() && text.compiler.is_empty() {
+        let needed = "a solver or a compiler is needed: begin one with [[solver]] or [[compiler]]";
+        return Err(Misfit { at: 0, needed: needed.to_owned() });
     }
+    let compilers = compilers::checked(text.compiler)?;
     let mut solvers = BTreeMap::new();
     for solver in text.solver {
         let at = solver.name.span().start;
@@ -238,12 +269,17 @@ fn checked(text: CatalogueText) -> Result<Catalogue, Misfit> {
             return Err(Misfit { at, needed });
         }
     }
-    Ok(Catalogue(solvers))
+    Ok(Catalogue { solvers, compilers })
 }
 
 fn solver_of(text: SolverText) -> Result<Solver, Misfit> {
     let name_needed = "a name of a lower-case letter and up to 31 more of these, digits and _ is needed";
+    let name_at = text.name.span().start;
     let name = shaped(text.name, is_solver_name, name_needed)?;
+    if name.parse::<SourceLanguage>().is_ok() {
+        let needed = format!("{name} is a language's name: call the solver otherwise");
+        return Err(Misfit { at: name_at, needed });
+    }
     let default_at = text.default_version.span().start;
     let default_version = text.default_version.into_inner();
     let mut versions = Vec::with_capacity(text.version.len());
@@ -281,18 +317,13 @@ fn adapter_of(text: &Spanned<String>) -> Result<AdapterKind, Misfit> {
 }
 
 fn version_of(text: VersionText) -> Result<SolverVersion, Misfit> {
-    let version_needed = "a version of a letter or digit and up to 31 more of these, ., _ and - is needed";
-    let image_needed = "an image is named by its digest, as in sha256:… or repository@sha256:…, with 64 lower-case \
-                        hexadecimal digits: `docker image inspect IMAGE` shows Id and RepoDigests";
-    let command_needed = "a command is a list of 1 to 64 texts without the character U+0000, the program's path first";
-    let env_needed = "variables are up to 64 names of letters, digits and _ with texts of one line";
     let memory_needed = format!("{CONTAINER_MEMORY_BYTES_MIN} to {CONTAINER_MEMORY_BYTES_MAX} bytes are possible");
     let memory_fits = |bytes: &u64| (CONTAINER_MEMORY_BYTES_MIN..=CONTAINER_MEMORY_BYTES_MAX).contains(bytes);
     Ok(SolverVersion {
-        version: shaped(text.version, is_solver_version, version_needed)?,
-        image: shaped(text.image, is_image, image_needed)?,
-        command: fitting(text.command, |words| is_command(words), command_needed)?,
-        env: text.env.map_or_else(|| Ok(BTreeMap::new()), |env| fitting(env, is_environment, env_needed))?,
+        version: shaped(text.version, is_solver_version, VERSION_NEEDED)?,
+        image: shaped(text.image, is_image, IMAGE_NEEDED)?,
+        command: fitting(text.command, |words| is_command(words), COMMAND_NEEDED)?,
+        env: text.env.map_or_else(|| Ok(BTreeMap::new()), |env| fitting(env, is_environment, ENV_NEEDED))?,
         memory_bytes_default: text
             .memory_bytes_default
             .map(|bytes| fitting(bytes, memory_fits, &memory_needed))
@@ -301,6 +332,12 @@ fn version_of(text: VersionText) -> Result<SolverVersion, Misfit> {
     })
 }
 
+const VERSION_NEEDED: &str = "a version of a letter or digit and up to 31 more of these, ., _ and - is needed";
+const IMAGE_NEEDED: &str = "an image is named by its digest, as in sha256:… or repository@sha256:…, with 64 lower-case \
+                            hexadecimal digits: `docker image inspect IMAGE` shows Id and RepoDigests";
+const COMMAND_NEEDED: &str =
+    "a command is a list of 1 to 64 texts without the character U+0000, the program's path first";
+const ENV_NEEDED: &str = "variables are up to 64 names of letters, digits and _ with texts of one line";
 const TEXT_NEEDED: &str = "a text of 1 to 500 characters on one line is needed";
 
 fn shaped(text: Spanned<String>, fits: impl FnOnce(&str) -> bool, needed: &str) -> Result<String, Misfit> {

@@ -13,7 +13,8 @@ mod registry;
 pub use adapter::{Adapter, Conclusion, Ended, Folder, Prepared, Reader, Stopped, Study};
 pub use calculix::CalculiX;
 pub use catalogue::{
-    AdapterKind, Catalogue, CatalogueError, Solver, SolverVersion, is_solver_name, is_solver_version, version_name,
+    AdapterKind, Catalogue, CatalogueError, Solver, SolverVersion, Toolchain, is_solver_name, is_solver_version,
+    version_name,
 };
 pub use code_aster::CodeAster;
 pub use plain::Plain;

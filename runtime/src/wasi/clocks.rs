@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use wasmtime::Linker;
 
 /// What the clocks can tell apart, in nanoseconds.
-const RESOLUTION_NANOS: u64 = 1;
+pub(super) const RESOLUTION_NANOS: u64 = 1;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clocks {

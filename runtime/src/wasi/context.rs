@@ -13,9 +13,12 @@ use crate::{
 };
 use mecapy_model::LogStream;
 use std::{sync::Arc, time::Instant};
+use wasmtime::component::ResourceTable;
 
 /// Host calls that a guest may make, unless the builder says otherwise.
 const HOSTCALLS_MAX_DEFAULT: u64 = 50_000_000;
+/// Handles that a component may hold: streams, timers, files and directories.
+pub(crate) const HANDLES_MAX: usize = 10_000;
 /// Random bytes that a guest may ask for in all, unless the builder says otherwise.
 const RANDOM_BYTES_MAX_DEFAULT: u64 = 64 << 20;
 
@@ -32,6 +35,8 @@ pub struct WasiCtx {
     pub(super) stderr: Sink,
     pub(super) tree: Tree,
     pub(super) table: Table,
+    /// What the handles of a component stand for.
+    pub(super) resources: ResourceTable,
     pub(super) preopens: Vec<Arc<str>>,
     pub(super) clocks: Clocks,
     pub(super) wall_clock_read: bool,
@@ -221,6 +226,8 @@ impl WasiCtxBuilder {
             tree.hold(id).map_err(refuse)?;
             table.insert(Descriptor::preopen(id, index)).map_err(full)?;
         }
+        let mut resources = ResourceTable::new();
+        resources.set_max_capacity(HANDLES_MAX);
         let started = Instant::now();
         Ok(WasiCtx {
             memory: None,
@@ -233,6 +240,7 @@ impl WasiCtxBuilder {
             stderr: self.stderr,
             tree,
             table,
+            resources,
             preopens: self.preopens,
             clocks: Clocks::new(self.wall_clock_nanos, started),
             wall_clock_read: false,
@@ -258,6 +266,14 @@ impl WasiCtx {
 
     pub fn stderr(&self) -> &Sink {
         &self.stderr
+    }
+
+    pub(crate) fn tree_mut(&mut self) -> &mut Tree {
+        &mut self.tree
+    }
+
+    pub(crate) fn stderr_mut(&mut self) -> &mut Sink {
+        &mut self.stderr
     }
 
     /// Whether the guest asked for random bytes.
@@ -301,7 +317,7 @@ impl WasiCtx {
     }
 
     /// The guest's wall clock, in unix nanoseconds.
-    pub(super) fn now(&self) -> u64 {
+    pub(crate) fn now(&self) -> u64 {
         self.clocks.wall_nanos()
     }
 }

@@ -16,14 +16,17 @@ mod fd;
 mod fd_stat;
 mod path;
 mod poll;
+pub(crate) mod preview2;
 mod random;
 mod read_directory;
 mod sockets;
 mod table;
 
+pub(crate) use context::HANDLES_MAX;
 pub use context::{BuildError, WasiCtx, WasiCtxBuilder, WasiParts};
 pub use errno::Errno;
 pub use poll::SUBSCRIPTIONS_MAX;
+pub use preview2::Broken;
 pub use random::RANDOM_CALL_BYTES_MAX;
 
 use abi::Guest;

@@ -101,7 +101,7 @@ impl WasiCtx {
     }
 
     /// Sleeps until a monotonic time. A guest that would sleep past its deadline ends there.
-    fn wait(&self, wake_nanos: u64) -> Result<(), Stop> {
+    pub(super) fn wait(&self, wake_nanos: u64) -> Result<(), Stop> {
         let wake = self.clocks.instant(wake_nanos);
         let until = wake.map_or(self.deadline, |wake| wake.min(self.deadline));
         if self.cancel.sleep_until(until) {

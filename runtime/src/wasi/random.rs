@@ -27,7 +27,7 @@ impl Random {
     }
 
     /// Fills `out`, or answers `EIO`, which a guest's library reports like any failing source of randomness.
-    fn fill(&mut self, out: &mut [u8]) -> Result<(), Errno> {
+    pub(super) fn fill(&mut self, out: &mut [u8]) -> Result<(), Errno> {
         self.bytes_left = self.bytes_left.checked_sub(out.len() as u64).ok_or(Errno::Io)?;
         let seed = self.seed;
         self.generator.get_or_insert_with(|| Box::new(ChaCha20Rng::seed_from_u64(seed))).fill_bytes(out);

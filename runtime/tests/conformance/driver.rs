@@ -21,7 +21,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use wasmtime::{Linker, Module, Store, UpdateDeadline};
+use wasmtime::{Linker, Module, Store, UpdateDeadline, component::Component};
 
 /// 2024-01-02T03:04:05Z, which the guests know too.
 const WALL_CLOCK_NANOS: i128 = 1_704_164_645_000_000_000;
@@ -88,7 +88,17 @@ pub(crate) fn run(guest: &str) -> Run {
 }
 
 pub(crate) fn run_with(guest: &str, limits: Limits) -> Run {
-    let module = Arc::new(WasiModule::new(engine(), &module(guest)).unwrap());
+    run_module(WasiModule::new(engine(), &module(guest)).unwrap(), limits)
+}
+
+/// The component that `fixtures/component` is built into.
+pub(crate) fn run_component(limits: Limits) -> Run {
+    let component = Component::new(engine().wasm(), built("component_conformance")).unwrap();
+    run_module(WasiModule::of_component(engine(), &component).unwrap().unwrap(), limits)
+}
+
+fn run_module(module: WasiModule, limits: Limits) -> Run {
+    let module = Arc::new(module);
     let (tell, told) = mpsc::channel();
     let job = Job {
         program: Program::Wasi { module, function: None },
@@ -202,6 +212,11 @@ fn bytes_of(guest: &str) -> Vec<u8> {
     if source.extension().is_some_and(|extension| extension == "wat") {
         return wat::parse_file(source).unwrap();
     }
+    built(guest)
+}
+
+/// A guest that was built from its source.
+fn built(guest: &str) -> Vec<u8> {
     let path = root().join("target/guests").join(guest).with_extension("wasm");
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}: run `make guests`", path.display()))
 }

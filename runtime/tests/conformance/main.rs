@@ -5,6 +5,8 @@
 //! that no outcome shows run once more on the WASI host alone.
 
 #[cfg(test)]
+mod components;
+#[cfg(test)]
 mod driver;
 
 use driver::{Limits, OUTPUT_BYTES_MAX, functions_of_the_host, left_by, run, run_with, source_of};

@@ -74,6 +74,7 @@ async fn start() -> Result<Started> {
             }
             "docker" => {
                 let docker = started.docker.insert(Docker::with_solvers().await?);
+                docker.load_compilers()?;
                 image = Some(docker.engine().image(SHELL_IMAGE)?);
                 (shared::DOCKER.0, docker.url())
             }

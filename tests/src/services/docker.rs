@@ -16,6 +16,9 @@ const READY: &str = "API listen on";
 const CONTAINERD_DEADLINE: Duration = Duration::from_secs(30);
 /// The images that `tests/toolchain/docker.sh` makes, below the repository's root.
 const IMAGES: &str = "target/solvers";
+/// The compilers' image and their entries of a catalogue, which that script makes too.
+const COMPILERS_IMAGE: &str = "target/compilers/compilers.tar";
+const COMPILERS_CATALOGUE: &str = "target/compilers/compilers.toml";
 /// The one of them whose shell the tests of the executor use.
 pub const SHELL_IMAGE: &str = "mecapy/calculix:2.20";
 
@@ -60,6 +63,12 @@ impl Docker {
             }
         }
         Ok(docker)
+    }
+
+    /// Adds the image of the compilers, which is large.
+    pub fn load_compilers(&self) -> Result<()> {
+        let image = repository_root().join(COMPILERS_IMAGE);
+        self.load(&image).map(drop).with_context(|| format!("{COMPILERS_IMAGE}: run tests/toolchain/docker.sh"))
     }
 
     /// What any test may know of it.
@@ -128,6 +137,12 @@ impl Drop for Docker {
         // The engine mounts its own folder on itself and leaves that behind.
         let _ = Command::new("umount").arg(self.home.path().join("data")).output();
     }
+}
+
+/// What a catalogue says of the compilers whose image [`Docker::load_compilers`] adds.
+pub fn compilers() -> Result<String> {
+    let file = repository_root().join(COMPILERS_CATALOGUE);
+    fs::read_to_string(file).with_context(|| format!("no {COMPILERS_CATALOGUE}: run tests/toolchain/docker.sh"))
 }
 
 /// Runs the engine's client; answers what it says.

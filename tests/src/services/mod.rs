@@ -16,7 +16,7 @@ pub mod shared;
 mod sigv4;
 
 pub use database::{Database, Databases, psql};
-pub use docker::{Docker, Engine, SHELL_IMAGE, docker};
+pub use docker::{Docker, Engine, SHELL_IMAGE, compilers, docker};
 pub use postgres::{Postgres, Shutdown};
 pub use proxy::Proxy;
 pub use redis::{Redis, RedisAddress};

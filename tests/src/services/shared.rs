@@ -46,7 +46,7 @@ pub async fn s3() -> Result<&'static Buckets> {
     service(&CELL, S3, Buckets::parse).await
 }
 
-/// The Docker engine that tests share, with the images of the solvers: each test's worker has its own containers there.
+/// The Docker engine that tests share, with the images of the solvers and compilers: each test's worker has its own containers there.
 pub async fn docker() -> Result<&'static Engine> {
     static CELL: OnceCell<Shared<Engine>> = OnceCell::const_new();
     service(&CELL, DOCKER, |url| Ok(Engine::at(url))).await

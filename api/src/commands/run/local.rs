@@ -52,6 +52,14 @@ pub(super) fn prepare(computation: &Computation, places: &Places) -> Result<Prep
     let (program, warnings) = match &computation.program {
         ProgramFile::Python { .. } => python_program(&engine, computation, places)?,
         ProgramFile::Wasm { bytes } => wasi_program(&engine, bytes, places)?,
+        ProgramFile::Compiled { language, source } => {
+            let (title, name) = (language.title(), &source.name);
+            let message = format!(
+                "{title} is compiled by a server that has a compiler for it: `mecapy preview {name}` sends it there; or \
+                 compile it to WASI and run the module"
+            );
+            return Err(Misuse::new(message).into());
+        }
         ProgramFile::Function(reference) => {
             let message = format!("{reference} is published on a server: `mecapy preview '{reference}'` runs it there");
             return Err(Misuse::new(message).into());

@@ -10,6 +10,9 @@ pub(crate) fn usage_line(usage: &Usage) -> String {
         count(usage.fuel),
         bytes(usage.memory_peak_bytes)
     );
+    if let Some(compile_ms) = usage.compile_ms {
+        line += &format!(" · compiled in {}", duration(compile_ms));
+    }
     if usage.queued_ms >= 1.0 {
         line += &format!(" · waited {}", duration(usage.queued_ms));
     }
@@ -110,8 +113,11 @@ mod tests {
             queued_ms: 0.01,
             startup_ms: 0.1,
             execute_ms: 0.31,
+            compile_ms: None,
         };
         assert_eq!(usage_line(&usage), "0.4 ms · 1.2 M fuel · 82 MiB");
+        let compiled = Usage { compile_ms: Some(2_500.0), ..usage };
+        assert_eq!(usage_line(&compiled), "0.4 ms · 1.2 M fuel · 82 MiB · compiled in 2.50 s");
         assert_eq!(usage_line(&Usage { queued_ms: 1_200.0, ..usage }), "0.4 ms · 1.2 M fuel · 82 MiB · waited 1.20 s");
     }
 

@@ -4,6 +4,7 @@ pub(super) mod api_keys;
 pub(super) mod audit;
 pub(super) mod batches;
 pub(super) mod cache;
+pub(super) mod compilers;
 pub(super) mod events;
 pub(super) mod functions;
 pub(super) mod health;

@@ -61,7 +61,8 @@ pub(in crate::http) struct ArtifactAnswer<'a> {
 
 /// Runs a computation in a fresh sandbox and answers with its outcome.
 ///
-/// At most 5 s. A client that goes away stops its computation.
+/// At most 5 s, for a source in C or Rust that was not compiled before up to 15 s more: where its compiler needs longer,
+/// the answer is 503 with `Retry-After`. A client that goes away stops its computation.
 #[utoipa::path(post, path = "/v1/preview", tag = "Previews", request_body = PreviewRequest, responses(
     (status = 200, body = Answer, description = "The computation has ended, well or not: see `state` and `error`"),
     (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "The code can't be accepted")
@@ -84,10 +85,12 @@ pub(in crate::http) async fn preview(
     };
     let programs = app.programs().ok_or_else(not_built)?;
     let (seed, mut warnings) = (asked.seed, std::mem::take(&mut asked.warnings));
+    let (failed, compile_ms) = (asked.failed.take(), asked.compile_ms);
     let loading = async {
-        match &asked.call {
-            Some(call) => programs.function_soon(tenant, call).await,
-            None => programs.load_soon(tenant, &asked.code, asked.analysis.take()).await,
+        match (failed, &asked.call) {
+            (Some(error), _) => Err(NotLoaded::Failed(error)),
+            (None, Some(call)) => programs.function_soon(tenant, call).await,
+            (None, None) => programs.load_soon(tenant, &asked.code, asked.analysis.take()).await,
         }
     };
     let mut outcome = match loading.await {
@@ -100,6 +103,7 @@ pub(in crate::http) async fn preview(
         }
     };
     warnings.append(&mut outcome.warnings);
+    outcome.usage.compile_ms = compile_ms;
     answer(&outcome, seed, warnings)
 }
 

@@ -65,6 +65,12 @@ impl Intake<'_> {
             self.check_files(&asked.files, &BTreeSet::new(), &mut faults).await?;
         }
         asked.warnings.extend(analysis.iter().flat_map(|analysis| analysis.warnings.iter().cloned()));
+        // Its chunks are a sandbox's, so that a source must be compiled before they are queued.
+        if faults.is_empty()
+            && let Some(code) = asked.code.take()
+        {
+            asked.code = Some(self.with_module_soon(code, &mut asked.warnings).await?);
+        }
         match self.new_batch(asked, idempotency, queued_max) {
             Some(batch) if faults.is_empty() => Ok(batch),
             _ => Err(Rejected::Invalid(faults.into_vec())),

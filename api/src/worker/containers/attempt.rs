@@ -2,6 +2,7 @@
 
 use super::{
     Containers, Taken,
+    compile::{Made, Turn},
     study::{Case, Plan},
     told::Told,
 };
@@ -10,11 +11,9 @@ use crate::worker::{
     ending::{Ended, NextTry, write_down},
     held::Registered,
 };
-use mecapy_model::{ErrorKind, Outcome, Task, TaskError, TaskId};
+use mecapy_model::{ErrorKind, Outcome, TaskError, TaskId};
 use mecapy_runtime::{
-    container::{
-        Claim, ContainerEngine, ENGINE_AWAY_MAX, EngineError, ImageDigest, Launch, Run, Sizes, Volume, VolumeError,
-    },
+    container::{Claim, ContainerEngine, ENGINE_AWAY_MAX, EngineError, ImageDigest, Launch, Run, Volume, VolumeError},
     solver::Reader,
 };
 use mecapy_store::{Claimed, fail_point};
@@ -30,13 +29,6 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-/// Processes and threads of one container.
-const PIDS: u32 = 512;
-/// `/tmp` of a container, which counts as its memory, bytes; no more than an eighth of that.
-const TMP_BYTES: u64 = 256 << 20;
-const TMP_EIGHTHS: u64 = 8;
-/// What a run may say, bytes. Solvers write what is worth keeping into files.
-const OUTPUT_BYTES_MAX: u64 = 32 << 20;
 /// How often an engine may go away under a task's launch, before that counts as a fault.
 const GIVEN_BACK_MAX: u64 = 10;
 /// Before an engine or a store that failed is asked again for what a container was left with.
@@ -46,9 +38,9 @@ const OPENMP_THREADS: &str = "OMP_NUM_THREADS";
 
 /// One attempt, with all that it holds.
 pub(super) struct Solve {
-    containers: Arc<Containers>,
-    registered: Registered,
-    claimed: Claimed,
+    pub(super) containers: Arc<Containers>,
+    pub(super) registered: Registered,
+    pub(super) claimed: Claimed,
     claim: Claim,
 }
 
@@ -63,6 +55,8 @@ pub(super) enum Begin {
 /// What became of a run.
 enum Ran {
     Ended(Box<Ended>, Times),
+    /// A source has been compiled, or can't be.
+    Compiled(Box<Made>, Times),
     /// This process ends; the container goes on.
     HandedOver,
 }
@@ -131,17 +125,20 @@ pub(super) async fn carry_out(solve: Solve, begin: Begin, taken: Taken) {
     let running = Arc::clone(&solve);
     // A task of its own: a panic in it is an end like any other.
     let (ended, times) = match tokio::spawn(async move { running.run(begin).await }).await {
-        Ok(Ok(Ran::Ended(ended, times))) => (*ended, Some(times)),
+        Ok(Ok(Ran::Ended(ended, times))) => (Some(*ended), Some(times)),
+        Ok(Ok(Ran::Compiled(made, times))) => (solve.settle(*made).await, Some(times)),
         Ok(Ok(Ran::HandedOver)) => return solve.containers.leave(Arc::clone(&solve)),
-        Ok(Err(failure)) => (failure.into(), None),
+        Ok(Err(failure)) => (Some(failure.into()), None),
         Err(error) => {
             tracing::error!(task.id = %task, %error, "worker.run: did not end");
-            (Outcome::failed(executor(DID_NOT_END)).into(), None)
+            (Some(Outcome::failed(executor(DID_NOT_END)).into()), None)
         }
     };
     let Registered { shared, live } = &solve.registered;
     let computed = Instant::now();
-    if let Err(error) = write_down(shared, &solve.claimed, live, ended).await {
+    if let Some(ended) = ended
+        && let Err(error) = write_down(shared, &solve.claimed, live, ended).await
+    {
         tracing::error!(task.id = %task, %error, "worker.finish: not written, the task is run again when its lease ends");
     }
     if let Some(times) = times {
@@ -171,6 +168,13 @@ impl Solve {
     async fn run(&self, begin: Begin) -> Result<Ran, Failure> {
         let live = &self.registered.live;
         let case = Arc::new(self.case(&begin).await?);
+        let turn = match (case.key, &begin) {
+            (Some(key), Begin::Anew) => match self.turn(key).await? {
+                Turn::Known(made) => return Ok(Ran::Compiled(Box::new(made), Times::default())),
+                Turn::Ours(turn) => Some(turn),
+            },
+            _ => None,
+        };
         let Running { run, volume, written, mut times } = match begin {
             Begin::Anew => self.launch(&case).await?,
             Begin::Kept => tokio::select! {
@@ -193,11 +197,17 @@ impl Solve {
             watched = run.watch(&mut told, &live.cancel) => watched.map_err(|error| engine_fault(&error))?,
         };
         let reader: Box<dyn Reader> = told.into_reader();
-        let computed = Instant::now();
+        let (computed, wall) = (Instant::now(), watched.wall);
         let conclude = move |case: &Case, volume: &Volume| case.conclude(&watched, &*reader, volume);
         let (ended, _) = blocking(&case, volume, conclude).await?;
         times.results = computed.elapsed();
-        Ok(Ran::Ended(Box::new(ended), times))
+        Ok(match case.key {
+            None => Ran::Ended(Box::new(ended), times),
+            Some(key) => match self.made(key, ended, wall).await {
+                Ok(made) => Ran::Compiled(Box::new(made.in_turn(turn)), times),
+                Err(ended) => Ran::Ended(ended, times),
+            },
+        })
     }
 
     /// A container that runs is not given up for a store that fails: that is waited for as long as the claim is trusted.
@@ -230,11 +240,7 @@ impl Solve {
         })?;
         let (volume, command, times) = tokio::select! {
             filled = until_cancelled(&live.cancel, self.fill(case)) => filled?,
-            () = containers.told_to_hand_over() => {
-                // There is no container yet that could go on.
-                live.give_back.store(true, Ordering::Release);
-                return Err(executor("the worker ends").into());
-            }
+            () = containers.told_to_hand_over() => return Err(self.give_back().into()),
         };
         let launch = self.launch_of(case, image, command, &volume);
         let launched = match containers.link.engine() {
@@ -247,6 +253,12 @@ impl Solve {
         };
         fail_point("worker.after_container_start");
         Ok(Running { run, volume, written: 0, times })
+    }
+
+    /// This process ends, and there is no container yet that could go on.
+    pub(super) fn give_back(&self) -> TaskError {
+        self.registered.live.give_back.store(true, Ordering::Release);
+        executor("the worker ends")
     }
 
     /// Before anything is copied: the image may be missing.
@@ -304,12 +316,18 @@ impl Solve {
         let (containers, begun) = (&self.containers, Instant::now());
         // The room is the files': given back when they are copied.
         let task = &self.claimed.task;
-        let (files, _room) = input_files(&self.registered.shared.store, task.tenant, &task.files).await?;
+        let (files, _room) = match case.key {
+            None => Some(input_files(&self.registered.shared.store, task.tenant, &task.files).await?),
+            // A compiler gets none of what the module will.
+            Some(_) => None,
+        }
+        .unzip();
         let fetched = Instant::now();
-        let made = containers.volumes.create(&self.key(), containers.disk_bytes).await;
+        let disk_bytes = case.sizes(containers.disk_bytes).disk_bytes;
+        let made = containers.volumes.create(&self.key(), disk_bytes).await;
         let volume = made.map_err(|error| volume_fault(&error))?;
         let folder = fetched.elapsed();
-        volume.fill(files).await.map_err(|error| volume_fault(&error))?;
+        volume.fill(files.unwrap_or_default()).await.map_err(|error| volume_fault(&error))?;
         let (Plan { command, files }, volume) = blocking(case, volume, Case::plan).await?;
         volume.fill(files).await.map_err(|error| volume_fault(&error))?;
         let inputs = begun.elapsed().saturating_sub(folder);
@@ -317,8 +335,8 @@ impl Solve {
     }
 
     fn launch_of(&self, case: &Case, image: ImageDigest, command: Vec<String>, volume: &Volume) -> Launch {
-        let (containers, task) = (&self.containers, &self.claimed.task);
-        let sizes = sizes(task, containers.disk_bytes);
+        let containers = &self.containers;
+        let sizes = case.sizes(containers.disk_bytes);
         Launch {
             owner: containers.state.owner().to_owned(),
             claim: Claim { deadline: self.registered.shared.store.now() + sizes.wall, ..self.claim },
@@ -392,19 +410,6 @@ async fn blocking<T: Send + 'static>(
         tracing::error!(%error, "worker.adapter: did not end");
         executor(DID_NOT_END)
     })?
-}
-
-fn sizes(task: &Task, disk_bytes: u64) -> Sizes {
-    let limits = &task.limits;
-    Sizes {
-        cpus: limits.cpus,
-        memory_bytes: limits.memory_bytes,
-        disk_bytes,
-        pids: PIDS,
-        tmp_bytes: TMP_BYTES.min(limits.memory_bytes / TMP_EIGHTHS),
-        output_bytes_max: OUTPUT_BYTES_MAX,
-        wall: Duration::from_millis(limits.timeout_ms),
-    }
 }
 
 /// The catalogue's variables, and how many threads a run has where they don't say it.

@@ -5,7 +5,7 @@ use super::Containers;
 use crate::worker::Shared;
 use mecapy_runtime::{
     container::{ContainerEngine, EngineError, ImageDigest},
-    solver::{Catalogue, version_name},
+    solver::Catalogue,
 };
 use std::{
     fmt,
@@ -47,15 +47,14 @@ impl fmt::Display for MissingImage {
 }
 
 impl Images {
-    /// Asks the engine for each version's image.
+    /// Asks the engine for the image of each version and of each compiler.
     ///
     /// # Errors
     /// Where the engine does not answer or can't.
     pub(crate) async fn of(engine: &ContainerEngine, catalogue: &Catalogue) -> Result<Self, EngineError> {
         let mut images = Self::default();
-        for (solver, version) in catalogue.versions() {
-            let name = version_name(&solver.name, &version.version);
-            let fetch = match version.image.parse::<ImageDigest>() {
+        for (name, image) in catalogue.images() {
+            let fetch = match image.parse::<ImageDigest>() {
                 Ok(image) if engine.has_image(&image).await? => {
                     images.here.push(name);
                     continue;

@@ -3,6 +3,7 @@
 
 mod adopt;
 mod attempt;
+mod compile;
 mod images;
 mod link;
 mod serve;
@@ -19,6 +20,7 @@ pub(super) use serve::serve;
 
 use super::{Shared, held::Registered};
 use attempt::{Begin, Solve};
+use compile::UnderWay;
 use link::Link;
 use mecapy_model::{Lane, Room};
 use mecapy_runtime::{
@@ -94,6 +96,7 @@ pub(super) struct Containers {
     runtime: Option<String>,
     share: Share,
     images: Mutex<Images>,
+    under_way: UnderWay,
     held: Mutex<Held>,
     /// One sweep at a time: two would be in each other's way.
     sweeping: tokio::sync::Mutex<()>,
@@ -155,6 +158,7 @@ impl Containers {
             runtime,
             share: Share { cores, memory_bytes },
             images: Mutex::default(),
+            under_way: UnderWay::default(),
             held: Mutex::default(),
             sweeping: tokio::sync::Mutex::default(),
             handing_over: watch::Sender::new(false),
@@ -287,7 +291,7 @@ impl Drop for Taken {
 /// Runs a claimed task, or goes on with it. `asked_at`: when the claim was asked for, on the monotonic clock.
 fn start(shared: &Arc<Shared>, containers: &Arc<Containers>, claimed: Claimed, asked_at: Duration, begin: Begin) {
     let registered = Registered::new(shared, &claimed, asked_at);
-    let taken = Taken::new(shared, containers, claimed.task.limits.room());
+    let taken = Taken::new(shared, containers, claimed.task.code.room(&claimed.task.limits));
     let solve = Solve::new(Arc::clone(containers), registered, claimed);
     // Before anything is made under this key.
     containers.held().live.insert(solve.key());

@@ -1,18 +1,26 @@
-//! A claimed task as its solver's adapter sees it, before its run and after.
+//! A claimed task as its solver's adapter sees it, before its run and after. Of a source the compiler is the solver.
 
 use super::attempt::{executor, volume_fault};
 use crate::worker::{attempt::cancelled, ending::Ended, ending::storage};
-use mecapy_model::{ArtifactName, Code, ErrorKind, Outcome, Task, TaskError, Warning};
+use mecapy_model::{ArtifactName, COMPILE_ROOM, Code, Digest, ErrorKind, Outcome, Source, Task, TaskError, Warning};
 use mecapy_runtime::{
     FileContent, InputFile,
-    container::{RefusedFile, Volume, Watched, WorkFolder},
+    compiler::{COMPILE_DISK_BYTES, COMPILE_OUTPUT_BYTES_MAX, COMPILE_TIMEOUT, Compile, content_key},
+    container::{RefusedFile, Sizes, Volume, Watched, WorkFolder},
     solver::{self, Adapter, Conclusion, Reader, SolverVersion, Solvers, Stopped, Study, version_name},
 };
 use mecapy_store::{ArtifactFile, Store};
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// Files that a run may leave.
 const FILES_MAX: usize = 10_000;
+/// Processes and threads of one container.
+const PIDS: u32 = 512;
+/// `/tmp` of a container, which counts as its memory, bytes; no more than an eighth of that.
+const TMP_BYTES: u64 = 256 << 20;
+const TMP_EIGHTHS: u64 = 8;
+/// What a run may say, bytes. Solvers write what is worth keeping into files.
+const OUTPUT_BYTES_MAX: u64 = 32 << 20;
 
 /// One solver's run of one task.
 pub(super) struct Case {
@@ -22,6 +30,8 @@ pub(super) struct Case {
     solver: String,
     pub(super) version: SolverVersion,
     adapter: Arc<dyn Adapter>,
+    /// Of a source: what its module is kept under.
+    pub(super) key: Option<Digest>,
 }
 
 /// What is to be started, beside what the catalogue says.
@@ -35,6 +45,9 @@ impl Case {
     /// # Errors
     /// What the task names and this worker's catalogue has not; where the store fails.
     pub(super) async fn read(task: &Task, solvers: &Solvers, store: &Store) -> Result<Self, TaskError> {
+        if let Some(source) = task.code.source().filter(|source| source.module.is_none()) {
+            return Self::of_source(task, source, solvers);
+        }
         let Code::Solver { solver, version } = &task.code else {
             return Err(executor("the task is for a sandbox, and was claimed for a container"));
         };
@@ -51,7 +64,58 @@ impl Case {
             let upload = store.upload(task.tenant, *upload).await.map_err(storage)?;
             files.push((name, upload.map(|upload| upload.size_bytes)));
         }
-        Ok(Self { task: task.clone(), files, solver: solver.clone(), version: known.clone(), adapter })
+        Ok(Self { task: task.clone(), files, solver: solver.clone(), version: known.clone(), adapter, key: None })
+    }
+
+    /// A compiler's run. The task's files are for the module.
+    fn of_source(task: &Task, source: Source<'_>, solvers: &Solvers) -> Result<Self, TaskError> {
+        let Source { language, text, .. } = source;
+        let Some(toolchain) = solvers.catalogue().compiler(language) else {
+            let title = language.title();
+            let message =
+                format!("this worker's catalogue has no compiler for {title}: it is not the one of the server");
+            return Err(executor(message));
+        };
+        let version = SolverVersion {
+            version: toolchain.version.clone(),
+            image: toolchain.image.clone(),
+            command: toolchain.command.clone(),
+            env: toolchain.env.clone(),
+            memory_bytes_default: None,
+            note: None,
+        };
+        Ok(Self {
+            task: task.clone(),
+            files: Vec::new(),
+            solver: language.as_str().to_owned(),
+            version,
+            adapter: Arc::new(Compile::new(language, text)),
+            key: Some(content_key(toolchain, text)),
+        })
+    }
+
+    /// What its container gets; `disk_bytes` is what work folders have here.
+    pub(super) fn sizes(&self, disk_bytes: u64) -> Sizes {
+        let limits = &self.task.limits;
+        let room = if self.key.is_some() { COMPILE_ROOM } else { limits.room() };
+        let sizes = Sizes {
+            cpus: room.cpus,
+            memory_bytes: room.memory_bytes,
+            disk_bytes,
+            pids: PIDS,
+            tmp_bytes: TMP_BYTES.min(room.memory_bytes / TMP_EIGHTHS),
+            output_bytes_max: OUTPUT_BYTES_MAX,
+            wall: Duration::from_millis(limits.timeout_ms),
+        };
+        match self.key {
+            None => sizes,
+            Some(_) => Sizes {
+                disk_bytes: disk_bytes.min(COMPILE_DISK_BYTES),
+                output_bytes_max: COMPILE_OUTPUT_BYTES_MAX,
+                wall: COMPILE_TIMEOUT,
+                ..sizes
+            },
+        }
     }
 
     /// Which version of which solver it is.

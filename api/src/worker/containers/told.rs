@@ -27,6 +27,9 @@ impl Told {
 impl Follower for Told {
     fn line(&mut self, stream: LogStream, line: &str) {
         let progress = self.reader.line(line);
+        if !self.reader.is_logged() {
+            return;
+        }
         let text = shown(stream, line);
         let bytes = text.len() as u64;
         if self.written >= bytes {

@@ -123,6 +123,7 @@ impl Store {
                 queued_ms: row.try_get(12)?,
                 startup_ms: row.try_get(13)?,
                 execute_ms: row.try_get(14)?,
+                compile_ms: None,
             },
             task: TaskId(row.id(15)?),
         })

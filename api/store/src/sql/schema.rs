@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr};
 /// Version, name, text.
 type Version = (i64, &'static str, &'static str);
 
-const SQLITE: [Version; 13] = [
+const SQLITE: [Version; 14] = [
     (1, "start", include_str!("../../migrations/sqlite/0001_start.sql")),
     (2, "shared", include_str!("../../migrations/sqlite/0002_shared.sql")),
     (3, "objects", include_str!("../../migrations/sqlite/0003_objects.sql")),
@@ -23,8 +23,9 @@ const SQLITE: [Version; 13] = [
     (11, "ties", include_str!("../../migrations/sqlite/0011_ties.sql")),
     (12, "batches", include_str!("../../migrations/sqlite/0012_batches.sql")),
     (13, "workflows", include_str!("../../migrations/sqlite/0013_workflows.sql")),
+    (14, "compiled", include_str!("../../migrations/sqlite/0014_compiled.sql")),
 ];
-const POSTGRES: [Version; 11] = [
+const POSTGRES: [Version; 12] = [
     (1, "start", include_str!("../../migrations/postgres/0001_start.sql")),
     (2, "workers", include_str!("../../migrations/postgres/0002_workers.sql")),
     (3, "events", include_str!("../../migrations/postgres/0003_events.sql")),
@@ -36,6 +37,7 @@ const POSTGRES: [Version; 11] = [
     (9, "ties", include_str!("../../migrations/postgres/0009_ties.sql")),
     (10, "batches", include_str!("../../migrations/postgres/0010_batches.sql")),
     (11, "workflows", include_str!("../../migrations/postgres/0011_workflows.sql")),
+    (12, "compiled", include_str!("../../migrations/postgres/0012_compiled.sql")),
 ];
 
 /// How a database's schema stands to this program's.

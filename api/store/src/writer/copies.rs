@@ -72,6 +72,8 @@ impl Writer {
                 name: row.name.as_deref().map(str::to_owned),
                 webhook_url: row.webhook_url.as_deref().map(str::to_owned),
                 batch: None,
+                compile_ms: None,
+                internal: false,
                 attempt: 0,
                 state: TaskState::Completed,
                 done_seq: DONE_SEQ,

@@ -53,6 +53,10 @@ pub(super) struct Ended {
     pub(super) webhook_url: Option<String>,
     /// The batch whose items it ran.
     pub(super) batch: Option<BatchId>,
+    /// How long its source took to compile, milliseconds.
+    pub(super) compile_ms: Option<f64>,
+    /// The platform's own: nobody is told.
+    pub(super) internal: bool,
     pub(super) attempt: i64,
     pub(super) state: TaskState,
     /// The number of its `Done` event; the one before is its last state's.
@@ -74,7 +78,7 @@ const FINISH: Rows = Rows {
     tail: ") AS v WHERE tasks.no = v.column1 AND tasks.fence = v.column2 AND tasks.lease_token = v.column3 \
            AND tasks.state || '' = 'running' \
            RETURNING no, event_seq, log_bytes, attempt, lane, tenant, fence, name, webhook_url, batch, run, cache_key, \
-           function",
+           function, compile_ms, internal",
 };
 /// The same of tasks without a worker that could still report.
 const END: Rows = Rows {
@@ -90,8 +94,8 @@ const RESULTS: Rows = Rows {
 };
 const USAGE: Rows = Rows {
     head: "INSERT INTO task_usage (no, tenant, lane, at_ms, error_kind, fuel, memory_peak_bytes, cpu_ms, queued_ms, \
-           startup_ms, execute_ms)",
-    width: 11,
+           startup_ms, execute_ms, compile_ms)",
+    width: 12,
     tail: "",
 };
 const ARTIFACTS: Rows = Rows {
@@ -214,6 +218,8 @@ impl Writer {
                     name: row.try_get(7)?,
                     webhook_url: row.try_get(8)?,
                     batch: row.try_get::<Option<Uuid>>(9)?.map(BatchId),
+                    compile_ms: row.try_get(13)?,
+                    internal: row.flag(14)?,
                     attempt: row.try_get(3)?,
                     state: ending.record.state_after(TaskState::Running)?,
                     done_seq: seq,
@@ -297,6 +303,8 @@ impl Writer {
                 name: task.name.clone(),
                 webhook_url: task.webhook_url.clone(),
                 batch: task.batch,
+                compile_ms: task.compile_ms,
+                internal: task.internal,
                 attempt: task.attempt,
                 state: record.state_after(task.state)?,
                 done_seq: task.event_seq + 2,
@@ -327,11 +335,11 @@ impl Writer {
                     .bind(object.map(|object| i64::try_from(object.size_bytes).unwrap_or(i64::MAX)))
                     .bind(object.map(|object| object.sha256.0.as_slice()));
             }
-            for Ended { no, tenant, lane, at_ms, record, .. } in piece {
+            for Ended { no, tenant, lane, at_ms, compile_ms, record, .. } in piece {
                 query = query.bind(*no).bind(*tenant).bind(lane.as_str()).bind(*at_ms);
                 // Of a chunk, what its items used, in all its attempts.
                 let usage = chunks.get(no).map_or(record.usage, |chunk| chunk.usage(record.usage));
-                query = bind_usage(query, record.error_kind, &usage);
+                query = bind_usage(query, record.error_kind, &usage).bind(*compile_ms);
             }
             for Ended { no, state, attempt, done_seq, at_ms, .. } in piece {
                 query = query.bind(*no).bind(*done_seq - 1).bind(*at_ms).bind(state.as_str()).bind(*attempt);
@@ -342,7 +350,9 @@ impl Writer {
         self.remember_results(ended).await?;
         self.mail_ended(ended).await?;
         for ended in ended {
-            self.tell_ended(ended);
+            if !ended.internal {
+                self.tell_ended(ended);
+            }
             let Ended { no, task, tenant, state, record, .. } = ended;
             let ended = EndedTask {
                 tenant: *tenant,
@@ -398,9 +408,11 @@ pub(super) struct LiveTask {
     /// The batch whose items it runs.
     pub(super) batch: Option<BatchId>,
     pub(super) run: Option<RunId>,
+    pub(super) compile_ms: Option<f64>,
+    pub(super) internal: bool,
 }
 
-/// Binds the last seven columns of a usage row.
+/// Binds the seven columns that usage rows of tasks and of previews share.
 pub(super) fn bind_usage(query: Query, error_kind: Option<ErrorKind>, usage: &Usage) -> Query {
     bind_used(query.bind(error_kind.map(ErrorKind::as_str)), usage)
 }

@@ -24,7 +24,8 @@ const LOST_APART_MS_MAX: i64 = 30_000;
 /// A query for live tasks with the given condition, and what locks them; its rows are for [`Writer::read_live`].
 pub(super) fn select_live(condition: &str, lock: &'static str) -> Query {
     const COLUMNS: &str = "SELECT no, id, tenant, lane, priority, state, attempt, lost_attempts, fence, event_seq, \
-                           due_ms, created_ms, cancel_requested, name, webhook_url, queue_rank, batch, run FROM tasks ";
+                           due_ms, created_ms, cancel_requested, name, webhook_url, queue_rank, batch, run, compile_ms, \
+                           internal FROM tasks ";
     // Made of texts of ours.
     query(AssertSqlSafe(format!("{COLUMNS}{condition}{lock}")))
 }
@@ -33,7 +34,7 @@ pub(super) fn select_live(condition: &str, lock: &'static str) -> Query {
 const CLOCK_SET_BACK_MS: i64 = 1_000;
 
 /// A claim that holds, by its number, fence and token.
-const HELD: &str = "WHERE no = ? AND fence = ? AND lease_token = ? AND state = 'running'";
+pub(super) const HELD: &str = "WHERE no = ? AND fence = ? AND lease_token = ? AND state = 'running'";
 
 /// Why a worker gives a task back.
 #[derive(Debug, Clone, Copy)]
@@ -55,11 +56,11 @@ pub(crate) struct LostAttempt {
 }
 
 /// How a task returns to the queue.
-struct Requeue {
-    due_ms: i64,
-    timed: bool,
-    attempt: i64,
-    lost_attempts: i64,
+pub(super) struct Requeue {
+    pub(super) due_ms: i64,
+    pub(super) timed: bool,
+    pub(super) attempt: i64,
+    pub(super) lost_attempts: i64,
 }
 
 impl Writer {
@@ -145,12 +146,12 @@ impl Writer {
 
     /// Where a task that was claimed stood in its queue. It was due then, so a later time than now means that the clock
     /// was set back.
-    fn place_in_line(&self, task: &LiveTask) -> i64 {
+    pub(super) fn place_in_line(&self, task: &LiveTask) -> i64 {
         task.due_ms.min(self.now_ms)
     }
 
     /// running → queued; a compare-and-set.
-    async fn requeue(&mut self, task: &LiveTask, requeue: Requeue) -> Result<(), StoreError> {
+    pub(super) async fn requeue(&mut self, task: &LiveTask, requeue: Requeue) -> Result<(), StoreError> {
         let state = task.state.after(Transition::Requeue).map_err(|error| StoreError::corrupt(error.to_string()))?;
         let sql = "UPDATE tasks SET state = ?, queue_group = ?, due_ms = ?, timed = ?, attempt = ?, lost_attempts = ?, \
                    event_seq = event_seq + 1, lease_token = NULL, lease_until_ms = NULL, started_ms = NULL \
@@ -223,6 +224,8 @@ impl Writer {
             webhook_url: row.try_get(14)?,
             batch: row.try_get::<Option<Uuid>>(16)?.map(BatchId),
             run: row.try_get::<Option<Uuid>>(17)?.map(RunId),
+            compile_ms: row.try_get(18)?,
+            internal: row.flag(19)?,
         })
     }
 }

@@ -60,7 +60,10 @@ impl Fresh {
 /// The bytes of a task's code, inputs and warnings.
 pub(super) fn weight(task: &Task) -> usize {
     let code = match &task.code {
-        Code::Python { source, .. } => source.len(),
+        Code::Python { source, .. }
+        | Code::C { source, .. }
+        | Code::Rust { source, .. }
+        | Code::Compile { source, .. } => source.len(),
         Code::Function { function, .. } => function.len(),
         Code::Wasm { .. } | Code::Solver { .. } | Code::Items { .. } => 0,
     };

@@ -8,7 +8,7 @@ use crate::reading::{Settings, bytes_of, read_task, task_columns};
 use crate::shared::Change;
 use crate::sql::{self, Rows, pieces, query, script};
 use crate::{CachedCopy, Idempotency, OverQuota, Replayed, StoreError, Submitted};
-use mecapy_model::{Executor, Lane, Room, Task, TaskId, TaskState, TenantId, Ties, UploadId};
+use mecapy_model::{Code, Executor, Lane, Room, Task, TaskId, TaskState, TenantId, Ties, UploadId};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -25,6 +25,8 @@ pub(crate) struct NewRow {
     pub(super) webhook_url: Option<Arc<str>>,
     /// What its container needs; `None` for a sandbox.
     needs: Option<Room>,
+    /// Whether it is the platform's own: not listed, and nobody is told of its end.
+    internal: bool,
     /// The published function that it calls, in whichever version.
     function: Option<Arc<str>>,
     pub(super) ties: Ties,
@@ -80,8 +82,8 @@ enum Used {
 
 const TASKS: Rows = Rows {
     head: "INSERT INTO tasks (no, id, tenant, state, lane, priority, queue_rank, queue_group, due_ms, timed, created_ms, \
-           name, labels, webhook_url, cpus, memory_bytes, function, batch, run, study, cached_from, cache_key)",
-    width: 22,
+           name, labels, webhook_url, cpus, memory_bytes, function, batch, run, study, cached_from, cache_key, internal)",
+    width: 23,
     tail: "",
 };
 const SPECS: Rows = Rows { head: "INSERT INTO task_specs (no, code, inputs, settings)", width: 4, tail: "" };
@@ -156,7 +158,8 @@ impl NewRow {
             name: task.name.as_deref().map(Arc::from),
             labels,
             webhook_url: task.webhook_url.as_deref().map(Arc::from),
-            needs: (task.code.executor() == Executor::Container).then(|| task.limits.room()),
+            needs: (task.code.executor() == Executor::Container).then(|| task.code.room(&task.limits)),
+            internal: matches!(task.code, Code::Compile { .. }),
             function: task.code.function().map(Arc::from),
             ties: task.ties,
             code: serde_json::to_string(&task.code).map_err(json)?.into(),
@@ -409,7 +412,8 @@ impl Writer {
                     .bind(row.ties.run.map(|run| run.0))
                     .bind(row.ties.study.map(|study| study.0))
                     .bind(row.ties.cached_from.map(|task| task.0))
-                    .bind(row.ties.cache_key.map(|key| key.0.to_vec()));
+                    .bind(row.ties.cache_key.map(|key| key.0.to_vec()))
+                    .bind(row.internal);
             }
             for Accepted { no, row, .. } in piece {
                 query = query.bind(*no).bind(row.code.clone()).bind(row.inputs.clone()).bind(row.settings.clone());
@@ -473,10 +477,8 @@ pub(crate) async fn earlier(
         " FROM tasks t JOIN task_specs s ON s.no = t.no LEFT JOIN results r ON r.no = -1 \
          LEFT JOIN task_usage u ON u.no = -1 WHERE t.no = ?"
     );
-    let row = query(SQL).bind(task_no).fetch_optional(on).await?;
-    let Some(row) = row else { return Ok(None) };
-    let task = as_accepted(read_task(&row)?.task);
-    Ok(Some(Submitted { task, queue_position, replayed: Replayed::Yes }))
+    let Some(row) = query(SQL).bind(task_no).fetch_optional(on).await? else { return Ok(None) };
+    Ok(Some(Submitted { task: as_accepted(read_task(&row)?.task), queue_position, replayed: Replayed::Yes }))
 }
 
 /// A task as it was when it was accepted.

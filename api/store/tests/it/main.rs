@@ -10,6 +10,7 @@
 mod auditing;
 mod batches;
 mod claiming;
+mod compiling;
 mod containers;
 mod database;
 mod events;

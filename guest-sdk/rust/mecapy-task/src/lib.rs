@@ -61,8 +61,14 @@ pub use mecapy_task_macros::{Ports, main};
 pub use run::{call_json, run};
 pub use signature::{Port, Ports, Type};
 
-/// What the macros call.
+/// What the macros call, and the crate that makes components.
 #[doc(hidden)]
 pub mod internal {
+    pub use crate::run::tell_panics;
     pub use crate::signature::{Returned, Signature, length, write};
+
+    /// The error's kind, a word of the platform's `error.kind`.
+    pub fn kind(error: &crate::Error) -> &'static str {
+        error.kind.word()
+    }
 }

@@ -18,12 +18,7 @@ where
     O: Serialize,
     E: Into<Error>,
 {
-    panic::set_hook(Box::new(|panic| {
-        line::error(Kind::Exception.word(), panic_message(panic));
-        process::exit(EXIT_PANIC);
-    }));
-    #[cfg(feature = "log")]
-    crate::logger::install();
+    tell_panics();
     let end = read().and_then(|bytes| answer(&bytes, task)).and_then(|result| write(&result));
     process::exit(match end {
         Ok(()) => 0,
@@ -32,6 +27,16 @@ where
             error.kind.exit_code()
         }
     })
+}
+
+/// From now on a panic is told to the platform with its place, and ends the program; records of `log` are log lines.
+pub fn tell_panics() {
+    panic::set_hook(Box::new(|panic| {
+        line::error(Kind::Exception.word(), panic_message(panic));
+        process::exit(EXIT_PANIC);
+    }));
+    #[cfg(feature = "log")]
+    crate::logger::install();
 }
 
 /// Calls `task` with inputs as JSON text, and gives its result as JSON text: what the platform does, for tests.

@@ -67,6 +67,7 @@ fn what_is_wrong_is_said_with_its_line_and_what_to_do() {
         ("4294967296", "1", 13, "bytes are possible"),
         ("4294967296", "-1", 13, "u64"),
         ("version = \"2.21-beta.1\"", "version = \"2.20\"", 17, "two versions"),
+        ("name = \"calculix\"", "name = \"rust\"", 2, "a language's name"),
         ("[[solver]]", "[[solver", 1, ""),
     ];
     for (from, to, line, needed) in rows {
@@ -81,6 +82,44 @@ fn what_is_wrong_is_said_with_its_line_and_what_to_do() {
     assert!(parse("").unwrap_err().contains("[[solver]]"));
     let missing = Catalogue::load(Path::new("/nonexistent/solvers.toml")).unwrap_err();
     assert_eq!(missing.to_string(), "can't read the catalogue of solvers /nonexistent/solvers.toml");
+}
+
+fn compiler() -> String {
+    format!(
+        r#"[[compiler]]
+language = "rust"
+version = "1.85"
+title = "Rust 1.85"
+licence = "MIT"
+image = "{IMAGE}"
+command = ["/usr/bin/rustc", "-O"]
+"#
+    )
+}
+
+#[test]
+fn compilers_stand_beside_solvers_one_for_each_language() {
+    for text in [compiler(), [good(), compiler()].concat()] {
+        let catalogue = parse(&text).unwrap();
+        let rust = catalogue.compiler(SourceLanguage::Rust).unwrap();
+        assert_eq!((rust.name().as_str(), rust.command.len(), &rust.note), ("rust@1.85", 2, &None));
+        assert_eq!(catalogue.compiler(SourceLanguage::C), None);
+        assert_eq!(catalogue.images().last(), Some(("rust@1.85".to_owned(), IMAGE)));
+    }
+    let rows = [
+        ("language = \"rust\"", "language = \"fortran\"", 2, "use c or rust"),
+        ("version = \"1.85\"", "version = \"-v\"", 3, "letter or digit"),
+        ("title = \"Rust 1.85\"\n", "", 1, "missing field `title`"),
+        (IMAGE, "rust:latest", 6, "by its digest"),
+        ("command = [\"/usr/bin/rustc\", \"-O\"]", "command = []", 7, "list of 1 to 64"),
+        ("command", "entrypoint", 7, "unknown field"),
+    ];
+    for (from, to, line, needed) in rows {
+        let error = parse(&compiler().replacen(from, to, 1)).unwrap_err();
+        assert!(error.starts_with(&format!("solvers.toml:{line}: ")) && error.contains(needed), "{to}: {error}");
+    }
+    let twice = parse(&[compiler(), compiler()].concat()).unwrap_err();
+    assert!(twice.starts_with("solvers.toml:9: there are two compilers for rust"), "{twice}");
 }
 
 /// Security line 24: what could be taken for an option of an engine is no name and no version.

@@ -22,7 +22,8 @@ const RETRY_AFTER_BODIES: Duration = Duration::from_secs(2);
 /// Queues one computation for many inputs.
 ///
 /// All of it is accepted, or nothing: 202 after a commit that survives a power loss. Up to 100 000 items, in a body of
-/// 32 MiB where the server's operators say nothing else.
+/// 32 MiB where the server's operators say nothing else. A source in C or Rust is compiled first, for up to 15 s: where
+/// its compiler needs longer, the answer is 503 with `Retry-After`.
 #[utoipa::path(post, path = "/v1/batches", tag = "Batches", request_body = BatchRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes sending it twice harmless: `\"…\"`, or the same without quotes; kept for 24 h")),
     responses(

@@ -11,7 +11,7 @@ use crate::{
         router::Api,
         shown::ModuleShown,
     },
-    programs::{Place, Programs, Room},
+    programs::{Place, Programs, Room, new_module},
 };
 use axum::{
     body::Bytes,
@@ -19,8 +19,7 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use mecapy_runtime::module::{Export, Import, ModuleInfo, inspect};
-use mecapy_store::NewModule;
+use mecapy_runtime::module::{ModuleInfo, inspect};
 use std::{sync::Arc, time::Duration};
 use tokio::task::spawn_blocking;
 
@@ -28,7 +27,7 @@ use tokio::task::spawn_blocking;
 const ROOM_TIMEOUT: Duration = Duration::from_secs(30);
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// Keeps a WASI command module under its SHA-256.
+/// Keeps a WASI command module, or a component of the world `mecapy:task`, under its SHA-256.
 ///
 /// It is validated and compiled now, so that its first run is fast. The same bytes again give the same answer.
 #[utoipa::path(post, path = "/v1/modules", tag = "Files",
@@ -55,7 +54,7 @@ pub(in crate::http) async fn create(
     let bytes = LimitedBody::of(request, app.limits.module_bytes_max)?.whole().await?;
     let room = place(&app.module_room, &caller).await?;
     let (info, bytes, _in_memory) = compiled(programs, bytes, (room, in_memory)).await?;
-    let module = app.store.put_module(caller.tenant(), described(info, bytes.into())).await?;
+    let module = app.store.put_module(caller.tenant(), new_module(info, bytes.into())).await?;
     json(StatusCode::CREATED, &ModuleShown::new(module))
 }
 
@@ -76,16 +75,4 @@ async fn compiled(
     let info = inspected?;
     programs.compile(info.digest, bytes.clone(), room).await?;
     Ok((info, bytes, in_memory))
-}
-
-fn described(info: ModuleInfo, bytes: Vec<u8>) -> NewModule {
-    let import = |import: Import| format!("{}.{}", import.module, import.name);
-    let export = |export: Export| export.name;
-    NewModule {
-        digest: info.digest,
-        bytes,
-        imports: info.imports.into_iter().map(import).collect(),
-        exports: info.exports.into_iter().map(export).collect(),
-        warnings: info.warnings,
-    }
 }

@@ -10,7 +10,7 @@ use axum::{
     extract::{Path, Request, State},
     response::Response,
 };
-use mecapy_model::TaskId;
+use mecapy_model::{Code, TaskId};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Submits an ended task again, as a new task with the same seed.
@@ -24,7 +24,7 @@ use std::{collections::BTreeSet, sync::Arc};
             ("Location" = String, description = "The new task's path"),
             ("Idempotency-Replayed" = Option<String>, description = "`true` where an earlier request made the task: the body is its answer")
         )),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "It has not ended")
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "It has not ended, or it carries out items of a batch")
     )
 )]
 pub(in crate::http) async fn retry(
@@ -42,6 +42,18 @@ pub(in crate::http) async fn retry(
 
 async fn again(app: &App, caller: &Caller, id: TaskId) -> Result<AcceptedTask, Problem> {
     let task = app.store.task(caller.tenant(), id).await?.ok_or_else(|| Problem::not_found(TASK))?;
+    match &task.code {
+        Code::Items { batch, .. } => {
+            let detail = format!(
+                "the task carries out items of the batch {batch} and is none of its own: POST /v1/batches/{batch}/retry runs \
+                 again what failed"
+            );
+            return Err(Problem::conflict(detail));
+        }
+        // The platform's own, which nobody asked for.
+        Code::Compile { .. } => return Err(Problem::not_found(TASK)),
+        _ => {}
+    }
     if !task.state.is_terminal() {
         let detail = format!("the task is {}: only a task that has ended can be retried", task.state);
         return Err(Problem::conflict(detail));

@@ -1,0 +1,24 @@
+-- What a source was compiled to, or why it could not be, under the SHA-256 of the source and of all that it was compiled
+-- with. Nothing of it is authority: who finds nothing compiles again.
+CREATE TABLE compiled_modules (
+    tenant UUID NOT NULL REFERENCES tenants (id),
+    key BYTEA NOT NULL,
+    -- Absent where the source has errors.
+    module BYTEA,
+    error TEXT,
+    warnings TEXT NOT NULL,
+    compile_ms DOUBLE PRECISION NOT NULL,
+    created_ms BIGINT NOT NULL,
+    PRIMARY KEY (tenant, key)
+);
+
+ALTER TABLE compiled_modules ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY by_tenant ON compiled_modules USING
+    (current_setting('mecapy.tenant', true) = '*' OR tenant::text = current_setting('mecapy.tenant', true));
+
+-- Of a task whose source was compiled: how long that took.
+ALTER TABLE tasks ADD COLUMN compile_ms DOUBLE PRECISION;
+-- A task that compiles for a preview is the platform's own: it is not listed and tells nobody of its end.
+ALTER TABLE tasks ADD COLUMN internal BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX tasks_internal ON tasks (tenant, completed_ms) WHERE internal = 1;
+ALTER TABLE task_usage ADD COLUMN compile_ms DOUBLE PRECISION;
