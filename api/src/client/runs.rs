@@ -61,7 +61,7 @@ pub(crate) struct RunAnswer {
 pub(crate) struct RunError {
     /// The node whose error it is, of a run.
     #[serde(default)]
-    pub node: Option<String>,
+    pub key: Option<String>,
     #[serde(default)]
     pub kind: String,
     #[serde(default)]

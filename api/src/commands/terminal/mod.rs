@@ -3,6 +3,7 @@
 //!
 //! Whatever comes from a guest or a server is neutralised before it is shown.
 
+mod block;
 mod columns;
 mod diagnostic;
 mod escape;
@@ -12,7 +13,8 @@ mod quantity;
 mod shape;
 mod table;
 
-pub(crate) use columns::aligned;
+pub(crate) use block::Block;
+pub(crate) use columns::{aligned, aligned_rows};
 pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use escape::{neutralise, neutralise_line, summary};
 pub(crate) use paint::{Painter, Style};
