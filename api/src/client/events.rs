@@ -163,7 +163,9 @@ impl Told for TaskEvent {
             "state" => serde_json::from_str(&received.data).ok().map(|State { state }| TaskEvent::State { state }),
             "done" => serde_json::from_str(&received.data).ok().map(|State { state }| TaskEvent::Done { state }),
             "progress" => serde_json::from_str(&received.data).ok().map(TaskEvent::Progress),
-            "log" => serde_json::from_str(&received.data).ok().map(|Log { stream, text }| TaskEvent::Log { stream, text }),
+            "log" => {
+                serde_json::from_str(&received.data).ok().map(|Log { stream, text }| TaskEvent::Log { stream, text })
+            }
             _ => None,
         }
     }

@@ -141,12 +141,7 @@ impl Client {
     }
 
     /// Two cases of a study, each `task:<id>`, `workflow_run:<id>` or `item:<batch id>:<index>`.
-    pub(crate) async fn compare(
-        &self,
-        id: StudyId,
-        a: &str,
-        b: &str,
-    ) -> Result<Answer<ComparisonAnswer>, ClientError> {
+    pub(crate) async fn compare(&self, id: StudyId, a: &str, b: &str) -> Result<Answer<ComparisonAnswer>, ClientError> {
         let path = with_query(&format!("{}/compare", study_path(id)), [("a", Some(a)), ("b", Some(b))]);
         self.answer(self.get(&path)).await
     }

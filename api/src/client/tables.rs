@@ -11,6 +11,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(120);
 const PLOT_TIMEOUT: Duration = Duration::from_secs(120);
 const PICTURE_BYTES_MAX: usize = 64 << 20;
 
+/// What the columns of a batch begin with.
+const KNOWN: [&str; 8] = ["index", "state", "inputs", "result", "error", "seed", "usage", "task"];
+
 /// Whose table or picture it is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Of {
@@ -25,6 +28,23 @@ pub(crate) struct Axes {
     pub y: String,
     /// Rows with the same value here are one line.
     pub group: Option<String>,
+}
+
+impl Axes {
+    /// With columns that were named by their last part alone: one of these is an input, any other one a result.
+    pub(crate) fn named(self, inputs: &[String]) -> Self {
+        let named = |column: String| {
+            let first = column.split('.').next().unwrap_or_default();
+            if inputs.iter().any(|input| input == first) {
+                format!("inputs.{column}")
+            } else if KNOWN.contains(&first) {
+                column
+            } else {
+                format!("result.{column}")
+            }
+        };
+        Self { x: named(self.x), y: named(self.y), group: self.group.map(named) }
+    }
 }
 
 impl Of {
@@ -76,5 +96,28 @@ impl Client {
         let request = self.request(Method::GET, &with_query(&of.plot(), query)).timeout(PLOT_TIMEOUT);
         let response = self.success(request).await?;
         self.body(response, PICTURE_BYTES_MAX).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_may_be_named_by_their_last_part() {
+        let inputs = ["d".to_owned(), "bolt".to_owned()];
+        for (column, expected) in [
+            ("d", "inputs.d"),
+            ("bolt.pitch", "inputs.bolt.pitch"),
+            ("stress", "result.stress"),
+            ("check.stress", "result.check.stress"),
+            ("inputs.F", "inputs.F"),
+            ("result.d", "result.d"),
+            ("index", "index"),
+        ] {
+            let axes = Axes { x: column.to_owned(), y: "index".to_owned(), group: Some(column.to_owned()) };
+            let named = axes.named(&inputs);
+            assert_eq!((named.x.as_str(), named.group.as_deref()), (expected, Some(expected)));
+        }
     }
 }

@@ -44,11 +44,7 @@ impl Client {
     }
 
     /// A workflow by its id or name, in its newest version or in another one.
-    pub(crate) async fn workflow(
-        &self,
-        id: &str,
-        version: Option<u32>,
-    ) -> Result<Answer<WorkflowAnswer>, ClientError> {
+    pub(crate) async fn workflow(&self, id: &str, version: Option<u32>) -> Result<Answer<WorkflowAnswer>, ClientError> {
         let path = workflow_path(id);
         let path = version.map_or_else(|| path.clone(), |version| format!("{path}/versions/{version}"));
         self.answer(self.get(&path)).await

@@ -19,7 +19,7 @@ pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use escape::{neutralise, neutralise_line, summary};
 pub(crate) use paint::{Painter, Style};
 pub(crate) use progress::FRACTION_STEPS;
-pub(crate) use quantity::{bytes, duration, parse_bytes, usage_line};
+pub(crate) use quantity::{bytes, count, duration, parse_bytes, significant, usage_line};
 pub(crate) use shape::{Shape, object_members};
 pub(crate) use table::lines as result_lines;
 
