@@ -45,6 +45,15 @@ impl TableFormat {
         })
     }
 
+    /// As it was asked for, else as the file is called, else CSV.
+    pub(crate) fn asked_for(format: Option<Self>, out: Option<&Path>) -> Result<Self, Misuse> {
+        match (format, out) {
+            (Some(format), _) => Ok(format),
+            (None, Some(path)) => Self::of_path(path),
+            (None, None) => Ok(TableFormat::Csv),
+        }
+    }
+
     /// What the server is asked for: it gives whole JSON only line by line.
     fn asked(self) -> &'static str {
         match self {

@@ -178,7 +178,8 @@ pub(super) async fn batch(arguments: BatchArguments, terminal: &Terminal) -> Res
                 terminal.print(&id.to_string());
                 show_warnings(&answer.value.warnings, computation.source_text(), terminal);
                 let name = answer.value.name.as_deref().map(|name| format!("{}: ", neutralise_line(name)));
-                let text = format!("{}{} items; {}", name.unwrap_or_default(), answer.value.counts.total, follow::goes_on(id));
+                let text =
+                    format!("{}{} items; {}", name.unwrap_or_default(), answer.value.counts.total, follow::goes_on(id));
                 terminal.note(&terminal.err.paint(Style::Dim, &text));
             }
         }
@@ -291,7 +292,10 @@ mod tests {
                 &["--sweep", "d=uniform:8:12", "--lhs", "100", "--on-error", "stop"],
                 r#""inputs":{},"sweep":{"d": {"random": {"distribution": "uniform", "low": 8, "high": 12}}},"mode":"lhs","samples":100,"on_error":"stop""#,
             ),
-            (&["--sweep", "d=1,2", "--sweep", "F=3,4", "--zip"], r#""inputs":{},"sweep":{"d": [1, 2], "F": [3, 4]},"mode":"zip""#),
+            (
+                &["--sweep", "d=1,2", "--sweep", "F=3,4", "--zip"],
+                r#""inputs":{},"sweep":{"d": [1, 2], "F": [3, 4]},"mode":"zip""#,
+            ),
         ];
         for (arguments, expected) in rows {
             assert_eq!(body(arguments).unwrap(), format!("{{{code},{expected}}}"), "{arguments:?}");

@@ -176,7 +176,8 @@ mod tests {
 
     #[test]
     fn names_that_clash_say_where_they_are() {
-        let items = items(r#"[{"index":7,"state":"completed","inputs":{"d":1},"result":{"d":123456789012345678901234}}]"#);
+        let items =
+            items(r#"[{"index":7,"state":"completed","inputs":{"d":1},"result":{"d":123456789012345678901234}}]"#);
         let rows = [items.first()];
         let expected = ["#  inputs.d  result.d", "7  1         123456789012345678901234"];
         assert_eq!(lines(&rows, 80, Painter::Plain), expected);

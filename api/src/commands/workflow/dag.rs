@@ -282,15 +282,20 @@ mod tests {
     fn what_is_busy_is_shown_where_not_all_fits() {
         let nodes: Vec<_> = (0..40)
             .map(|number| {
-                let state = if number < 20 { "completed" } else if number == 20 { "running" } else { "pending" };
+                let state = if number < 20 {
+                    "completed"
+                } else if number == 20 {
+                    "running"
+                } else {
+                    "pending"
+                };
                 let before = format!("n{}", number - 1);
                 let after: &[&str] = if number == 0 { &[] } else { &[&before] };
                 node(&format!("n{number}"), state, after)
             })
             .collect();
         let lines = view(5, 80).lines(&nodes);
-        let expected =
-            ["── ✓ n17", "── ✓ n18", "── ✓ n19", "── ● n20", "   … and 36 more: 17 completed, 19 pending"];
+        let expected = ["── ✓ n17", "── ✓ n18", "── ✓ n19", "── ● n20", "   … and 36 more: 17 completed, 19 pending"];
         assert_eq!(lines, expected);
         assert_eq!(view(40, 80).lines(&nodes).len(), 40);
     }
