@@ -1,15 +1,24 @@
-//! A task's event stream (Server-Sent Events), followed across broken connections.
+//! An event stream (Server-Sent Events), followed across broken connections, and what a task's events say.
 
 use super::{Client, ClientError, Patience};
 use mecapy_model::{LogStream, Progress, TaskId, TaskState};
 use reqwest::Response;
 use serde::Deserialize;
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, marker::PhantomData, time::Duration};
 
 /// A server says something at least this often, be it only a comment; longer silence means a dead connection.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// The longest event, bytes.
 const EVENT_BYTES_MAX: usize = 8 << 20;
+
+/// What an event of some stream says.
+pub(crate) trait Told: Sized {
+    /// `None` for what this client does not know.
+    fn read(received: &ServerSentEvent) -> Option<Self>;
+
+    /// Whether nothing comes after it.
+    fn is_last(&self) -> bool;
+}
 
 /// Something that happened to a task.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,11 +29,11 @@ pub(crate) enum TaskEvent {
     Done { state: TaskState },
 }
 
-/// What following a task brings next.
+/// What following a stream brings next.
 #[derive(Debug)]
-pub(crate) enum Followed {
+pub(crate) enum Followed<E> {
     Event {
-        event: TaskEvent,
+        event: E,
         received: ServerSentEvent,
     },
     /// The connection broke; it is made again after the wait.
@@ -33,14 +42,14 @@ pub(crate) enum Followed {
         /// Nothing was wrong before.
         first: bool,
     },
-    /// The stream has ended, after its `done`.
+    /// The stream has ended, after its last event.
     End,
 }
 
-/// The events of one task, from its first.
-pub(crate) struct TaskEvents<'c> {
+/// The events of one thing, from its first.
+pub(crate) struct Events<'c, E> {
     client: &'c Client,
-    task: TaskId,
+    path: String,
     last_event_id: Option<String>,
     response: Option<Response>,
     parser: EventParser,
@@ -48,13 +57,23 @@ pub(crate) struct TaskEvents<'c> {
     patience: Patience,
     pause: Option<Duration>,
     done: bool,
+    told: PhantomData<E>,
 }
 
+/// The events of one task.
+pub(crate) type TaskEvents<'c> = Events<'c, TaskEvent>;
+
 impl<'c> TaskEvents<'c> {
-    pub(crate) fn new(client: &'c Client, task: TaskId) -> Self {
+    pub(crate) fn of_task(client: &'c Client, task: TaskId) -> Self {
+        Self::new(client, format!("/v1/tasks/{task}/events"))
+    }
+}
+
+impl<'c, E: Told> Events<'c, E> {
+    pub(crate) fn new(client: &'c Client, path: String) -> Self {
         Self {
             client,
-            task,
+            path,
             last_event_id: None,
             response: None,
             parser: EventParser::default(),
@@ -62,15 +81,16 @@ impl<'c> TaskEvents<'c> {
             patience: Patience::default(),
             pause: None,
             done: false,
+            told: PhantomData,
         }
     }
 
     /// Waits for the next. Cancelling the wait loses nothing that was received.
-    pub(crate) async fn next(&mut self) -> Result<Followed, ClientError> {
+    pub(crate) async fn next(&mut self) -> Result<Followed<E>, ClientError> {
         loop {
             while let Some(received) = self.received.pop_front() {
-                if let Some(event) = received.task_event() {
-                    self.done |= matches!(event, TaskEvent::Done { .. });
+                if let Some(event) = E::read(&received) {
+                    self.done |= event.is_last();
                     return Ok(Followed::Event { event, received });
                 }
             }
@@ -90,7 +110,7 @@ impl<'c> TaskEvents<'c> {
     /// Connects where needed, and takes the next bytes.
     async fn receive(&mut self) -> Result<(), ClientError> {
         if self.response.is_none() {
-            let response = self.client.open_events(self.task, self.last_event_id.as_deref()).await?;
+            let response = self.client.open_events(&self.path, self.last_event_id.as_deref()).await?;
             self.parser = EventParser::default();
             self.response = Some(response);
         }
@@ -112,7 +132,7 @@ impl<'c> TaskEvents<'c> {
         Ok(())
     }
 
-    fn interrupted(&mut self, error: ClientError) -> Result<Followed, ClientError> {
+    fn interrupted(&mut self, error: ClientError) -> Result<Followed<E>, ClientError> {
         self.response = None;
         let wait = self.patience.wait_after(error)?;
         self.pause = Some(wait);
@@ -128,9 +148,8 @@ pub(crate) struct ServerSentEvent {
     pub data: String,
 }
 
-impl ServerSentEvent {
-    /// What it says of the task; `None` for what this client does not know.
-    fn task_event(&self) -> Option<TaskEvent> {
+impl Told for TaskEvent {
+    fn read(received: &ServerSentEvent) -> Option<Self> {
         #[derive(Deserialize)]
         struct State {
             state: TaskState,
@@ -140,13 +159,19 @@ impl ServerSentEvent {
             stream: LogStream,
             text: String,
         }
-        match self.event.as_str() {
-            "state" => serde_json::from_str(&self.data).ok().map(|State { state }| TaskEvent::State { state }),
-            "done" => serde_json::from_str(&self.data).ok().map(|State { state }| TaskEvent::Done { state }),
-            "progress" => serde_json::from_str(&self.data).ok().map(TaskEvent::Progress),
-            "log" => serde_json::from_str(&self.data).ok().map(|Log { stream, text }| TaskEvent::Log { stream, text }),
+        match received.event.as_str() {
+            "state" => serde_json::from_str(&received.data).ok().map(|State { state }| TaskEvent::State { state }),
+            "done" => serde_json::from_str(&received.data).ok().map(|State { state }| TaskEvent::Done { state }),
+            "progress" => serde_json::from_str(&received.data).ok().map(TaskEvent::Progress),
+            "log" => {
+                serde_json::from_str(&received.data).ok().map(|Log { stream, text }| TaskEvent::Log { stream, text })
+            }
             _ => None,
         }
+    }
+
+    fn is_last(&self) -> bool {
+        matches!(self, TaskEvent::Done { .. })
     }
 }
 
@@ -229,8 +254,8 @@ mod tests {
         assert_eq!(whole, parse(&bytes));
         assert_eq!(whole.len(), 2);
         let log = TaskEvent::Log { stream: LogStream::Stdout, text: "é".to_owned() };
-        assert_eq!((whole[0].id.as_deref(), whole[0].task_event()), (Some("7"), Some(log)));
-        assert_eq!(whole[1].task_event(), Some(TaskEvent::State { state: TaskState::Running }));
+        assert_eq!((whole[0].id.as_deref(), TaskEvent::read(&whole[0])), (Some("7"), Some(log)));
+        assert_eq!(TaskEvent::read(&whole[1]), Some(TaskEvent::State { state: TaskState::Running }));
     }
 
     #[test]
@@ -241,7 +266,7 @@ mod tests {
     #[test]
     fn unknown_events_are_passed_over() {
         let events = parse(&[b"event: weather\ndata: {}\n\nevent: done\ndata: not json\n\n"]);
-        assert!(events.iter().all(|event| event.task_event().is_none()));
+        assert!(events.iter().all(|event| TaskEvent::read(event).is_none()));
     }
 
     #[test]

@@ -4,23 +4,35 @@
 //! server, and trusts none.
 
 mod answers;
+mod batches;
 mod events;
 mod packages;
+mod paging;
 mod patience;
 mod problem;
+mod runs;
+mod studies;
+mod tables;
 mod uploads;
+mod workflows;
 
 pub(crate) use answers::{
     ArtifactAnswer, InlineArtifact, LogEntry, LogPage, ModuleAnswer, PreviewAnswer, ResultAnswer, ServerAnswer,
     TaskAnswer, UploadAnswer,
 };
-pub(crate) use events::{Followed, ServerSentEvent, TaskEvent, TaskEvents};
+pub(crate) use batches::{BatchAnswer, BatchCounts, BatchEvent, FieldSummary, ItemRow, SummaryAnswer};
+pub(crate) use events::{Events, Followed, ServerSentEvent, TaskEvent, TaskEvents};
 pub(crate) use packages::{
-    FunctionAnswer, FunctionLine, Keeping, Listed, PackageAnswer, PackageLine, Publishing, Search, TestState,
-    TestsAnswer, VersionAnswer, VersionLine,
+    FunctionAnswer, FunctionLine, Keeping, PackageAnswer, PackageLine, Publishing, TestState, TestsAnswer,
+    VersionAnswer, VersionLine,
 };
+pub(crate) use paging::{Listed, Search};
 pub(crate) use patience::{PATIENCE_SHOWN, Patience};
 pub(crate) use problem::{ClientError, Problem};
+pub(crate) use runs::{RunAnswer, RunLine, RunNode, RunState};
+pub(crate) use studies::{ComparisonAnswer, FieldDifference, Firing, ScheduleAnswer, StudyAnswer};
+pub(crate) use tables::{Axes, Of};
+pub(crate) use workflows::{RunEvent, WorkflowAnswer};
 
 use mecapy_model::TaskId;
 use reqwest::{Method, RequestBuilder, Response, header};
@@ -138,18 +150,7 @@ impl Client {
         body: &RawValue,
         idempotency_key: &str,
     ) -> Result<Answer<TaskAnswer>, ClientError> {
-        let mut tried = 1;
-        loop {
-            let request = json_body(self.request(Method::POST, "/v1/tasks"), body);
-            let answer = self.answer(request.header("idempotency-key", idempotency_key).timeout(ANSWER_TIMEOUT)).await;
-            match answer {
-                Err(error) if tried < SUBMIT_TRIES_MAX && may_have_been_lost(&error) => {
-                    tokio::time::sleep(SUBMIT_RETRY_WAIT * tried).await;
-                    tried += 1;
-                }
-                answer => return answer,
-            }
-        }
+        self.post_once("/v1/tasks", body, idempotency_key, ANSWER_TIMEOUT).await
     }
 
     pub(crate) async fn task(&self, id: TaskId) -> Result<Answer<TaskAnswer>, ClientError> {
@@ -184,7 +185,7 @@ impl Client {
 
     /// The events of a task from its first, live until it has ended.
     pub(crate) fn events(&self, id: TaskId) -> TaskEvents<'_> {
-        TaskEvents::new(self, id)
+        TaskEvents::of_task(self, id)
     }
 
     /// Hands an artifact's bytes to `write` as they arrive, and checks them against what was announced.
@@ -215,13 +216,42 @@ impl Client {
 }
 
 impl Client {
-    async fn open_events(&self, id: TaskId, last_event_id: Option<&str>) -> Result<Response, ClientError> {
-        let mut request =
-            self.request(Method::GET, &format!("/v1/tasks/{id}/events")).header(header::ACCEPT, "text/event-stream");
+    async fn open_events(&self, path: &str, last_event_id: Option<&str>) -> Result<Response, ClientError> {
+        let mut request = self.request(Method::GET, path).header(header::ACCEPT, "text/event-stream");
         if let Some(last) = last_event_id {
             request = request.header("last-event-id", last);
         }
         self.success(request).await
+    }
+
+    /// Posts what the server does once for each key, and tries again where the answer was lost.
+    async fn post_once<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &RawValue,
+        idempotency_key: &str,
+        timeout: Duration,
+    ) -> Result<Answer<T>, ClientError> {
+        let mut tried = 1;
+        loop {
+            let request = json_body(self.request(Method::POST, path), body);
+            match self.answer(request.header("idempotency-key", idempotency_key).timeout(timeout)).await {
+                Err(error) if tried < SUBMIT_TRIES_MAX && may_have_been_lost(&error) => {
+                    tokio::time::sleep(SUBMIT_RETRY_WAIT * tried).await;
+                    tried += 1;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Posts without a body.
+    async fn post<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>, ClientError> {
+        self.answer(self.request(Method::POST, path).timeout(ANSWER_TIMEOUT)).await
+    }
+
+    async fn delete(&self, path: &str) -> Result<(), ClientError> {
+        self.send(self.request(Method::DELETE, path).timeout(ANSWER_TIMEOUT)).await.map(drop)
     }
 
     fn get(&self, path: &str) -> RequestBuilder {

@@ -1,6 +1,6 @@
 //! Packages and functions: publishing, finding and yanking them.
 
-use super::{ANSWER_TIMEOUT, Answer, Client, ClientError, uploads::BytesSent};
+use super::{ANSWER_TIMEOUT, Answer, Client, ClientError, paging::with_query, uploads::BytesSent};
 use crate::packages::{FunctionReference, PackageReference, Visibility};
 use mecapy_model::Warning;
 use reqwest::{Body, Method, header};
@@ -74,22 +74,6 @@ pub(crate) struct PublishedFunction {
     pub reference: String,
     #[serde(default)]
     pub description: String,
-}
-
-/// What can be listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Listed {
-    Packages,
-    Functions,
-}
-
-/// One page of packages ([`PackageLine`]) or of functions ([`FunctionLine`]), as they came.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Page {
-    #[serde(alias = "packages", alias = "functions")]
-    pub items: Vec<Box<RawValue>>,
-    #[serde(default)]
-    pub next_cursor: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -181,22 +165,6 @@ pub(crate) enum Keeping {
     CheckOnly,
 }
 
-/// What to look for, and which page of it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Search<'a> {
-    pub query: Option<&'a str>,
-    /// Items of the page; of functions, the packages whose functions it holds.
-    pub limit: usize,
-    pub cursor: Option<&'a str>,
-}
-
-impl Search<'_> {
-    fn of(&self, path: &str) -> String {
-        let limit = self.limit.to_string();
-        with_query(path, [("q", self.query), ("limit", Some(&limit)), ("cursor", self.cursor)])
-    }
-}
-
 impl Client {
     /// Sends a package as a zip; it is checked and tested there before it is kept.
     pub(crate) async fn publish(
@@ -218,14 +186,6 @@ impl Client {
             .header(header::CONTENT_TYPE, "application/zip")
             .header(header::CONTENT_LENGTH, length);
         self.answer(request.body(Body::wrap_stream(chunks)).timeout(PUBLISH_TIMEOUT)).await
-    }
-
-    pub(crate) async fn page(&self, of: Listed, search: Search<'_>) -> Result<Page, ClientError> {
-        let path = match of {
-            Listed::Packages => "/v1/packages",
-            Listed::Functions => "/v1/functions",
-        };
-        Ok(self.answer::<Page>(self.get(&search.of(path))).await?.value)
     }
 
     /// The package with all its versions, whichever the reference names.
@@ -279,25 +239,12 @@ fn version_path(package: &PackageReference, version: &Version) -> String {
     format!("{}/versions/{version}", package_path(package))
 }
 
-/// The path with those of the parameters that have a value.
-fn with_query<const N: usize>(path: &str, parameters: [(&str, Option<&str>); N]) -> String {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(parameters.into_iter().filter_map(|(name, value)| Some((name, value?))));
-    match query.finish() {
-        query if query.is_empty() => path.to_owned(),
-        query => format!("{path}?{query}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn paths_carry_what_was_asked_for() {
-        let search = Search { query: Some("M12 & été"), limit: 50, cursor: None };
-        assert_eq!(search.of("/v1/functions"), "/v1/functions?q=M12+%26+%C3%A9t%C3%A9&limit=50");
-        assert_eq!(with_query("/v1/packages", [("owner", None)]), "/v1/packages");
         let package: PackageReference = "acme/rods@1.0.0-rc.1".parse().unwrap();
         assert_eq!(
             version_path(&package, package.version.as_ref().unwrap()),
@@ -313,8 +260,6 @@ mod tests {
             {"name":"f","reference":"acme/rods@1.0.0#f","description":"","handler":null}],"newer":1}"#;
         let answer: VersionAnswer = serde_json::from_str(text).unwrap();
         assert_eq!((answer.visibility, answer.functions.len()), (Visibility::Internal, 1));
-        let page: Page = serde_json::from_str(r#"{"functions":[{"a": 1.50}],"next_cursor":null}"#).unwrap();
-        assert_eq!((page.items[0].get(), page.next_cursor), (r#"{"a": 1.50}"#, None));
         let case =
             r#"{"function":"f","name":"a","file":"tests/a.yml","state":"failed","message":"no","duration_ms":0.5}"#;
         assert_eq!(serde_json::from_str::<TestCaseAnswer>(case).unwrap().state, TestState::Failed);

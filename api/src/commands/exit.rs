@@ -12,7 +12,9 @@ use std::{error::Error, process::ExitCode};
 pub(crate) const EXIT_CODES_HELP: &str = "\
 Exit codes:
    0  completed
-   1  the computation failed (or `doctor` found something that must be mended)
+   1  the computation failed (a batch that was to stop at its first error, items
+      of one with --strict, a workflow's run), or `doctor` found something that
+      must be mended
    2  wrong use: an option, a setting, an input or a file that can't be used;
       an address or a data folder that is taken; no interpreter built yet;
       a database that `mecapy migrate` must prepare first
@@ -22,7 +24,7 @@ Exit codes:
       wait; a quota; a full lane
    6  cancelled
   70  the platform failed
- 130  Ctrl-C while waiting for a task, which goes on";
+ 130  Ctrl-C while waiting for a task, a batch or a run, which goes on";
 
 /// Why the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

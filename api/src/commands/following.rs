@@ -240,7 +240,7 @@ struct EventLine<'a> {
 }
 
 /// One event as a line of JSON.
-fn print_event(received: &ServerSentEvent, terminal: &Terminal) {
+pub(crate) fn print_event(received: &ServerSentEvent, terminal: &Terminal) {
     let ServerSentEvent { id, event, data } = received;
     if let Ok(data) = serde_json::from_str::<&RawValue>(data) {
         // JSON may be laid out over lines, and a line feed can only stand between its tokens.

@@ -10,6 +10,7 @@ Quick start:
   mecapy serve                           # a server at http://127.0.0.1:8000
   mecapy preview task.py -i d=12         # in another terminal: there, at once
   mecapy submit task.py -i d=12 --watch  # the same through its queue, live
+  mecapy batch task.py --sweep d=8,10,12 # the same for many inputs
   mecapy new rods --lang python          # a package of functions with units
   mecapy publish rods                    # for all who may call it by its name
 
@@ -68,6 +69,67 @@ Examples:
   id=$(mecapy submit beam.py -i F=5e4 --name \"beam 12\"); mecapy watch $id
   mecapy submit beam.py -i F=5e4 --wait --wait-at-most 600 --json
   mecapy submit 'acme/rods@1.2.0#rod' -i F=50kN --watch";
+
+const BATCH: &str = "\
+Examples:
+  mecapy batch bolt.py --sweep d=8,10,12 --sweep F=0:50000:50 -i E=2.1e5
+  mecapy batch bolt.py --sweep d=8,10,12 --sweep F=0:50000:50 \\
+    --out bolts.parquet --plot F,stress,d bolts.png
+  mecapy batch 'acme/rods@1.2.0#rod' --sweep d=8mm,10mm --sweep F=log:1:1000:20
+  mecapy batch beam.py --sweep fy=normal:235:10 --sweep L=uniform:2:3 --lhs 1000
+  mecapy batch beam.py --items cases.csv --isolation batch --strict
+  id=$(mecapy batch beam.py --items cases.csv --detach); mecapy batches watch $id
+
+Two sweeps make a grid, the last one fastest; with --zip they go side by side.
+Values are written as those of --input; a range has plain numbers, in the unit
+of the input. --plot names inputs and results: F,stress,d is the stress over F,
+a line for each d.
+
+A batch whose items failed exits with 0 unless --strict is given: what failed
+is told, and `mecapy batches retry` runs it again. One that --on-error stop
+ended exits with 1, one that was cancelled with 6.";
+
+const BATCHES: &str = "\
+Examples:
+  mecapy batches list --state running
+  mecapy batches watch 0190aaaa-0000-7000-8000-000000000000
+  mecapy batches results $id --format csv > bolts.csv
+  mecapy batches results $id --out bolts.parquet
+  mecapy batches results $id --failed --format ndjson | jq -r .error.message
+  mecapy batches plot $id --x F --y stress --group d bolts.png
+  mecapy batches retry $id";
+
+const WORKFLOW: &str = "\
+Examples:
+  mecapy workflow save joint.yml
+  mecapy workflow run joint -i F=25kN -i d=12mm
+  mecapy workflow run joint.yml -i F=25kN           # saved first, then run
+  id=$(mecapy workflow run joint -i F=25kN --detach); mecapy workflow watch $id
+  mecapy workflow approve $id sign-off --comment 'below 0.8'
+  mecapy workflow restart $id                       # from what had not completed
+  mecapy workflow show joint --definition > joint.json
+
+While a run is watched, each node is a line, below those that it waits for:
+  · pending   ○ ready      ● running   ↻ tries again   ? waits for a person
+  ✓ completed ✗ failed     ↷ skipped   ⊘ cancelled";
+
+const STUDY: &str = "\
+Examples:
+  id=$(mecapy study create 'M12 joint')
+  mecapy batch joint.py --sweep d=8,10,12 --study $id
+  mecapy study table $id --format csv > joint.csv
+  mecapy study table $id --out joint.parquet
+  mecapy study plot $id --x inputs.d --y result.stress joint.svg
+  mecapy study compare $id item:$batch:0 item:$batch:2";
+
+const SCHEDULE: &str = "\
+Examples:
+  mecapy schedule create task 'acme/rods#check' -i d=12mm \\
+    --cron '0 2 * * MON-FRI' --timezone Europe/Paris
+  mecapy schedule create workflow joint -i F=25kN --cron @daily --missed run_once
+  mecapy schedule show $id
+  mecapy schedule pause $id
+  mecapy schedule run $id";
 
 const NEW: &str = "\
 Examples:
@@ -128,6 +190,26 @@ pub(super) fn of_preview() -> String {
 
 pub(super) fn of_submit() -> String {
     with_exit_codes(SUBMIT)
+}
+
+pub(super) fn of_batch() -> String {
+    with_exit_codes(BATCH)
+}
+
+pub(super) fn of_batches() -> String {
+    with_exit_codes(BATCHES)
+}
+
+pub(super) fn of_workflow() -> String {
+    with_exit_codes(WORKFLOW)
+}
+
+pub(super) fn of_study() -> String {
+    with_exit_codes(STUDY)
+}
+
+pub(super) fn of_schedule() -> String {
+    with_exit_codes(SCHEDULE)
 }
 
 pub(super) fn of_new() -> String {

@@ -30,6 +30,13 @@ pub(crate) enum Units {
     AreRead,
 }
 
+impl InputFlag {
+    /// The value for a program that takes units so.
+    pub(crate) fn given(&self, units: Units) -> &RawValue {
+        self.quantity.as_deref().filter(|_| units == Units::AreRead).unwrap_or(&self.value)
+    }
+}
+
 impl FromStr for InputFlag {
     type Err = String;
 
@@ -90,7 +97,7 @@ pub(crate) fn combine(document: Option<&str>, flags: &[InputFlag], units: Units)
     }
     let mut values: Vec<(&str, &RawValue)> = members.iter().map(|(name, value)| (name.as_str(), *value)).collect();
     for flag in flags {
-        let given = flag.quantity.as_deref().filter(|_| units == Units::AreRead).unwrap_or(&flag.value);
+        let given = flag.given(units);
         match values.iter_mut().find(|(name, _)| *name == flag.name) {
             Some((_, value)) => *value = given,
             None => values.push((&flag.name, given)),
@@ -100,7 +107,7 @@ pub(crate) fn combine(document: Option<&str>, flags: &[InputFlag], units: Units)
 }
 
 /// The JSON object with these members, in this order.
-fn object_of(members: &[(&str, &RawValue)]) -> Result<Box<RawValue>, serde_json::Error> {
+pub(crate) fn object_of(members: &[(&str, &RawValue)]) -> Result<Box<RawValue>, serde_json::Error> {
     let mut text = String::from("{");
     for (index, (name, value)) in members.iter().enumerate() {
         if index > 0 {

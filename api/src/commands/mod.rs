@@ -3,6 +3,8 @@
 //! Commands compose concrete backends from configuration, and are the only place that does.
 
 mod artifacts;
+mod batch;
+mod batches;
 mod cancel;
 mod computation;
 mod connection;
@@ -25,11 +27,15 @@ mod python;
 mod refusal;
 mod report;
 mod run;
+mod schedule;
 mod serve;
+mod study;
 mod submit;
+mod tables;
 mod terminal;
 mod watch;
 mod worker;
+mod workflow;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -66,6 +72,16 @@ enum Command {
     Preview(Box<preview::PreviewArguments>),
     #[command(after_help = help::of_submit())]
     Submit(Box<submit::SubmitArguments>),
+    #[command(after_help = help::of_batch())]
+    Batch(Box<batch::BatchArguments>),
+    #[command(after_help = help::of_batches())]
+    Batches(batches::BatchesArguments),
+    #[command(after_help = help::of_workflow())]
+    Workflow(workflow::WorkflowArguments),
+    #[command(after_help = help::of_study())]
+    Study(study::StudyArguments),
+    #[command(after_help = help::of_schedule())]
+    Schedule(schedule::ScheduleArguments),
     #[command(after_help = help::of_new())]
     New(Box<new::NewArguments>),
     #[command(after_help = help::of_publish())]
@@ -111,6 +127,11 @@ fn dispatch(command: Command, terminal: &Terminal) -> Result<Exit> {
         Command::Migrate(arguments) => finish(migrate::migrate(*arguments, terminal)),
         Command::Preview(arguments) => finish(preview::preview(*arguments, terminal)),
         Command::Submit(arguments) => finish(submit::submit(*arguments, terminal)),
+        Command::Batch(arguments) => finish(batch::batch(*arguments, terminal)),
+        Command::Batches(arguments) => finish(batches::batches(arguments, terminal)),
+        Command::Workflow(arguments) => finish(workflow::workflow(arguments, terminal)),
+        Command::Study(arguments) => finish(study::study(arguments, terminal)),
+        Command::Schedule(arguments) => finish(schedule::schedule(arguments, terminal)),
         Command::New(arguments) => new::new(*arguments, terminal),
         Command::Publish(arguments) => finish(publish::publish(*arguments, terminal)),
         Command::Packages(arguments) => finish(packages::packages(arguments, terminal)),
@@ -145,6 +166,11 @@ mod tests {
             "migrate",
             "preview",
             "submit",
+            "batch",
+            "batches",
+            "workflow",
+            "study",
+            "schedule",
             "new",
             "publish",
             "packages",
@@ -202,7 +228,7 @@ mod tests {
     #[test]
     fn wrong_use_is_refused_by_the_parser() {
         let id = "0190aaaa-0000-7000-8000-000000000000";
-        let rows: [&[&str]; 18] = [
+        let rows: [&[&str]; 26] = [
             &["run"],
             &["worker", "--lanes", "default,express"],
             &["worker", "--concurrency", "many"],
@@ -221,6 +247,14 @@ mod tests {
             &["packages", "yank", "acme/rods@1.0.0"],
             &["packages", "show", "rods"],
             &["functions", "show", "acme/rods"],
+            &["batch", "a.py", "--sweep", "d"],
+            &["batch", "a.py", "--sweep", "F=0:1:0"],
+            &["batch", "a.py", "--random", "9"],
+            &["batches", "results", "42"],
+            &["workflow", "watch", "42"],
+            &["workflow", "approve", id],
+            &["study", "table", id, "--format", "xlsx"],
+            &["schedule", "create", "task", "a.py"],
         ];
         for row in rows {
             let parsed = CommandLine::try_parse_from(["mecapy"].iter().chain(row));

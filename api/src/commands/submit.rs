@@ -152,7 +152,7 @@ fn standing(task: &TaskAnswer) -> String {
     format!("{name}{} in lane {}{place}; follow it with `mecapy watch {}`", task.state, task.lane, task.id)
 }
 
-fn parse_label(text: &str) -> Result<(String, String), String> {
+pub(crate) fn parse_label(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err(format!("{text:?} is no label: write key=value")),
@@ -160,7 +160,7 @@ fn parse_label(text: &str) -> Result<(String, String), String> {
 }
 
 /// A key that no other submission has.
-fn random_key() -> Result<String> {
+pub(crate) fn random_key() -> Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)?;
     Ok(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())

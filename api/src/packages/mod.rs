@@ -5,6 +5,7 @@
 //! databases, of who may publish, or of interpreters, whose content is handed in as a [`Python`].
 
 mod archive;
+mod authored;
 mod compare;
 mod fields;
 mod files;
@@ -30,6 +31,7 @@ mod yaml;
 mod tests;
 
 pub use archive::{read_zip, write_zip};
+pub use authored::AuthoredDocument;
 pub use compare::{Exception, Expected, Tolerance};
 pub use files::{Bounds, Files, Refused};
 pub use folder::{FolderError, read_folder};

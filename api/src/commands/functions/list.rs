@@ -3,7 +3,6 @@
 use crate::{
     client::{FunctionLine, Listed},
     commands::{
-        connection::connect,
         exit::Exit,
         listing::{self, ListFlags},
         terminal::{Painter, Terminal, aligned, neutralise_line, summary},
@@ -19,9 +18,7 @@ pub(super) struct ListArguments {
 }
 
 pub(super) async fn list(arguments: ListArguments, terminal: &Terminal) -> Result<Exit> {
-    let client = connect(&arguments.list.client)?;
-    listing::list(&client, Listed::Functions, &arguments.list, terminal, |found| table(found, terminal.out)).await?;
-    Ok(Exit::Completed)
+    listing::search(Listed::Functions, &arguments.list, terminal, |found| table(found, terminal.out)).await
 }
 
 fn table(functions: &[FunctionLine], painter: Painter) -> Vec<String> {

@@ -3,7 +3,6 @@
 use crate::{
     client::{Listed, PackageLine},
     commands::{
-        connection::connect,
         exit::Exit,
         listing::{self, ListFlags},
         terminal::{Painter, Terminal, aligned, neutralise_line, summary},
@@ -21,9 +20,7 @@ pub(super) struct ListArguments {
 const HEADER: [&str; 5] = ["PACKAGE", "LATEST", "VERSIONS", "VISIBILITY", "DESCRIPTION"];
 
 pub(super) async fn list(arguments: ListArguments, terminal: &Terminal) -> Result<Exit> {
-    let client = connect(&arguments.list.client)?;
-    listing::list(&client, Listed::Packages, &arguments.list, terminal, |found| table(found, terminal.out)).await?;
-    Ok(Exit::Completed)
+    listing::search(Listed::Packages, &arguments.list, terminal, |found| table(found, terminal.out)).await
 }
 
 fn table(packages: &[PackageLine], painter: Painter) -> Vec<String> {

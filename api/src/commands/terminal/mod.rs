@@ -3,6 +3,7 @@
 //!
 //! Whatever comes from a guest or a server is neutralised before it is shown.
 
+mod block;
 mod columns;
 mod diagnostic;
 mod escape;
@@ -12,12 +13,13 @@ mod quantity;
 mod shape;
 mod table;
 
-pub(crate) use columns::aligned;
+pub(crate) use block::Block;
+pub(crate) use columns::{aligned, aligned_rows};
 pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use escape::{neutralise, neutralise_line, summary};
 pub(crate) use paint::{Painter, Style};
 pub(crate) use progress::FRACTION_STEPS;
-pub(crate) use quantity::{bytes, duration, parse_bytes, usage_line};
+pub(crate) use quantity::{bytes, count, duration, parse_bytes, significant, usage_line};
 pub(crate) use shape::{Shape, object_members};
 pub(crate) use table::lines as result_lines;
 

@@ -38,6 +38,24 @@ pub(crate) fn count(number: u64) -> String {
     scaled(number, 1_000, &["", " k", " M", " G", " T", " P", " E"])
 }
 
+/// A result's number in six significant digits, without zeros that say nothing.
+pub(crate) fn significant(number: f64) -> String {
+    let magnitude = number.abs();
+    if magnitude != 0.0 && !(1e-4..1e7).contains(&magnitude) {
+        let text = format!("{number:.5e}");
+        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        return format!("{}e{exponent}", without_zeros(digits));
+    }
+    let before = if magnitude < 1.0 { 0 } else { magnitude.log10().floor() as usize + 1 };
+    let leading = if magnitude > 0.0 && magnitude < 1.0 { (-magnitude.log10()).floor() as usize } else { 0 };
+    let decimals = 6_usize.saturating_sub(before) + leading;
+    without_zeros(&format!("{number:.decimals$}")).to_owned()
+}
+
+fn without_zeros(digits: &str) -> &str {
+    if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits }
+}
+
 /// A size with a binary prefix.
 pub(crate) fn bytes(number: u64) -> String {
     scaled(number, 1_024, &[" B", " KiB", " MiB", " GiB", " TiB", " PiB", " EiB"])
@@ -101,6 +119,23 @@ mod tests {
         }
         for (number, expected) in [(512, "512 B"), (1536, "1.5 KiB"), (82 << 20, "82 MiB"), (4 << 30, "4.0 GiB")] {
             assert_eq!(bytes(number), expected);
+        }
+    }
+
+    #[test]
+    fn numbers_of_results_have_six_digits() {
+        let rows = [
+            (0.0, "0"),
+            (442.097_064_144, "442.097"),
+            (-0.000_123_456_78, "-0.000123457"),
+            (1_234_567.89, "1234568"),
+            (2.1e11, "2.1e11"),
+            (1.234_567_8e-9, "1.23457e-9"),
+            (100.0, "100"),
+            (0.25, "0.25"),
+        ];
+        for (number, expected) in rows {
+            assert_eq!(significant(number), expected);
         }
     }
 
