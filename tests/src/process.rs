@@ -157,11 +157,21 @@ impl Process {
 /// Runs the binary to its end, with exactly `variables` beside what any program needs; answers its exit code, and what
 /// it printed: on stdout, and on stderr.
 pub async fn run_binary(arguments: &[&str], variables: &[(String, String)]) -> Result<(i32, String, String)> {
+    run_binary_in(Path::new("."), arguments, variables).await
+}
+
+/// The same in a folder.
+pub async fn run_binary_in(
+    folder: &Path,
+    arguments: &[&str],
+    variables: &[(String, String)],
+) -> Result<(i32, String, String)> {
     let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
     let variables: Vec<(String, OsString)> =
         variables.iter().map(|(name, value)| (name.clone(), value.into())).collect();
     let mut command = tokio::process::Command::from(told_only(mecapy_binary()?, &arguments, &variables));
-    let output = tokio::time::timeout(EXIT_DEADLINE, command.kill_on_drop(true).output()).await??;
+    command.current_dir(folder).kill_on_drop(true);
+    let output = tokio::time::timeout(EXIT_DEADLINE, command.output()).await??;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let code = output.status.code().with_context(|| format!("it ended with {}", output.status))?;
     Ok((code, text(&output.stdout), text(&output.stderr)))

@@ -23,8 +23,6 @@ pub(crate) struct BatchAnswer {
     #[serde(default)]
     pub warnings: Vec<Warning>,
     pub created_at: String,
-    #[serde(default)]
-    pub completed_at: Option<String>,
 }
 
 /// How many items are in which state.

@@ -112,6 +112,11 @@ impl PlotFile {
         Self::new(Axes { x, y, group }, Path::new(path))
     }
 
+    /// With columns that were named by their last part alone, for a batch with these inputs.
+    pub(crate) fn named(&self, inputs: &[String]) -> Self {
+        Self { axes: self.axes.clone().named(inputs), ..self.clone() }
+    }
+
     /// Has the picture made, and writes it.
     pub(crate) async fn save(&self, client: &Client, of: Of, terminal: &Terminal) -> Result<()> {
         let bar = terminal.spinner();

@@ -24,6 +24,9 @@ PATHS = (
     "/v1/functions",
     "/v1/me",
     "/v1/lanes",
+    "/v1/batches",
+    "/v1/workflows",
+    "/v1/workflow-runs",
 )
 WIDTH = 88
 PACKAGE = Path(__file__).parent / "src" / "mecapy_client"
@@ -157,10 +160,14 @@ class Writer:
         properties: dict[str, Any] = {}
         required: list[str] = []
         for part in schema["allOf"]:
+            # A part that may be missing as a whole: none of it is required.
+            given = [each for each in part.get("oneOf", ()) if "$ref" in each]
+            is_optional = bool(given)
+            part = given[0] if is_optional else part
             if "$ref" in part:
                 part = self._merged(self.schemas[part["$ref"].removeprefix(REFERENCE)])
             properties |= part.get("properties", {})
-            required += part.get("required", ())
+            required += () if is_optional else part.get("required", ())
         return {**schema, "properties": properties, "required": required}
 
     def _described(self, schema: Schema) -> str:

@@ -81,8 +81,7 @@ pub(in crate::commands) async fn show_ending(
         save_table(client, Of::Batch(id), (*format, None), Some(path), terminal).await?;
     }
     if let Some(plot) = &wanted.plot {
-        let plot = PlotFile { axes: plot.axes.clone().named(&inputs(client, id).await?), ..plot.clone() };
-        plot.save(client, Of::Batch(id), terminal).await?;
+        plot.named(&inputs(client, id).await?).save(client, Of::Batch(id), terminal).await?;
     }
     Ok(exit(&batch.value, wanted.strict))
 }
@@ -174,12 +173,11 @@ async fn errors(client: &Client, id: BatchId) -> Result<Vec<ErrorGroup>> {
 
 fn add(groups: &mut Vec<ErrorGroup>, line: &[u8]) {
     let Ok(ItemRow { index, error: Some(error), .. }) = serde_json::from_slice::<ItemRow>(line) else { return };
+    let is_full = groups.len() >= ERRORS_KEPT;
     match groups.iter_mut().find(|group| group.kind == error.kind && group.message == error.message) {
         Some(group) => group.count += 1,
-        None if groups.len() < ERRORS_KEPT => {
-            groups.push(ErrorGroup { count: 1, kind: error.kind, message: error.message, first: index });
-        }
-        None => {}
+        None if is_full => {}
+        None => groups.push(ErrorGroup { count: 1, kind: error.kind, message: error.message, first: index }),
     }
 }
 

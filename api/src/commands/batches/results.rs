@@ -66,7 +66,6 @@ pub(super) async fn plot(arguments: PlotArguments, terminal: &Terminal) -> Resul
     // The name of the file is judged before anything is asked.
     let plot = PlotFile::new(Axes { x, y, group }, &file)?;
     let client = connect(&client)?;
-    let axes = plot.axes.clone().named(&inputs(&client, id).await?);
-    PlotFile { axes, ..plot }.save(&client, Of::Batch(id), terminal).await?;
+    plot.named(&inputs(&client, id).await?).save(&client, Of::Batch(id), terminal).await?;
     Ok(Exit::Completed)
 }

@@ -246,11 +246,12 @@ class Tasks(LiveTest):
 class Sweeps(LiveTest):
     SOURCE = "def main(d, F=1.0):\n    return {'s': F / d}"
 
-    def test_a_grid_runs_as_tasks_and_as_previews(self) -> None:
+    def test_a_grid_runs_as_a_batch_as_tasks_and_as_previews(self) -> None:
         client = self.client()
-        for preview in (False, True):
+        ways: list[dict[str, bool]] = [{}, {"as_tasks": True}, {"preview": True}]
+        for way in ways:
             swept = client.map(
-                self.SOURCE, grid={"d": [1, 2, 0], "F": [1.0, 3.0]}, preview=preview
+                self.SOURCE, grid={"d": [1, 2, 0], "F": [1.0, 3.0]}, **way
             )
             self.assertEqual([item.index for item in swept], list(range(6)))
             got = [item.result["s"] if item.result else None for item in swept]
@@ -287,7 +288,8 @@ class Sweeps(LiveTest):
 
         with mock.patch.object(Task, "wait", interrupted):
             with self.assertRaises(KeyboardInterrupt):
-                client.map(SLEEP, rows=[{"seconds": 60}] * 2, at_once_max=2)
+                rows = [{"seconds": 60}] * 2
+                client.map(SLEEP, rows=rows, at_once_max=2, as_tasks=True)
         for id in stopped:
             outcome = client.task(id).wait(30, check=False, progress=False)
             self.assertEqual(outcome.state, "cancelled")

@@ -56,8 +56,9 @@ class Asynchronous(unittest.IsolatedAsyncioTestCase, LiveTest):
         source = "def main(d):\n    return {'s': 1 / d}"
         swept = await self.mecapy.map(source, grid={"d": [1, 2, 0]}, preview=True)
         self.assertEqual(repr(swept), "<Sweep of 3: 2 completed, 1 failed>")
+        labels, rows = {"run": "c"}, [{"seconds": 60}] * 2
         sweep = asyncio.create_task(
-            self.mecapy.map(SLEEP, rows=[{"seconds": 60}] * 2, labels={"run": "c"})
+            self.mecapy.map(SLEEP, rows=rows, labels=labels, as_tasks=True)
         )
         running: list[str] = []
         while len(running) < 2:

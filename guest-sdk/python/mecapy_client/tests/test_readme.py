@@ -17,7 +17,7 @@ class Readme(LiveTest):
     def test_its_python_runs(self) -> None:
         text = README.read_text(encoding="utf-8")
         blocks = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-        self.assertEqual(len(blocks), 6)
+        self.assertEqual(len(blocks), 8)
         environment = {
             "MECAPY_API_URL": self.server.url,
             "MECAPY_TOKEN": self.server.token,

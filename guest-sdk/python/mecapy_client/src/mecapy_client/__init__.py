@@ -11,10 +11,14 @@
 """
 
 from . import models
+from ._async.batch import AsyncBatch
 from ._async.client import AsyncClient, AsyncFunction
 from ._async.task import AsyncTask
+from ._async.workflows import AsyncWorkflowRun, AsyncWorkflows
+from ._sync.batch import Batch
 from ._sync.client import Client, Function
 from ._sync.task import Task
+from ._sync.workflows import WorkflowRun, Workflows
 from .decoding import UnexpectedAnswer
 from .errors import (
     ApiError,
@@ -28,6 +32,7 @@ from .errors import (
     MecapyError,
     NotFound,
     NotReady,
+    RunFailed,
     ServerFailed,
     TaskFailed,
     TooLarge,
@@ -41,10 +46,14 @@ from .sse import Event
 
 __all__ = [
     "ApiError",
+    "AsyncBatch",
     "AsyncClient",
     "AsyncFunction",
     "AsyncTask",
+    "AsyncWorkflowRun",
+    "AsyncWorkflows",
     "BadRequest",
+    "Batch",
     "Client",
     "Conflict",
     "ConnectionFailed",
@@ -59,6 +68,7 @@ __all__ = [
     "NotFound",
     "NotReady",
     "Outcome",
+    "RunFailed",
     "ServerFailed",
     "Sweep",
     "Task",
@@ -69,5 +79,7 @@ __all__ = [
     "UnexpectedAnswer",
     "UnsupportedMediaType",
     "WaitTimeout",
+    "WorkflowRun",
+    "Workflows",
     "models",
 ]

@@ -22,6 +22,7 @@ __all__ = [
     "MecapyError",
     "NotFound",
     "NotReady",
+    "RunFailed",
     "ServerFailed",
     "TaskFailed",
     "TooLarge",
@@ -150,6 +151,20 @@ class TaskFailed(MecapyError):
         self.outcome = outcome
         self.error: TaskError | None = outcome.error
         super().__init__(_task_text(outcome))
+
+
+class RunFailed(MecapyError):
+    """A workflow's run has no outputs: it failed, was cancelled, or goes on."""
+
+    def __init__(self, id: str, state: str, error: Mapping[str, Any] | None) -> None:
+        self.id = id
+        self.state = state
+        self.error = error or {}
+        text = f"the run {id} is {state}"
+        if error:
+            node = f" in {error['key']}" if error.get("key") else ""
+            text += f": {error.get('kind')}{node}: {error.get('message')}"
+        super().__init__(text)
 
 
 def _task_text(outcome: Outcome) -> str:

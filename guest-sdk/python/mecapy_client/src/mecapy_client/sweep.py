@@ -6,13 +6,33 @@ import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .encoding import json_value
 from .errors import InputsError
 from .frames import is_frame
 from .frames import rows as frame_rows
+from .outcome import Item
 
-__all__ = ["ITEMS_MAX", "items"]
+__all__ = ["BATCH_OPTIONS", "ITEMS_MAX", "batch_body", "items", "sendable"]
 
 ITEMS_MAX = 100_000
+# What a batch may be told; a sweep that is told anything else is made of tasks.
+BATCH_OPTIONS = frozenset(
+    {
+        "files",
+        "idempotency_key",
+        "invalid_items",
+        "isolation",
+        "labels",
+        "lane",
+        "limits",
+        "name",
+        "non_finite",
+        "on_error",
+        "priority",
+        "seed",
+        "study",
+    }
+)
 
 
 def items(
@@ -33,6 +53,43 @@ def items(
             raise InputsError(f"rows[{at}] is a {type(row).__name__}: a dict is needed")
     _bound(len(listed))
     return [{**base, **row} for row in listed]
+
+
+def batch_body(
+    sweep: Mapping[str, Any] | None, rows: Any, fixed: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """What varies in a batch's request, and what all items have in common."""
+    if (sweep is None) == (rows is None):
+        raise InputsError("give either sweep= or rows=")
+    common = {"inputs": dict(fixed) if fixed else None}
+    if sweep is not None:
+        return {"sweep": {name: _axis(axis) for name, axis in sweep.items()}, **common}
+    listed = [{"inputs": row} for row in items(None, rows, None)]
+    return {"items": listed, **common}
+
+
+def _axis(axis: Any) -> Any:
+    """Values as a list; how they are made as it is."""
+    if isinstance(axis, (str, bytes)):
+        raise InputsError(f"{axis!r} is no list of values")
+    if isinstance(axis, (Mapping, list, tuple, range)) or hasattr(axis, "tolist"):
+        return axis
+    return list(axis) if isinstance(axis, Iterable) else axis
+
+
+def sendable(
+    listed: Iterable[dict[str, Any]],
+) -> tuple[dict[int, dict[str, Any]], list[Item]]:
+    """The inputs that can be sent, by their index, and the items that can't."""
+    sent: dict[int, dict[str, Any]] = {}
+    refused: list[Item] = []
+    for index, inputs in enumerate(listed):
+        try:
+            sent[index] = json_value(inputs, "/inputs")
+        except InputsError as error:
+            item = Item(index=index, inputs=inputs, outcome=None, error=error)
+            refused.append(item)
+    return sent, refused
 
 
 def _points(grid: Mapping[str, Iterable[Any]]) -> Iterable[dict[str, Any]]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 import os
 import uuid
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from .. import models
 from ..bodies import LimitsRequest, NonFinite, TaskWebhook
 from ..encoding import Code, code_body
+from ..errors import InputsError
 from ..files import Content
 from ..models import (
     Lane,
@@ -29,16 +30,20 @@ from ..models import (
 from ..outcome import Outcome, Sweep
 from ..settings import Settings
 from ..sse import Event
-from ..sweep import items
+from ..sweep import BATCH_OPTIONS, batch_body, items, sendable
+from .batch import AsyncBatch
 from .sweeping import AsyncSweeping
 from .task import AsyncTask, stream_events
 from .transport import AsyncTransport
+from .workflows import AsyncWorkflows
 
 __all__ = ["AsyncClient"]
 
 # The longest preview, seconds; its answer takes no longer than that and a little.
 PREVIEW_SECONDS_MAX = 5.0
 PAGE_TASKS = 200
+# A request with 100 000 items is read and checked before it is answered.
+BATCH_SECONDS_MAX = 120.0
 
 # What stands for a file: what is uploaded, or an upload.
 File = Content | Upload
@@ -62,6 +67,8 @@ class AsyncClient:
     ) -> None:
         settings = Settings.of(url, token)
         self._transport = AsyncTransport(settings, timeout, retry_seconds)
+        # Workflows and their runs.
+        self.workflows = AsyncWorkflows(self._transport)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._transport.settings.url}>"
@@ -168,6 +175,44 @@ class AsyncClient:
         task = await self.submit(code, inputs, **options)
         return await task.wait(timeout, check=check, progress=progress)
 
+    async def batch(
+        self,
+        code: Code,
+        *,
+        sweep: Mapping[str, Any] | None = None,
+        rows: Any = None,
+        inputs: Mapping[str, Any] | None = None,
+        files: Mapping[str, File] | None = None,
+        mode: Literal["grid", "zip", "random", "lhs"] | None = None,
+        samples: int | None = None,
+        isolation: Literal["item", "batch"] | None = None,
+        on_error: Literal["continue", "stop"] | None = None,
+        idempotency_key: str | None = None,
+        **options: Any,
+    ) -> AsyncBatch:
+        """Queues a computation for many inputs in one request.
+
+        `rows` is a DataFrame or a list of dicts; `sweep` has for each input a list of
+        values, `{"from": 0, "to": 5e4, "count": 50}`, or `{"random": {…}}` for the
+        modes `random` and `lhs` with their `samples`. `inputs` is what all items have
+        in common. Further options are those of a batch's request: `name`, `lane`,
+        `priority`, `limits`, `labels`, `seed`, `non_finite`, `invalid_items`, `study`.
+        """
+        body = {
+            "code": code_body(code),
+            **batch_body(sweep, rows, inputs),
+            "files": _ids(await self._uploads(files)),
+            "mode": mode,
+            "samples": samples,
+            "isolation": isolation,
+            "on_error": on_error,
+            **options,
+        }
+        key = idempotency_key or str(uuid.uuid4())
+        path, wait = "/v1/batches", BATCH_SECONDS_MAX
+        answer = await self._transport.post(path, body, key, wait)
+        return AsyncBatch(self._transport, models.Batch.from_json(answer))
+
     async def map(
         self,
         code: Code,
@@ -176,6 +221,7 @@ class AsyncClient:
         rows: Any = None,
         inputs: Mapping[str, Any] | None = None,
         preview: bool = False,
+        as_tasks: bool = False,
         at_once_max: int = 16,
         check: bool = False,
         progress: bool | None = None,
@@ -184,11 +230,19 @@ class AsyncClient:
         """Runs a computation for every point of a grid, or every row.
 
         `grid` is a dict of lists, of which all combinations are run; `rows` a list of
-        dicts, or a DataFrame; `inputs` is what all runs have in common. Each run is a
-        task, or a preview where `preview` is true, with the options of `submit`; so
-        many are under way at once. Runs that fail are in the answer too, unless
-        `check` is true. Where it is interrupted, what it had submitted is cancelled.
+        dicts, or a DataFrame; `inputs` is what all runs have in common. All of them are
+        one batch, with the options of `batch`. Where `as_tasks` is true, or an option
+        needs it (`run_at`, `webhook`, the lane `high_priority`), each is a task of its
+        own, with its log and its artifacts and the options of `submit`, and where
+        `preview` is true a preview; of those `at_once_max` are under way at once.
+        Runs that fail are in the answer too, unless `check` is true. Where it is
+        interrupted, what it had submitted is cancelled.
         """
+        listed = items(grid, rows, inputs)
+        is_urgent = options.get("lane") == "high_priority"
+        needs_tasks = as_tasks or is_urgent or options.keys() - BATCH_OPTIONS
+        if not (preview or needs_tasks):
+            return await self._map_batch(code, listed, check, progress, options)
         options["files"] = await self._uploads(options.get("files"))
         sweeping = AsyncSweeping(
             run=self.preview if preview else None,
@@ -196,9 +250,32 @@ class AsyncClient:
             code=code_body(code),
             options=options,
         )
-        return await sweeping.run_all(
-            items(grid, rows, inputs), at_once_max, check=check, progress=progress
-        )
+        run_all = sweeping.run_all
+        return await run_all(listed, at_once_max, check=check, progress=progress)
+
+    async def _map_batch(
+        self,
+        code: Code,
+        listed: Sequence[dict[str, Any]],
+        check: bool,
+        progress: bool | None,
+        options: Mapping[str, Any],
+    ) -> Sweep:
+        """A sweep as one batch; what can't be sent is in the answer as refused."""
+        sent, refused = sendable(listed)
+        if check and refused:
+            raise refused[0].error or InputsError("an item can't be sent")
+        if not sent:
+            return Sweep(refused)
+        ways = {"on_error": "stop" if check else None, "invalid_items": "record"}
+        batch = await self.batch(code, rows=list(sent.values()), **{**ways, **options})
+        swept = await batch._swept(sent, refused, progress=progress)
+        if check:
+            for item in swept.failed:
+                if item.outcome is not None and item.outcome.state == "failed":
+                    item.outcome.check()
+            swept.results()
+        return swept
 
     def function(self, name: str) -> AsyncFunction:
         """A published function, to call: `owner/package@1.2.0#name`."""
@@ -208,6 +285,26 @@ class AsyncClient:
         """A task by its id."""
         answer = await self._transport.get(f"/v1/tasks/{id}")
         return AsyncTask(self._transport, models.Task.from_json(answer))
+
+    async def find_batch(self, id: str) -> AsyncBatch:
+        """A batch by its id."""
+        answer = await self._transport.get(f"/v1/batches/{id}")
+        return AsyncBatch(self._transport, models.Batch.from_json(answer))
+
+    async def batches(
+        self, *, state: str | None = None, study: str | None = None
+    ) -> AsyncGenerator[AsyncBatch, None]:
+        """The batches, newest first: all, or those in a state, of a study."""
+        cursor: str | None = None
+        while True:
+            query = {"state": state, "study": study, "limit": PAGE_TASKS}
+            more = {**query, "cursor": cursor}
+            page = await self._transport.get("/v1/batches", more)
+            for info in page["batches"]:
+                yield AsyncBatch(self._transport, models.Batch.from_json(info))
+            cursor = page.get("next_cursor")
+            if cursor is None:
+                return
 
     async def tasks(
         self,
@@ -291,6 +388,10 @@ class AsyncFunction:
     async def map(self, **sweep: Any) -> Sweep:
         """Runs it for every point of a `grid`, or every one of `rows`."""
         return await self._client.map(self.name, **sweep)
+
+    async def batch(self, **options: Any) -> AsyncBatch:
+        """Queues it for many inputs: a `sweep`, or `rows`."""
+        return await self._client.batch(self.name, **options)
 
 
 def _ids(uploads: Mapping[str, Upload]) -> dict[str, str] | None:

@@ -118,6 +118,20 @@ class AsyncTransport:
         )
         return await self._json(request)
 
+    async def read(
+        self, path: str, query: Mapping[str, Any] | None = None, wait: float = 0.0
+    ) -> bytes:
+        """The bytes of an answer that is no JSON: a table, a picture."""
+        request = self._http.build_request(
+            "GET", path, params=_given(query), timeout=self.timeout_seconds + wait
+        )
+        patience = self.patience()
+        while True:
+            try:
+                return (await self._answer(request, ask_again=True)).content
+            except (ApiError, ConnectionFailed) as error:
+                await self.wait_or_raise(error, patience)
+
     @contextlib.asynccontextmanager
     async def stream(
         self, path: str, last_id: int | None, silence_seconds: float
@@ -157,6 +171,15 @@ class AsyncTransport:
                 await self.wait_or_raise(error, patience)
 
     async def _try(self, request: httpx.Request, *, ask_again: bool) -> Any:
+        """The JSON of one try."""
+        return _content(await self._answer(request, ask_again=ask_again))
+
+    async def _answer(
+        self,
+        request: httpx.Request,
+        *,
+        ask_again: bool,
+    ) -> httpx.Response:
         """One try. Where it must not be repeated, a broken answer is final."""
         try:
             answer = await self._http.send(request)
@@ -167,7 +190,7 @@ class AsyncTransport:
             broken.is_final = not ask_again
             raise broken from error
         if answer.is_success:
-            return _content(answer)
+            return answer
         raise await _problem(answer)
 
     async def wait_or_raise(self, error: MecapyError, patience: Patience) -> None:

@@ -7,15 +7,16 @@ from __future__ import annotations
 import base64
 import os
 import uuid
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from .. import models
 from ..bodies import LimitsRequest, NonFinite, TaskWebhook
 from ..encoding import Code, code_body
+from ..errors import InputsError
 from ..files import Content
 from ..models import (
     Lane,
@@ -31,16 +32,20 @@ from ..models import (
 from ..outcome import Outcome, Sweep
 from ..settings import Settings
 from ..sse import Event
-from ..sweep import items
+from ..sweep import BATCH_OPTIONS, batch_body, items, sendable
+from .batch import Batch
 from .sweeping import Sweeping
 from .task import Task, stream_events
 from .transport import Transport
+from .workflows import Workflows
 
 __all__ = ["Client"]
 
 # The longest preview, seconds; its answer takes no longer than that and a little.
 PREVIEW_SECONDS_MAX = 5.0
 PAGE_TASKS = 200
+# A request with 100 000 items is read and checked before it is answered.
+BATCH_SECONDS_MAX = 120.0
 
 # What stands for a file: what is uploaded, or an upload.
 File = Content | Upload
@@ -64,6 +69,8 @@ class Client:
     ) -> None:
         settings = Settings.of(url, token)
         self._transport = Transport(settings, timeout, retry_seconds)
+        # Workflows and their runs.
+        self.workflows = Workflows(self._transport)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._transport.settings.url}>"
@@ -170,6 +177,44 @@ class Client:
         task = self.submit(code, inputs, **options)
         return task.wait(timeout, check=check, progress=progress)
 
+    def batch(
+        self,
+        code: Code,
+        *,
+        sweep: Mapping[str, Any] | None = None,
+        rows: Any = None,
+        inputs: Mapping[str, Any] | None = None,
+        files: Mapping[str, File] | None = None,
+        mode: Literal["grid", "zip", "random", "lhs"] | None = None,
+        samples: int | None = None,
+        isolation: Literal["item", "batch"] | None = None,
+        on_error: Literal["continue", "stop"] | None = None,
+        idempotency_key: str | None = None,
+        **options: Any,
+    ) -> Batch:
+        """Queues a computation for many inputs in one request.
+
+        `rows` is a DataFrame or a list of dicts; `sweep` has for each input a list of
+        values, `{"from": 0, "to": 5e4, "count": 50}`, or `{"random": {…}}` for the
+        modes `random` and `lhs` with their `samples`. `inputs` is what all items have
+        in common. Further options are those of a batch's request: `name`, `lane`,
+        `priority`, `limits`, `labels`, `seed`, `non_finite`, `invalid_items`, `study`.
+        """
+        body = {
+            "code": code_body(code),
+            **batch_body(sweep, rows, inputs),
+            "files": _ids(self._uploads(files)),
+            "mode": mode,
+            "samples": samples,
+            "isolation": isolation,
+            "on_error": on_error,
+            **options,
+        }
+        key = idempotency_key or str(uuid.uuid4())
+        path, wait = "/v1/batches", BATCH_SECONDS_MAX
+        answer = self._transport.post(path, body, key, wait)
+        return Batch(self._transport, models.Batch.from_json(answer))
+
     def map(
         self,
         code: Code,
@@ -178,6 +223,7 @@ class Client:
         rows: Any = None,
         inputs: Mapping[str, Any] | None = None,
         preview: bool = False,
+        as_tasks: bool = False,
         at_once_max: int = 16,
         check: bool = False,
         progress: bool | None = None,
@@ -186,11 +232,19 @@ class Client:
         """Runs a computation for every point of a grid, or every row.
 
         `grid` is a dict of lists, of which all combinations are run; `rows` a list of
-        dicts, or a DataFrame; `inputs` is what all runs have in common. Each run is a
-        task, or a preview where `preview` is true, with the options of `submit`; so
-        many are under way at once. Runs that fail are in the answer too, unless
-        `check` is true. Where it is interrupted, what it had submitted is cancelled.
+        dicts, or a DataFrame; `inputs` is what all runs have in common. All of them are
+        one batch, with the options of `batch`. Where `as_tasks` is true, or an option
+        needs it (`run_at`, `webhook`, the lane `high_priority`), each is a task of its
+        own, with its log and its artifacts and the options of `submit`, and where
+        `preview` is true a preview; of those `at_once_max` are under way at once.
+        Runs that fail are in the answer too, unless `check` is true. Where it is
+        interrupted, what it had submitted is cancelled.
         """
+        listed = items(grid, rows, inputs)
+        is_urgent = options.get("lane") == "high_priority"
+        needs_tasks = as_tasks or is_urgent or options.keys() - BATCH_OPTIONS
+        if not (preview or needs_tasks):
+            return self._map_batch(code, listed, check, progress, options)
         options["files"] = self._uploads(options.get("files"))
         sweeping = Sweeping(
             run=self.preview if preview else None,
@@ -198,9 +252,32 @@ class Client:
             code=code_body(code),
             options=options,
         )
-        return sweeping.run_all(
-            items(grid, rows, inputs), at_once_max, check=check, progress=progress
-        )
+        run_all = sweeping.run_all
+        return run_all(listed, at_once_max, check=check, progress=progress)
+
+    def _map_batch(
+        self,
+        code: Code,
+        listed: Sequence[dict[str, Any]],
+        check: bool,
+        progress: bool | None,
+        options: Mapping[str, Any],
+    ) -> Sweep:
+        """A sweep as one batch; what can't be sent is in the answer as refused."""
+        sent, refused = sendable(listed)
+        if check and refused:
+            raise refused[0].error or InputsError("an item can't be sent")
+        if not sent:
+            return Sweep(refused)
+        ways = {"on_error": "stop" if check else None, "invalid_items": "record"}
+        batch = self.batch(code, rows=list(sent.values()), **{**ways, **options})
+        swept = batch._swept(sent, refused, progress=progress)
+        if check:
+            for item in swept.failed:
+                if item.outcome is not None and item.outcome.state == "failed":
+                    item.outcome.check()
+            swept.results()
+        return swept
 
     def function(self, name: str) -> Function:
         """A published function, to call: `owner/package@1.2.0#name`."""
@@ -210,6 +287,26 @@ class Client:
         """A task by its id."""
         answer = self._transport.get(f"/v1/tasks/{id}")
         return Task(self._transport, models.Task.from_json(answer))
+
+    def find_batch(self, id: str) -> Batch:
+        """A batch by its id."""
+        answer = self._transport.get(f"/v1/batches/{id}")
+        return Batch(self._transport, models.Batch.from_json(answer))
+
+    def batches(
+        self, *, state: str | None = None, study: str | None = None
+    ) -> Generator[Batch, None, None]:
+        """The batches, newest first: all, or those in a state, of a study."""
+        cursor: str | None = None
+        while True:
+            query = {"state": state, "study": study, "limit": PAGE_TASKS}
+            more = {**query, "cursor": cursor}
+            page = self._transport.get("/v1/batches", more)
+            for info in page["batches"]:
+                yield Batch(self._transport, models.Batch.from_json(info))
+            cursor = page.get("next_cursor")
+            if cursor is None:
+                return
 
     def tasks(
         self,
@@ -293,6 +390,10 @@ class Function:
     def map(self, **sweep: Any) -> Sweep:
         """Runs it for every point of a `grid`, or every one of `rows`."""
         return self._client.map(self.name, **sweep)
+
+    def batch(self, **options: Any) -> Batch:
+        """Queues it for many inputs: a `sweep`, or `rows`."""
+        return self._client.batch(self.name, **options)
 
 
 def _ids(uploads: Mapping[str, Upload]) -> dict[str, str] | None:

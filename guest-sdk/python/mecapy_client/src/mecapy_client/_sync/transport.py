@@ -120,6 +120,20 @@ class Transport:
         )
         return self._json(request)
 
+    def read(
+        self, path: str, query: Mapping[str, Any] | None = None, wait: float = 0.0
+    ) -> bytes:
+        """The bytes of an answer that is no JSON: a table, a picture."""
+        request = self._http.build_request(
+            "GET", path, params=_given(query), timeout=self.timeout_seconds + wait
+        )
+        patience = self.patience()
+        while True:
+            try:
+                return (self._answer(request, ask_again=True)).content
+            except (ApiError, ConnectionFailed) as error:
+                self.wait_or_raise(error, patience)
+
     @contextlib.contextmanager
     def stream(
         self, path: str, last_id: int | None, silence_seconds: float
@@ -159,6 +173,15 @@ class Transport:
                 self.wait_or_raise(error, patience)
 
     def _try(self, request: httpx.Request, *, ask_again: bool) -> Any:
+        """The JSON of one try."""
+        return _content(self._answer(request, ask_again=ask_again))
+
+    def _answer(
+        self,
+        request: httpx.Request,
+        *,
+        ask_again: bool,
+    ) -> httpx.Response:
         """One try. Where it must not be repeated, a broken answer is final."""
         try:
             answer = self._http.send(request)
@@ -169,7 +192,7 @@ class Transport:
             broken.is_final = not ask_again
             raise broken from error
         if answer.is_success:
-            return _content(answer)
+            return answer
         raise _problem(answer)
 
     def wait_or_raise(self, error: MecapyError, patience: Patience) -> None:
