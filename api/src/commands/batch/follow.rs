@@ -105,7 +105,8 @@ impl Showing<'_> {
         if self.told.is_none_or(|told| tens > told) {
             self.told = Some(tens);
             let (ended, total) = (counts.ended(), counts.total);
-            self.terminal.note(&format!("{ended}/{total}  {}", message(&counts, event.state.as_str(), pace)));
+            let text = format!("{ended}/{total}  {}", message(&counts, event.state.as_str(), pace));
+            self.terminal.note(text.trim_end());
         }
     }
 }

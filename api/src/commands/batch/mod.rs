@@ -71,14 +71,14 @@ struct VariedFlags {
 struct RunningFlags {
     /// item: a fresh sandbox for each; batch: quicker, one sandbox for many, where what a source changes in imported
     /// modules stays from item to item [default: item]
-    #[arg(long, value_name = "item|batch", value_parser = ["item", "batch"])]
+    #[arg(long, value_name = "item|batch", value_parser = ["item", "batch"], hide_possible_values = true)]
     isolation: Option<String>,
     /// stop: the first item that fails is the last that begins [default: continue]
-    #[arg(long, value_name = "continue|stop", value_parser = ["continue", "stop"])]
+    #[arg(long, value_name = "continue|stop", value_parser = ["continue", "stop"], hide_possible_values = true)]
     on_error: Option<String>,
     /// Items whose inputs a function can't take: reject refuses the batch, record lets them fail by themselves
     /// [default: reject]
-    #[arg(long, value_name = "reject|record", value_parser = ["reject", "record"])]
+    #[arg(long, value_name = "reject|record", value_parser = ["reject", "record"], hide_possible_values = true)]
     invalid_items: Option<String>,
     /// default or long_running [default: default, or long_running where the timeout is above 5 min]
     #[arg(long, value_name = "LANE")]

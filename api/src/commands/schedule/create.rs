@@ -68,10 +68,10 @@ struct TimesFlags {
     #[arg(long, value_name = "TEXT")]
     name: Option<String>,
     /// Times that passed while no worker was there: skip, or run_once for all of them together [default: skip]
-    #[arg(long, value_name = "skip|run_once", value_parser = ["skip", "run_once"])]
+    #[arg(long, value_name = "skip|run_once", value_parser = ["skip", "run_once"], hide_possible_values = true)]
     missed: Option<String>,
     /// A time at which what was started last has not ended: skip, allow, or queue it [default: skip]
-    #[arg(long, value_name = "skip|allow|queue", value_parser = ["skip", "allow", "queue"])]
+    #[arg(long, value_name = "skip|allow|queue", value_parser = ["skip", "allow", "queue"], hide_possible_values = true)]
     overlap: Option<String>,
     /// It fires only when it is asked to, until it is resumed
     #[arg(long)]

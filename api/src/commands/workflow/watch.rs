@@ -28,10 +28,8 @@ use std::{
 const ASK_INTERVAL: Duration = Duration::from_millis(200);
 /// Times that go on are drawn anew so often.
 const REDRAW_INTERVAL: Duration = Duration::from_secs(1);
-/// Lines of the terminal that the nodes leave free: the head, hints, and what was there.
-const ROWS_KEPT: usize = 5;
-/// Nodes whose hint is shown at a time.
-const HINTS_MAX: usize = 3;
+/// Lines of the terminal that the nodes leave free: the head, the cursor, and what was there.
+const ROWS_KEPT: usize = 4;
 
 /// Follow a run to its end: its nodes layer by layer, then its outputs. Ctrl-C stops watching and leaves it alone
 #[derive(Debug, clap::Args)]
@@ -153,7 +151,7 @@ struct Showing<'a> {
     terminal: &'a Terminal,
     block: Block<'a>,
     clock: SystemClock,
-    /// The states that were told where nobody watches, by node.
+    /// The states that were told already, by node.
     told: HashMap<String, String>,
 }
 
@@ -161,21 +159,24 @@ impl Showing<'_> {
     fn show(&mut self, run: &RunAnswer) {
         let nodes = run.nodes.as_deref().unwrap_or_default();
         let view = self.view();
+        for node in nodes {
+            if node.state == "pending" || self.told.get(&node.key) == Some(&node.state) {
+                continue;
+            }
+            self.told.insert(node.key.clone(), node.state.clone());
+            if !self.terminal.is_animated() {
+                self.terminal.note(&view.told(node));
+            }
+            if node.state == "approval" {
+                // Above the block, whole and to stay: it is there to be copied.
+                self.block.clear();
+                self.terminal.note(&hint(run.line.id, node));
+            }
+        }
         if self.terminal.is_animated() {
             let mut lines = vec![view.fitted(&head(run, nodes, self.terminal))];
             lines.extend(view.lines(nodes));
-            lines.extend(hints(run.line.id, nodes).iter().map(|hint| view.fitted(hint)));
             self.block.draw(&lines);
-            return;
-        }
-        for node in nodes {
-            if self.told.get(&node.key) != Some(&node.state) && node.state != "pending" {
-                self.told.insert(node.key.clone(), node.state.clone());
-                self.terminal.note(&view.told(node));
-                if node.state == "approval" {
-                    hints(run.line.id, std::slice::from_ref(node)).iter().for_each(|hint| self.terminal.note(hint));
-                }
-            }
         }
     }
 
@@ -206,10 +207,8 @@ fn head(run: &RunAnswer, nodes: &[RunNode], terminal: &Terminal) -> String {
 }
 
 /// What a person who is asked can do.
-fn hints(id: RunId, nodes: &[RunNode]) -> Vec<String> {
-    let asking = nodes.iter().filter(|node| node.state == "approval").take(HINTS_MAX);
-    let hint = |node: &RunNode| format!("→ mecapy workflow approve {id} {} [--reject]", neutralise_line(&node.key));
-    asking.map(hint).collect()
+fn hint(id: RunId, node: &RunNode) -> String {
+    format!("→ mecapy workflow approve {id} {} [--reject]", neutralise_line(&node.key))
 }
 
 /// Shows how the run ended.
@@ -283,10 +282,8 @@ mod tests {
         let run: RunAnswer = serde_json::from_str(RUN).unwrap();
         let nodes = run.nodes.as_deref().unwrap();
         assert_eq!(head(&run, nodes, &Terminal::new(Format::Json)), "rod␛ v3: running, 1 of 2 nodes");
-        assert_eq!(
-            hints(run.line.id, nodes),
-            ["→ mecapy workflow approve 018bcfe5-6800-7707-8707-070707070707 sign [--reject]"]
-        );
+        let expected = "→ mecapy workflow approve 018bcfe5-6800-7707-8707-070707070707 sign [--reject]";
+        assert_eq!(hint(run.line.id, &nodes[1]), expected);
     }
 
     #[test]
