@@ -46,6 +46,7 @@ pub struct Compiling {
 struct Known {
     module: Digest,
     warnings: Vec<Warning>,
+    compile_ms: f64,
 }
 
 /// A tenant's source, and what compiles it.
@@ -125,15 +126,20 @@ impl Compiling {
 
     async fn find(&self, store: &Store, tenant: TenantId, key: Digest) -> Result<Option<Compiled>, StoreError> {
         let known = self.lock().get(&(tenant, key)).cloned();
-        if let Some(known) = known
-            && store.has_module(tenant, known.module).await?
-        {
-            let Known { module, warnings } = &*known;
-            return Ok(Some(Compiled { outcome: Ok(*module), warnings: warnings.clone(), compile_ms: 0.0 }));
+        if let Some(known) = known {
+            if store.has_module(tenant, known.module).await? {
+                let Known { module, warnings, compile_ms } = &*known;
+                return Ok(Some(Compiled {
+                    outcome: Ok(*module),
+                    warnings: warnings.clone(),
+                    compile_ms: *compile_ms,
+                }));
+            }
+            self.lock().remove(&(tenant, key));
         }
         let found = store.compiled(tenant, key).await?;
-        if let Some(Compiled { outcome: Ok(module), warnings, .. }) = &found {
-            let known = Known { module: *module, warnings: warnings.clone() };
+        if let Some(Compiled { outcome: Ok(module), warnings, compile_ms }) = &found {
+            let known = Known { module: *module, warnings: warnings.clone(), compile_ms: *compile_ms };
             let mut all = self.lock();
             if all.len() >= KNOWN_MAX {
                 all.clear();

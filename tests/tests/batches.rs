@@ -33,10 +33,11 @@ async fn a_sweep_of_each_kind_makes_the_items_that_were_meant() -> Result<()> {
     let echo = "def main(**inputs):\n    return inputs";
     let rows = [
         (
-            json!({"sweep": {"d": [8, 10], "F": {"from": 0, "to": 1, "count": 3}}, "inputs": {"s": "8.8"}}),
+            // Names in their order, because a value of `json!` is written in it.
+            json!({"sweep": {"d": [8, 10], "force": {"from": 0, "to": 1, "count": 3}}, "inputs": {"s": "8.8"}}),
             json!([
-                {"d": 8, "F": 0.0, "s": "8.8"}, {"d": 8, "F": 0.5, "s": "8.8"}, {"d": 8, "F": 1.0, "s": "8.8"},
-                {"d": 10, "F": 0.0, "s": "8.8"}, {"d": 10, "F": 0.5, "s": "8.8"}, {"d": 10, "F": 1.0, "s": "8.8"},
+                {"d": 8, "force": 0.0, "s": "8.8"}, {"d": 8, "force": 0.5, "s": "8.8"}, {"d": 8, "force": 1.0, "s": "8.8"},
+                {"d": 10, "force": 0.0, "s": "8.8"}, {"d": 10, "force": 0.5, "s": "8.8"}, {"d": 10, "force": 1.0, "s": "8.8"},
             ]),
         ),
         (
@@ -355,8 +356,8 @@ async fn the_bolted_joint_is_swept_checked_by_its_ports_and_drawn() -> Result<()
     let items = server.batch_items(&body).await?;
     let kinds: Vec<_> = items.iter().map(|item| item["error"]["kind"].as_str()).collect();
     ensure!(
-        kinds == [None, Some("invalid_input"), None, Some("invalid_input"), None, Some("invalid_input")],
-        "{kinds:?}"
+        kinds == [None, None, None, Some("invalid_input"), Some("invalid_input"), Some("invalid_input")],
+        "{kinds:?}: the clamp length, whose name is first, varies slowest"
     );
     let code = json!({"function": "default/bolted-joint#preload"});
     let items = json!([{"inputs": {"size": "M12", "strength_class": "8.8"}}, {"inputs": {"size": "M11", "strength_class": "8.8"}}]);

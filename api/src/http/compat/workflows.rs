@@ -134,10 +134,12 @@ pub(super) async fn start(
     request: Request,
 ) -> Result<Response, Problem> {
     let body = body::json(request, api.app.limits.json_bytes_max).await?;
-    let inputs = inputs(check(&body)?)?;
+    let text = check(&body)?;
     let (id, version) = read_id(&id);
     let found = api.app.store.workflow(caller.tenant(), id, version).await?;
+    // The SDK takes 404 alone for "no workflow", whatever it sends.
     let workflow = found.ok_or_else(|| Problem::not_found(WORKFLOW))?;
+    let inputs = inputs(text)?;
     let asked = AskedRun { name: None, inputs, version, study: None, labels: BTreeMap::new() };
     let run = begin(&api.app.intake(caller.viewer()), &workflow, asked).await?;
     let started = started(&api, &caller, run, None).await?;
