@@ -11,6 +11,10 @@ from typing import Any, Literal
 
 from .decoding import Model
 
+BatchState = Literal["queued", "running", "completed", "failed", "cancelled"]
+
+CacheMode = Literal["off", "use", "refresh"]
+
 ErrorKind = Literal[
     "exception",
     "exit_code",
@@ -31,9 +35,24 @@ ErrorKind = Literal[
     "quota",
 ]
 
+Isolation = Literal["item", "batch"]
+
 Lane = Literal["high_priority", "default", "long_running"]
 
 LogStream = Literal["stdout", "stderr"]
+
+NonFinite = Literal["reject", "null"]
+
+OnItemError = Literal["continue", "stop"]
+
+Reason = Literal[
+    "off",
+    "hit",
+    "source_deleted",
+    "nothing_yet",
+    "invalidated",
+    "refresh",
+]
 
 TaskState = Literal["queued", "running", "completed", "failed", "cancelled"]
 
@@ -70,6 +89,82 @@ class Artifact(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Batch(Model):
+    """One computation for many inputs, with what became of them so far."""
+
+    cancelled: int
+    code: dict[str, Any]
+    completed: int
+    created_at: datetime
+    failed: int
+    id: str
+    isolation: Isolation
+    labels: dict[str, str]
+    lane: Lane
+    # Of each item.
+    limits: LimitsRequest
+    links: BatchLinks
+    non_finite: NonFinite
+    on_error: OnItemError
+    priority: int
+    # The part of the items that has ended.
+    progress: Progress
+    queued: int
+    running: int
+    # Item `i` has this plus `i`.
+    seed: int
+    # `completed` also where items failed under `on_error: "continue"`; `failed`:
+    # stopped by an item's error.
+    state: BatchState
+    # Items.
+    total: int
+    warnings: list[TaskWarning]
+    completed_at: datetime | None = None
+    name: str | None = None
+    started_at: datetime | None = None
+    study: str | None = None
+    # What the items are made of; null where they were given one by one.
+    sweep: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchLinks(Model):
+    """Where to go from a batch."""
+
+    cancel: str
+    events: str
+    plot: str
+    results: str
+    retry: str
+    self: str
+    summary: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchPage(Model):
+    batches: list[Batch]
+    # Give this as `cursor` to see more; null at the end.
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchSummary(Model):
+    """What the results of a batch are like so far."""
+
+    cancelled: int
+    # Items that completed, whose results are counted here.
+    count: int
+    failed: int
+    # Each numeric field of the results, in the order in which they were found; the
+    # first 40.
+    fields: list[FieldSummary]
+    # The names of numeric fields beyond those.
+    left_out: list[str]
+    state: BatchState
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Fault(Model):
     """One fault in a request: where (a JSON pointer), what (for programs) and what
     to do (for people).
@@ -83,6 +178,30 @@ class Fault(Model):
     column: int | None = None
     # Line of the source, from 1, where the fault is in code.
     line: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldSummary(Model):
+    """One numeric field of the results. Rows without a finite number in it don't
+    count.
+    """
+
+    # Rows that have a number here.
+    count: int
+    # Where it is, as in `result.stress`.
+    field: str
+    max: float
+    max_index: int
+    mean: float
+    min: float
+    # The first row that has the least.
+    min_index: int
+    # Quantiles, linear between neighbours (Hyndman and Fan's type 7, as NumPy has it).
+    p05: float
+    p50: float
+    p95: float
+    # Of the sample: the squares' sum is divided by `count` − 1. Null for one row.
+    std: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +257,36 @@ class FunctionOfList(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Item(Model):
+    """One item of a batch."""
+
+    # From 0.
+    index: int
+    # As they were given, or as the sweep makes them.
+    inputs: dict[str, Any]
+    seed: int
+    state: TaskState
+    warnings: list[TaskWarning]
+    error: TaskError | None = None
+    # Always an object where there is one; numbers as the computation wrote them.
+    result: dict[str, Any] | None = None
+    # The newest task that ended it, one of many items; null while it has not ended.
+    task: str | None = None
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemPage(Model):
+    """Some of a batch's items. Written from the texts of their parts; this is for
+    the document.
+    """
+
+    items: list[Item]
+    # Give this as `cursor` to see more; null at the end.
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class LaneStatus(Model):
     """A lane: what it allows, how busy it is, and what the caller's tenant has in
     it.
@@ -171,6 +320,21 @@ class Lanes(Model):
     """All lanes."""
 
     lanes: list[LaneStatus]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitsRequest(Model):
+    """The `limits` object of a request; what is left out takes the lane's default."""
+
+    # Cores.
+    cpus: int | None = None
+    # Deterministic instruction budget, about one unit for a WebAssembly instruction.
+    # Not for solvers.
+    fuel: int | None = None
+    # Memory, bytes: a sandbox's linear memory, or all of a container.
+    memory_bytes: int | None = None
+    # Wall time, milliseconds.
+    timeout_ms: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -329,22 +493,47 @@ class Task(Model):
     # Of the request and of the run; and `no_worker` for as long as it waits and no
     # worker that is there can run it, which the answer to its submission leaves out.
     warnings: list[TaskWarning]
+    # The earlier task whose result it has, without having run: see `GET
+    # /v1/tasks/{id}/cache`.
+    cached_from: str | None = None
     completed_at: datetime | None = None
     error: TaskError | None = None
     # How long it is likely to wait, by how many tasks of its lane started within the
     # last minute; null where that can't be told, where no worker that is there can run
     # it, and in the answer to its submission.
     expected_wait_ms: int | None = None
+    # What its source was compiled to; absent where nothing was, or not yet.
+    module: str | None = None
     name: str | None = None
     progress: Progress | None = None
     # Tasks that run before it; null unless it is queued.
     queue_position: int | None = None
     retry_of: str | None = None
+    # The workflow run that it is a node of.
+    run: str | None = None
     run_at: datetime | None = None
     started_at: datetime | None = None
-    # Studies are not available yet: always null.
     study: str | None = None
     usage: Usage | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskCache(Model):
+    """What a task made of earlier results, and what others make of its own."""
+
+    # Whether the task has an earlier result, without having run.
+    hit: bool
+    # The reason in words.
+    message: str
+    mode: CacheMode
+    reason: Reason
+    # The task whose result an equal request would get now.
+    kept_task: str | None = None
+    # SHA-256 over what decides the result: code, version and digest, inputs, files,
+    # interpreter or image, seed.
+    key: str | None = None
+    # Whose result it has.
+    source_task: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -364,6 +553,7 @@ class TaskLinks(Model):
     """Where to go from a task."""
 
     artifacts: str
+    cache: str
     cancel: str
     events: str
     logs: str
@@ -434,6 +624,9 @@ class Usage(Model):
     queued_ms: float
     # Making the sandbox, milliseconds.
     startup_ms: float
+    # Compiling its source, in a container of its own, milliseconds. Absent where
+    # nothing was compiled: also where the same source had been before.
+    compile_ms: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -444,3 +637,296 @@ class TaskWarning(Model):
     message: str
     line: int | None = None
     pointer: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workflow(Model):
+    """A workflow in one of its versions."""
+
+    created_at: datetime
+    id: str
+    # The newest version.
+    latest: int
+    links: WorkflowLinks
+    name: str
+    # When this version was.
+    saved_at: datetime
+    # From 1; each save that differs makes the next.
+    version: int
+    # As it was saved; absent in lists.
+    definition: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowLinks(Model):
+    """Where to go from a workflow."""
+
+    runs: str
+    self: str
+    versions: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowPage(Model):
+    """Some of the tenant's workflows."""
+
+    workflows: list[Workflow]
+    # Give this as `cursor` to see more; null at the end.
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowRun(Model):
+    """One execution of a workflow."""
+
+    created_at: datetime
+    id: str
+    labels: dict[str, str]
+    links: WorkflowRunLinks
+    # `running`, `completed`, `failed` or `cancelled`.
+    state: str
+    version: int
+    workflow: str
+    # As they were checked, in the units of the workflow's ports.
+    inputs: dict[str, Any] | None = None
+    # Null where the log can't be read any more.
+    nodes: list[WorkflowRunNode] | None = None
+    # What came out of it.
+    outputs: dict[str, Any] | None = None
+    # The versions that it keeps to.
+    pins: dict[str, Any] | None = None
+    progress: WorkflowRunProgress | None = None
+    # Whether it is on its way to its end: cancelled, or failed, while some of it still
+    # runs.
+    stopping: bool | None = None
+    completed_at: datetime | None = None
+    # Why it failed: the node, the kind of its error, and words.
+    error: dict[str, Any] | None = None
+    name: str | None = None
+    # The node that it is, of another run.
+    parent: WorkflowRunParent | None = None
+    study: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowRunArtifact(Model):
+    """A file with the node that left it."""
+
+    content_type: str
+    expires_at: datetime
+    name: str
+    sha256: str
+    size_bytes: int
+    # GET it there, without credentials, until it expires.
+    url: str
+    key: str
+    task: str
+    # Of a mapped node.
+    index: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowRunArtifacts(Model):
+    """The files of a run's nodes."""
+
+    artifacts: list[WorkflowRunArtifact]
+    # Give this as `cursor` to see more; null at the end.
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowRunEvent(Model):
+    """An event of a run's log."""
+
+    at: datetime
+    # What belongs to it.
+    data: dict[str, Any]
+    # `started`, `node_mapped`, `node_started`, `node_ended`, `node_skipped`,
+    # `approved`, `rejected`, `cancel_asked`, `restarted` or `ended`.
+    event: str
+    # 1 is the first; without gaps.
+    seq: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowRunEventPage(Model):
+    """Some of a run's events."""
+
+    # Whether nothing more will come, unless the run is restarted.
+    done: bool
+    events: list[WorkflowRunEvent]
+    # Give this as `after` to see what comes then.
+    next_after: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowRunInstance(Model):
+    """A node that is not mapped, or one element of one that is."""
+
+    # Names of the files that it left.
+    artifacts: list[str]
+    # The newest, from 1; 0 before the first.
+    attempt: int
+    state: str
+    ended_at: datetime | None = None
+    error: WorkflowRunNodeError | None = None
+    # Of a mapped node.
+    index: int | None = None
+    # Null where it is large: then it is the task's result, or the nested run's outputs.
+    output: dict[str, Any] | None = None
+    # When it is tried again.
+    retry_at: datetime | None = None
+    # The nested run that it is.
+    run: str | None = None
+    started_at: datetime | None = None
+    # What carries it out: see `/v1/tasks/{id}`.
+    task: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowRunLinks(Model):
+    """Where to go from a run."""
+
+    artifacts: str
+    cancel: str
+    events: str
+    restart: str
+    self: str
+    tasks: str
+    timeline: str
+    workflow: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowRunNode(Model):
+    """A node of a run."""
+
+    # The nodes that it waits for.
+    after: list[str]
+    # Its elements by state.
+    counts: WorkflowRunNodeCounts
+    key: str
+    # `task`, `approval` or `workflow`.
+    kind: str
+    # `pending`, `ready`, `running`, `waiting` (for another try), `approval` (for a
+    # person), `completed`, `failed`, `skipped` or `cancelled`.
+    state: str
+    # What it is about: the inputs of a node that waits for a person, unless they take
+    # large values.
+    about: dict[str, Any] | None = None
+    ended_at: datetime | None = None
+    error: WorkflowRunNodeError | None = None
+    # Of a node that is not mapped.
+    instance: WorkflowRunInstance | None = None
+    # What the person is asked.
+    message: str | None = None
+    # Why it was skipped.
+    skipped: str | None = None
+    started_at: datetime | None = None
+    # Elements of a mapped node, once they are known: see `…/nodes/{key}`.
+    width: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowRunNodeCounts(Model):
+    """Elements by state."""
+
+    cancelled: int
+    completed: int
+    failed: int
+    pending: int
+    running: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowRunNodeError(Model):
+    """Why a node failed."""
+
+    # The kind of a task's error; `expression`, `map`, `missing_file`, `too_large`,
+    # `workflow`, `too_deep` or `rejected`.
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowRunNodePage(Model):
+    """A node with some of its elements."""
+
+    # In their order; the only one of a node that is not mapped.
+    instances: list[WorkflowRunInstance]
+    node: WorkflowRunNode
+    # Give this as `from` to see more; null at the end.
+    next_from: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowRunPage(Model):
+    """Some of the tenant's runs."""
+
+    runs: list[WorkflowRun]
+    # Give this as `cursor` to see more; null at the end.
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowRunParent(Model):
+    """The node that a run is."""
+
+    key: str
+    run: str
+    index: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowRunProgress(Model):
+    """How far a run is."""
+
+    # From 0 to 1, by nodes; those that are mapped count by their elements.
+    fraction: float
+    nodes: int
+    # Those that have completed, were skipped, failed or were cancelled.
+    nodes_ended: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowRunWhole(Model):
+    """What lists leave out."""
+
+    # As they were checked, in the units of the workflow's ports.
+    inputs: dict[str, Any]
+    # The versions that it keeps to.
+    pins: dict[str, Any]
+    # Whether it is on its way to its end: cancelled, or failed, while some of it still
+    # runs.
+    stopping: bool
+    # Null where the log can't be read any more.
+    nodes: list[WorkflowRunNode] | None = None
+    # What came out of it.
+    outputs: dict[str, Any] | None = None
+    progress: WorkflowRunProgress | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowTimeline(Model):
+    """What ran when, in the order of the starts."""
+
+    bars: list[WorkflowTimelineBar]
+    # Whether there are more than an answer holds: the first are shown.
+    truncated: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowTimelineBar(Model):
+    """One attempt at a node, or at one element of it."""
+
+    attempt: int
+    key: str
+    started_at: datetime
+    # `running`, `completed`, `failed` or `cancelled`.
+    state: str
+    # Null while it goes on.
+    ended_at: datetime | None = None
+    # Of a mapped node.
+    index: int | None = None
+    run: str | None = None
+    task: str | None = None
