@@ -90,7 +90,8 @@ class Writer:
         names = f"from .models import {', '.join(shared)}\n" if shared else ""
         parts = [f"{BODIES_HEAD}\n{names}" if names else BODIES_HEAD]
         parts += self._choices(self.asked - self.answers)
-        for name in sorted(self.asked - self.answers):
+        # What is asked and answered alike has a form in each file; a choice has one.
+        for name in sorted(self.asked - set(self._enumerations())):
             parts += self._class(
                 name, f"class {name}(TypedDict, total=False):", _member
             )

@@ -100,7 +100,7 @@ class AsyncRuns(unittest.IsolatedAsyncioTestCase, LiveTest):
         workflows = self.mecapy.workflows
         run = await workflows.start(SIGNED)
         async for event in run.events():
-            if event.kind == "node_started":
+            if event.kind == "node_started" and event.data["data"]["key"] == "sign":
                 await run.approve("sign", "below 0.8")
         await run.wait(60, progress=False)
         self.assertEqual(run.outputs, {"report": 7})

@@ -59,10 +59,32 @@ class BatchRequest(TypedDict, total=False):
     sweep: dict[str, Any] | None
 
 
+class FunctionCode(TypedDict, total=False):
+    """A function of a package, with checked inputs."""
+
+    # `owner/package@1.2.0#name`; the version may be left out: the newest that isn't
+    # yanked. A task keeps the version.
+    function: Required[str]
+
+
 class ItemRequest(TypedDict, total=False):
     """One set of inputs."""
 
     inputs: Required[dict[str, Any]]
+
+
+class LimitsRequest(TypedDict, total=False):
+    """The `limits` object of a request; what is left out takes the lane's default."""
+
+    # Cores.
+    cpus: int | None
+    # Deterministic instruction budget, about one unit for a WebAssembly instruction.
+    # Not for solvers.
+    fuel: int | None
+    # Memory, bytes: a sandbox's linear memory, or all of a container.
+    memory_bytes: int | None
+    # Wall time, milliseconds.
+    timeout_ms: int | None
 
 
 class PreviewRequest(TypedDict, total=False):
@@ -91,6 +113,17 @@ class Retry(TypedDict, total=False):
     backoff_ms: int
     # Tries in all, 1 to 10.
     max_attempts: int
+
+
+class SolverCode(TypedDict, total=False):
+    """A solver of `GET /v1/solvers`."""
+
+    solver: Required[str]
+    # File name in the work folder → upload id; together with the task's `files`, no
+    # name twice.
+    files: dict[str, str] | None
+    # The solver's default version when absent.
+    version: str | None
 
 
 class TaskRequest(TypedDict, total=False):
