@@ -49,9 +49,10 @@ impl Things {
         let package = manifest("rods-of-acme@1.0.0", "  rod:\n    handler: calc:rod\n");
         let package = zip_of(&[("mecapy.yml", package.as_bytes()), ("calc.py", b"def rod():\n    return 1\n")])?;
         company.publish(server, package, "?owner=acme").await?.expect(201)?;
-        let batch = json!({"code": python("result = 1")["code"], "sweep": {"x": [1]}});
+        let code = json!({"language": "python", "source": "result = 1"});
+        let batch = json!({"code": code, "sweep": {"x": [1]}});
         let batch = company.post(server, "/v1/batches", &batch).await?.expect(202)?.str_at("/id")?;
-        let workflow = json!({"name": "rods-of-acme", "nodes": [{"key": "a", "code": python("result = 1")["code"]}]});
+        let workflow = json!({"name": "rods-of-acme", "nodes": [{"key": "a", "code": code}]});
         let workflow = company.post(server, "/v1/workflows", &workflow).await?.expect(201)?.str_at("/id")?;
         let run = format!("/v1/workflows/{workflow}/runs");
         let run = company.post(server, &run, &json!({})).await?.expect(202)?.str_at("/id")?;

@@ -290,7 +290,7 @@ async fn a_run_goes_on_from_what_failed_and_keeps_what_was_done() -> Result<()> 
     let after = server.run_tasks(&run).await?;
     let first = ("first".to_owned(), None, 1);
     ensure!(before.len() == 1 && after.len() == 2, "{before:?} {after:?}");
-    ensure!(before.get(&first).is_some() && before.get(&first) == after.get(&first), "{before:?} {after:?}");
+    ensure!(before.contains_key(&first) && before.get(&first) == after.get(&first), "{before:?} {after:?}");
     server.post(&format!("/v1/workflow-runs/{run}/restart"), &json!({})).await?.expect_problem(409)?;
     Ok(())
 }

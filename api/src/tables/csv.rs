@@ -68,9 +68,8 @@ mod tests {
         ];
         let mut out = Vec::new();
         write_line(cells.iter(), &mut out);
-        let expected = concat!(
-            "-1.10,\"a, \"\"b\"\"\r\nc\",,\"\",\"'=HYPERLINK(\"\"x\"\")\",'+1,'-1,'@a,'\t=1,\"[1, 2]\",true\r\n"
-        );
+        let expected =
+            "-1.10,\"a, \"\"b\"\"\r\nc\",,\"\",\"'=HYPERLINK(\"\"x\"\")\",'+1,'-1,'@a,'\t=1,\"[1, 2]\",true\r\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 }

@@ -160,7 +160,8 @@ mod tests {
 
     /// 10 000 rows, more than one group of them: enough to be taken in pieces.
     fn rows() -> Vec<[String; 3]> {
-        let result = |n: u32| if n % 7 == 0 { "null".to_owned() } else { format!("{{\"s\":{}.5,\n\"ok\":true}}", n) };
+        let result =
+            |n: u32| if n.is_multiple_of(7) { "null".to_owned() } else { format!("{{\"s\":{}.5,\n\"ok\":true}}", n) };
         (0..10_000).map(|n| [n.to_string(), format!("{{\"d\":{n},\"name\":\"=b{n}\"}}"), result(n)]).collect()
     }
 

@@ -180,7 +180,7 @@ impl Inspection {
                 Some(ComponentEntityType::Instance(instance)) => instance,
                 _ => return Err(imports::not_an_interface(&name)),
             };
-            let items = types[instance].exports.iter();
+            let items = types.get(instance).into_iter().flat_map(|instance| instance.exports.iter());
             let functions: Vec<&str> = items
                 .filter(|(_, item)| matches!(item.ty, ComponentEntityType::Func(_)))
                 .map(|(function, _)| function.as_str())

@@ -52,7 +52,7 @@ impl Axis {
         }
         let parts: Vec<&str> = text.split(':').map(str::trim).collect();
         let document = match parts.as_slice() {
-            ["log", from, to, count] => Some(range(name, (from, to), ("count", whole(name, count)?))?).map(logarithmic),
+            ["log", from, to, count] => Some(logarithmic(range(name, (from, to), ("count", whole(name, count)?))?)),
             ["step", from, to, step] => Some(range(name, (from, to), ("step", number(name, step)?))?),
             [word, ..] if ["log", "step"].contains(word) => {
                 return Err(format!("{name}={text} is not whole: write {word}:from:to:{}", third(word)));

@@ -25,7 +25,10 @@ use tokio::{sync::OwnedMutexGuard, task::spawn_blocking};
 
 /// Sources that are being compiled by this worker, or wait for the same one.
 #[derive(Default)]
-pub(super) struct UnderWay(Mutex<HashMap<(TenantId, Digest), Weak<tokio::sync::Mutex<()>>>>);
+pub(super) struct UnderWay(Mutex<HashMap<(TenantId, Digest), Queue>>);
+
+/// Those who want the same source compiled, one after the other; gone once nobody does.
+type Queue = Weak<tokio::sync::Mutex<()>>;
 
 /// Whoever has it compiles a source; others with the same one wait, and find what came of it.
 type Place = OwnedMutexGuard<()>;

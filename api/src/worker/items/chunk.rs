@@ -194,7 +194,7 @@ mod tests {
         };
         let chunk = Chunk {
             shared,
-            indexes: indexes.to_vec().into_iter(),
+            indexes: Vec::from(indexes).into_iter(),
             inputs: Inputs::Sweep(Arc::new(sweep)),
             clock: Arc::new(SystemClock::new().unwrap()),
             cancel: Cancel::new(),

@@ -33,7 +33,7 @@ impl Fixture {
         id
     }
 
-    async fn from_cache(&self, source: TaskId) -> Task {
+    async fn repeated(&self, source: TaskId) -> Task {
         let mut submission = self.submission();
         submission.task.ties.cache_key = Some(KEY);
         self.store.submit_cached(submission, source).await.unwrap().unwrap().task
@@ -75,7 +75,7 @@ async fn a_task_born_with_a_result_has_all_of_it_as_its_own() {
         let fixture = Fixture::new().await;
         let (store, tenant) = (&fixture.store, fixture.tenant);
         let source = fixture.source(bytes).await;
-        let task = fixture.from_cache(source).await;
+        let task = fixture.repeated(source).await;
         assert_eq!((task.state, task.attempt, task.ties.cached_from), (TaskState::Completed, 0, Some(source)));
         assert_eq!((task.usage, task.warnings.len()), (Some(Usage::default()), 1));
         assert_eq!(task.completed_at, Some(store.now()));

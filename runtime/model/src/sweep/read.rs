@@ -178,7 +178,8 @@ fn range(object: &mut Object<'_, '_>, faults: &mut Faults) -> Option<(Range, u12
     if stepped == object.has("count") {
         let message = format!("\"count\" or \"step\" is needed here, one of the two: an axis is {AXES}");
         faults.at(path, "required", message);
-        (object.take("step"), object.take("count"));
+        object.take("step");
+        object.take("count");
         return None;
     }
     if stepped {
