@@ -1,6 +1,6 @@
 //! Schedules: work that is started at the times of a cron pattern. Each time fires once, however many processes look.
 //!
-//! [`Timetable`] is pure and says when; [`judge`] is pure and says what becomes of a time that has come; [`Work`] turns a
+//! [`Timetable`] is pure and says when; `judge` is pure and says what becomes of a time that has come; [`Work`] turns a
 //! stored request into a task or a run, by the intake that everybody's requests go through; a [`Driver`] in every process
 //! that runs sandboxes looks for what is due. Knows nothing of HTTP.
 
