@@ -112,22 +112,22 @@ async fn a_source_is_compiled_once_and_the_same_task_runs_in_a_sandbox() -> Resu
         lane.until_cleared(&id).await?;
         // The module is one of the tenant's.
         let module = task.str_at("/module")?;
-        let as_module = json!({"code": {"language": "wasm", "module": module}, "inputs": {"x": 9}});
-        lane.node()?.preview(&as_module).await?.expect_result(&json!({"y": 3.0}))?;
+        let as_module = json!({"code": {"language": "wasm", "module": module}, "inputs": {"x": 2.25}});
+        lane.node()?.preview(&as_module).await?.expect_result(&json!({"y": 1.5}))?;
 
         // The same once more: no compiler is asked.
-        let again = submit(&lane, language, source, json!({"x": 4})).await?;
-        ended(&lane, &again).await?.expect_result(&json!({"y": 2.0}))?;
+        let again = submit(&lane, language, source, json!({"x": 12.25})).await?;
+        ended(&lane, &again).await?.expect_result(&json!({"y": 3.5}))?;
         let task = lane.node()?.task(&again).await?.expect(200)?;
         ensure!(task.at("/usage")?.get("compile_ms").is_none(), "{language}: {}", task.text());
         ensure!(task.str_at("/module")? == module && warnings(&task)? == told, "{language}: {}", task.text());
-        let body = json!({"code": code(language, source), "inputs": {"x": 16}});
-        let shown = lane.node()?.preview(&body).await?.expect_result(&json!({"y": 4.0}))?;
+        let body = json!({"code": code(language, source), "inputs": {"x": 20.25}});
+        let shown = lane.node()?.preview(&body).await?.expect_result(&json!({"y": 4.5}))?;
         ensure!(shown.at("/usage")?.get("compile_ms").is_none() && warnings(&shown)? == told);
         // Without its module it is compiled anew.
         lane.node()?.delete(&format!("/v1/modules/{module}")).await?.expect(204)?;
-        let anew = submit(&lane, language, source, json!({"x": 1})).await?;
-        ended(&lane, &anew).await?.expect_result(&json!({"y": 1.0}))?;
+        let anew = submit(&lane, language, source, json!({"x": 0.25})).await?;
+        ended(&lane, &anew).await?.expect_result(&json!({"y": 0.5}))?;
         ensure!(lane.node()?.task(&anew).await?.f64_at("/usage/compile_ms")? > 0.0);
     }
     Ok(())

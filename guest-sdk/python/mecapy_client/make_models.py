@@ -1,13 +1,14 @@
-"""Writes `models.py` and `bodies.py` from a server's OpenAPI document.
+"""Writes the package `models` and `bodies.py` from a server's OpenAPI document.
 
     python make_models.py http://127.0.0.1:8000/openapi.json
 
-What is answered becomes frozen dataclasses in `models.py`, what is asked TypedDicts in
-`bodies.py`. Only what the client's routes need is written; a test compares both files
+What is answered becomes frozen dataclasses in `models`, what is asked TypedDicts in
+`bodies.py`. Only what the client's routes need is written; a test compares all files
 with a live server's document.
 """
 
 import json
+import re
 import sys
 import textwrap
 import urllib.request
@@ -29,6 +30,24 @@ PATHS = (
     "/v1/workflow-runs",
 )
 WIDTH = 88
+# The modules of `models`, each with the beginnings of its schemas' names; the first has
+# all others. A module takes from those before it.
+MODULES: dict[str, tuple[str, ...]] = {
+    "platform": (),
+    "tasks": (
+        "Artifact",
+        "Limits",
+        "Log",
+        "Preview",
+        "Progress",
+        "SolverCode",
+        "Task",
+        "Usage",
+        "Warning",
+    ),
+    "batches": ("Batch", "FieldSummary", "Item"),
+    "workflows": ("Workflow",),
+}
 PACKAGE = Path(__file__).parent / "src" / "mecapy_client"
 MODELS_HEAD = '''"""What the API answers. Made by `make_models.py`: don't edit.
 
@@ -41,7 +60,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from .decoding import Model
+from ..decoding import Model
+'''
+INDEX_HEAD = '''"""What the API answers. Made by `make_models.py`: don't edit."""
 '''
 BODIES_HEAD = '''"""What the API takes. Made by `make_models.py`: don't edit."""
 
@@ -73,19 +94,28 @@ class Writer:
         asked = [each.get("requestBody") for each in operations]
         self.asked = self._reachable(asked)
 
-    def models(self) -> str:
-        """The text of `models.py`."""
-        parts = [MODELS_HEAD]
-        parts += self._choices(self.answers)
-        for name in sorted(self.answers):
-            head = (
-                f"@dataclass(frozen=True, kw_only=True)\nclass {_named(name)}(Model):"
-            )
-            parts += self._class(name, head, _field)
-        return _joined(parts)
+    def files(self) -> dict[str, str]:
+        """The texts of all files, by their paths in the package."""
+        texts = {f"models/{name}.py": text for name, text in self._models().items()}
+        return texts | {"bodies.py": self._bodies()}
 
-    def bodies(self) -> str:
-        """The text of `bodies.py`."""
+    def _models(self) -> dict[str, str]:
+        texts: dict[str, str] = {}
+        homes: dict[str, str] = {}
+        for module in MODULES:
+            names = {name for name in self.answers if _module_of(name) == module}
+            parts = list(self._choices(names))
+            for name in sorted(names):
+                head = f"@dataclass(frozen=True, kw_only=True)\nclass {_named(name)}(Model):"
+                parts += self._class(name, head, _field)
+            own = [_defined(part) for part in parts]
+            taken = _taken(parts, homes)
+            texts[module] = _joined([MODELS_HEAD + taken, *parts])
+            homes |= dict.fromkeys(own, module)
+        texts["__init__"] = _index(homes)
+        return texts
+
+    def _bodies(self) -> str:
         shared = sorted(self.asked & self.answers & set(self._enumerations()))
         names = f"from .models import {', '.join(shared)}\n" if shared else ""
         parts = [f"{BODIES_HEAD}\n{names}" if names else BODIES_HEAD]
@@ -199,6 +229,48 @@ def _named(schema: str) -> str:
     return RENAMED.get(schema, schema)
 
 
+def _module_of(schema: str) -> str:
+    """The last module that has a beginning of the name."""
+    found = [name for name, starts in MODULES.items() if schema.startswith(starts)]
+    return found[-1] if found else next(iter(MODULES))
+
+
+def _defined(part: str) -> str:
+    found = re.search(r"^(?:class )?(\w+)(?:\(Model\):| = )", part, re.MULTILINE)
+    if found is None:
+        raise ValueError(f"nothing is defined here: {part}")
+    return found[1]
+
+
+def _taken(parts: list[str], homes: Mapping[str, str]) -> str:
+    """The imports of what a module's annotations name from those before it."""
+    annotations = re.findall(r"^    \w+: (.*)$", "\n".join(parts), re.MULTILINE)
+    words = {word for each in annotations for word in re.findall(r"\w+", each)}
+    text = ""
+    for module in MODULES:
+        names = sorted(name for name in words if homes.get(name) == module)
+        if names:
+            text += _import(module, names)
+    return text
+
+
+def _import(module: str, names: list[str]) -> str:
+    line = f"from .{module} import {', '.join(names)}\n"
+    if len(line) <= WIDTH + 1:
+        return line
+    return f"from .{module} import (\n    " + ",\n    ".join(names) + ",\n)\n"
+
+
+def _index(homes: Mapping[str, str]) -> str:
+    """The text of `models/__init__.py`, which names everything."""
+    imports = [
+        _import(module, sorted(name for name, home in homes.items() if home == module))
+        for module in sorted(MODULES)
+    ]
+    names = "".join(f"    {_text(name)},\n" for name in sorted(homes))
+    return f"{INDEX_HEAD}\n{''.join(imports)}\n__all__ = [\n{names}]\n"
+
+
 def _joined(parts: list[str]) -> str:
     """The head, and two empty lines between what follows (one before a choice)."""
     text = parts[0].strip("\n")
@@ -250,8 +322,8 @@ def main() -> None:
     else:
         document = json.loads(Path(place).read_text(encoding="utf-8"))
     writer = Writer(document)
-    (PACKAGE / "models.py").write_text(writer.models(), encoding="utf-8")
-    (PACKAGE / "bodies.py").write_text(writer.bodies(), encoding="utf-8")
+    for path, text in writer.files().items():
+        (PACKAGE / path).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -120,11 +120,9 @@ fn failure(said: &Diagnostics, ended: &Ended) -> Option<TaskError> {
         Some(Stopped::Flood) => {
             stopped(format!("the compiler was stopped: it had said more than {} MiB", COMPILE_OUTPUT_BYTES_MAX >> 20))
         }
-        Some(Stopped::OutOfMemory) => {
-            let mib = COMPILE_ROOM.memory_bytes >> 20;
-            stopped(format!("the compiler was stopped: it needed more than {mib} MiB of memory for this source"))
-        }
+        Some(Stopped::OutOfMemory) => stopped(out_of_memory()),
         None if ended.exit_code == 0 => None,
+        None if said.was_killed() => stopped(out_of_memory()),
         None if ended.disk_free_bytes == 0 => {
             stopped(format!("what the compiler writes takes more than {} MiB", COMPILE_DISK_BYTES >> 20))
         }
@@ -132,6 +130,11 @@ fn failure(said: &Diagnostics, ended: &Ended) -> Option<TaskError> {
             Some(said.to_error(|| format!("the compiler broke down on this source (exit code {})", ended.exit_code)))
         }
     }
+}
+
+fn out_of_memory() -> String {
+    let mib = COMPILE_ROOM.memory_bytes >> 20;
+    format!("the compiler was stopped: it needed more than {mib} MiB of memory for this source")
 }
 
 /// The module that it left.

@@ -7,6 +7,8 @@ const LEVELS: [(&str, Level); 3] =
     [("fatal error: ", Level::Error), ("error: ", Level::Error), ("warning: ", Level::Warning)];
 /// The compiler's last words where the linker has said all there is to say.
 const LINKER_ENDED: &str = "linker command failed";
+/// The driver's words where the kernel ended the process that it had started, which it does for memory alone.
+const KILLED: &str = "unable to execute command: Killed";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Level {
@@ -23,6 +25,9 @@ pub(super) fn line(line: &str, file: &str, said: &mut Diagnostics) {
         return;
     }
     said.say_line(line);
+    if message.starts_with(KILLED) {
+        return said.killed();
+    }
     let diagnostic = match place_of(place) {
         Some((named, line, column)) if named == file => {
             Diagnostic { message: message.to_owned(), line: Some(line), column: Some(column) }
@@ -136,6 +141,16 @@ main.c:1:10: fatal error: '/etc/passwd' file not found
             (error.message.as_str(), error.line),
             ("undefined symbol: system\nunable to find library -lx", None)
         );
+    }
+
+    #[test]
+    fn a_compiler_that_the_kernel_ended_is_known_by_its_drivers_words() {
+        assert!(!read(SAID).was_killed());
+        let said = read(
+            "clang: error: unable to execute command: Killed\n\
+             clang: error: clang frontend command failed due to signal (use -v to see invocation)\n",
+        );
+        assert!(said.was_killed());
     }
 
     #[test]

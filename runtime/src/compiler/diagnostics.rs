@@ -31,6 +31,8 @@ pub(super) struct Diagnostics {
     /// As the compiler wrote it, with the source's lines.
     text: String,
     text_is_cut: bool,
+    /// A process of the compiler's was ended by the kernel.
+    was_killed: bool,
 }
 
 impl Diagnostics {
@@ -40,6 +42,15 @@ impl Diagnostics {
 
     pub(super) fn warning(&mut self, diagnostic: Diagnostic) {
         keep(&mut self.warnings, &mut self.warnings_left_out, diagnostic);
+    }
+
+    /// Remembers that the kernel ended the compiler, and not the compiler itself.
+    pub(super) fn killed(&mut self) {
+        self.was_killed = true;
+    }
+
+    pub(super) fn was_killed(&self) -> bool {
+        self.was_killed
     }
 
     /// Adds to the text that people read.

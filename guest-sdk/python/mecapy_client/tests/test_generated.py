@@ -31,9 +31,6 @@ class Models(LiveTest):
         with urllib.request.urlopen(f"{self.server.url}/openapi.json") as answer:
             document: Any = json.load(answer)
         writer = make_models.Writer(document)
-        for name, text in (
-            ("models.py", writer.models()),
-            ("bodies.py", writer.bodies()),
-        ):
+        for name, text in writer.files().items():
             found = (PACKAGE / name).read_text(encoding="utf-8")
             self.assertEqual(found, text, f"{name}: run python make_models.py URL")
