@@ -26,6 +26,7 @@ pub mod traffic;
 mod until;
 mod webhook_sink;
 mod workflow;
+mod workflow_fixture;
 
 pub use answer::Answer;
 pub use binary::{fixture_path, guest_wasm, mecapy_binary, repository_root};
@@ -45,3 +46,4 @@ pub use sse::{EventStream, SseEvent};
 pub use until::until;
 pub use webhook_sink::{Delivery, SinkAnswer, WebhookSink};
 pub use workflow::{node, node_of};
+pub use workflow_fixture::{check_workflow, workflow_fixture};

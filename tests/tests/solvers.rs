@@ -1,7 +1,7 @@
 //! Solvers in containers, from a request to results: through servers that never see the engine, and a worker that has one.
 
 use anyhow::{Context, Result, ensure};
-use mecapy_tests::{Lane, fixture_path, invariants, until};
+use mecapy_tests::{Lane, check_workflow, fixture_path, invariants, node_of, until};
 use serde_json::{Value, json};
 use std::{fs, time::Duration};
 
@@ -54,6 +54,37 @@ async fn calculix_agrees_with_beam_and_plate_theory_and_draws_the_stress() -> Re
         lane.until_cleared(&id).await?;
     }
     Ok(())
+}
+
+/// A closed form in a sandbox against the solver in a container: undisturbed, and while all that works on it is killed.
+#[tokio::test]
+async fn a_workflow_of_sandboxes_and_a_container_ends_the_same_though_everything_is_killed() -> Result<()> {
+    const WORKFLOW: &str = "closed_form_against_calculix";
+    let mut lane = Lane::start().await?;
+    lane.cluster.add_worker(&[]).await?;
+    check_workflow(lane.node()?, WORKFLOW).await?;
+    let run = lane.node()?.start_run(WORKFLOW, json!({})).await?;
+    let undisturbed = lane.node()?.run_ended(&run).await?.at("/outputs")?;
+    for key in ["deck", "calculix", "compare"] {
+        let run = lane.node()?.start_run(WORKFLOW, json!({})).await?;
+        until(&format!("{key} has begun"), DEADLINE, || async {
+            let shown = lane.node()?.workflow_run(&run).await?;
+            Ok((node_of(&shown, key)?.get("state") != Some(&json!("pending"))).then_some(()))
+        })
+        .await?;
+        for number in 0..2 {
+            lane.cluster.worker(number)?.kill()?;
+        }
+        lane.cluster.node_mut(0)?.kill_and_restart().await?;
+        for number in 0..2 {
+            lane.cluster.worker(number)?.start_again().await?;
+        }
+        let ended = lane.node()?.run_ended(&run).await?;
+        ensure!(ended.at("/outputs")? == undisturbed, "{key}: {}", ended.text());
+        let tasks = lane.node()?.run_tasks(&run).await?;
+        ensure!(tasks.len() == 4, "{key}: {tasks:?}");
+    }
+    invariants(&lane.cluster).await
 }
 
 #[tokio::test]

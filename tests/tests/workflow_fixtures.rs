@@ -1,77 +1,7 @@
 //! The workflows of `fixtures/workflows`, each case through a live server: outputs agree with what is known of them.
 
-use anyhow::{Context, Result, ensure};
-use mecapy_tests::{Answer, Server, equal, fixture_path, until, zip_of_folder};
-use serde_json::{Map, Value, json};
-use std::{fs, time::Duration};
-
-const DEADLINE: Duration = Duration::from_secs(60);
-
-fn read(path: &str) -> Result<Value> {
-    let file = fixture_path(&format!("workflows/{path}.json"))?;
-    let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-    serde_json::from_str(&text).with_context(|| file.display().to_string())
-}
-
-/// Starts each case of a workflow and compares how it ends.
-async fn check(server: &Server, name: &str) -> Result<()> {
-    let id = server.save_workflow(&read(name)?).await?;
-    let all = read(&format!("cases/{name}"))?;
-    let cases = all.get("cases").and_then(Value::as_array).context("no cases")?;
-    for case in cases {
-        let title = case.get("name").and_then(Value::as_str).unwrap_or(name);
-        let run = server.start_run(&id, case.get("inputs").cloned().unwrap_or_default()).await?;
-        for (what, approved) in [("approve", true), ("reject", false)] {
-            for (key, said) in case.get(what).and_then(Value::as_object).into_iter().flatten() {
-                answer(server, &run, key, approved, said).await.context(title.to_owned())?;
-            }
-        }
-        let ended = server.run_ended(&run).await?;
-        compare(&ended, case, &all).with_context(|| format!("{name}, {title}: {}", ended.text()))?;
-    }
-    Ok(())
-}
-
-/// Says a word to a node once it waits for one.
-async fn answer(server: &Server, run: &str, key: &str, approved: bool, said: &Value) -> Result<()> {
-    let path = format!("/v1/workflow-runs/{run}/nodes/{key}/approve");
-    let body = json!({"approved": approved, "comment": said.get("comment")});
-    until(&format!("{key} waits"), DEADLINE, || async {
-        let answer = server.post(&path, &body).await?;
-        Ok((answer.status != 409).then_some(answer))
-    })
-    .await?
-    .expect(202)?;
-    Ok(())
-}
-
-fn compare(ended: &Answer, case: &Value, all: &Value) -> Result<()> {
-    ensure!(Some(ended.str_at("/state")?.as_str()) == case.get("state").and_then(Value::as_str));
-    let object = |name: &str| case.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
-    let outputs = ended.at("/outputs")?;
-    let tolerance = |of: &Value, name: &str| of.get(name).and_then(Value::as_f64);
-    let common = |name: &str| tolerance(case, name).or_else(|| tolerance(all, name)).unwrap_or(0.0);
-    for (pointer, wanted) in object("expect") {
-        let found = outputs.pointer(&pointer).with_context(|| format!("nothing at {pointer}"))?;
-        let (value, rel_tol, abs_tol) = match wanted.get("value") {
-            Some(value) => {
-                let own = |name: &str| tolerance(&wanted, name).unwrap_or_else(|| common(name));
-                (value, own("rel_tol"), own("abs_tol"))
-            }
-            None => (&wanted, common("rel_tol"), common("abs_tol")),
-        };
-        ensure!(equal(found, value, rel_tol, abs_tol), "{pointer} is {found}, not {value}");
-    }
-    for pointer in case.get("absent").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-        ensure!(outputs.pointer(pointer).is_none_or(Value::is_null), "there is something at {pointer}");
-    }
-    let error: Map<String, Value> = object("error");
-    for (member, wanted) in error {
-        let found = ended.at("/error")?.get(&member).cloned().unwrap_or_default();
-        ensure!(found == wanted, "the error's {member} is {found}, not {wanted}");
-    }
-    Ok(())
-}
+use anyhow::Result;
+use mecapy_tests::{Server, check_workflow, fixture_path, zip_of_folder};
 
 #[tokio::test]
 async fn workflows_of_python_alone_give_what_is_known_of_them() -> Result<()> {
@@ -80,7 +10,7 @@ async fn workflows_of_python_alone_give_what_is_known_of_them() -> Result<()> {
     for name in
         ["truss_check", "beam_check", "beam_study", "approval", "retries", "on_error", "on_error_fail", "fan_out"]
     {
-        check(&server, name).await?;
+        check_workflow(&server, name).await?;
     }
     Ok(())
 }
@@ -89,5 +19,5 @@ async fn workflows_of_python_alone_give_what_is_known_of_them() -> Result<()> {
 async fn a_workflow_of_functions_with_units_gives_what_is_known_of_it() -> Result<()> {
     let server = Server::start().await?;
     server.publish(zip_of_folder(&fixture_path("packages/bolted-joint")?)?, "").await?.expect(201)?;
-    check(&server, "bolted_joint").await
+    check_workflow(&server, "bolted_joint").await
 }
