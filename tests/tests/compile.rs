@@ -20,15 +20,15 @@ int main(void) {
     return mecapy_finish();
 }
 "#;
-const ROOT_RUST: &str = r#"use mecapy_task::Result;
+const ROOT_RUST: &str = r#"use mecapy_task::{Ports, Result};
 use serde::{Deserialize, Serialize};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Ports)]
 struct Input {
     x: f64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Ports)]
 struct Output {
     y: f64,
 }
