@@ -1,0 +1,13 @@
+//! Linear algebra for guests: products, factorisations and sparse solves at the speed of the machine.
+//!
+//! Knows nothing of WebAssembly, of tasks or of Python: it is handed a memory, what to do in it, and a [`Host`] that
+//! counts the work. Results depend on the operands and on [`Instructions`] alone, never on the machine's caches, so that
+//! they are equal bit for bit wherever they are computed.
+
+pub mod context;
+pub mod matrix;
+pub mod scalar;
+
+pub use context::{Context, Host, Instructions, Stop, Unlimited, WORK_FLOPS_MAX};
+pub use matrix::{Mat, MatMut};
+pub use scalar::{Complex, Scalar};
