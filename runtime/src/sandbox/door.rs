@@ -4,13 +4,22 @@
 //!
 //! The guest is never trusted: every address is checked, every size capped, every JSON text parsed again.
 
-use super::State;
+use super::{State, kernels};
 use crate::output::{self, WARNINGS_MAX, harmless, kind_of_guest};
 use mecapy_model::{ErrorKind, NonFinite, Progress, TaskError, Warning};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 use wasmtime::{Caller, Extern, Linker, Memory};
+
+/// A length with this bit is no frame's: the rest of it numbers a function of BLAS or LAPACK, whose parameters are spilled
+/// at the request's address. 0 says that it is done; after anything else the guest's own code does it.
+const KERNEL: u32 = 0x8000_0000;
+const DECLINED: i32 = 1;
+/// The operation of a frame that asks for a sparse solve, and the answer where the guest's own code is to do it.
+const SPARSE: u8 = b'k';
+const SPARSE_DECLINED: &[u8] = b"-";
+const SPARSE_BYTES_MAX: usize = 4 << 10;
 
 /// The answers of `host.call`.
 const ANSWERED: i32 = 0;
@@ -178,6 +187,9 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
 
 fn call(mut caller: Caller<'_, State>, request: u32, length: u32, out: (u32, u32)) -> wasmtime::Result<i32> {
     caller.data_mut().wasi.count_call()?;
+    if length & KERNEL != 0 {
+        return dense(&mut caller, length & !KERNEL, request);
+    }
     let Some(Extern::Memory(memory)) = caller.get_export("memory") else {
         return Ok(NO_HOST);
     };
@@ -185,7 +197,14 @@ fn call(mut caller: Caller<'_, State>, request: u32, length: u32, out: (u32, u32
     let Some(frame) = range(request, length).and_then(|range| data.get(range)) else {
         return Ok(FAULT);
     };
-    let Some(answer) = state.door.answer(frame) else {
+    let answer = match frame.split_first() {
+        Some((&SPARSE, request)) if request.len() <= SPARSE_BYTES_MAX => {
+            let request = request.to_vec();
+            Some(sparse(&mut caller, &request)?)
+        }
+        _ => state.door.answer(frame),
+    };
+    let Some(answer) = answer else {
         return Ok(FAULT);
     };
     let Some(Extern::Func(allocate)) = caller.get_export("host_alloc") else {
@@ -193,6 +212,20 @@ fn call(mut caller: Caller<'_, State>, request: u32, length: u32, out: (u32, u32
     };
     let address = allocate.typed::<u32, u32>(&caller)?.call(&mut caller, answer.len() as u32)?;
     Ok(if address != 0 && respond(&memory, &mut caller, address, &answer, out).is_some() { ANSWERED } else { FAULT })
+}
+
+/// A function of BLAS or LAPACK whose own code asks whether the host does it.
+fn dense(caller: &mut Caller<'_, State>, operation: u32, parameters: u32) -> wasmtime::Result<i32> {
+    let done = kernels::with_kernels(caller, |context, memory| {
+        mecapy_linalg::blas::call(context, memory, operation, parameters)
+    })?;
+    Ok(if done.is_ok() { ANSWERED } else { DECLINED })
+}
+
+fn sparse(caller: &mut Caller<'_, State>, request: &[u8]) -> wasmtime::Result<Vec<u8>> {
+    let answer =
+        kernels::with_kernels(caller, |context, memory| mecapy_linalg::sparse::serve(context, memory, request))?;
+    Ok(answer.unwrap_or_else(|_| SPARSE_DECLINED.to_vec()))
 }
 
 fn respond(

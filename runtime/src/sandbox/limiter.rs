@@ -12,8 +12,12 @@ const MEMORIES_MAX: usize = 2;
 pub(crate) struct Limiter {
     memory_bytes_max: u64,
     charge: Charge,
-    /// All memories of the store together. None ever shrinks, so this is the peak too.
+    /// All memories of the store together. None ever shrinks.
     total_bytes: u64,
+    /// What a native kernel holds beside them at the moment.
+    scratch_bytes: u64,
+    /// The most that the two have been together.
+    peak_bytes: u64,
     /// The memory that `total_bytes` began with has yet to be made.
     starting: bool,
     last_growth_bytes: u64,
@@ -38,6 +42,8 @@ impl Limiter {
             memory_bytes_max,
             charge,
             total_bytes: start_bytes,
+            scratch_bytes: 0,
+            peak_bytes: start_bytes,
             starting: start_bytes > 0,
             last_growth_bytes: 0,
             refusal: None,
@@ -52,7 +58,26 @@ impl Limiter {
     }
 
     pub(crate) fn peak_bytes(&self) -> u64 {
-        self.total_bytes
+        self.peak_bytes
+    }
+
+    /// Charges scratch memory of a native kernel, as the guest's own would be; `false` where there is no room for it,
+    /// which is no refusal: the guest's own code does without.
+    pub(super) fn reserve(&mut self, bytes: u64) -> bool {
+        let held = self.total_bytes.saturating_add(self.scratch_bytes);
+        if held.saturating_add(bytes) > self.memory_bytes_max || self.charge.grow(bytes).is_err() {
+            return false;
+        }
+        self.scratch_bytes += bytes;
+        self.peak_bytes = self.peak_bytes.max(held + bytes);
+        true
+    }
+
+    /// Takes back what was charged so.
+    pub(super) fn release(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.scratch_bytes);
+        self.scratch_bytes -= bytes;
+        self.charge.shrink(bytes);
     }
 
     pub(crate) fn refusal(&self) -> Option<Refusal> {
@@ -84,6 +109,7 @@ impl ResourceLimiter for Limiter {
             self.refusal = Some(Refusal::Budget(short));
         } else {
             self.total_bytes += added;
+            self.peak_bytes = self.peak_bytes.max(self.total_bytes);
             self.last_growth_bytes = added;
             return Ok(true);
         }
@@ -96,6 +122,7 @@ impl ResourceLimiter for Limiter {
             let bytes = std::mem::take(&mut self.last_growth_bytes);
             self.charge.shrink(bytes);
             self.total_bytes -= bytes;
+            self.peak_bytes = self.peak_bytes.saturating_sub(bytes).max(self.total_bytes);
         }
         Ok(())
     }
@@ -172,5 +199,20 @@ mod tests {
         limiter.memory_grow_failed(wasmtime::format_err!("beyond the type's limits")).unwrap();
         limiter.memory_grow_failed(std::io::Error::from(std::io::ErrorKind::OutOfMemory).into()).unwrap();
         assert_eq!((limiter.peak_bytes(), limiter.charge.bytes()), (PAGE as u64, PAGE as u64));
+    }
+
+    #[test]
+    fn scratch_memory_counts_while_it_is_held() {
+        let mut limiter = limiter(10, 4);
+        let pages = |count: usize| (count * PAGE) as u64;
+        assert!(limiter.reserve(pages(5)));
+        assert!(!limiter.reserve(pages(2)), "beyond the task's limit");
+        assert_eq!((limiter.refusal(), limiter.charge.bytes()), (None, pages(9)));
+        limiter.release(pages(5));
+        assert_eq!((limiter.peak_bytes(), limiter.charge.bytes()), (pages(9), pages(4)));
+        limiter.release(pages(5));
+        assert_eq!(limiter.charge.bytes(), pages(4), "nothing is given back twice");
+        assert_eq!(grow(&mut limiter, [(0, 2), (4, 10)]), [true, true]);
+        assert_eq!(limiter.peak_bytes(), pages(10));
     }
 }

@@ -8,6 +8,7 @@ mod component;
 mod door;
 mod failure;
 mod grants;
+mod kernels;
 mod limiter;
 mod python;
 mod serving;
@@ -20,6 +21,7 @@ pub(crate) use component::MEMORIES_MAX as COMPONENT_MEMORIES_MAX;
 pub(crate) use door::Door;
 pub use door::RESULT_BYTES_MAX;
 pub use grants::add_folders;
+pub(crate) use kernels::Kernels;
 pub(crate) use limiter::{Limiter, TABLES_MAX};
 pub(crate) use python::base_grants as python_grants;
 pub use python::{
@@ -98,6 +100,7 @@ pub(crate) struct State {
     pub(crate) limiter: Limiter,
     pub(crate) door: Door,
     pub(crate) cancel: Cancel,
+    pub(crate) kernels: Kernels,
 }
 
 /// A store that has run its guest. Dropping it resets its memory slot, which can wait until the outcome is told.
@@ -112,7 +115,7 @@ impl Drop for Spent {
 
 impl State {
     pub(crate) fn new(wasi: WasiCtx, limiter: Limiter, door: Door, cancel: Cancel) -> Self {
-        Self { wasi, limiter, door, cancel }
+        Self { wasi, limiter, door, cancel, kernels: Kernels::default() }
     }
 }
 
@@ -137,6 +140,7 @@ impl Sandbox {
             startup_ms: milliseconds(startup),
             execute_ms: milliseconds(started.elapsed().saturating_sub(startup)),
             compile_ms: None,
+            kernels: store.data_mut().kernels.take_use(),
         };
         (outcome, Spent(Some(store)))
     }
@@ -163,9 +167,16 @@ impl Sandbox {
             },
             Program::WarmUp(warm_up) => (turns::state(run, limiter)?, Guest::WarmUp(warm_up)),
         };
-        let mut store = store(&self.engine, state, run.attempt.limits.fuel).map_err(failure::executor)?;
-        interrupt_at(&mut store, run);
+        let store = self.store(state, run).map_err(failure::executor)?;
         Ok((store, guest))
+    }
+
+    /// A store under the attempt's limits, with the kernels that it may use.
+    fn store(&self, mut state: State, run: &Run<'_>) -> wasmtime::Result<Store<State>> {
+        state.kernels = Kernels::of(self.ceilings.kernels, run.attempt.kernels);
+        let mut store = store(&self.engine, state, run.attempt.limits.fuel)?;
+        interrupt_at(&mut store, run);
+        Ok(store)
     }
 
     /// Charges what the sandbox starts with to the process's budget.
@@ -292,8 +303,9 @@ pub(crate) fn component_linker(engine: &Engine) -> wasmtime::Result<wasmtime::co
     Ok(linker)
 }
 
-/// From now on each tick looks at the deadline and at the cancel switch.
+/// From now on each tick, and each piece of a kernel's work, looks at the deadline and at the cancel switch.
 fn interrupt_at(store: &mut Store<State>, run: &Run<'_>) {
+    store.data_mut().kernels.watch(run);
     let (cancel, checkpoint, deadline) = (run.cancel.clone(), Arc::clone(&run.checkpoint), run.deadline);
     store.epoch_deadline_callback(move |_| {
         if cancel.is_cancelled() || Instant::now() >= deadline {

@@ -104,7 +104,7 @@ impl<'a> Serving<'a> {
         let charge = sandbox.admit(run, start_bytes)?;
         let limiter = Limiter::new(run.attempt.limits.memory_bytes, charge, start_bytes);
         let state = turns::state(run, limiter)?;
-        let mut store = store(&sandbox.engine, state, run.attempt.limits.fuel).map_err(failure::executor)?;
+        let mut store = sandbox.store(state, run).map_err(failure::executor)?;
         let instance = image.module.instantiate(&mut store, &image.memory).map_err(failure::executor)?;
         Ok(Open { store, instance, startup: started.elapsed(), has_served: false })
     }
