@@ -20,7 +20,9 @@ pub(crate) struct Limiter {
     peak_bytes: u64,
     /// The memory that `total_bytes` began with has yet to be made.
     starting: bool,
+    /// Of the latest step that was granted: its bytes, and the peak before it.
     last_growth_bytes: u64,
+    last_peak_bytes: u64,
     refusal: Option<Refusal>,
     instances_max: usize,
     memories_max: usize,
@@ -46,6 +48,7 @@ impl Limiter {
             peak_bytes: start_bytes,
             starting: start_bytes > 0,
             last_growth_bytes: 0,
+            last_peak_bytes: start_bytes,
             refusal: None,
             instances_max: 1,
             memories_max: MEMORIES_MAX,
@@ -109,8 +112,9 @@ impl ResourceLimiter for Limiter {
             self.refusal = Some(Refusal::Budget(short));
         } else {
             self.total_bytes += added;
-            self.peak_bytes = self.peak_bytes.max(self.total_bytes);
             self.last_growth_bytes = added;
+            self.last_peak_bytes = self.peak_bytes;
+            self.peak_bytes = self.peak_bytes.max(self.total_bytes);
             return Ok(true);
         }
         Ok(false)
@@ -122,7 +126,9 @@ impl ResourceLimiter for Limiter {
             let bytes = std::mem::take(&mut self.last_growth_bytes);
             self.charge.shrink(bytes);
             self.total_bytes -= bytes;
-            self.peak_bytes = self.peak_bytes.saturating_sub(bytes).max(self.total_bytes);
+            if bytes > 0 {
+                self.peak_bytes = self.last_peak_bytes;
+            }
         }
         Ok(())
     }
