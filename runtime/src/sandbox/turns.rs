@@ -62,6 +62,7 @@ pub(super) fn take(store: &mut Store<State>, instance: &Instance, source: &str) 
         startup_ms: 0.0,
         execute_ms: milliseconds(started.elapsed()),
         compile_ms: None,
+        kernels: None,
     };
     Turned { result, usage, status, told }
 }
