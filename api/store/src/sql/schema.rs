@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr};
 /// Version, name, text.
 type Version = (i64, &'static str, &'static str);
 
-const SQLITE: [Version; 14] = [
+const SQLITE: [Version; 15] = [
     (1, "start", include_str!("../../migrations/sqlite/0001_start.sql")),
     (2, "shared", include_str!("../../migrations/sqlite/0002_shared.sql")),
     (3, "objects", include_str!("../../migrations/sqlite/0003_objects.sql")),
@@ -26,7 +26,7 @@ const SQLITE: [Version; 14] = [
     (14, "compiled", include_str!("../../migrations/sqlite/0014_compiled.sql")),
     (15, "kernels", include_str!("../../migrations/sqlite/0015_kernels.sql")),
 ];
-const POSTGRES: [Version; 12] = [
+const POSTGRES: [Version; 13] = [
     (1, "start", include_str!("../../migrations/postgres/0001_start.sql")),
     (2, "workers", include_str!("../../migrations/postgres/0002_workers.sql")),
     (3, "events", include_str!("../../migrations/postgres/0003_events.sql")),
