@@ -9,7 +9,7 @@
 use super::{Limiter, Run, State};
 use crate::{Cancel, wasi::Interrupted};
 use mecapy_linalg::{Context, Host, Instructions, Stop};
-use mecapy_model::{KernelUse, Kernels as Asked};
+use mecapy_model::{InstructionSet, KernelUsage, Kernels as Asked};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -55,11 +55,14 @@ impl Kernels {
     }
 
     /// What was used since this was asked last; `None` where that is nothing.
-    pub(super) fn take_use(&mut self) -> Option<KernelUse> {
+    pub(super) fn take_use(&mut self) -> Option<KernelUsage> {
         let (calls, flops) = (std::mem::take(&mut self.calls), std::mem::take(&mut self.flops));
         let instructions = self.instructions.filter(|_| calls > 0)?;
-        let instructions = instructions.as_str().to_owned();
-        Some(KernelUse { instructions, calls, flops, price_version: PRICE_VERSION })
+        let instructions = match instructions {
+            Instructions::X86_64V3 => InstructionSet::X86_64V3,
+            Instructions::X86_64 => InstructionSet::X86_64,
+        };
+        Some(KernelUsage { instructions, calls, flops, price_version: PRICE_VERSION })
     }
 }
 
