@@ -85,9 +85,10 @@ pub(super) fn with_kernels<R>(
         Some(mut context) => work(&mut context, bytes),
         None => Err(Stop::Declined),
     };
-    let Meter { fuel, parts, flops, end, .. } = meter;
     // What is less than one unit of fuel is paid as one: small calls are not free.
-    let fuel = fuel.saturating_sub(u64::from(parts > 0));
+    let fuel = meter.fuel.saturating_sub(u64::from(meter.parts > 0));
+    let (flops, end) = (meter.flops, meter.end);
+    drop(meter);
     kernels.calls += u64::from(done.is_ok());
     kernels.flops = kernels.flops.saturating_add(flops);
     caller.set_fuel(fuel)?;
