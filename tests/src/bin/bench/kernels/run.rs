@@ -124,6 +124,8 @@ impl Run {
             bail!("not to be had in a sandbox: {}: {}", of("/error/kind"), of("/error/message"));
         }
         let usage = task.get("usage").context("a task that ended has no usage")?.clone();
+        let calls = usage.pointer("/kernels/calls").and_then(Value::as_u64).unwrap_or(0);
+        ensure!((calls > 0) == (kernels == "native"), "kernels: {kernels}, and {calls} calls of the host's");
         let answer: Value = serde_json::from_slice(&reply.body)?;
         done_of(answer.get("result").context("no result")?, usage)
     }
