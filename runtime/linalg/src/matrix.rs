@@ -30,7 +30,11 @@ pub struct MatMut<'m, T> {
 impl<'m, T: Scalar> Mat<'m, T> {
     /// # Safety
     /// Every element of the matrix is aligned, initialised memory that nobody writes during `'m`.
-    pub unsafe fn from_raw(first: *const T, (rows, cols): (usize, usize), (row_step, col_step): (isize, isize)) -> Self {
+    pub unsafe fn from_raw(
+        first: *const T,
+        (rows, cols): (usize, usize),
+        (row_step, col_step): (isize, isize),
+    ) -> Self {
         Self { first, rows, cols, row_step, col_step, is_conjugated: false, memory: PhantomData }
     }
 
