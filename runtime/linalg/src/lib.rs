@@ -6,6 +6,7 @@
 
 pub mod blas;
 pub mod context;
+pub mod dense;
 pub mod matrix;
 pub mod scalar;
 
