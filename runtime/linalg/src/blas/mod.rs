@@ -3,8 +3,16 @@
 //! Whatever is unusual is declined, before anything was written: the guest's own code does it instead, and reports what is
 //! wrong with it. So nothing here has an error to tell.
 
+mod arguments;
+mod factor;
+mod flags;
+mod kernels;
+mod level2;
+mod level3;
+mod operands;
 mod table;
 
+pub use arguments::Arguments;
 pub use table::{Convention, Entry, Kernel, TABLE, table_text};
 
 use crate::{Context, Stop};
@@ -16,15 +24,10 @@ pub fn call(cx: &mut Context<'_>, memory: &mut [u8], operation: u32, parameters_
     (entry.kernel)(cx, Arguments::new(memory, entry, parameters_at)?)
 }
 
-/// stub
-#[derive(Debug)]
-pub struct Arguments<'m>(&'m mut [u8]);
-impl<'m> Arguments<'m> {
-    fn new(memory: &'m mut [u8], _entry: &Entry, _parameters_at: u32) -> Result<Self, Stop> {
-        Ok(Self(memory))
-    }
+/// For the second part of an operation: if that declines, what the first part wrote can't be taken back.
+fn after_writing<R>(result: Result<R, Stop>) -> Result<R, Stop> {
+    result.map_err(|_| Stop::Interrupted)
 }
-macro_rules! stub { ($module:ident: $($name:ident)*) => { mod $module { use super::*; $(pub(super) fn $name<T: crate::Scalar>(_cx: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Stop> { let _ = arguments.0; Err(Stop::Declined) })* } } }
-stub!(level3: gemm symm hemm syrk herk syr2k her2k trmm trsm);
-stub!(level2: gemv symv hemv ger gerc syr2 her2 trsv trmv);
-stub!(factor: getrf getrs gesv potrf potrs trtri lauum);
+
+#[cfg(test)]
+mod tests;
