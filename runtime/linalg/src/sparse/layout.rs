@@ -152,11 +152,7 @@ pub(super) struct FactorsMut<'f> {
 }
 
 /// Writes sizes and structure to the front of `bytes`, and gives what is to be computed.
-pub(super) fn write<'f>(
-    bytes: &'f mut [u8],
-    sizes: Sizes,
-    structure: &Structure,
-) -> Option<FactorsMut<'f>> {
+pub(super) fn write<'f>(bytes: &'f mut [u8], sizes: Sizes, structure: &Structure) -> Option<FactorsMut<'f>> {
     let parts = sizes.parts()?;
     let mut rest = bytes.get_mut(..sizes.bytes()?)?;
     let [head, order, bounds, rows, pivots, scales, values] = parts.map(|words| {

@@ -115,11 +115,7 @@ fn refined(
     Ok(x)
 }
 
-fn analyse(
-    work: &mut Work<'_, '_>,
-    memory: &mut [u8],
-    (matrix, order): (MatrixAt, Area),
-) -> Result<Vec<u8>, Stop> {
+fn analyse(work: &mut Work<'_, '_>, memory: &mut [u8], (matrix, order): (MatrixAt, Area)) -> Result<Vec<u8>, Stop> {
     matrix.is_apart(order, &[])?;
     let readable = Readable::whole(memory);
     order.numbers::<u32>(readable)?;

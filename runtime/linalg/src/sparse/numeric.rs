@@ -24,11 +24,7 @@ pub(super) struct Problem<'m> {
 
 /// Factors it into `factors`, whose scales are given. `false` where a pivot is too small, or no positive number where it
 /// must be.
-pub(super) fn factor(
-    work: &mut Work<'_, '_>,
-    problem: &Problem<'_>,
-    factors: FactorsMut<'_>,
-) -> Result<bool, Stop> {
+pub(super) fn factor(work: &mut Work<'_, '_>, problem: &Problem<'_>, factors: FactorsMut<'_>) -> Result<bool, Stop> {
     let mut assembly = Assembly::new(work, problem)?;
     let FactorsMut { pivots, scales, values } = factors;
     let (mut values, mut pivots, mut is_regular) = (values, pivots, true);

@@ -415,16 +415,9 @@ impl Quotient {
     }
 
     fn free(self, work: &mut Work<'_, '_>) {
-        for vector in [
-            self.lists,
-            self.starts,
-            self.lengths,
-            self.elements,
-            self.sizes,
-            self.hashes,
-            self.buckets,
-            self.into,
-        ] {
+        for vector in
+            [self.lists, self.starts, self.lengths, self.elements, self.sizes, self.hashes, self.buckets, self.into]
+        {
             work.free(vector);
         }
         work.free(self.kinds);

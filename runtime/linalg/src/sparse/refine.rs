@@ -120,7 +120,8 @@ impl<'m> System<'m> {
         for equation in 0..size {
             let bound = norms[equation] * largest + b[equation].abs();
             let is_all_but_zero = magnitudes[equation] <= 1000.0 * f64::EPSILON * size as f64 * bound;
-            let scale = if is_all_but_zero { magnitudes[equation] + norms[equation] * largest } else { magnitudes[equation] };
+            let scale =
+                if is_all_but_zero { magnitudes[equation] + norms[equation] * largest } else { magnitudes[equation] };
             let distance = residual[equation].abs();
             let relative = if distance == 0.0 { 0.0 } else { distance / scale };
             if !(relative <= error) {

@@ -1,6 +1,9 @@
 //! Right-hand sides through factors.
 
-#![expect(clippy::indexing_slicing, reason = "factors were checked as they were read: every index is within its bounds")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "factors were checked as they were read: every index is within its bounds"
+)]
 
 use super::{
     layout::{Factors, Front, Method},

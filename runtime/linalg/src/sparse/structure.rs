@@ -280,8 +280,7 @@ impl Numbering {
     }
 
     fn free(self, work: &mut Work<'_, '_>) {
-        let vectors =
-            [self.blocks, self.place_starts, self.places, self.new_places, self.column_starts, self.place_of];
+        let vectors = [self.blocks, self.place_starts, self.places, self.new_places, self.column_starts, self.place_of];
         for vector in vectors {
             work.free(vector);
         }

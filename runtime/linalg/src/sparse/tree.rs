@@ -130,7 +130,6 @@ fn root_of(ancestors: &mut [u32], place: u32) -> u32 {
     root
 }
 
-
 fn place(order: &[u32], places: &mut [u32]) {
     for (at, &node) in order.iter().enumerate() {
         places[node as usize] = at as u32;
@@ -138,12 +137,7 @@ fn place(order: &[u32], places: &mut [u32]) {
 }
 
 /// The parent of each place: the first row below the diagonal of its column of the factor.
-fn elimination_tree(
-    work: &mut Work<'_, '_>,
-    graph: &Graph,
-    order: &[u32],
-    places: &[u32],
-) -> Result<Vec<u32>, Stop> {
+fn elimination_tree(work: &mut Work<'_, '_>, graph: &Graph, order: &[u32], places: &[u32]) -> Result<Vec<u32>, Stop> {
     work.spend(4 * graph.neighbours.len() + order.len())?;
     let mut parents: Vec<u32> = work.filled(order.len(), NONE)?;
     let mut ancestors: Vec<u32> = work.filled(order.len(), NONE)?;
