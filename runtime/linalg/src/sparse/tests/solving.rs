@@ -3,6 +3,7 @@ use crate::{
     MatMut,
     dense::{Transpose, getrf, getrs},
 };
+use proptest::prelude::*;
 
 #[test]
 fn systems_of_all_kinds_are_solved_and_refined() {
@@ -217,5 +218,55 @@ fn a_host_may_end_the_work_and_refuse_memory_at_any_time() {
             assert_eq!(host.reserved, 0);
             assert_eq!(guest.words, fresh.words);
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Every pattern is ordered and factored: with a dominant diagonal nothing else stands in the way.
+    #[test]
+    fn any_pattern_with_a_dominant_diagonal_is_solved(
+        size in 1_usize..90,
+        pairs in prop::collection::vec((0_usize..90, 0_usize..90), 0..400),
+        each in 1_usize..4,
+        asymmetry in prop::sample::select(vec![0.0, 0.5]),
+    ) {
+        let columns = size * each;
+        let mut elements: Vec<_> = (0..columns).map(|at| (at, at, 2500.0)).collect();
+        for (row, column) in pairs {
+            let (row, column) = (row % size, column % size);
+            for at in 0..each * each {
+                let (row, column) = (row * each + at / each, column * each + at % each);
+                elements.extend([(row, column, -1.0 - asymmetry), (column, row, -1.0)]);
+            }
+        }
+        let matrix = Sparse::of(columns, elements);
+        let given = Random(0xD0_0D).numbers(2 * columns);
+        let mut guest = Guest::new(&matrix, &given);
+        prop_assert_eq!(guest.solve(false), Ok(b"+".to_vec()));
+        assert_solved(&matrix, &given, &guest.solutions(), false);
+    }
+
+    /// A guest may change its arrays as it likes.
+    #[test]
+    fn changed_matrices_do_no_harm(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
+    ) {
+        let matrix = Sparse::grid(8, 0.2, 0.0);
+        let given = vec![1.0; matrix.size];
+        let mut guest = Guest::new(&matrix, &given);
+        let bytes = guest.given as usize;
+        for (index, byte) in changes {
+            super::super::work::bytes_mut(&mut guest.words)[index.index(bytes)] = byte;
+        }
+        let before = guest.words.clone();
+        let solution = guest.solution as usize / 8..guest.order as usize / 8;
+        let answer = guest.solve(false);
+        prop_assert!(matches!(answer, Ok(_) | Err(Stop::Declined)));
+        if answer.is_ok() {
+            guest.words[solution.clone()].copy_from_slice(&before[solution]);
+        }
+        prop_assert_eq!(guest.words, before);
     }
 }
