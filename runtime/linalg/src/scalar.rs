@@ -1,6 +1,6 @@
 //! The four kinds of numbers of BLAS.
 
-use crate::dense::Micro;
+use crate::dense::{Micro, Vectors};
 use std::{
     fmt::Debug,
     ops::{Add, AddAssign, Mul, MulAssign, Neg, Sub, SubAssign},
@@ -29,6 +29,7 @@ pub trait Scalar:
     + MulAssign
     + Send
     + Sync
+    + Vectors
     + 'static
 {
     type Real: Scalar<Real = Self::Real> + PartialOrd + Micro;
