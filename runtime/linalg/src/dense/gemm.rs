@@ -9,6 +9,7 @@ use super::{
     scratch::with_scratch,
 };
 use crate::{Context, Instructions, Mat, MatMut, Scalar, Stop, WORK_FLOPS_MAX};
+use std::mem::MaybeUninit;
 
 /// `alpha a b + beta c`, of which c is written. Where beta is zero, c is not read.
 #[derive(Debug, Clone, Copy)]
@@ -38,14 +39,14 @@ pub fn gemm_part<T: Scalar>(
 }
 
 /// The steps of a product between two updates of the result.
-const DEPTH_MAX: usize = 256;
-/// Packed rows of `a`, in bytes for each step: with `DEPTH_MAX` steps they fill three quarters of a second-level cache.
-const A_BYTES: usize = 192 * 8;
+const DEPTH_MAX: usize = 384;
+/// Packed rows of `a`, in bytes for each step: with `DEPTH_MAX` steps they fill most of a second-level cache.
+const A_BYTES: usize = 144 * 8;
 /// Packed columns of `b`, in bytes for each step.
 const B_BYTES: usize = 1536 * 8;
 
 /// Rows of `a` that the micro-kernel takes at a time, and columns of `b`.
-const fn tile<T: Scalar>() -> (usize, usize) {
+const fn tile_size<T: Scalar>() -> (usize, usize) {
     let reals = if T::IS_COMPLEX { 2 } else { 1 };
     (T::Real::ROWS / reals, T::Real::COLS / reals)
 }
@@ -56,6 +57,12 @@ const fn rows_max<T: Scalar>() -> usize {
 
 const fn cols_max<T: Scalar>() -> usize {
     B_BYTES / size_of::<T>()
+}
+
+/// The size of blocks that cut `size` as evenly as multiples of `unit` can, of at most `max` each, which is such a multiple.
+fn even(size: usize, max: usize, unit: usize) -> usize {
+    let blocks = size.div_ceil(max).max(1);
+    size.div_ceil(blocks).next_multiple_of(unit).max(unit)
 }
 
 /// The room for packed panels, made once for each call from outside, with what the call works under.
@@ -73,7 +80,7 @@ pub(super) fn with_work<T: Scalar, R>(
     (size, depth): (usize, usize),
     within: impl FnOnce(&mut Work<'_, '_, T>) -> Result<R, Stop>,
 ) -> Result<R, Stop> {
-    let (tile_rows, tile_cols) = tile::<T>();
+    let (tile_rows, tile_cols) = tile_size::<T>();
     let depth = depth.min(DEPTH_MAX);
     let a_len = size.min(rows_max::<T>()).next_multiple_of(tile_rows) * depth;
     let b_len = size.min(cols_max::<T>()).next_multiple_of(tile_cols) * depth;
@@ -110,15 +117,19 @@ impl<T: Scalar> Work<'_, '_, T> {
         if depth == 0 || (beta != T::ZERO && beta != T::ONE) {
             scale(self.cx, beta, part, c.reborrow())?;
         }
-        for col in (0..c.cols).step_by(cols_max::<T>()) {
-            let cols = cols_max::<T>().min(c.cols - col);
-            for step in (0..depth).step_by(DEPTH_MAX) {
-                let steps = DEPTH_MAX.min(depth - step);
+        let (tile_rows, tile_cols) = tile_size::<T>();
+        let rows_max = even(c.rows, rows_max::<T>(), tile_rows);
+        let cols_max = even(c.cols, cols_max::<T>(), tile_cols);
+        let steps_max = even(depth, DEPTH_MAX, 4);
+        for col in (0..c.cols).step_by(cols_max) {
+            let cols = cols_max.min(c.cols - col);
+            for step in (0..depth).step_by(steps_max) {
+                let steps = steps_max.min(depth - step);
                 let packed = b.part((step, col), (steps, cols)).t();
                 self.pack_b(packed)?;
                 let is_new = step == 0 && beta == T::ZERO;
-                for row in (0..c.rows).step_by(rows_max::<T>()) {
-                    let rows = rows_max::<T>().min(c.rows - row);
+                for row in (0..c.rows).step_by(rows_max) {
+                    let rows = rows_max.min(c.rows - row);
                     let is_outside = match part {
                         None => false,
                         Some(Part::Upper) => row > col + cols - 1,
@@ -137,7 +148,7 @@ impl<T: Scalar> Work<'_, '_, T> {
     }
 
     fn pack_b(&mut self, view: Mat<'_, T>) -> Result<(), Stop> {
-        let (_, width) = tile::<T>();
+        let (_, width) = tile_size::<T>();
         assert!(view.rows.next_multiple_of(width) * view.cols <= self.b_len, "no room for a factor");
         self.cx.work((view.rows * view.cols) as u64)?;
         run(self.instructions(), Pack { view, width, to: self.b });
@@ -146,7 +157,7 @@ impl<T: Scalar> Work<'_, '_, T> {
 
     /// The product of some rows of `a` and the packed columns of `b`.
     fn block(&mut self, view: Mat<'_, T>, block: Block<T>, mut target: MatMut<'_, T>) -> Result<(), Stop> {
-        let (tile_rows, tile_cols) = tile::<T>();
+        let (tile_rows, tile_cols) = tile_size::<T>();
         assert!(view.rows.next_multiple_of(tile_rows) * view.cols <= self.a_len, "no room for a factor");
         let flops_a_column = T::FLOPS * (view.rows * view.cols) as u64;
         let columns_max = ((WORK_FLOPS_MAX / 4 / flops_a_column.max(1)) as usize).max(1).next_multiple_of(tile_cols);
@@ -158,8 +169,8 @@ impl<T: Scalar> Work<'_, '_, T> {
             }
             let rows = target.rows;
             let block = Block { at: (block.at.0, block.at.1 + col), ..block };
-            let panels = Panels { depth: block.steps, a: self.a, b: self.b.wrapping_add(col * block.steps) };
-            block.tiles(self.instructions(), panels, target.reborrow().part((0, col), (rows, cols)));
+            let packed = (self.a.cast_const(), self.b.wrapping_add(col * block.steps).cast_const());
+            block.tiles(self.instructions(), packed, target.reborrow().part((0, col), (rows, cols)));
         }
         Ok(())
     }
@@ -178,26 +189,26 @@ struct Block<T> {
 }
 
 impl<T: Scalar> Block<T> {
-    fn tiles(self, instructions: Instructions, panels: Panels<T>, mut target: MatMut<'_, T>) {
-        let (tile_rows, tile_cols) = tile::<T>();
+    fn tiles(self, instructions: Instructions, (a, b): (*const T, *const T), mut target: MatMut<'_, T>) {
+        let (tile_rows, tile_cols) = tile_size::<T>();
         let first = target.first();
-        let is_direct = !T::IS_COMPLEX && target.row_step == 1;
+        let is_direct = target.row_step == 1;
         for col in (0..target.cols).step_by(tile_cols) {
             let cols = tile_cols.min(target.cols - col);
-            let b = panels.b.wrapping_add(col * self.steps).cast::<T::Real>();
+            let b = b.wrapping_add(col * self.steps).cast::<T::Real>();
             for row in (0..target.rows).step_by(tile_rows) {
                 let rows = tile_rows.min(target.rows - row);
                 let cover = self.cover((self.at.0 + row, self.at.1 + col), (rows, cols));
                 if cover == Cover::None {
                     continue;
                 }
-                let a = panels.a.wrapping_add(row * self.steps).cast::<T::Real>();
-                let panels = Panels { depth: self.steps, a, b };
+                let a = a.wrapping_add(row * self.steps).cast::<T::Real>();
+                let panels = Panels { depth: self.steps, a, a_step: T::Real::ROWS, b };
                 if is_direct && cover == Cover::All && rows == tile_rows && cols == tile_cols {
-                    let first = first.wrapping_offset(row as isize + col as isize * target.col_step).cast();
+                    let first = first.wrapping_offset(row as isize + col as isize * target.col_step);
                     let tile = Target { first, step: target.col_step, is_new: self.is_new };
                     // SAFETY: the panels were packed for this, and the tile is within the target.
-                    unsafe { T::Real::update(instructions, panels, self.alpha.real(), tile) };
+                    unsafe { T::update(instructions, panels, self.alpha, tile) };
                 } else {
                     let tile = target.reborrow().part((row, col), (rows, cols));
                     self.by_way_of_a_tile(instructions, panels, tile, (row, col));
@@ -214,10 +225,11 @@ impl<T: Scalar> Block<T> {
         target: MatMut<'_, T>,
         (row, col): (usize, usize),
     ) {
-        let mut tile = [T::Real::ZERO; TILE_LEN];
-        let aside = Target { first: tile.as_mut_ptr(), step: T::Real::ROWS as isize, is_new: true };
+        let mut tile = [const { MaybeUninit::uninit() }; TILE_LEN];
+        let (rows, _) = tile_size::<T>();
+        let aside = Target { first: tile.as_mut_ptr().cast::<T>(), step: rows as isize, is_new: true };
         // SAFETY: the panels were packed for this, and a tile has `TILE_LEN` numbers at most.
-        unsafe { T::Real::update(instructions, panels, T::Real::ONE, aside) };
+        unsafe { T::update(instructions, panels, T::ONE, aside) };
         let at = (self.at.0 + row, self.at.1 + col);
         run(instructions, Unpack { tile: &tile, target, block: self, at });
     }
@@ -245,7 +257,8 @@ enum Cover {
 }
 
 struct Unpack<'t, T: Scalar> {
-    tile: &'t [T::Real; TILE_LEN],
+    /// A full tile by columns.
+    tile: &'t [MaybeUninit<T>; TILE_LEN],
     target: MatMut<'t, T>,
     block: Block<T>,
     at: (usize, usize),
@@ -257,14 +270,19 @@ impl<T: Scalar> super::instructions::Task for Unpack<'_, T> {
     #[inline(always)]
     fn run<A: super::instructions::Arithmetic>(mut self) {
         let Block { alpha, is_new, part, .. } = self.block;
+        let (tile_rows, _) = tile_size::<T>();
         for col in 0..self.target.cols {
             for row in 0..self.target.rows {
                 if part.is_some_and(|part| !part.has(self.at.0 + row, self.at.1 + col)) {
                     continue;
                 }
-                let product = T::of_tile(self.tile, T::Real::ROWS, (row, col));
-                let value =
-                    if is_new { alpha * product } else { A::mul_add(alpha, product, self.target.get(row, col)) };
+                // SAFETY: a full tile was computed.
+                let product = unsafe { self.tile.get_unchecked(row + col * tile_rows).assume_init_read() };
+                let value = match is_new {
+                    true if !T::IS_COMPLEX => alpha * product,
+                    true => A::mul_add(alpha, product, T::ZERO),
+                    false => A::mul_add(alpha, product, self.target.get(row, col)),
+                };
                 self.target.set(row, col, value);
             }
         }
