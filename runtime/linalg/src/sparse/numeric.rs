@@ -119,9 +119,9 @@ impl<'m> Assembly<'m> {
         let front = self.fronts.front(block).ok_or(Stop::Declined)?;
         let first = structure.firsts[block] as usize;
         let rows = &structure.rows[structure.row_starts[block] as usize..structure.row_starts[block + 1] as usize];
-        work.spend(panels.lower.len() + panels.upper.len() + front.rows())?;
-        panels.lower.fill(0.0);
-        panels.upper.fill(0.0);
+        work.spend(front.rows())?;
+        clear(work, panels.lower)?;
+        clear(work, panels.upper)?;
         for at in 0..front.columns {
             self.positions[first + at] = at as u32;
         }
@@ -228,8 +228,7 @@ impl<'m> Assembly<'m> {
             }
             if !has_children {
                 has_children = true;
-                work.spend(front.below * front.below)?;
-                self.update[..front.below * front.below].fill(0.0);
+                clear(work, &mut self.update[..front.below * front.below])?;
             }
             self.waiting_len -= 1;
             let range = structure.row_starts[child] as usize..structure.row_starts[child + 1] as usize;
@@ -239,13 +238,12 @@ impl<'m> Assembly<'m> {
                 *at = self.positions[row as usize];
             }
             let len = left_over(&self.fronts, child, problem.method)?;
-            work.spend(len)?;
             self.stack_len -= len;
             let values = &self.stack[self.stack_len..self.stack_len + len];
             let target = Target { front, lower: panels.lower, upper: panels.upper, update: &mut self.update };
             match problem.method {
-                Method::Cholesky => target.add_symmetric(relative, values),
-                Method::Lu => target.add_general(relative, values),
+                Method::Cholesky => target.add_symmetric(work, relative, values)?,
+                Method::Lu => target.add_general(work, relative, values)?,
             }
         }
         Ok(has_children)
@@ -260,17 +258,22 @@ impl<'m> Assembly<'m> {
     ) -> Result<(), Stop> {
         let below = front.below;
         let len = left_over(&self.fronts, block, problem.method)?;
-        work.spend(len)?;
         let mut to = &mut self.stack[self.stack_len..self.stack_len + len];
         match problem.method {
             Method::Cholesky => {
                 for (at, column) in self.update[..below * below].chunks_exact(below).enumerate() {
+                    work.spend(below - at)?;
                     let (own, others) = to.split_at_mut(below - at);
                     own.copy_from_slice(&column[at..]);
                     to = others;
                 }
             }
-            Method::Lu => to.copy_from_slice(&self.update[..below * below]),
+            Method::Lu => {
+                for (to, column) in to.chunks_exact_mut(below).zip(self.update.chunks_exact(below)) {
+                    work.spend(below)?;
+                    to.copy_from_slice(column);
+                }
+            }
         }
         self.stack_len += len;
         self.waiting[self.waiting_len] = block as u32;
@@ -285,6 +288,14 @@ impl<'m> Assembly<'m> {
         work.free(self.update);
         work.free(self.stack);
     }
+}
+
+fn clear(work: &mut Work<'_, '_>, values: &mut [f64]) -> Result<(), Stop> {
+    for part in values.chunks_mut(1 << 16) {
+        work.spend(part.len())?;
+        part.fill(0.0);
+    }
+    Ok(())
 }
 
 /// How many values a front leaves over.
@@ -321,13 +332,14 @@ struct Target<'p> {
 
 impl Target<'_> {
     /// Adds a lower triangle by columns.
-    fn add_symmetric(self, relative: &[u32], values: &[f64]) {
+    fn add_symmetric(self, work: &mut Work<'_, '_>, relative: &[u32], values: &[f64]) -> Result<(), Stop> {
         let Front { columns, below } = self.front;
         let height = columns + below;
         let mut rest = values;
         for (at, &position) in relative.iter().enumerate() {
             let (column, others) = rest.split_at(relative.len() - at);
             rest = others;
+            work.spend(column.len())?;
             let position = position as usize;
             if position < columns {
                 add(&mut self.lower[position * height..][..height], &relative[at..], 0, column);
@@ -336,14 +348,16 @@ impl Target<'_> {
                 add(to, &relative[at..], columns, column);
             }
         }
+        Ok(())
     }
 
     /// Adds a square by columns.
-    fn add_general(self, relative: &[u32], values: &[f64]) {
+    fn add_general(self, work: &mut Work<'_, '_>, relative: &[u32], values: &[f64]) -> Result<(), Stop> {
         let Front { columns, below } = self.front;
         let height = columns + below;
         let own = relative.partition_point(|&position| (position as usize) < columns);
         for (&position, column) in relative.iter().zip(values.chunks_exact(relative.len())) {
+            work.spend(column.len())?;
             let position = position as usize;
             if position < columns {
                 add(&mut self.lower[position * height..][..height], relative, 0, column);
@@ -355,6 +369,7 @@ impl Target<'_> {
             let to = &mut self.update[(position - columns) * below..][..below];
             add(to, &relative[own..], columns, &column[own..]);
         }
+        Ok(())
     }
 }
 

@@ -40,12 +40,6 @@ impl Structure {
         groups.free(work);
         Ok(structure)
     }
-
-    pub(super) fn free(self, work: &mut Work<'_, '_>) {
-        for vector in [self.order, self.firsts, self.row_starts, self.rows, self.parents] {
-            work.free(vector);
-        }
-    }
 }
 
 /// Places of the tree that are eliminated together. Each group is known by its last place, its top.
