@@ -5,6 +5,7 @@
 //! they are equal bit for bit wherever they are computed.
 
 pub mod context;
+pub mod dense;
 pub mod matrix;
 pub mod scalar;
 

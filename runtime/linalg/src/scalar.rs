@@ -1,5 +1,6 @@
 //! The four kinds of numbers of BLAS.
 
+use crate::dense::Micro;
 use std::{
     fmt::Debug,
     ops::{Add, AddAssign, Mul, MulAssign, Neg, Sub, SubAssign},
@@ -30,7 +31,7 @@ pub trait Scalar:
     + Sync
     + 'static
 {
-    type Real: Scalar<Real = Self::Real> + PartialOrd;
+    type Real: Scalar<Real = Self::Real> + PartialOrd + Micro;
     const ZERO: Self;
     const ONE: Self;
     const IS_COMPLEX: bool;
@@ -44,8 +45,15 @@ pub trait Scalar:
     /// |re| + |im|: what LAPACK compares pivots by.
     fn magnitude(self) -> Self::Real;
     fn recip(self) -> Self;
+    /// `self / by`; of complex numbers by way of the reciprocal.
+    fn quotient(self, by: Self) -> Self;
     /// Of a real number; of a complex one's real part.
     fn sqrt_real(self) -> Self::Real;
+    /// `self * by + plus` with fused multiply-adds. Slow where the machine has none.
+    fn fused(self, by: Self, plus: Self) -> Self;
+    /// Element (row, col) of a product that a micro-kernel left in `tile`, by columns of `rows` real numbers. Complex factors
+    /// went in as pairs of real rows and pairs of real columns.
+    fn of_tile(tile: &[Self::Real], rows: usize, at: (usize, usize)) -> Self;
 }
 
 macro_rules! real {
@@ -56,6 +64,7 @@ macro_rules! real {
             const ONE: Self = 1.0;
             const IS_COMPLEX: bool = false;
 
+            #[inline(always)]
             fn from_real(real: Self) -> Self {
                 real
             }
@@ -64,24 +73,44 @@ macro_rules! real {
                 value as Self
             }
 
+            #[inline(always)]
             fn real(self) -> Self {
                 self
             }
 
+            #[inline(always)]
             fn conj(self) -> Self {
                 self
             }
 
+            #[inline(always)]
             fn magnitude(self) -> Self {
                 self.abs()
             }
 
+            #[inline(always)]
             fn recip(self) -> Self {
                 1.0 / self
             }
 
+            #[inline(always)]
+            fn quotient(self, by: Self) -> Self {
+                self / by
+            }
+
+            #[inline(always)]
             fn sqrt_real(self) -> Self {
                 self.sqrt()
+            }
+
+            #[inline(always)]
+            fn fused(self, by: Self, plus: Self) -> Self {
+                self.mul_add(by, plus)
+            }
+
+            #[inline(always)]
+            fn of_tile(tile: &[Self], rows: usize, (row, col): (usize, usize)) -> Self {
+                tile.get(row + col * rows).copied().unwrap_or_default()
             }
         }
 
@@ -91,6 +120,7 @@ macro_rules! real {
             const ONE: Self = Self { re: 1.0, im: 0.0 };
             const IS_COMPLEX: bool = true;
 
+            #[inline(always)]
             fn from_real(re: $real) -> Self {
                 Self { re, im: 0.0 }
             }
@@ -99,19 +129,23 @@ macro_rules! real {
                 Self { re: value as $real, im: 0.0 }
             }
 
+            #[inline(always)]
             fn real(self) -> $real {
                 self.re
             }
 
+            #[inline(always)]
             fn conj(self) -> Self {
                 Self { re: self.re, im: -self.im }
             }
 
+            #[inline(always)]
             fn magnitude(self) -> $real {
                 self.re.abs() + self.im.abs()
             }
 
             /// Smith's division, which doesn't overflow where the answer doesn't.
+            #[inline(always)]
             fn recip(self) -> Self {
                 if self.re.abs() >= self.im.abs() {
                     let ratio = self.im / self.re;
@@ -124,8 +158,29 @@ macro_rules! real {
                 }
             }
 
+            #[inline(always)]
+            fn quotient(self, by: Self) -> Self {
+                self * by.recip()
+            }
+
+            #[inline(always)]
             fn sqrt_real(self) -> $real {
                 self.re.sqrt()
+            }
+
+            #[inline(always)]
+            fn fused(self, by: Self, plus: Self) -> Self {
+                let re = self.re.mul_add(by.re, (-self.im).mul_add(by.im, plus.re));
+                let im = self.re.mul_add(by.im, self.im.mul_add(by.re, plus.im));
+                Self { re, im }
+            }
+
+            #[inline(always)]
+            fn of_tile(tile: &[$real], rows: usize, (row, col): (usize, usize)) -> Self {
+                let of = |row: usize, col: usize| <$real>::of_tile(tile, rows, (row, col));
+                let (row, col) = (2 * row, 2 * col);
+                let re = of(row, col) - of(row + 1, col + 1);
+                Self { re, im: of(row + 1, col) + of(row, col + 1) }
             }
         }
     };
@@ -137,6 +192,7 @@ real!(f64);
 impl<R: Copy + Add<Output = R>> Add for Complex<R> {
     type Output = Self;
 
+    #[inline(always)]
     fn add(self, other: Self) -> Self {
         Self { re: self.re + other.re, im: self.im + other.im }
     }
@@ -145,6 +201,7 @@ impl<R: Copy + Add<Output = R>> Add for Complex<R> {
 impl<R: Copy + Sub<Output = R>> Sub for Complex<R> {
     type Output = Self;
 
+    #[inline(always)]
     fn sub(self, other: Self) -> Self {
         Self { re: self.re - other.re, im: self.im - other.im }
     }
@@ -153,6 +210,7 @@ impl<R: Copy + Sub<Output = R>> Sub for Complex<R> {
 impl<R: Copy + Add<Output = R> + Sub<Output = R> + Mul<Output = R>> Mul for Complex<R> {
     type Output = Self;
 
+    #[inline(always)]
     fn mul(self, other: Self) -> Self {
         Self { re: self.re * other.re - self.im * other.im, im: self.re * other.im + self.im * other.re }
     }
@@ -161,24 +219,28 @@ impl<R: Copy + Add<Output = R> + Sub<Output = R> + Mul<Output = R>> Mul for Comp
 impl<R: Neg<Output = R>> Neg for Complex<R> {
     type Output = Self;
 
+    #[inline(always)]
     fn neg(self) -> Self {
         Self { re: -self.re, im: -self.im }
     }
 }
 
 impl<R: Copy + Add<Output = R>> AddAssign for Complex<R> {
+    #[inline(always)]
     fn add_assign(&mut self, other: Self) {
         *self = *self + other;
     }
 }
 
 impl<R: Copy + Sub<Output = R>> SubAssign for Complex<R> {
+    #[inline(always)]
     fn sub_assign(&mut self, other: Self) {
         *self = *self - other;
     }
 }
 
 impl<R: Copy + Add<Output = R> + Sub<Output = R> + Mul<Output = R>> MulAssign for Complex<R> {
+    #[inline(always)]
     fn mul_assign(&mut self, other: Self) {
         *self = *self * other;
     }

@@ -1,0 +1,203 @@
+//! Products of a matrix and a vector, along whichever of its steps is one.
+
+use super::{
+    Product,
+    gemm::{PIECE, scale},
+    instructions::{Arithmetic, Task, run},
+};
+use crate::{Context, Mat, MatMut, Scalar, Stop};
+
+/// `y := alpha a x + beta y` with an m×n matrix `product.a`, the n×1 vector `product.b` and an m×1 vector `y`. Where beta is
+/// zero, y is not read.
+pub fn gemv<T: Scalar>(cx: &mut Context<'_>, product: Product<'_, T>, mut y: MatMut<'_, T>) -> Result<(), Stop> {
+    let Product { alpha, a, b: x, beta } = product;
+    assert!(a.rows == y.rows && a.cols == x.rows && x.cols == 1 && y.cols == 1, "a product of sizes that don't fit");
+    scale(cx, beta, None, y.reborrow())?;
+    if alpha == T::ZERO || a.rows == 0 || a.cols == 0 {
+        return Ok(());
+    }
+    add_product(cx, alpha, a, x, y)
+}
+
+/// `y += alpha a x`
+pub(super) fn add_product<T: Scalar>(
+    cx: &mut Context<'_>,
+    alpha: T,
+    a: Mat<'_, T>,
+    x: Mat<'_, T>,
+    mut y: MatMut<'_, T>,
+) -> Result<(), Stop> {
+    let instructions = cx.instructions();
+    let is_by_rows = a.col_step == 1 && a.row_step != 1;
+    for col in (0..a.cols).step_by(CHUNK) {
+        let cols = CHUNK.min(a.cols - col);
+        let rows_max = (PIECE / cols).max(CHUNK) / CHUNK * CHUNK;
+        for row in (0..a.rows).step_by(rows_max) {
+            let rows = rows_max.min(a.rows - row);
+            cx.work(T::FLOPS * (rows * cols) as u64)?;
+            let a = a.part((row, col), (rows, cols));
+            let (x, y) = (x.part((col, 0), (cols, 1)), y.reborrow().part((row, 0), (rows, 1)));
+            if is_by_rows {
+                run(instructions, ByRows { alpha, a, x, y });
+            } else {
+                run(instructions, ByColumns { alpha, a, x, y });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Elements of a vector that are kept at hand, and the most columns of a piece.
+const CHUNK: usize = 1024;
+
+/// A vector's elements side by side, conjugated once more where `is_conjugated`.
+#[inline(always)]
+pub(super) fn gather<T: Scalar>(x: Mat<'_, T>, is_conjugated: bool, to: &mut [T]) {
+    let x = if is_conjugated { x.conj() } else { x };
+    for (row, value) in to.iter_mut().enumerate().take(x.rows) {
+        *value = x.get(row, 0);
+    }
+}
+
+struct ByColumns<'m, T> {
+    alpha: T,
+    a: Mat<'m, T>,
+    x: Mat<'m, T>,
+    y: MatMut<'m, T>,
+}
+
+impl<T: Scalar> Task for ByColumns<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Arithmetic>(mut self) {
+        let (mut factors, mut sums) = ([T::ZERO; CHUNK], [T::ZERO; CHUNK]);
+        let conjugated = self.a.is_conjugated;
+        gather(self.x, conjugated, &mut factors);
+        for row in (0..self.a.rows).step_by(CHUNK) {
+            let rows = CHUNK.min(self.a.rows - row);
+            let Some(sums) = sums.get_mut(..rows) else { return };
+            sums.fill(T::ZERO);
+            let a = self.a.part((row, 0), (rows, self.a.cols));
+            add_columns::<T, A>(a, &factors, sums);
+            for (sum, row) in sums.iter().zip(row..) {
+                let sum = if conjugated { sum.conj() } else { *sum };
+                self.y.set(row, 0, A::mul_add(self.alpha, sum, self.y.get(row, 0)));
+            }
+        }
+    }
+}
+
+/// `sums += a factors`, whether or not `a` is conjugated.
+#[inline(always)]
+fn add_columns<T: Scalar, A: Arithmetic>(a: Mat<'_, T>, factors: &[T; CHUNK], sums: &mut [T]) {
+    let first = |col: usize| a.first().wrapping_offset(col as isize * a.col_step);
+    let rows = sums.len();
+    if a.row_step != 1 {
+        for (col, factor) in factors.iter().enumerate().take(a.cols) {
+            for (row, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: within `a`.
+                let value = unsafe { *first(col).wrapping_offset(row as isize * a.row_step) };
+                *sum = A::mul_add(value, *factor, *sum);
+            }
+        }
+        return;
+    }
+    // SAFETY: a column's elements are neighbours, as many as there are sums.
+    let column = |col: usize| unsafe { std::slice::from_raw_parts(first(col), rows) };
+    let used = factors.get(..a.cols).unwrap_or(factors);
+    let (fours, rest) = used.as_chunks::<4>();
+    for (at, [f0, f1, f2, f3]) in fours.iter().enumerate() {
+        let [a0, a1, a2, a3] = [0, 1, 2, 3].map(|col| column(4 * at + col));
+        for ((((sum, a0), a1), a2), a3) in sums.iter_mut().zip(a0).zip(a1).zip(a2).zip(a3) {
+            let value = A::mul_add(*a1, *f1, A::mul_add(*a0, *f0, *sum));
+            *sum = A::mul_add(*a3, *f3, A::mul_add(*a2, *f2, value));
+        }
+    }
+    for (factor, col) in rest.iter().zip(4 * fours.len()..) {
+        for (sum, value) in sums.iter_mut().zip(column(col)) {
+            *sum = A::mul_add(*value, *factor, *sum);
+        }
+    }
+}
+
+struct ByRows<'m, T> {
+    alpha: T,
+    a: Mat<'m, T>,
+    x: Mat<'m, T>,
+    y: MatMut<'m, T>,
+}
+
+impl<T: Scalar> Task for ByRows<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Arithmetic>(self) {
+        match size_of::<T>() {
+            4 => self.by_lanes::<A, 16>(),
+            8 => self.by_lanes::<A, 8>(),
+            _ => self.by_lanes::<A, 4>(),
+        }
+    }
+}
+
+impl<T: Scalar> ByRows<'_, T> {
+    #[inline(always)]
+    fn by_lanes<A: Arithmetic, const LANES: usize>(mut self) {
+        let a = self.a;
+        let mut factors = [T::ZERO; CHUNK];
+        gather(self.x, a.is_conjugated, &mut factors);
+        let factors = factors.get(..a.cols).unwrap_or_default();
+        let fours = a.rows / 4 * 4;
+        for row in (0..fours).step_by(4) {
+            let sums = dots::<T, A, 4, LANES>(a, row, factors);
+            self.add(row, sums);
+        }
+        for row in fours..a.rows {
+            let sums = dots::<T, A, 1, LANES>(a, row, factors);
+            self.add(row, sums);
+        }
+    }
+
+    #[inline(always)]
+    fn add<const R: usize>(&mut self, row: usize, sums: [T; R]) {
+        for (sum, row) in sums.into_iter().zip(row..) {
+            let sum = if self.a.is_conjugated { sum.conj() } else { sum };
+            let value = self.y.get(row, 0) + self.alpha * sum;
+            self.y.set(row, 0, value);
+        }
+    }
+}
+
+/// The products of `R` rows of `a`, whose elements are neighbours, with the factors, in `LANES` partial sums each.
+#[inline(always)]
+fn dots<T: Scalar, A: Arithmetic, const R: usize, const LANES: usize>(
+    a: Mat<'_, T>,
+    row: usize,
+    factors: &[T],
+) -> [T; R] {
+    let firsts: [*const T; R] = std::array::from_fn(|at| a.first().wrapping_offset((row + at) as isize * a.row_step));
+    let mut sums = [[T::ZERO; LANES]; R];
+    let (chunks, rest) = factors.as_chunks::<LANES>();
+    for (at, factors) in chunks.iter().enumerate() {
+        for (sums, first) in sums.iter_mut().zip(firsts) {
+            // SAFETY: the row has as many elements as there are factors.
+            let values = unsafe { *first.add(at * LANES).cast::<[T; LANES]>() };
+            for ((sum, value), factor) in sums.iter_mut().zip(values).zip(factors) {
+                *sum = A::mul_add(value, *factor, *sum);
+            }
+        }
+    }
+    let done = chunks.len() * LANES;
+    let mut totals = [T::ZERO; R];
+    for ((total, sums), first) in totals.iter_mut().zip(sums).zip(firsts) {
+        for sum in sums {
+            *total += sum;
+        }
+        for (factor, at) in rest.iter().zip(done..) {
+            // SAFETY: the row has as many elements as there are factors.
+            *total = A::mul_add(unsafe { *first.add(at) }, *factor, *total);
+        }
+    }
+    totals
+}
