@@ -6,6 +6,7 @@
 
 pub mod context;
 pub mod dense;
+pub mod guest;
 pub mod matrix;
 pub mod scalar;
 

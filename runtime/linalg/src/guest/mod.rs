@@ -98,7 +98,7 @@ pub fn dgesv(cx: &mut Context<'_>, memory: &mut [u8], solve: &Solve, pivots: u32
     let Some((a, b, pivots)) = regions() else { return Ok(INVALID) };
     // SAFETY: regions within the memory, which this call borrows, no two of which share an element.
     let (mut a, b, pivots) = unsafe { (base.write(a), base.write(b), base.slice_mut::<i32>(pivots)) };
-    let mut solved = || match dense::getrf(cx, a.reborrow(), pivots)? {
+    let solved = || match dense::getrf(cx, a.reborrow(), pivots)? {
         0 => dense::getrs(cx, Transpose::No, a.read(), pivots, b).map(|()| 0),
         info => Ok(info),
     };
@@ -112,7 +112,7 @@ pub fn dposv(cx: &mut Context<'_>, memory: &mut [u8], solve: &Solve) -> Result<i
     let Some((a, b)) = solve.operands(base) else { return Ok(INVALID) };
     // SAFETY: regions within the memory, which this call borrows, that share no element.
     let (mut a, b) = unsafe { (base.write(a), base.write(b)) };
-    let mut solved = || match dense::potrf(cx, Part::Lower, a.reborrow())? {
+    let solved = || match dense::potrf(cx, Part::Lower, a.reborrow())? {
         0 => dense::potrs(cx, Part::Lower, a.read(), b).map(|()| 0),
         info => Ok(info),
     };
