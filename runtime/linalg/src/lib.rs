@@ -9,6 +9,7 @@ pub mod dense;
 pub mod guest;
 pub mod matrix;
 pub mod scalar;
+pub mod sparse;
 
 pub use context::{Context, Host, Instructions, Stop, Unlimited, WORK_FLOPS_MAX};
 pub use matrix::{Mat, MatMut};
