@@ -76,6 +76,7 @@ else
     echo "   the tests of containers are left out: they need root" >&2
 fi
 tests/oidc/install.sh
+tests/toolchain/suites.sh
 trap stop_services EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM

@@ -205,7 +205,7 @@ impl App {
     pub fn intake(&self, viewer: Viewer) -> Intake<'_> {
         let (store, file_places, guard, functions) = (&self.store, &self.file_places, &self.guard, &*self.functions);
         let (programs, solvers, tenant) = (self.programs(), self.solvers(), viewer.tenant);
-        let (sight, compiling) = (Sight::OfViewer, &self.compiling);
-        Intake { store, programs, solvers, tenant, viewer, sight, functions, compiling, file_places, guard }
+        let (sight, compiling, kernels) = (Sight::OfViewer, &self.compiling, self.sandboxes.kernels());
+        Intake { store, programs, solvers, kernels, tenant, viewer, sight, functions, compiling, file_places, guard }
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::programs::{Place, Room};
 use mecapy_model::{
-    Code, Digest, Lane, LimitsRequest, NonFinite, Retry, SourceLanguage, TaskError, TenantId, Ties, Warning,
+    Code, Digest, Kernels, Lane, LimitsRequest, NonFinite, Retry, SourceLanguage, TaskError, TenantId, Ties, Warning,
 };
 use mecapy_runtime::{compiler::content_key, solver::Toolchain};
 use mecapy_store::{
@@ -180,6 +180,7 @@ fn compile_of(tenant: TenantId, language: SourceLanguage, source: &str) -> Optio
         retry: Retry::default(),
         seed: 0,
         non_finite: NonFinite::default(),
+        kernels: Kernels::default(),
         labels: BTreeMap::new(),
         run_at: None,
         retry_of: None,

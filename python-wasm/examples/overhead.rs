@@ -1,7 +1,7 @@
 //! Measures what the bench can't see through HTTP: the price of fuel and of epochs in a dispatch loop, and what
 //! making and resetting a sandbox costs inside the process. Argument: the cache folder. Prints one JSON document.
 
-use mecapy_model::{Lane, LimitsRequest, NonFinite, Outcome, TenantId};
+use mecapy_model::{Kernels, Lane, LimitsRequest, NonFinite, Outcome, TenantId};
 use mecapy_python::{Interpreter, Recipe};
 use mecapy_runtime::{
     Attempt, Cancel, Engine, FileContent, Job, NanPayloads, PACKAGE_FOLDER, Program, PythonImage, Rehearsal, Sandboxes,
@@ -285,6 +285,7 @@ fn submit(
             limits: LimitsRequest::default().resolve(Lane::HighPriority)?,
             seed: 1,
             non_finite: NonFinite::Reject,
+            kernels: Kernels::default(),
             wall_clock: OffsetDateTime::UNIX_EPOCH,
         },
         lane: Lane::HighPriority,

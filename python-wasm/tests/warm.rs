@@ -5,7 +5,7 @@
 
 mod opened;
 
-use mecapy_model::{ArtifactName, ErrorKind, Lane, Limits, LimitsRequest, NonFinite, Outcome, TenantId};
+use mecapy_model::{ArtifactName, ErrorKind, Kernels, Lane, Limits, LimitsRequest, NonFinite, Outcome, TenantId};
 use mecapy_python::Interpreter;
 use mecapy_runtime::{
     Attempt, Cancel, DELTA_BYTES_MAX, DeltaError, FileContent, Frozen, InputFile, Job, PACKAGE_FOLDER, Program,
@@ -73,7 +73,8 @@ fn limits() -> Limits {
 
 fn attempt(inputs: &str, files: Vec<InputFile>, limits: Limits) -> Attempt {
     let wall_clock = datetime!(2026-01-02 03:04:05 UTC);
-    Attempt { inputs: Arc::from(inputs), files, limits, seed: SEED, non_finite: NonFinite::Reject, wall_clock }
+    let (inputs, non_finite, kernels) = (Arc::from(inputs), NonFinite::Reject, Kernels::default());
+    Attempt { inputs, files, limits, seed: SEED, non_finite, kernels, wall_clock }
 }
 
 fn run(program: Program, attempt: Attempt) -> Outcome {

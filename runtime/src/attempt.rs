@@ -1,6 +1,6 @@
 //! What one attempt is handed: everything that is not here is denied.
 
-use mecapy_model::{ArtifactName, Limits, LogStream, NonFinite, Progress};
+use mecapy_model::{ArtifactName, Kernels, Limits, LogStream, NonFinite, Progress};
 use std::sync::Arc;
 use time::OffsetDateTime;
 
@@ -15,6 +15,8 @@ pub struct Attempt {
     /// Feeds every source of randomness that the guest can reach.
     pub seed: u64,
     pub non_finite: NonFinite,
+    /// What computes its linear algebra.
+    pub kernels: Kernels,
     /// The guest's wall clock at its start; it runs on at the speed of the host's monotonic clock.
     pub wall_clock: OffsetDateTime,
 }

@@ -25,6 +25,7 @@ mod wasi_module;
 pub use attempt::{Attempt, FileContent, InputFile, Observer};
 pub use cancel::{Cancel, StopOnDrop};
 pub use engine::{Engine, EngineError, GUEST_STACK_BYTES_MAX, NanPayloads, TICK, config};
+pub use mecapy_linalg::Instructions as KernelInstructions;
 pub use memory::{DELTA_BYTES_MAX, Delta, DeltaError, GROWTH_BYTES_MAX, ImageError, MemoryImage, scans_pages};
 pub use pool::{FRESH, Items, Job, LaneStatus, MemoryStatus, Refused, Sandboxes, SandboxesConfig, Series, SeriesEnd};
 pub use python::{GLOBAL_EXPORT_PREFIX, PYTHON_TURN, PythonError, PythonImage, PythonModule, Sources, Turn, Warmed};

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // A test may fail.
 
-use mecapy_model::{ErrorKind, Lane, Limits, LogStream, NonFinite, Outcome, Progress, TenantId};
+use mecapy_model::{ErrorKind, Kernels, Lane, Limits, LogStream, NonFinite, Outcome, Progress, TenantId};
 use mecapy_runtime::{
     Attempt, Cancel, Engine, Job, NanPayloads, Observer, Program, Refused, Sandboxes, SandboxesConfig, WasiModule,
 };
@@ -118,6 +118,7 @@ fn job(number: u8, program: &Program, done: impl FnOnce(Outcome) + Send + 'stati
             limits: Limits { timeout_ms: 20_000, memory_bytes: BUDGET_BYTES, fuel: u64::MAX / 2, cpus: 1 },
             seed: 0,
             non_finite: NonFinite::default(),
+            kernels: Kernels::default(),
             wall_clock: time::OffsetDateTime::UNIX_EPOCH,
         },
         lane: Lane::HighPriority,

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // A test may fail.
 
-use mecapy_model::{ErrorKind, Isolation, Lane, Limits, NonFinite, Outcome, TenantId};
+use mecapy_model::{ErrorKind, Isolation, Kernels, Lane, Limits, NonFinite, Outcome, TenantId};
 use mecapy_runtime::{
     Attempt, Cancel, Engine, Items, Job, NanPayloads, Program, Refused, Sandboxes, SandboxesConfig, Series, SeriesEnd,
     WasiModule,
@@ -66,6 +66,7 @@ impl Items for Listed {
             limits: self.limits,
             seed: 0,
             non_finite: NonFinite::default(),
+            kernels: Kernels::default(),
             wall_clock: time::OffsetDateTime::UNIX_EPOCH,
         })
     }
@@ -146,6 +147,7 @@ impl Pool {
             limits: Limits { timeout_ms: 20_000, memory_bytes: BUDGET_BYTES, fuel: u64::MAX / 2, cpus: 1 },
             seed: 0,
             non_finite: NonFinite::default(),
+            kernels: Kernels::default(),
             wall_clock: time::OffsetDateTime::UNIX_EPOCH,
         };
         let job = Job {

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Prepares the peers, then measures and prints the table; the figures are kept in target/bench as JSON. Needs what
 # `make bench` builds before. Arguments go to the bench: --no-peers, --strict (a missed target is a failure), --only with
-# some of platform, functions, shared, containers, inside, peers and celery, commas between them
-# (`ONLY=shared,celery make bench`).
+# some of platform, functions, batches, workflows, shared, containers, inside, kernels, peers and celery, commas
+# between them (`ONLY=shared,celery make bench`).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

@@ -36,6 +36,8 @@ async fn each_fault_is_named_by_its_pointer() -> Result<()> {
         ("/seed", json!({"code": code, "seed": 1.5})),
         ("/seed", json!({"code": code, "seed": "x"})),
         ("/non_finite", json!({"code": code, "non_finite": "keep"})),
+        ("/kernels", json!({"code": code, "kernels": "gpu"})),
+        ("/kernels", json!({"code": code, "kernels": 1})),
         ("/colour", json!({"code": code, "colour": "red"})),
     ];
     for (pointer, body) in &rows {
@@ -186,6 +188,7 @@ async fn times_ids_and_names_are_as_the_contract_says() -> Result<()> {
         "max_attempts",
         "progress",
         "seed",
+        "kernels",
         "error",
         "warnings",
         "retry_of",

@@ -41,9 +41,12 @@ async fn an_equal_computation_has_the_earlier_result_and_says_whose() -> Result<
         ensure!(server.task(&id).await?.at("/cached_from")?.is_null());
         server.result(&id).await?.expect_completed()?;
     }
-    let mut seeded = draw(1, "use");
-    merge(&mut seeded, json!({"seed": 7}));
-    ensure!(server.post("/v1/tasks", &seeded).await?.expect(202)?.at("/cached_from")?.is_null());
+    for other in [json!({"seed": 7}), json!({"kernels": "wasm"})] {
+        let mut body = draw(1, "use");
+        merge(&mut body, other);
+        let accepted = server.post("/v1/tasks", &body).await?.expect(202)?;
+        ensure!(accepted.at("/cached_from")?.is_null(), "{}", accepted.text());
+    }
 
     server.delete(&format!("/v1/tasks/{first}")).await?.expect(204)?;
     let told = explained(&server, &id).await?;

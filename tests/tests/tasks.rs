@@ -19,6 +19,7 @@ async fn a_task_is_accepted_shown_run_and_answered() -> Result<()> {
             "name": "M12 joint", "inputs": {"F": 2.5}, "priority": 7, "lane": "default", "labels": {"project": "A320"},
             "limits": {"timeout_ms": 20000, "memory_bytes": 536870912, "fuel": 60000000000_u64},
             "retry": {"max_attempts": 3, "backoff_ms": 1000, "backoff_factor": 2.0}, "seed": 42, "non_finite": "reject",
+            "kernels": "wasm",
         }),
     );
     let accepted = server.post("/v1/tasks", &body).await?.expect(202)?;
@@ -31,6 +32,7 @@ async fn a_task_is_accepted_shown_run_and_answered() -> Result<()> {
         ("/lane", json!("default")),
         ("/priority", json!(7)),
         ("/seed", json!(42)),
+        ("/kernels", json!("wasm")),
         ("/labels", json!({"project": "A320"})),
         ("/error", Value::Null),
         ("/retry_of", Value::Null),
@@ -48,6 +50,7 @@ async fn a_task_is_accepted_shown_run_and_answered() -> Result<()> {
         ensure!(time.contains('T') && time.ends_with('Z'), "{time} is not RFC 3339 in UTC");
     }
     ensure!(task.f64_at("/usage/fuel")? > 0.0 && task.f64_at("/usage/execute_ms")? > 0.0);
+    ensure!(task.at("/usage/kernels")?.is_null(), "{}", task.text());
     ensure!(task.at("/links")?.is_object() && task.at("/warnings")?.is_array() && task.at("/max_attempts")?.is_u64());
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::{
     terminal::parse_bytes,
 };
 use crate::{intake::SEED_MAX, packages::FunctionReference};
-use mecapy_model::{ArtifactName, Code, LimitsRequest, NonFinite, SourceLanguage, UploadId};
+use mecapy_model::{ArtifactName, Code, Kernels, LimitsRequest, NonFinite, SourceLanguage, UploadId};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{
@@ -58,6 +58,10 @@ pub(crate) struct ComputationFlags {
     /// NaN and infinities in the result: reject fails the run, null writes null [default: reject]
     #[arg(long, value_name = "reject|null", value_parser = parse_non_finite)]
     non_finite: Option<NonFinite>,
+    /// What computes linear algebra in Python: native is the host, wasm the interpreter itself, slower and the same to the
+    /// last bit on every machine [default: native]
+    #[arg(long, value_name = "native|wasm")]
+    kernels: Option<Kernels>,
 }
 
 /// `name=path`, or a path whose last part is the name.
@@ -122,6 +126,7 @@ pub(crate) struct Computation {
     pub limits: LimitsRequest,
     pub seed: Option<u64>,
     pub non_finite: Option<NonFinite>,
+    pub kernels: Option<Kernels>,
 }
 
 /// The part of a request that a preview and a task share.
@@ -137,6 +142,8 @@ pub(crate) struct ComputationBody<'a> {
     pub seed: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub non_finite: Option<NonFinite>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernels: Option<Kernels>,
 }
 
 impl ComputationFlags {
@@ -155,7 +162,8 @@ impl ComputationFlags {
         let inputs = inputs::combine(self.inputs.as_deref(), &self.input, units)?;
         let limits =
             LimitsRequest { timeout_ms: self.timeout_ms, memory_bytes: self.memory, fuel: self.fuel, cpus: None };
-        Ok(Computation { program, inputs, files: self.files, limits, seed: self.seed, non_finite: self.non_finite })
+        let Self { files, seed, non_finite, kernels, .. } = self;
+        Ok(Computation { program, inputs, files, limits, seed, non_finite, kernels })
     }
 }
 
@@ -170,8 +178,8 @@ impl Computation {
 
     /// The request body for this computation with what was uploaded for it.
     pub(crate) fn body<'a>(&'a self, code: &'a SentCode, files: BTreeMap<String, UploadId>) -> ComputationBody<'a> {
-        let Self { limits, seed, non_finite, .. } = *self;
-        ComputationBody { code, inputs: &self.inputs, files, limits, seed, non_finite }
+        let Self { limits, seed, non_finite, kernels, .. } = *self;
+        ComputationBody { code, inputs: &self.inputs, files, limits, seed, non_finite, kernels }
     }
 }
 
@@ -264,15 +272,20 @@ mod tests {
 
     #[test]
     fn the_body_is_that_of_the_contract() {
-        let computation =
-            load_file("beam.py", b"def main(F): return F", &["-i", "F=1.50", "--memory", "1GiB", "--seed", "7"])
-                .unwrap();
+        let computation = load_file(
+            "beam.py",
+            b"def main(F): return F",
+            &["-i", "F=1.50", "--memory", "1GiB", "--seed", "7", "--kernels", "wasm"],
+        )
+        .unwrap();
         let code = SentCode::Own(Code::Python { source: "x".to_owned(), entry: None });
         let body = serde_json::to_string(&computation.body(&code, BTreeMap::new())).unwrap();
         assert_eq!(
             body,
-            r#"{"code":{"language":"python","source":"x"},"inputs":{"F": 1.50},"limits":{"memory_bytes":1073741824},"seed":7}"#
+            r#"{"code":{"language":"python","source":"x"},"inputs":{"F": 1.50},"limits":{"memory_bytes":1073741824},"seed":7,"kernels":"wasm"}"#
         );
+        let unknown = Cli::try_parse_from(["mecapy", "beam.py", "--kernels", "gpu"]).map(|_| ()).unwrap_err();
+        assert!(unknown.to_string().contains("use native or wasm"), "{unknown}");
     }
 
     #[test]

@@ -184,6 +184,7 @@ mod tests {
             limits: LimitsRequest::default(),
             seed: None,
             non_finite: None,
+            kernels: None,
         };
         let labels = BTreeMap::from([("project", "A320")]);
         let body = TaskBody { name: Some("M12"), computation, lane: Some(Lane::Default), priority: Some(9), labels };

@@ -110,6 +110,10 @@ layer! {
     "MECAPY_PREVIEW_PER_TENANT_MAX" "Sandboxes" "N" preview_per_tenant_max: usize,
     /// Memory for all sandboxes together, bytes [default: 3/4 of what the machine and its control group allow]
     "MECAPY_MEMORY_BUDGET_BYTES" "Sandboxes" "BYTES" memory_budget_bytes: u64,
+    /// Instructions by which the host computes linear algebra for Python: x86-64-v3 (AVX2 and FMA), x86-64, or off, which
+    /// leaves it to the sandbox; results of one set are equal bit for bit, so the same for all processes
+    /// [default: x86-64-v3, or off where the processor lacks it]
+    "MECAPY_KERNEL_INSTRUCTIONS" "Sandboxes" "NAME" kernel_instructions: String,
 
     /// Tasks of the long_running lane that may run at a time on all workers [default: as many as have threads]
     "MECAPY_LONG_RUNNING_MAX" "Claims" "N" long_running_max: u32,

@@ -7,6 +7,7 @@ mod client;
 mod containers;
 mod control_group;
 mod identity;
+mod kernels;
 mod layer;
 mod places;
 mod secret;
@@ -18,6 +19,7 @@ pub(crate) use client::{ClientFlags, ConnectionFlags, colours_allowed, docker_so
 pub(crate) use containers::{ContainerFlags, ContainerRole};
 pub(crate) use control_group::{ControlGroup, memory_bytes};
 pub use identity::OidcSettings;
+pub use kernels::KernelSettings;
 pub use layer::Layer;
 pub(crate) use places::{PlaceFlags, Places};
 pub use secret::SecretText;

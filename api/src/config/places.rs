@@ -1,6 +1,6 @@
 //! The folders that the commands without a server use, and how they compile.
 
-use super::{ConfigError, Layer, Settings};
+use super::{ConfigError, KernelSettings, Layer, Settings};
 use mecapy_runtime::NanPayloads;
 use std::path::PathBuf;
 
@@ -19,6 +19,10 @@ pub(crate) struct PlaceFlags {
         num_args = 0..=1, require_equals = true, default_missing_value = "true",
         value_parser = clap::builder::BoolishValueParser::new())]
     canonical_nans: Option<bool>,
+    /// Instructions by which the host computes linear algebra for Python: x86-64-v3 (AVX2 and FMA), x86-64, or off, which
+    /// leaves it to the sandbox [default: x86-64-v3, or off where the processor lacks it]
+    #[arg(long, env = "MECAPY_KERNEL_INSTRUCTIONS", value_name = "NAME", help_heading = "Sandboxes")]
+    kernel_instructions: Option<String>,
 }
 
 /// What those flags come to, with the environment and the file.
@@ -26,14 +30,14 @@ pub(crate) struct PlaceFlags {
 pub(crate) struct Places {
     pub cache_dir: PathBuf,
     pub nan_payloads: NanPayloads,
+    pub kernels: KernelSettings,
 }
 
 impl PlaceFlags {
     pub(crate) fn load(self) -> Result<Places, ConfigError> {
-        let Self { cache_dir, config, canonical_nans } = self;
-        let layer = Layer { cache_dir, config, canonical_nans, ..Layer::default() };
-        let (cache_dir, nan_payloads) = Settings::interpreter(layer)?;
-        Ok(Places { cache_dir, nan_payloads })
+        let Self { cache_dir, config, canonical_nans, kernel_instructions } = self;
+        let layer = Layer { cache_dir, config, canonical_nans, kernel_instructions, ..Layer::default() };
+        Settings::interpreter(layer)
     }
 }
 
@@ -45,12 +49,14 @@ mod tests {
     fn a_file_says_what_the_flags_leave_out() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mecapy.toml");
-        std::fs::write(&path, "cache_dir = \"/from/file\"\ncanonical_nans = true\n").unwrap();
+        std::fs::write(&path, "cache_dir = \"/from/file\"\ncanonical_nans = true\nkernel_instructions = \"off\"\n")
+            .unwrap();
         let flags = PlaceFlags { config: Some(path), ..PlaceFlags::default() };
         let places = |flags: PlaceFlags| flags.load().unwrap();
         let (cache_dir, nan_payloads) = ("/from/file".into(), NanPayloads::Canonical);
-        assert_eq!(places(flags.clone()), Places { cache_dir, nan_payloads });
+        let kernels = KernelSettings::Off;
+        assert_eq!(places(flags.clone()), Places { cache_dir, nan_payloads, kernels });
         let flags = PlaceFlags { canonical_nans: Some(false), cache_dir: Some("/flag".into()), ..flags };
-        assert_eq!(places(flags), Places { cache_dir: "/flag".into(), nan_payloads: NanPayloads::Native });
+        assert_eq!(places(flags), Places { cache_dir: "/flag".into(), nan_payloads: NanPayloads::Native, kernels });
     }
 }

@@ -1,6 +1,6 @@
 //! The settings, checked and typed, with every default.
 
-use super::{Backends, ClaimSettings, Layer, OidcSettings, identity};
+use super::{Backends, ClaimSettings, KernelSettings, Layer, OidcSettings, Places, identity};
 use crate::{server::ConnectionLimits, webhooks::AllowList};
 use mecapy_runtime::NanPayloads;
 use mecapy_store::Quota;
@@ -31,6 +31,7 @@ pub struct Settings {
     pub claims: ClaimSettings,
     pub sandboxes: SandboxSettings,
     pub nan_payloads: NanPayloads,
+    pub kernels: KernelSettings,
     pub requests: RequestLimits,
     /// What holds for tenants that have no limits of their own.
     pub quota: Quota,
@@ -136,10 +137,14 @@ impl Settings {
         Self::of(flags.over_file()?)
     }
 
-    /// The folder for interpreter images and how code is compiled, for commands that need nothing else.
-    pub(super) fn interpreter(flags: Layer) -> Result<(PathBuf, NanPayloads), ConfigError> {
+    /// The folder for interpreter images, how code is compiled and what it may call, for commands that need nothing else.
+    pub(super) fn interpreter(flags: Layer) -> Result<Places, ConfigError> {
         let layer = flags.over_file()?;
-        Ok((cache_dir(layer.cache_dir)?, nan_payloads(layer.canonical_nans)))
+        Ok(Places {
+            cache_dir: cache_dir(layer.cache_dir)?,
+            nan_payloads: nan_payloads(layer.canonical_nans),
+            kernels: KernelSettings::of(layer.kernel_instructions.as_deref())?,
+        })
     }
 
     /// Where a server of this machine keeps its data and answers, for the commands that talk to it.
@@ -170,6 +175,7 @@ impl Settings {
             listen: listen(layer.listen.as_deref())?,
             public_url: layer.public_url.map(|url| public_url(&url)).transpose()?,
             nan_payloads: nan_payloads(layer.canonical_nans),
+            kernels: KernelSettings::of(layer.kernel_instructions.as_deref())?,
             webhooks: WebhookSettings {
                 allow: webhook_allow(layer.webhook_allow.as_deref().unwrap_or_default())?,
                 allow_http: layer.webhook_allow_http.unwrap_or(false),
@@ -310,7 +316,7 @@ mod tests {
         assert_eq!(settings.data_dir, Path::new("mecapy-data"));
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8000");
         assert_eq!((settings.log_format, settings.public_url), (LogFormat::Text, None));
-        assert_eq!(settings.nan_payloads, NanPayloads::Native);
+        assert_eq!((settings.nan_payloads, settings.kernels), (NanPayloads::Native, KernelSettings::Usual));
         let canonical = Settings::of(Layer { canonical_nans: Some(true), ..layer() }).unwrap();
         assert_eq!(canonical.nan_payloads, NanPayloads::Canonical);
     }
@@ -337,6 +343,7 @@ mod tests {
             (Layer { queue_url: Some("redis://localhost".to_owned().into()), ..layer() }, "queue-url"),
             (Layer { objects_url: Some("s3://bucket".to_owned().into()), ..layer() }, "objects-url"),
             (Layer { lease_seconds: Some(1), ..layer() }, "lease-seconds"),
+            (Layer { kernel_instructions: Some("gpu".to_owned()), ..layer() }, "kernel-instructions"),
         ];
         for (layer, setting) in rows {
             let error = Settings::of(layer).unwrap_err().to_string();

@@ -6,7 +6,9 @@ use super::{
     published::Published,
 };
 use crate::packages::{Expected, Files, Function, TestCase};
-use mecapy_model::{ArtifactName, ErrorKind, Fault, Lane, LimitsRequest, NonFinite, Outcome, TaskError, TenantId};
+use mecapy_model::{
+    ArtifactName, ErrorKind, Fault, Kernels, Lane, LimitsRequest, NonFinite, Outcome, TaskError, TenantId,
+};
 use mecapy_runtime::{Attempt, Cancel, FileContent, InputFile, Job, Program, Refused, Sandboxes, StopOnDrop};
 use mecapy_store::{PreviewUsage, Store};
 use serde::Serialize;
@@ -153,6 +155,7 @@ impl Gate<'_> {
             limits: limits.resolve(Lane::Default).map_err(|error| error.to_string())?,
             seed: SEED,
             non_finite: NonFinite::Reject,
+            kernels: Kernels::default(),
             wall_clock: self.now,
         })
     }

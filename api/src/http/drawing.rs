@@ -15,7 +15,7 @@ use axum::{
     http::{HeaderValue, header},
     response::Response,
 };
-use mecapy_model::{Code, ErrorKind, Lane, LimitsRequest, NonFinite, TenantId};
+use mecapy_model::{Code, ErrorKind, Kernels, Lane, LimitsRequest, NonFinite, TenantId};
 use std::{sync::Arc, time::Duration};
 
 /// When to come back where the interpreter is not loaded yet.
@@ -52,6 +52,7 @@ pub(super) async fn draw(
         limits,
         seed: SEED,
         non_finite: NonFinite::Reject,
+        kernels: Kernels::default(),
         analysis: Some(analysis),
         call: None,
         warnings: Vec::new(),

@@ -3,7 +3,7 @@
 pub mod study;
 pub mod workflow;
 
-use mecapy_model::{CacheMode, Isolation, Lane, LimitsRequest, NonFinite, OnItemError, Retry};
+use mecapy_model::{CacheMode, Isolation, Kernels, Lane, LimitsRequest, NonFinite, OnItemError, Retry};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -90,6 +90,8 @@ pub struct PreviewRequest {
     /// Feeds every source of randomness; chosen and echoed when absent. At most 2^53 − 1.
     pub seed: Option<u64>,
     pub non_finite: Option<NonFinite>,
+    /// What computes linear algebra in Python; `native` when absent.
+    pub kernels: Option<Kernels>,
 }
 
 /// A computation that is queued.
@@ -119,6 +121,8 @@ pub struct TaskRequest {
     /// Feeds every source of randomness; chosen and echoed when absent. At most 2^53 − 1.
     pub seed: Option<u64>,
     pub non_finite: Option<NonFinite>,
+    /// What computes linear algebra in Python; `native` when absent.
+    pub kernels: Option<Kernels>,
     /// Not before this time, at most a year ahead.
     #[schema(format = DateTime)]
     pub run_at: Option<String>,
@@ -176,6 +180,8 @@ pub struct BatchRequest {
     /// Item `i` has this plus `i`; chosen and echoed when absent. At most 2^53 − 1.
     pub seed: Option<u64>,
     pub non_finite: Option<NonFinite>,
+    /// What computes linear algebra in Python; `native` when absent.
+    pub kernels: Option<Kernels>,
     /// The id of the study that it belongs to.
     pub study: Option<String>,
 }

@@ -2,7 +2,7 @@
 
 use super::schema::CodeRequest;
 use mecapy_model::{
-    Code, Digest, Lane, LogStream, Progress, RunId, Source, SourceLanguage, StudyId, Task, TaskError, TaskId,
+    Code, Digest, Kernels, Lane, LogStream, Progress, RunId, Source, SourceLanguage, StudyId, Task, TaskError, TaskId,
     TaskState, UploadId, Usage, Warning,
 };
 use mecapy_store::{ApiKey, LogEntry, Module, Scope, TaskResult, Upload};
@@ -51,6 +51,7 @@ pub(super) struct TaskShown<'a> {
     max_attempts: u32,
     progress: Option<&'a Progress>,
     seed: u64,
+    kernels: Kernels,
     error: Option<&'a TaskError>,
     /// Of the request and of the run; and `no_worker` for as long as it waits and no worker that is there can run it, which
     /// the answer to its submission leaves out.
@@ -144,6 +145,7 @@ impl<'a> TaskShown<'a> {
             max_attempts: task.retry.max_attempts,
             progress: task.progress.as_ref(),
             seed: task.seed,
+            kernels: task.kernels,
             error: task.error.as_ref(),
             warnings: Cow::Borrowed(&task.warnings),
             retry_of: task.retry_of,

@@ -9,9 +9,11 @@ use crate::{
     json::{Faults, Fields, Kind, Path},
     packages::FunctionReference,
 };
-use mecapy_model::{ArtifactName, CONTAINER_MEMORY_BYTES_DEFAULT, Code, Executor, NonFinite, UploadId};
+use mecapy_model::{ArtifactName, CONTAINER_MEMORY_BYTES_DEFAULT, Code, Executor, Kernels, NonFinite, UploadId};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+
+const KERNELS: [(&str, Kernels); 2] = [("native", Kernels::Native), ("wasm", Kernels::Wasm)];
 
 /// A computation as it was asked for; `code` is `None` where it has a fault.
 #[derive(Debug)]
@@ -31,6 +33,7 @@ pub(super) struct Computation<'a> {
     pub(super) files_of_code: BTreeSet<String>,
     pub(super) seed: Option<u64>,
     pub(super) non_finite: NonFinite,
+    pub(super) kernels: Kernels,
 }
 
 impl Computation<'_> {
@@ -46,6 +49,7 @@ impl Computation<'_> {
             files_of_code: BTreeSet::new(),
             seed: None,
             non_finite: NonFinite::default(),
+            kernels: Kernels::default(),
         }
     }
 }
@@ -87,6 +91,7 @@ pub(super) fn read<'a>(fields: &mut Fields<'a, '_>, solving: Solving<'_>, faults
         non_finite: fields
             .one_of("non_finite", &[("reject", NonFinite::Reject), ("null", NonFinite::Null)], faults)
             .unwrap_or_default(),
+        kernels: fields.one_of("kernels", &KERNELS, faults).unwrap_or_default(),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
 };
 use mecapy_model::{ArtifactName, Code, Fault, StudyId, TenantId, UploadId};
 use mecapy_runtime::{
-    FileContent, InputFile,
+    FileContent, InputFile, KernelInstructions,
     solver::{Solvers, Study},
 };
 use mecapy_store::{NewTask, SpoolRoom, Store, StoreError, UploadState, Viewer};
@@ -43,6 +43,8 @@ pub struct Intake<'a> {
     pub programs: Option<&'a Arc<Programs>>,
     /// `None` where no catalogue is configured.
     pub solvers: Option<&'a Arc<Solvers>>,
+    /// With which instructions native kernels work here; `None`: there are none.
+    pub kernels: Option<KernelInstructions>,
     pub tenant: TenantId,
     /// Who asks, of that tenant.
     pub viewer: Viewer,

@@ -14,7 +14,7 @@ use crate::{
     functions::Call,
     json::{Faults, Fields, Path, Value},
 };
-use mecapy_model::{Code, Lane, Limits, NonFinite, TaskError, Warning};
+use mecapy_model::{Code, Kernels, Lane, Limits, NonFinite, TaskError, Warning};
 use mecapy_runtime::InputFile;
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -33,6 +33,7 @@ pub struct Preview {
     pub limits: Limits,
     pub seed: u64,
     pub non_finite: NonFinite,
+    pub kernels: Kernels,
     /// What is known of the source, where the code is one.
     pub analysis: Option<Arc<Analysis>>,
     /// The function that is called, where the code is one.
@@ -49,7 +50,7 @@ impl Intake<'_> {
     pub async fn preview(&self, text: &str) -> Result<Preview, Rejected> {
         let mut faults = Faults::default();
         let (asked, limits, mut warnings) = read(text, &mut faults);
-        let Computation { code, function, inputs, files, seed, non_finite, .. } = asked;
+        let Computation { code, function, inputs, files, seed, non_finite, kernels, .. } = asked;
         let readable = faults.is_empty();
         let called = match &function {
             Some(reference) => self.call(reference, inputs, &files, &mut faults).await?,
@@ -100,6 +101,7 @@ impl Intake<'_> {
                 limits,
                 seed: seed.unwrap_or_else(|| self.new_seed()),
                 non_finite,
+                kernels,
                 analysis,
                 warnings,
             }),
@@ -125,7 +127,8 @@ mod tests {
     #[test]
     fn the_faults_of_a_whole_request_come_together() {
         let text = r#"{"code": {"language": "python"}, "inputs": [1], "files": {"../x": "y", "ok": 3},
-                       "limits": {"timeout_ms": 6000, "memory": 1}, "seed": -1, "non_finite": "maybe", "lane": "default"}"#;
+                       "limits": {"timeout_ms": 6000, "memory": 1}, "seed": -1, "non_finite": "maybe",
+                       "kernels": "gpu", "lane": "default"}"#;
         let mut faults = Faults::default();
         read(text, &mut faults);
         let mut found: Vec<_> = faults.into_vec().into_iter().map(|fault| (fault.pointer, fault.code)).collect();
@@ -135,6 +138,7 @@ mod tests {
             ("/files/..~1x", "invalid_name"),
             ("/files/ok", "wrong_type"),
             ("/inputs", "wrong_type"),
+            ("/kernels", "unknown_value"),
             ("/lane", "unknown_field"),
             ("/limits/memory", "unknown_field"),
             ("/limits/timeout_ms", "out_of_range"),

@@ -2,8 +2,8 @@
 
 use super::{Rejected, SEED_MAX, lookup::Intake};
 use crate::json::{Kind, Value};
-use mecapy_model::{CacheMode, Code, Digest, NonFinite, Reuse, Source, TaskId, Ties};
-use mecapy_runtime::compiler::content_key;
+use mecapy_model::{CacheMode, Code, Digest, Kernels, NonFinite, Reuse, Source, TaskId, Ties};
+use mecapy_runtime::{KernelInstructions, compiler::content_key};
 use mecapy_store::{NewTask, StoreError};
 use sha2::{Digest as _, Sha256};
 
@@ -49,9 +49,10 @@ impl Intake<'_> {
     }
 
     /// The key of `task`. It covers what decides a result: the code with its version and digest, the inputs as the guest
-    /// gets them, the contents of the files, the interpreter, the compiler or the solver's image, the seed, and what is done
-    /// with numbers that aren't finite. Of a source, its module is left out: whether it is known yet changes nothing. Limits are left out: they decide whether there is a result, not which. Where the
-    /// request named no seed, one follows from the rest, so that the same request has the same key.
+    /// gets them, the contents of the files, the interpreter, the compiler or the solver's image, the seed, what is done
+    /// with numbers that aren't finite, and what computes linear algebra. Of a source, its module is left out: whether it is
+    /// known yet changes nothing. Limits are left out: they decide whether there is a result, not which. Where the request
+    /// named no seed, one follows from the rest, so that the same request has the same key.
     ///
     /// `None`: a file is not there, or it is no computation of its own: items of a batch, or a compile.
     async fn result_key(&self, task: &NewTask, seed: Option<u64>) -> Result<Option<Keyed>, Rejected> {
@@ -71,6 +72,7 @@ impl Intake<'_> {
             NonFinite::Reject => "reject",
             NonFinite::Null => "null",
         });
+        add_kernels(task.kernels, self.kernels, &mut parts);
         Ok(Some(keyed(parts, seed)))
     }
 
@@ -123,6 +125,15 @@ fn keyed(parts: Parts, seed: Option<u64>) -> Keyed {
     let mut parts = Parts::new();
     parts.add_bytes(&computation).add_bytes(&seed.to_le_bytes());
     Keyed { key: Digest(parts.finish()), seed }
+}
+
+/// Adds what computes linear algebra: native results are equal where the instructions are. Those of native kernels that are
+/// off stand apart from the guest's own, since other processes may have some.
+fn add_kernels(kernels: Kernels, instructions: Option<KernelInstructions>, parts: &mut Parts) {
+    parts.add("kernels").add(kernels.as_str());
+    if kernels == Kernels::Native {
+        parts.add(instructions.map_or("off", KernelInstructions::as_str));
+    }
 }
 
 /// Adds a JSON value without the space between its parts and with its strings in one spelling. Numbers keep their digits
@@ -203,6 +214,20 @@ mod tests {
         let keys: std::collections::BTreeSet<_> =
             others.iter().chain([&same[0]]).map(|text| of(text, None).key).collect();
         assert_eq!(keys.len(), others.len() + 1);
+    }
+
+    #[test]
+    fn results_of_other_kernels_are_other_results() {
+        let all = [Some(KernelInstructions::X86_64V3), Some(KernelInstructions::X86_64), None];
+        let key = |kernels, instructions| {
+            let mut parts = Parts::new();
+            add_kernels(kernels, instructions, &mut parts);
+            keyed(parts, Some(7)).key
+        };
+        let native = all.map(|instructions| key(Kernels::Native, instructions));
+        let wasm = all.map(|instructions| key(Kernels::Wasm, instructions));
+        let keys: std::collections::BTreeSet<_> = native.iter().chain(&wasm).collect();
+        assert_eq!(keys.len(), 4, "those of the guest's own don't depend on the host's instructions");
     }
 
     #[test]

@@ -112,6 +112,7 @@ impl Intake<'_> {
             retry: asked.retry,
             seed: asked.computation.seed.unwrap_or_else(|| self.new_seed()),
             non_finite: asked.computation.non_finite,
+            kernels: asked.computation.kernels,
             labels: asked.labels,
             run_at: asked.run_at,
             retry_of: None,
@@ -177,6 +178,7 @@ impl Intake<'_> {
             retry: task.retry,
             seed: task.seed,
             non_finite: task.non_finite,
+            kernels: task.kernels,
             labels: task.labels,
             run_at: None,
             retry_of: Some(task.id),
@@ -286,6 +288,7 @@ fn run_at(fields: &mut Fields<'_, '_>, now: OffsetDateTime, faults: &mut Faults)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mecapy_model::Kernels;
     use time::macros::datetime;
 
     const NOW: OffsetDateTime = datetime!(2026-06-01 00:00 UTC);
@@ -307,12 +310,14 @@ mod tests {
             r#""name": "M12 joint", "inputs": {"d": 12}, "files": {"mesh.med": "01890a5d-ac96-774b-bcce-b302099a8057"},
                "lane": "default", "priority": 7, "limits": {"timeout_ms": 60000, "memory_bytes": 536870912, "fuel": 60000000000, "cpus": 2},
                "retry": {"max_attempts": 3, "backoff_ms": 1000, "backoff_factor": 2.0}, "labels": {"project": "A320"},
-               "webhook": {"url": "https://hooks.example/a"}, "study": "01890a5d-ac96-774b-bcce-b302099a8057", "cache": "refresh", "seed": 42, "non_finite": "null", "run_at": "2026-12-01T07:00:00+01:00""#,
+               "webhook": {"url": "https://hooks.example/a"}, "study": "01890a5d-ac96-774b-bcce-b302099a8057", "cache": "refresh", "seed": 42, "non_finite": "null",
+               "kernels": "wasm", "run_at": "2026-12-01T07:00:00+01:00""#,
         );
         let task = asked(&text).unwrap();
         assert_eq!((task.name.as_deref(), task.priority, task.retry.max_attempts), (Some("M12 joint"), 7, 3));
         assert_eq!(task.run_at, Some(datetime!(2026-12-01 06:00 UTC)));
         assert_eq!((task.computation.inputs, task.computation.seed), (r#"{"d": 12}"#, Some(42)));
+        assert_eq!(task.computation.kernels, Kernels::Wasm);
         assert_eq!(task.labels.get("project").map(String::as_str), Some("A320"));
         assert_eq!(task.webhook_url.as_deref(), Some("https://hooks.example/a"));
         assert!(task.study.is_some() && task.cache == CacheMode::Refresh);
@@ -342,6 +347,8 @@ mod tests {
             (r#""study":"x""#, "/study", "unknown_study"),
             (r#""study":7"#, "/study", "wrong_type"),
             (r#""cache":"always""#, "/cache", "unknown_value"),
+            (r#""kernels":"gpu""#, "/kernels", "unknown_value"),
+            (r#""kernels":true"#, "/kernels", "wrong_type"),
             (r#""webhook":{"url":1}"#, "/webhook/url", "wrong_type"),
             (r#""webhook":{}"#, "/webhook/url", "required"),
             (r#""webhook":{"url":"https://x/","events":[]}"#, "/webhook/events", "unknown_field"),

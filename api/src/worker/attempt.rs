@@ -93,6 +93,7 @@ async fn run(sandboxed: &Sandboxed, store: &Store, task: &Task, live: &Live) -> 
         limits: task.limits,
         seed: task.seed,
         non_finite: task.non_finite,
+        kernels: task.kernels,
         wall_clock: task.started_at.unwrap_or_else(|| store.clock().now()),
     };
     let mut told = None;

@@ -121,7 +121,7 @@ impl Claims {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mecapy_model::{Code, Lane, LimitsRequest, NonFinite, Retry, Ties};
+    use mecapy_model::{Code, Kernels, Lane, LimitsRequest, NonFinite, Retry, Ties};
     use mecapy_store::{ClaimRequest, NewTask, Store, StoreOptions, Submission, SystemClock};
     use serde_json::value::RawValue;
     use std::time::Duration;
@@ -143,6 +143,7 @@ mod tests {
             retry: Retry::default(),
             seed: 1,
             non_finite: NonFinite::Reject,
+            kernels: Kernels::default(),
             labels: BTreeMap::new(),
             run_at: None,
             retry_of: None,

@@ -9,7 +9,7 @@ use mecapy_model::Fault;
 use mecapy_workflow::{Definition, NODES_MAX};
 
 /// Fields of a node that are its task's too, and mean the same there.
-const OF_THE_TASK: [&str; 7] = ["code", "lane", "priority", "limits", "non_finite", "seed", "cache"];
+const OF_THE_TASK: [&str; 8] = ["code", "lane", "priority", "limits", "non_finite", "kernels", "seed", "cache"];
 /// More faults than these are not listed.
 const FAULTS_MAX: usize = 100;
 

@@ -3,7 +3,7 @@
 //! process would, and without Redis hears of work late.
 
 use anyhow::{Context, Result};
-use mecapy_model::{Code, Lane, LimitsRequest, NonFinite, Retry, TaskState, TenantId, Ties, Usage};
+use mecapy_model::{Code, Kernels, Lane, LimitsRequest, NonFinite, Retry, TaskState, TenantId, Ties, Usage};
 use mecapy_store::{BusAddress, ClaimRequest, Database, Finish, NewTask, Store, StoreOptions, Submission, SystemClock};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -111,6 +111,7 @@ fn submission(tenant: TenantId) -> Result<Submission> {
         retry: Retry::default(),
         seed: 42,
         non_finite: NonFinite::Reject,
+        kernels: Kernels::default(),
         labels: BTreeMap::new(),
         run_at: None,
         retry_of: None,

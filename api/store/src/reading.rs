@@ -4,8 +4,8 @@ use crate::StoreError;
 use crate::clock::{from_unix_ms, unix_ms};
 use crate::sql::Row;
 use mecapy_model::{
-    BatchId, Digest, Limits, NonFinite, Progress, Retry, Reuse, RunId, StudyId, Task, TaskId, TaskState, TenantId,
-    Ties, UploadId, Usage, Warning,
+    BatchId, Digest, KernelUsage, Kernels, Limits, NonFinite, Progress, Retry, Reuse, RunId, StudyId, Task, TaskId,
+    TaskState, TenantId, Ties, UploadId, Usage, Warning,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -22,14 +22,14 @@ macro_rules! task_columns {
              t.progress_message, s.code, ",
             $inputs,
             ", s.settings, r.error, r.warnings, u.fuel, u.memory_peak_bytes, u.cpu_ms, u.queued_ms, u.startup_ms, \
-             u.execute_ms, u.compile_ms"
+             u.execute_ms, u.compile_ms, u.kernel_instructions, u.kernel_calls, u.kernel_flops, u.kernel_price_version"
         )
     };
 }
 pub(crate) use task_columns;
 
 /// How many they are.
-pub(crate) const TASK_COLUMNS: usize = 37;
+pub(crate) const TASK_COLUMNS: usize = 41;
 
 /// Where [`task_columns`] come from.
 macro_rules! task_from {
@@ -49,6 +49,8 @@ pub(crate) struct Settings {
     retry: Retry,
     seed: u64,
     non_finite: NonFinite,
+    #[serde(default)]
+    kernels: Kernels,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     run_at_ms: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -68,6 +70,7 @@ impl Settings {
             retry: task.retry,
             seed: task.seed,
             non_finite: task.non_finite,
+            kernels: task.kernels,
             run_at_ms: task.run_at.map(unix_ms),
             retry_of: task.retry_of,
             warnings: task.warnings.clone(),
@@ -124,6 +127,7 @@ pub(crate) fn read_task(row: &Row) -> Result<ReadTask, StoreError> {
         retry: settings.retry,
         seed: settings.seed,
         non_finite: settings.non_finite,
+        kernels: settings.kernels,
         labels,
         run_at: settings.run_at_ms.map(from_unix_ms),
         created_at,
@@ -170,6 +174,19 @@ fn read_usage(columns: &mut Columns<'_>) -> Result<Option<Usage>, StoreError> {
         startup_ms: columns.take()?,
         execute_ms: columns.take()?,
         compile_ms: columns.take()?,
+        kernels: read_kernels(columns.row, columns.next)?,
+    }))
+}
+
+/// What native kernels did, from four columns from `first` on: the instructions, calls, operations and the prices'
+/// version; all null where there was nothing.
+pub(crate) fn read_kernels(row: &Row, first: usize) -> Result<Option<KernelUsage>, StoreError> {
+    let Some(instructions) = row.try_get::<Option<&str>>(first)? else { return Ok(None) };
+    Ok(Some(KernelUsage {
+        instructions: instructions.parse().map_err(StoreError::corrupt)?,
+        calls: row.count(first + 1)?,
+        flops: row.count(first + 2)?,
+        price_version: u32::try_from(row.count(first + 3)?).unwrap_or(u32::MAX),
     }))
 }
 

@@ -9,7 +9,8 @@ use crate::sql::{Row, query};
 use crate::writer::{Call, CancelRequest, NewRow, Op, SubmitAnswer, SubmitRefusal, earlier};
 use crate::{ObjectKey, OverQuota, Store, StoreError, StoredText};
 use mecapy_model::{
-    Code, Digest, Lane, Limits, NonFinite, Retry, Task, TaskError, TaskId, TaskState, TenantId, Ties, UploadId, Warning,
+    Code, Digest, Kernels, Lane, Limits, NonFinite, Retry, Task, TaskError, TaskId, TaskState, TenantId, Ties,
+    UploadId, Warning,
 };
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ pub struct NewTask {
     pub retry: Retry,
     pub seed: u64,
     pub non_finite: NonFinite,
+    pub kernels: Kernels,
     pub labels: BTreeMap<String, String>,
     pub run_at: Option<OffsetDateTime>,
     pub retry_of: Option<TaskId>,
@@ -354,6 +356,7 @@ impl NewTask {
             retry: self.retry,
             seed: self.seed,
             non_finite: self.non_finite,
+            kernels: self.kernels,
             labels: self.labels,
             run_at: self.run_at.map(|time| from_unix_ms(unix_ms(time))),
             created_at: from_unix_ms(now_ms),

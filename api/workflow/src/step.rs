@@ -50,7 +50,7 @@ pub struct TaskStart {
     pub inputs: Json,
     pub files: Vec<(String, FileSource)>,
     pub cache: CacheMode,
-    /// `seed`, `lane`, `priority`, `limits` and `non_finite` as they are in the body, where the node has them.
+    /// `seed`, `lane`, `priority`, `limits`, `non_finite` and `kernels` as they are in the body, where the node has them.
     pub settings: Vec<(&'static str, Json)>,
 }
 

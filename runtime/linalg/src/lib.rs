@@ -4,6 +4,7 @@
 //! counts the work. Results depend on the operands and on [`Instructions`] alone, never on the machine's caches, so that
 //! they are equal bit for bit wherever they are computed.
 
+pub mod blas;
 pub mod context;
 pub mod dense;
 pub mod guest;

@@ -7,6 +7,7 @@ mod batch;
 mod code;
 mod error;
 mod ids;
+mod kernels;
 mod lane;
 mod limits;
 mod outcome;
@@ -25,6 +26,7 @@ pub use ids::{
     ApiKeyId, BatchId, DeliveryId, EventId, RunId, ScheduleId, StudyId, TaskId, TenantId, UploadId, WebhookId,
     WorkflowId,
 };
+pub use kernels::{InstructionSet, KernelUsage, Kernels};
 pub use lane::Lane;
 pub use limits::{
     CONTAINER_MEMORY_BYTES_DEFAULT, CONTAINER_MEMORY_BYTES_MAX, CONTAINER_MEMORY_BYTES_MIN, CPUS_MAX, FUEL_PER_SECOND,

@@ -1,6 +1,6 @@
 //! How one attempt ended and what it used.
 
-use crate::{Artifact, ErrorKind, TaskError, Warning};
+use crate::{Artifact, ErrorKind, KernelUsage, TaskError, Warning};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -24,6 +24,9 @@ pub struct Usage {
     /// same source had been before.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub compile_ms: Option<f64>,
+    /// What native kernels of linear algebra did, which `fuel` has in it; null where none was used.
+    #[serde(default)]
+    pub kernels: Option<KernelUsage>,
 }
 
 /// How far a task says it is.

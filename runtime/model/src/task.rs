@@ -1,8 +1,8 @@
 //! A task as it is stored and shown.
 
 use crate::{
-    BatchId, Code, Digest, Lane, Limits, NonFinite, Progress, Reuse, RunId, StudyId, TaskError, TaskId, TaskState,
-    TenantId, UploadId, Usage, Warning,
+    BatchId, Code, Digest, Kernels, Lane, Limits, NonFinite, Progress, Reuse, RunId, StudyId, TaskError, TaskId,
+    TaskState, TenantId, UploadId, Usage, Warning,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -83,6 +83,7 @@ pub struct Task {
     pub retry: Retry,
     pub seed: u64,
     pub non_finite: NonFinite,
+    pub kernels: Kernels,
     pub labels: BTreeMap<String, String>,
     /// Not before this time.
     pub run_at: Option<OffsetDateTime>,

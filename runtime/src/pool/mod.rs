@@ -22,6 +22,7 @@ use crate::{
 };
 use courtesy::Courtesy;
 use lane::{LaneConfig, LanePool, Work};
+use mecapy_linalg::Instructions;
 use mecapy_model::{Lane, Outcome, TenantId};
 pub use series::{Items, Series, SeriesEnd};
 use std::{io, sync::Arc, time::Duration};
@@ -112,6 +113,7 @@ pub struct Sandboxes(Arc<Inner>);
 struct Inner {
     lanes: [Arc<LanePool>; Lane::ALL.len()],
     budget: Arc<MemoryBudget>,
+    kernels: Option<Instructions>,
     /// Held for the engine's clock, which keeps a weak reference.
     _on_tick: Arc<dyn Fn() + Send + Sync>,
 }
@@ -135,7 +137,7 @@ impl Sandboxes {
         let lanes = [Arc::clone(&previews), default, long_running];
         let on_tick: Arc<dyn Fn() + Send + Sync> = Arc::new(move || previews.age());
         engine.ticker().on_tick(Arc::downgrade(&on_tick));
-        Ok(Self(Arc::new(Inner { lanes, budget, _on_tick: on_tick })))
+        Ok(Self(Arc::new(Inner { lanes, budget, kernels: config.ceilings.kernels, _on_tick: on_tick })))
     }
 
     /// Admits the job, or refuses it at once.
@@ -159,6 +161,11 @@ impl Sandboxes {
             used_bytes: budget.used_bytes(),
             live_sandboxes: budget.charges(),
         }
+    }
+
+    /// With which instructions the host computes linear algebra; `None`: guests do it themselves.
+    pub fn kernels(&self) -> Option<Instructions> {
+        self.0.kernels
     }
 
     /// Refuses new jobs from now on. What was admitted goes on.

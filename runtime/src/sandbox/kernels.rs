@@ -9,7 +9,7 @@
 use super::{Limiter, Run, State};
 use crate::{Cancel, wasi::Interrupted};
 use mecapy_linalg::{Context, Host, Instructions, Stop};
-use mecapy_model::{KernelUse, Kernels as Asked};
+use mecapy_model::{InstructionSet, KernelUsage, Kernels as Asked};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -55,11 +55,14 @@ impl Kernels {
     }
 
     /// What was used since this was asked last; `None` where that is nothing.
-    pub(super) fn take_use(&mut self) -> Option<KernelUse> {
+    pub(super) fn take_use(&mut self) -> Option<KernelUsage> {
         let (calls, flops) = (std::mem::take(&mut self.calls), std::mem::take(&mut self.flops));
         let instructions = self.instructions.filter(|_| calls > 0)?;
-        let instructions = instructions.as_str().to_owned();
-        Some(KernelUse { instructions, calls, flops, price_version: PRICE_VERSION })
+        let instructions = match instructions {
+            Instructions::X86_64V3 => InstructionSet::X86_64V3,
+            Instructions::X86_64 => InstructionSet::X86_64,
+        };
+        Some(KernelUsage { instructions, calls, flops, price_version: PRICE_VERSION })
     }
 }
 
@@ -82,9 +85,10 @@ pub(super) fn with_kernels<R>(
         Some(mut context) => work(&mut context, bytes),
         None => Err(Stop::Declined),
     };
-    let Meter { fuel, parts, flops, end, .. } = meter;
     // What is less than one unit of fuel is paid as one: small calls are not free.
-    let fuel = fuel.saturating_sub(u64::from(parts > 0));
+    let fuel = meter.fuel.saturating_sub(u64::from(meter.parts > 0));
+    let (flops, end) = (meter.flops, meter.end);
+    drop(meter);
     kernels.calls += u64::from(done.is_ok());
     kernels.flops = kernels.flops.saturating_add(flops);
     caller.set_fuel(fuel)?;

@@ -39,6 +39,7 @@ use crate::{
     wasi::{self, Interrupted, WasiCtx},
     wasi_module::{Component, Linked},
 };
+use mecapy_linalg::Instructions;
 use mecapy_model::{ErrorKind, Outcome, TaskError, TenantId, Usage};
 use serde_json::value::RawValue;
 use std::{
@@ -67,11 +68,15 @@ pub struct Ceilings {
     /// Bytes of all artifacts of one attempt, and of everything it writes to its file tree.
     pub artifact_bytes_max: u64,
     pub artifacts_max: usize,
+    /// With which instructions the host computes linear algebra for a guest that wants it; `None`: it computes none.
+    pub kernels: Option<Instructions>,
 }
 
 impl Default for Ceilings {
     fn default() -> Self {
-        Self { output_bytes_max: 1 << 20, artifact_bytes_max: 64 << 20, artifacts_max: 200 }
+        // Where the machine lacks them, the guest computes by itself.
+        let kernels = Some(Instructions::default()).filter(|instructions| instructions.are_available());
+        Self { output_bytes_max: 1 << 20, artifact_bytes_max: 64 << 20, artifacts_max: 200, kernels }
     }
 }
 

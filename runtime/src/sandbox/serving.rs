@@ -3,7 +3,6 @@
 use super::{
     Limiter, Program, Run, Sandbox, Spent, State, failure, interrupt_at, milliseconds, outcome_of,
     python::Script,
-    store,
     turns::{self, Turned},
 };
 use crate::{Attempt, Cancel, PythonImage, python::ITEM_TURN};

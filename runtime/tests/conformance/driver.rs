@@ -3,7 +3,7 @@
 //! [`run`] is the sandbox itself, and what it shows is the outcome. [`left_by`] calls the WASI host alone, for the little
 //! that no outcome shows.
 
-use mecapy_model::{ArtifactName, ErrorKind, Lane, LogStream, NonFinite, Outcome, TenantId};
+use mecapy_model::{ArtifactName, ErrorKind, Kernels, Lane, LogStream, NonFinite, Outcome, TenantId};
 use mecapy_runtime::{
     Attempt, Cancel, Engine, FileContent, InputFile, Job, NanPayloads, Program, Sandboxes, SandboxesConfig, WasiModule,
     add_folders,
@@ -113,6 +113,7 @@ fn run_module(module: WasiModule, limits: Limits) -> Run {
             },
             seed: limits.seed,
             non_finite: NonFinite::Reject,
+            kernels: Kernels::default(),
             wall_clock: time::OffsetDateTime::from_unix_timestamp_nanos(WALL_CLOCK_NANOS).unwrap(),
         },
         lane: Lane::HighPriority,

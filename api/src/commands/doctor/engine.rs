@@ -1,8 +1,9 @@
 //! The WebAssembly engine and the interpreter images.
 
 use super::check::{Check, reasons};
+use crate::config::KernelSettings;
 use mecapy_python::{ImageInfo, Interpreter, Recipe};
-use mecapy_runtime::{Engine, NanPayloads};
+use mecapy_runtime::{Engine, KernelInstructions, NanPayloads};
 use std::{error::Error, path::Path};
 
 const NAME: &str = "interpreter";
@@ -17,6 +18,23 @@ pub(super) fn nan_payloads(nan: NanPayloads) -> Check {
             NanPayloads::Canonical => "the same on every machine (canonical_nans = true)",
         },
     )
+}
+
+/// Who computes the linear algebra of Python.
+pub(super) fn kernels(kernels: KernelSettings) -> Check {
+    const NAME: &str = "native kernels";
+    match kernels.instructions() {
+        Some(instructions) => Check::ok(NAME, format!("linear algebra with {}", instructions.as_str())),
+        None if kernels.are_missed() => Check::warn(
+            NAME,
+            format!(
+                "off: this processor has no {}, so linear algebra is many times slower",
+                KernelInstructions::default().as_str()
+            ),
+            "use a machine with AVX2 and FMA, or set kernel_instructions to x86-64 for all processes",
+        ),
+        None => Check::info(NAME, "off (kernel_instructions = \"off\"): the sandbox computes linear algebra itself"),
+    }
 }
 
 pub(super) fn check(cache_dir: &Path, nan: NanPayloads) -> Check {
@@ -59,6 +77,15 @@ mod tests {
         let check = check(folder.path(), NanPayloads::Native);
         assert_eq!((check.status, check.advice.as_deref()), (Status::Fail, Some(BUILD_ADVICE)));
         assert!(check.finding.contains("sci"), "{}", check.finding);
+    }
+
+    #[test]
+    fn what_computes_linear_algebra_is_said() {
+        let off = kernels(KernelSettings::Off);
+        assert!(off.status == Status::Info && off.finding.contains("kernel_instructions"), "{}", off.finding);
+        let usual = kernels(KernelSettings::Usual);
+        let expected = if KernelInstructions::default().are_available() { Status::Ok } else { Status::Warn };
+        assert!(usual.status == expected && usual.finding.contains("x86-64-v3"), "{}", usual.finding);
     }
 
     #[test]

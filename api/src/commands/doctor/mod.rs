@@ -46,6 +46,7 @@ pub(crate) async fn doctor(arguments: DoctorArguments, terminal: &Terminal) -> R
         Ok(settings) => {
             checks.push(Check::ok("configuration", "can be used"));
             checks.push(engine::nan_payloads(settings.nan_payloads));
+            checks.push(engine::kernels(settings.kernels));
             checks.push(engine::check(&settings.cache_dir, settings.nan_payloads));
             checks.extend(folders::checks(&settings));
             checks.extend(backends::checks(&settings).await);

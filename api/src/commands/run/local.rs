@@ -6,13 +6,13 @@ use crate::{
         computation::{Computation, FileFlag, ProgramFile},
         refusal::{Misuse, Refusal},
     },
-    config::Places,
+    config::{KernelSettings, Places},
 };
 use anyhow::Result;
 use mecapy_model::{Fault, Lane, Outcome, TenantId, Warning};
 use mecapy_python::{Interpreter, Recipe};
 use mecapy_runtime::{
-    Attempt, Cancel, Engine, FileContent, InputFile, Job, Observer, Program, Sandboxes, SandboxesConfig,
+    Attempt, Cancel, Ceilings, Engine, FileContent, InputFile, Job, Observer, Program, Sandboxes, SandboxesConfig,
     module::{self, CacheConfig, Compiler, ModuleCache, ModuleError},
 };
 use mecapy_store::{Clock, SystemClock};
@@ -31,6 +31,7 @@ const MEMORY_BYTES_UNKNOWN: u64 = 12 << 30;
 /// A job that can be started.
 pub(super) struct Prepared {
     engine: Engine,
+    kernels: KernelSettings,
     program: Program,
     lane: Lane,
     pub(super) attempt: Attempt,
@@ -71,9 +72,10 @@ pub(super) fn prepare(computation: &Computation, places: &Places) -> Result<Prep
         limits,
         seed,
         non_finite: computation.non_finite.unwrap_or_default(),
+        kernels: computation.kernels.unwrap_or_default(),
         wall_clock: clock.now(),
     };
-    Ok(Prepared { engine, program, lane, attempt, warnings })
+    Ok(Prepared { engine, kernels: places.kernels, program, lane, attempt, warnings })
 }
 
 impl Prepared {
@@ -92,6 +94,7 @@ impl Prepared {
             preview_waiting_per_tenant_max: WAITING_MAX,
             default_threads: THREADS,
             long_running_threads: THREADS,
+            ceilings: Ceilings { kernels: self.kernels.instructions(), ..Ceilings::default() },
             ..SandboxesConfig::for_machine(cores, MEMORY_BYTES_UNKNOWN)
         };
         let sandboxes = Sandboxes::new(&self.engine, &config)?;

@@ -1,6 +1,6 @@
 //! Numbers with units, as people read and write them.
 
-use mecapy_model::Usage;
+use mecapy_model::{KernelUsage, Usage};
 
 /// `0.4 ms · 1.2 M fuel · 82 MiB`, with the time in the queue where it was noticeable.
 pub(crate) fn usage_line(usage: &Usage) -> String {
@@ -13,10 +13,20 @@ pub(crate) fn usage_line(usage: &Usage) -> String {
     if let Some(compile_ms) = usage.compile_ms {
         line += &format!(" · compiled in {}", duration(compile_ms));
     }
+    if let Some(kernels) = &usage.kernels {
+        line += &format!(" · {}", kernels_used(kernels));
+    }
     if usage.queued_ms >= 1.0 {
         line += &format!(" · waited {}", duration(usage.queued_ms));
     }
     line
+}
+
+/// `native kernels: 12 calls, 1.2 GFlop (x86-64-v3)`.
+fn kernels_used(kernels: &KernelUsage) -> String {
+    let calls = if kernels.calls == 1 { "call" } else { "calls" };
+    let flops = scaled(kernels.flops, 1_000, &[" Flop", " kFlop", " MFlop", " GFlop", " TFlop", " PFlop", " EFlop"]);
+    format!("native kernels: {} {calls}, {flops} ({})", count(kernels.calls), kernels.instructions)
 }
 
 /// A time given in milliseconds.
@@ -100,6 +110,7 @@ fn scaled(number: u64, step: u64, units: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mecapy_model::InstructionSet;
 
     #[test]
     fn quantities_are_short_and_have_their_units() {
@@ -149,10 +160,15 @@ mod tests {
             startup_ms: 0.1,
             execute_ms: 0.31,
             compile_ms: None,
+            kernels: None,
         };
         assert_eq!(usage_line(&usage), "0.4 ms · 1.2 M fuel · 82 MiB");
         let compiled = Usage { compile_ms: Some(2_500.0), ..usage };
         assert_eq!(usage_line(&compiled), "0.4 ms · 1.2 M fuel · 82 MiB · compiled in 2.50 s");
+        let instructions = InstructionSet::X86_64V3;
+        let kernels = Some(KernelUsage { instructions, calls: 12, flops: 1_234_567_890, price_version: 1 });
+        let told = "0.4 ms · 1.2 M fuel · 82 MiB · native kernels: 12 calls, 1.2 GFlop (x86-64-v3)";
+        assert_eq!(usage_line(&Usage { kernels, ..usage }), told);
         assert_eq!(usage_line(&Usage { queued_ms: 1_200.0, ..usage }), "0.4 ms · 1.2 M fuel · 82 MiB · waited 1.20 s");
     }
 

@@ -128,6 +128,7 @@ pub(in crate::http) async fn run(
             limits: asked.limits,
             seed: asked.seed,
             non_finite: asked.non_finite,
+            kernels: asked.kernels,
             wall_clock: app.store.clock().now(),
         },
         lane: Lane::HighPriority,

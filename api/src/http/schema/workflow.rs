@@ -1,7 +1,7 @@
 //! Requests of workflows, for the OpenAPI document. The engine reads definitions itself.
 
 use super::CodeRequest;
-use mecapy_model::{CacheMode, Lane, LimitsRequest, NonFinite, Retry};
+use mecapy_model::{CacheMode, Kernels, Lane, LimitsRequest, NonFinite, Retry};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -86,6 +86,7 @@ pub struct NodeRequest {
     pub limits: Option<LimitsRequest>,
     pub seed: Option<u64>,
     pub non_finite: Option<NonFinite>,
+    pub kernels: Option<Kernels>,
     pub cache: Option<CacheMode>,
 }
 

@@ -4,7 +4,7 @@ use super::{Answer, Api, NOBODYS_ID};
 use crate::config::RequestLimits;
 use axum::{body::Body, http::Request};
 use http_body_util::BodyExt as _;
-use mecapy_model::{Code, Lane, LimitsRequest, NonFinite, Retry, TenantId, Ties, Usage};
+use mecapy_model::{Code, Kernels, Lane, LimitsRequest, NonFinite, Retry, TenantId, Ties, Usage};
 use mecapy_store::{
     Access, ClaimRequest, CreatedApiKey, Finish, NewApiKey, NewTask, Role, Submission, Ticket, TicketHolder,
 };
@@ -42,6 +42,7 @@ impl Api {
             retry: Retry::default(),
             seed: 1,
             non_finite: NonFinite::Reject,
+            kernels: Kernels::default(),
             labels: BTreeMap::new(),
             run_at: None,
             retry_of: None,

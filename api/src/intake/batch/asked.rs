@@ -10,7 +10,9 @@ use crate::intake::{
 };
 use crate::json::{Faults, Fields, Kind, Path, Value};
 use crate::packages::FunctionReference;
-use mecapy_model::{Code, Isolation, Lane, Limits, NonFinite, OnItemError, StudyId, UploadId, Warning, sweep::Sweep};
+use mecapy_model::{
+    Code, Isolation, Kernels, Lane, Limits, NonFinite, OnItemError, StudyId, UploadId, Warning, sweep::Sweep,
+};
 use std::collections::BTreeMap;
 
 const ISOLATIONS: [(&str, Isolation); 2] = [("item", Isolation::Item), ("batch", Isolation::Batch)];
@@ -30,6 +32,7 @@ pub(super) struct Asked {
     pub(super) limits: Option<Limits>,
     pub(super) seed: u64,
     pub(super) non_finite: NonFinite,
+    pub(super) kernels: Kernels,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) study: Option<StudyId>,
     pub(super) isolation: Isolation,
@@ -86,7 +89,7 @@ pub(super) fn read(text: &str, seed: u64, faults: &mut Faults) -> Option<Asked> 
     let lane = lane.unwrap_or_else(|| Lane::for_timeout(limits.timeout_ms));
     let invalid_items = fields.one_of("invalid_items", &INVALID_ITEMS, faults).unwrap_or_default();
     let source = source(&mut fields, &computation, (seed, invalid_items), faults);
-    let Computation { code, function, files, non_finite, .. } = computation;
+    let Computation { code, function, files, non_finite, kernels, .. } = computation;
     let asked = Asked {
         name,
         code,
@@ -98,6 +101,7 @@ pub(super) fn read(text: &str, seed: u64, faults: &mut Faults) -> Option<Asked> 
         limits: limits::resolve(&limits, lane, faults),
         seed,
         non_finite,
+        kernels,
         labels: labels::labels(&mut fields, faults),
         study: study(&mut fields, faults),
         isolation: fields.one_of("isolation", &ISOLATIONS, faults).unwrap_or_default(),

@@ -120,6 +120,7 @@ impl Intake<'_> {
             retry: Retry::default(),
             seed: asked.seed,
             non_finite: asked.non_finite,
+            kernels: asked.kernels,
             files: asked.files,
             labels: asked.labels,
             study: asked.study,

@@ -3,7 +3,7 @@
 use super::InvalidItems;
 use super::asked::{Asked, Source, read};
 use crate::json::Faults;
-use mecapy_model::{Isolation, Lane, OnItemError};
+use mecapy_model::{Isolation, Kernels, Lane, OnItemError};
 
 const CODE: &str = r#""code":{"language":"python","source":""}"#;
 
@@ -29,13 +29,13 @@ fn inputs(asked: &Asked) -> Vec<String> {
 fn the_whole_of_the_contracts_batch_is_read() {
     let text = r#""name":"M12","items":[{"inputs":{"d": 8.0}},{"inputs":{"d":10,"steel":"10.9"}}],"inputs":{"steel":"8.8"},
         "isolation":"batch","on_error":"stop","lane":"long_running","limits":{"timeout_ms":2000},"priority":7,
-        "labels":{"project":"A320"},"seed":42,"non_finite":"null","invalid_items":"record",
+        "labels":{"project":"A320"},"seed":42,"non_finite":"null","kernels":"wasm","invalid_items":"record",
         "study":"01890a5d-ac96-774b-bcce-b302099a8057","files":{"a.csv":"01890a5d-ac96-774b-bcce-b302099a8057"}"#;
     let asked = asked(text).unwrap();
     assert_eq!((asked.name.as_deref(), asked.seed, asked.priority), (Some("M12"), 42, 7));
     assert_eq!((asked.isolation, asked.on_error), (Isolation::Batch, OnItemError::Stop));
     assert_eq!((asked.lane, asked.limits.unwrap().timeout_ms), (Lane::LongRunning, 2_000));
-    assert_eq!(asked.invalid_items, InvalidItems::Record);
+    assert_eq!((asked.invalid_items, asked.kernels), (InvalidItems::Record, Kernels::Wasm));
     assert!(asked.study.is_some());
     assert_eq!(inputs(&asked), [r#"{"d":8.0,"steel":"8.8"}"#, r#"{"d":10,"steel":"10.9"}"#]);
 }
@@ -63,7 +63,7 @@ fn a_sweep_takes_constants_and_the_seed_of_the_batch() {
 #[test]
 fn every_fault_is_pointed_at() {
     let items = r#""items":[{"inputs":{}}]"#;
-    let rows: [(String, &str, &str); 24] = [
+    let rows: [(String, &str, &str); 25] = [
         (r#""name":"x""#.to_owned(), "/items", "required"),
         (r#""items":[{"inputs":{}}],"sweep":{"d":[1]}"#.to_owned(), "/sweep", "conflict"),
         (r#""items":[]"#.to_owned(), "/items", "required"),
@@ -80,6 +80,7 @@ fn every_fault_is_pointed_at() {
         (format!(r#"{items},"isolation":"none""#), "/isolation", "unknown_value"),
         (format!(r#"{items},"on_error":"retry""#), "/on_error", "unknown_value"),
         (format!(r#"{items},"invalid_items":"skip""#), "/invalid_items", "unknown_value"),
+        (format!(r#"{items},"kernels":"gpu""#), "/kernels", "unknown_value"),
         (format!(r#"{items},"priority":10"#), "/priority", "out_of_range"),
         (format!(r#"{items},"study":"x""#), "/study", "unknown_study"),
         (format!(r#"{items},"limits":{{"timeout_ms":0}}"#), "/limits/timeout_ms", "out_of_range"),

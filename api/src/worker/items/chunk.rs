@@ -3,7 +3,7 @@
 use super::outbox::Outbox;
 use crate::functions::{Call, invalid_inputs};
 use mecapy_model::{
-    ErrorKind, ItemOutcome, Limits, NonFinite, OnItemError, Outcome, TaskError, Usage, Warning, sweep::Sweep,
+    ErrorKind, ItemOutcome, Kernels, Limits, NonFinite, OnItemError, Outcome, TaskError, Usage, Warning, sweep::Sweep,
 };
 use mecapy_runtime::{Attempt, Cancel, InputFile, Items};
 use mecapy_store::Clock;
@@ -26,6 +26,7 @@ pub(super) struct Shared {
     /// Of the item with index 0: the others count on from it.
     pub(super) seed: u64,
     pub(super) non_finite: NonFinite,
+    pub(super) kernels: Kernels,
     pub(super) on_error: OnItemError,
     /// What the platform fails is left to a later try of the chunk.
     pub(super) is_tried_again: bool,
@@ -132,6 +133,7 @@ impl Chunk {
                 limits: self.shared.limits,
                 seed: self.seed_of(index),
                 non_finite: self.shared.non_finite,
+                kernels: self.shared.kernels,
                 wall_clock: self.clock.now(),
             });
         }
@@ -189,6 +191,7 @@ mod tests {
             limits: LimitsRequest::default().resolve(Lane::Default).unwrap(),
             seed: u64::MAX,
             non_finite: NonFinite::default(),
+            kernels: Kernels::default(),
             on_error,
             is_tried_again,
         };

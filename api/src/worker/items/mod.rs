@@ -147,6 +147,7 @@ async fn prepare(sandboxed: &Sandboxed, store: &Store, asked: &Asked<'_>, live: 
         limits: spec.limits,
         seed: spec.seed,
         non_finite: spec.non_finite,
+        kernels: spec.kernels,
         on_error: spec.on_error,
         is_tried_again: store.fault_backoff(asked.claimed).is_some(),
     };

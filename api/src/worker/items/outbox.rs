@@ -1,6 +1,6 @@
 //! Outcomes of items between the thread that runs them and the one that saves them.
 
-use mecapy_model::{ItemOutcome, TaskError, Usage};
+use mecapy_model::{ItemOutcome, KernelUsage, TaskError, Usage};
 use mecapy_runtime::Cancel;
 use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
@@ -158,6 +158,7 @@ impl Sums {
         sum.cpu_ms += usage.cpu_ms;
         sum.startup_ms += usage.startup_ms;
         sum.execute_ms += usage.execute_ms;
+        sum.kernels = KernelUsage::sum(sum.kernels, usage.kernels);
     }
 }
 

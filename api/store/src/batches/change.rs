@@ -103,8 +103,8 @@ impl Store {
 
 impl Template {
     fn of(batch: &BatchRow, queued_max: u32) -> Self {
-        let BatchRow { id, tenant, lane, priority, limits, retry, seed, non_finite, total, .. } = *batch;
-        Self { batch: id, tenant, lane, priority, limits, retry, seed, non_finite, total, queued_max }
+        let BatchRow { id, tenant, lane, priority, limits, retry, seed, non_finite, kernels, total, .. } = *batch;
+        Self { batch: id, tenant, lane, priority, limits, retry, seed, non_finite, kernels, total, queued_max }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Settings;
 use super::read::json;
-use crate::reading::bytes_of;
+use crate::reading::{bytes_of, read_kernels};
 use crate::sql::{Query, Row, query};
 use crate::writer::{NewItem, NewItems};
 use crate::{ClaimRef, ObjectKey, RESULT_INLINE_BYTES_MAX, Store, StoreError, StoredText, Written};
@@ -36,6 +36,7 @@ pub struct ItemRow {
 macro_rules! columns {
     () => {
         "i.error, i.warnings, i.seed, i.fuel, i.memory_peak_bytes, i.cpu_ms, i.queued_ms, i.startup_ms, i.execute_ms, t.id, \
+         i.kernel_instructions, i.kernel_calls, i.kernel_flops, i.kernel_price_version, \
          CASE WHEN i.seed IS NULL THEN b.settings END FROM batches b JOIN batch_items i ON i.batch_no = b.no JOIN tasks t ON t.no = i.chunk_no \
          WHERE b.tenant = ?1 AND b.id = ?2 "
     };
@@ -104,7 +105,7 @@ impl Store {
         };
         let seed = match row.try_get::<Option<i64>>(8)? {
             Some(seed) => seed.cast_unsigned(),
-            None => json::<Settings>(row.try_get(16)?)?.seed.wrapping_add(u64::from(index)),
+            None => json::<Settings>(row.try_get(20)?)?.seed.wrapping_add(u64::from(index)),
         };
         Ok(ItemRow {
             index,
@@ -124,6 +125,7 @@ impl Store {
                 startup_ms: row.try_get(13)?,
                 execute_ms: row.try_get(14)?,
                 compile_ms: None,
+                kernels: read_kernels(row, 16)?,
             },
             task: TaskId(row.id(15)?),
         })

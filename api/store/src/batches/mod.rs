@@ -16,8 +16,8 @@ use crate::followers::Watch;
 use crate::writer::{Call, ChunksAnswer, ChunksOf, NewBatchRow, NewChunk, NewChunks, NewRow, Op};
 use crate::{Idempotency, NewTask, Store, StoreError, SubmitError};
 use mecapy_model::{
-    BatchId, Code, Isolation, Lane, Limits, NonFinite, OnItemError, Retry, StudyId, TaskId, TenantId, Ties, UploadId,
-    Warning,
+    BatchId, Code, Isolation, Kernels, Lane, Limits, NonFinite, OnItemError, Retry, StudyId, TaskId, TenantId, Ties,
+    UploadId, Warning,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -55,6 +55,7 @@ pub struct NewBatch {
     /// Item `i` has this plus `i`, wrapping around.
     pub seed: u64,
     pub non_finite: NonFinite,
+    pub kernels: Kernels,
     pub labels: BTreeMap<String, String>,
     pub study: Option<StudyId>,
     pub isolation: Isolation,
@@ -106,6 +107,8 @@ struct Settings {
     retry: Retry,
     seed: u64,
     non_finite: NonFinite,
+    #[serde(default)]
+    kernels: Kernels,
     isolation: Isolation,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     warnings: Vec<Warning>,
@@ -122,6 +125,7 @@ struct Template {
     retry: Retry,
     seed: u64,
     non_finite: NonFinite,
+    kernels: Kernels,
     total: u32,
     queued_max: u32,
 }
@@ -161,8 +165,9 @@ fn sorted(files: &BTreeMap<String, UploadId>) -> Vec<(String, UploadId)> {
 
 impl NewBatch {
     fn template(&self, batch: BatchId) -> Template {
-        let NewBatch { tenant, lane, priority, limits, retry, seed, non_finite, total, queued_max, .. } = *self;
-        Template { batch, tenant, lane, priority, limits, retry, seed, non_finite, total, queued_max }
+        let NewBatch { tenant, lane, priority, limits, retry, seed, non_finite, kernels, total, queued_max, .. } =
+            *self;
+        Template { batch, tenant, lane, priority, limits, retry, seed, non_finite, kernels, total, queued_max }
     }
 
     /// What its rows say, cut into so many chunks.
@@ -188,6 +193,7 @@ impl NewBatch {
             retry: self.retry,
             seed: self.seed,
             non_finite: self.non_finite,
+            kernels: self.kernels,
             isolation: self.isolation,
             warnings: self.warnings,
         };
@@ -227,6 +233,7 @@ impl Template {
             retry: self.retry,
             seed: self.seed,
             non_finite: self.non_finite,
+            kernels: self.kernels,
             labels: BTreeMap::new(),
             run_at: None,
             retry_of: None,

@@ -6,8 +6,8 @@ use crate::list::{LIST_LIMIT_MAX, ListError};
 use crate::sql::{Row, query};
 use crate::{Store, StoreError};
 use mecapy_model::{
-    BatchId, BatchState, Code, Isolation, Item, Lane, Limits, NonFinite, OnItemError, Retry, StudyId, TenantId,
-    UploadId, Warning,
+    BatchId, BatchState, Code, Isolation, Item, Kernels, Lane, Limits, NonFinite, OnItemError, Retry, StudyId,
+    TenantId, UploadId, Warning,
 };
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -53,6 +53,7 @@ pub struct BatchRow {
     /// Item `i` has this plus `i`, wrapping around.
     pub seed: u64,
     pub non_finite: NonFinite,
+    pub kernels: Kernels,
     pub labels: BTreeMap<String, String>,
     pub study: Option<StudyId>,
     pub isolation: Isolation,
@@ -116,6 +117,7 @@ pub struct BatchSpec {
     /// Item `i` has this plus `i`, wrapping around.
     pub seed: u64,
     pub non_finite: NonFinite,
+    pub kernels: Kernels,
     pub isolation: Isolation,
     pub on_error: OnItemError,
     /// Explicit items are left out: [`Store::batch_chunk_inputs`] has them.
@@ -150,6 +152,7 @@ impl BatchRow {
             retry: settings.retry,
             seed: settings.seed,
             non_finite: settings.non_finite,
+            kernels: settings.kernels,
             labels: row.try_get::<Option<&str>>(8)?.map(json).transpose()?.unwrap_or_default(),
             study: row.try_get::<Option<Uuid>>(9)?.map(StudyId),
             isolation: settings.isolation,
@@ -254,6 +257,7 @@ impl Store {
             retry: settings.retry,
             seed: settings.seed,
             non_finite: settings.non_finite,
+            kernels: settings.kernels,
             isolation: settings.isolation,
             on_error: read_on_error(row.try_get(3)?)?,
             source: source(row.try_get(4)?),

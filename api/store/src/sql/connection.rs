@@ -229,10 +229,23 @@ impl Conn {
     /// Ends a transaction. Where the answer does not come, or nobody waits for it any more, it may be open for longer.
     async fn end(&mut self, how: &'static str) -> Result<(), StoreError> {
         self.command(how).await?;
-        if let Conn::Postgres { is_settled, .. } = self {
-            *is_settled = true;
-        }
+        self.set_settled(true);
         Ok(())
+    }
+
+    /// Whether the end of the last transaction was confirmed. A statement may be one of its own only then.
+    pub(crate) fn is_settled(&self) -> bool {
+        match self {
+            Conn::Sqlite(_) => true,
+            Conn::Postgres { is_settled, .. } => *is_settled,
+        }
+    }
+
+    /// A statement that is a transaction of its own is not settled until it is answered.
+    pub(crate) fn set_settled(&mut self, settled: bool) {
+        if let Conn::Postgres { is_settled, .. } = self {
+            *is_settled = settled;
+        }
     }
 
     /// Executes texts without values, several at a time.

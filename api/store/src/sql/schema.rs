@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr};
 /// Version, name, text.
 type Version = (i64, &'static str, &'static str);
 
-const SQLITE: [Version; 14] = [
+const SQLITE: [Version; 15] = [
     (1, "start", include_str!("../../migrations/sqlite/0001_start.sql")),
     (2, "shared", include_str!("../../migrations/sqlite/0002_shared.sql")),
     (3, "objects", include_str!("../../migrations/sqlite/0003_objects.sql")),
@@ -24,8 +24,9 @@ const SQLITE: [Version; 14] = [
     (12, "batches", include_str!("../../migrations/sqlite/0012_batches.sql")),
     (13, "workflows", include_str!("../../migrations/sqlite/0013_workflows.sql")),
     (14, "compiled", include_str!("../../migrations/sqlite/0014_compiled.sql")),
+    (15, "kernels", include_str!("../../migrations/sqlite/0015_kernels.sql")),
 ];
-const POSTGRES: [Version; 12] = [
+const POSTGRES: [Version; 13] = [
     (1, "start", include_str!("../../migrations/postgres/0001_start.sql")),
     (2, "workers", include_str!("../../migrations/postgres/0002_workers.sql")),
     (3, "events", include_str!("../../migrations/postgres/0003_events.sql")),
@@ -38,6 +39,7 @@ const POSTGRES: [Version; 12] = [
     (10, "batches", include_str!("../../migrations/postgres/0010_batches.sql")),
     (11, "workflows", include_str!("../../migrations/postgres/0011_workflows.sql")),
     (12, "compiled", include_str!("../../migrations/postgres/0012_compiled.sql")),
+    (13, "kernels", include_str!("../../migrations/postgres/0013_kernels.sql")),
 ];
 
 /// How a database's schema stands to this program's.

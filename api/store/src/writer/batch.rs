@@ -161,6 +161,11 @@ impl Batch {
         Opening { locks, numbers: self.submits.len() + chunks + node_tasks, tenant }
     }
 
+    /// The claim that the batch consists of.
+    pub(super) fn only_claim(&mut self) -> Option<&mut Call<ClaimRequest, Claims>> {
+        if self.len() == 1 { self.claims.first_mut() } else { None }
+    }
+
     /// What is claimed from.
     fn lanes(&self) -> Vec<Lane> {
         self.claims.iter().map(|call| call.input.lane).collect()

@@ -1,7 +1,7 @@
 //! Choosing what runs next, and taking it.
 
 use super::lines::{self, Waiting};
-use super::only_line;
+use super::only_line::{self, Within};
 use super::state::Writer;
 use super::submit::EVENTS;
 use crate::clock::{from_unix_ms, millis};
@@ -104,9 +104,9 @@ struct Wanted {
 /// Claims tasks as [`Store::claim_or_wait`](crate::Store::claim_or_wait) says.
 pub(super) async fn claim(writer: &mut Writer, request: ClaimRequest) -> Result<Claims, StoreError> {
     let mut chosen = Vec::new();
-    let count = usize::try_from(request.max.min(CLAIM_MAX)).unwrap_or(0);
+    let count = count_of(&request);
     if only_line::may_be(writer, &request) {
-        let claimed = only_line::claim(writer, request, count).await?;
+        let claimed = only_line::claim(writer, request, count, Within::Open).await?;
         if !claimed.is_empty() {
             return Ok(Claims { claimed, waits_for: None });
         }
@@ -140,6 +140,11 @@ pub(super) async fn claim(writer: &mut Writer, request: ClaimRequest) -> Result<
     }
     let waits_for = wanted.waits_for;
     Ok(Claims { claimed: take(writer, &chosen, wanted).await?, waits_for })
+}
+
+/// How many tasks a claim takes at most.
+pub(super) fn count_of(request: &ClaimRequest) -> usize {
+    usize::try_from(request.max.min(CLAIM_MAX)).unwrap_or(0)
 }
 
 /// The numbers of the tasks of one rank to start, in order.

@@ -94,8 +94,8 @@ const RESULTS: Rows = Rows {
 };
 const USAGE: Rows = Rows {
     head: "INSERT INTO task_usage (no, tenant, lane, at_ms, error_kind, fuel, memory_peak_bytes, cpu_ms, queued_ms, \
-           startup_ms, execute_ms, compile_ms)",
-    width: 12,
+           startup_ms, execute_ms, kernel_instructions, kernel_calls, kernel_flops, kernel_price_version, compile_ms)",
+    width: 16,
     tail: "",
 };
 const ARTIFACTS: Rows = Rows {
@@ -412,20 +412,26 @@ pub(super) struct LiveTask {
     pub(super) internal: bool,
 }
 
-/// Binds the seven columns that usage rows of tasks and of previews share.
+/// Binds the eleven columns that usage rows of tasks and of previews share.
 pub(super) fn bind_usage(query: Query, error_kind: Option<ErrorKind>, usage: &Usage) -> Query {
     bind_used(query.bind(error_kind.map(ErrorKind::as_str)), usage)
 }
 
-/// Binds fuel, memory and the four times.
+/// Binds fuel, memory, the four times and what native kernels did.
 pub(super) fn bind_used(query: Query, usage: &Usage) -> Query {
+    let kernels = usage.kernels.as_ref();
+    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     query
-        .bind(i64::try_from(usage.fuel).unwrap_or(i64::MAX))
-        .bind(i64::try_from(usage.memory_peak_bytes).unwrap_or(i64::MAX))
+        .bind(count(usage.fuel))
+        .bind(count(usage.memory_peak_bytes))
         .bind(finite(usage.cpu_ms))
         .bind(finite(usage.queued_ms))
         .bind(finite(usage.startup_ms))
         .bind(finite(usage.execute_ms))
+        .bind(kernels.map(|kernels| kernels.instructions.as_str()))
+        .bind(kernels.map(|kernels| count(kernels.calls)))
+        .bind(kernels.map(|kernels| count(kernels.flops)))
+        .bind(kernels.map(|kernels| i64::from(kernels.price_version)))
 }
 
 /// SQLite has no NaN.

@@ -4,6 +4,7 @@ use super::ending::{Ended, Record, bind_used, bounded, warnings_json};
 use super::state::Writer;
 use crate::batches::CHUNK_ITEMS_MAX;
 use crate::queue::is_cancel;
+use crate::reading::read_kernels;
 use crate::sql::{Rows, pieces, query, with_list};
 use crate::{ClaimRef, ObjectKey, StoreError, StoredText, Written};
 use mecapy_model::{BatchId, ErrorKind, ItemOutcome, TaskError, TaskState, Usage};
@@ -43,8 +44,9 @@ pub(super) struct EndedChunk {
 
 const ITEMS: Rows = Rows {
     head: "INSERT INTO batch_items (batch_no, item, state, result, object_key, object_bytes, object_sha256, error, \
-           warnings, seed, chunk_no, fuel, memory_peak_bytes, cpu_ms, queued_ms, startup_ms, execute_ms)",
-    width: 17,
+           warnings, seed, chunk_no, fuel, memory_peak_bytes, cpu_ms, queued_ms, startup_ms, execute_ms, kernel_instructions, \
+           kernel_calls, kernel_flops, kernel_price_version)",
+    width: 21,
     tail: "",
 };
 /// A row for each item that a chunk was to end and has not.
@@ -61,7 +63,9 @@ const _: () = assert!(CHUNK_ITEMS_MAX == 128);
 
 const CHUNKS: &str = "SELECT c.no, c.again, c.items - count(i.item), CAST(coalesce(sum(i.fuel), 0) AS BIGINT), \
                       coalesce(max(i.memory_peak_bytes), 0), coalesce(sum(i.cpu_ms), 0.0), \
-                      coalesce(sum(i.startup_ms), 0.0), coalesce(sum(i.execute_ms), 0.0) \
+                      coalesce(sum(i.startup_ms), 0.0), coalesce(sum(i.execute_ms), 0.0), \
+                      max(i.kernel_instructions), CAST(sum(i.kernel_calls) AS BIGINT), CAST(sum(i.kernel_flops) AS BIGINT), \
+                      max(i.kernel_price_version) \
                       FROM batch_chunks c LEFT JOIN batch_items i ON i.batch_no = c.batch_no AND i.item >= c.first \
                       AND i.item < c.first + c.count AND i.chunk_no = c.no AND i.again_no IS NULL WHERE c.no IN (";
 
@@ -189,6 +193,7 @@ impl Writer {
                     cpu_ms: row.try_get(5)?,
                     startup_ms: row.try_get(6)?,
                     execute_ms: row.try_get(7)?,
+                    kernels: read_kernels(&row, 8)?,
                     ..Usage::default()
                 };
                 let (again, missing) = (row.flag(1)?, row.try_get(2)?);

@@ -7,8 +7,8 @@ use crate::{PreviewUsage, StoreError};
 
 const USAGE: Rows = Rows {
     head: "INSERT INTO preview_usage (tenant, at_ms, error_kind, fuel, memory_peak_bytes, cpu_ms, queued_ms, startup_ms, \
-           execute_ms)",
-    width: 9,
+           execute_ms, kernel_instructions, kernel_calls, kernel_flops, kernel_price_version)",
+    width: 13,
     tail: "",
 };
 

@@ -5,6 +5,7 @@ use super::batch::Batch;
 use super::events::NewEvent;
 use super::give_back::LostAttempt;
 use super::numbers::Numbers;
+use super::only_line;
 use super::tally::Tally;
 use crate::bus::Hint;
 use crate::clock::{millis, unix_ms};
@@ -82,7 +83,7 @@ pub(crate) struct Writer {
     /// doesn't hide what is queued.
     pub(crate) now_ms: i64,
     /// The same as the clock said it, for leases: all processes must go by one.
-    clock_ms: i64,
+    pub(super) clock_ms: i64,
     /// Numbers for new tasks: embedded the next of a count, in PostgreSQL those that its sequence gave as the
     /// transaction began.
     pub(super) numbers: Numbers,
@@ -92,13 +93,13 @@ pub(crate) struct Writer {
     moved: BTreeSet<TenantId>,
     /// Those of them that this transaction regroups.
     regrouped: Vec<TenantId>,
-    in_memory_is_stale: bool,
+    pub(super) in_memory_is_stale: bool,
     /// Lanes in which the last claim found tasks of several tenants or priorities.
     pub(super) several_lines: BTreeSet<Lane>,
     /// The tenant whose row this transaction locked as it began, with what the row said.
     pub(super) locked: Option<(TenantId, Standing)>,
     /// When the counts are to be read again, on the monotonic clock: others change them too.
-    counts_due: Duration,
+    pub(super) counts_due: Duration,
     changes: Vec<(TaskId, Change)>,
     /// Tasks that were accepted and not touched since, by number: a claim need not read them.
     fresh: Fresh,
@@ -190,6 +191,9 @@ impl Writer {
     /// Runs a batch in a transaction and commits it; after an error nothing of it has happened, unless the connection
     /// broke at the commit: then nobody knows.
     pub(super) async fn transact(&mut self, batch: &mut Batch) -> Result<(), Failure> {
+        if only_line::claim_at_once(self, batch).await? {
+            return Ok(());
+        }
         let held = self.begin(batch.opening()).await.map_err(Failure::Beginning)?;
         let done = match self.dialect {
             Dialect::Sqlite => self.work(batch, &held).await,
@@ -388,7 +392,7 @@ impl Writer {
         self.hints.push(hint);
     }
 
-    fn forget_signals(&mut self) {
+    pub(super) fn forget_signals(&mut self) {
         self.after_commit.clear();
         self.changes.clear();
         self.hints.clear();
@@ -398,7 +402,7 @@ impl Writer {
         self.regrouped.clear();
     }
 
-    fn signal(&mut self) {
+    pub(super) fn signal(&mut self) {
         self.after_commit.drain(..).for_each(|work| work());
         for tenant in self.regrouped.drain(..) {
             self.moved.remove(&tenant);

@@ -2,8 +2,8 @@
 
 use crate::fixture::{Fixture, finish_with, json};
 use mecapy_model::{
-    BatchId, BatchState, Code, ErrorKind, Isolation, ItemOutcome, Lane, LimitsRequest, NonFinite, OnItemError, Retry,
-    StudyId, TaskError, TaskState, Usage, Warning,
+    BatchId, BatchState, Code, ErrorKind, Isolation, ItemOutcome, Kernels, Lane, LimitsRequest, NonFinite, OnItemError,
+    Retry, StudyId, TaskError, TaskState, Usage, Warning,
 };
 use mecapy_store::{
     Access, BatchDeleted, BatchFilter, BatchRow, BatchSource, Beat, Claimed, EventType, Finish, Idempotency,
@@ -24,6 +24,7 @@ pub(crate) fn new_batch(fixture: &Fixture, total: u32) -> NewBatch {
         retry: Retry::default(),
         seed: u64::MAX,
         non_finite: NonFinite::Reject,
+        kernels: Kernels::default(),
         labels: BTreeMap::from([("project".to_owned(), "bridge".to_owned())]),
         study: None,
         isolation: Isolation::Item,

@@ -1,7 +1,7 @@
 //! A store in a temporary folder, with a clock that the test moves.
 
 use crate::database::TestDatabase;
-use mecapy_model::{Code, Lane, LimitsRequest, NonFinite, Retry, Task, TaskId, TenantId, Ties, Usage};
+use mecapy_model::{Code, Kernels, Lane, LimitsRequest, NonFinite, Retry, Task, TaskId, TenantId, Ties, Usage};
 use mecapy_store::{ClaimRequest, Claimed, Finish, ManualClock, NewTask, Store, StoreOptions, Submission};
 use serde_json::value::RawValue;
 use sqlx::{ConnectOptions, Connection, Row};
@@ -137,6 +137,7 @@ pub(crate) fn new_task(tenant: TenantId) -> NewTask {
         retry: Retry::default(),
         seed: u64::MAX,
         non_finite: NonFinite::Reject,
+        kernels: Kernels::default(),
         labels: BTreeMap::new(),
         run_at: None,
         retry_of: None,

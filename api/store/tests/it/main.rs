@@ -20,6 +20,7 @@ mod inboxes;
 mod invariants;
 mod jumping;
 mod keeping;
+mod kernels;
 mod ledger;
 mod listing;
 mod packaging;

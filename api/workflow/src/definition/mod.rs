@@ -87,7 +87,7 @@ pub struct Node {
     pub cache: CacheMode,
     /// Added to by an element's index.
     pub seed: Option<u64>,
-    /// `lane`, `priority`, `limits` and `non_finite` of the task, as the author wrote them.
+    /// `lane`, `priority`, `limits`, `non_finite` and `kernels` of the task, as the author wrote them.
     pub settings: Vec<(&'static str, Json)>,
     /// Whether the signature of what it calls was known, so that units are converted on the way to it.
     pub(crate) is_typed: bool,

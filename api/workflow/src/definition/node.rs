@@ -16,7 +16,7 @@ const SEED_MAX: u64 = (1 << 53) - 1;
 const PRIORITY_MAX: u64 = 9;
 const KINDS: [&str; 3] = ["code", "approval", "workflow"];
 const FIELDS: &str = "key, code | approval | workflow, inputs, files, map, when, needs, retry, timeout_ms, limits, lane, \
-                      priority, seed, non_finite, cache, on_error, default";
+                      priority, seed, non_finite, kernels, cache, on_error, default";
 
 /// What a node's expressions may name, and how wide its map may be.
 pub(super) struct Surroundings<'a> {
@@ -261,6 +261,9 @@ fn settings(fields: &mut Fields<'_, '_>, faults: &mut Faults) -> Vec<(&'static s
     }
     if let Some(choice) = fields.one_of("non_finite", &[("reject", "reject"), ("null", "null")], faults) {
         settings.push(("non_finite", Json::text(choice)));
+    }
+    if let Some(choice) = fields.one_of("kernels", &[("native", "native"), ("wasm", "wasm")], faults) {
+        settings.push(("kernels", Json::text(choice)));
     }
     if let Some(limits) = fields.take("limits") {
         let root = fields.path;

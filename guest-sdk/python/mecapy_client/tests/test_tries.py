@@ -23,6 +23,7 @@ TASK = {
     "code": {},
     "created_at": "2026-01-02T03:04:05.678Z",
     "id": "01a2176d-343e-71bb-abcb-75d93caa2c14",
+    "kernels": "native",
     "labels": {},
     "lane": "default",
     "links": dict.fromkeys(models.TaskLinks.__dataclass_fields__, "/"),

@@ -38,9 +38,9 @@ pub fn gemm_part<T: Scalar>(
 }
 
 /// The steps of a product between two updates of the result.
-const DEPTH_MAX: usize = 256;
-/// Packed rows of `a`, in bytes for each step: with `DEPTH_MAX` steps they fill three quarters of a second-level cache.
-const A_BYTES: usize = 192 * 8;
+const DEPTH_MAX: usize = 384;
+/// Packed rows of `a`, in bytes for each step: with `DEPTH_MAX` steps they fill most of a second-level cache.
+const A_BYTES: usize = 144 * 8;
 /// Packed columns of `b`, in bytes for each step.
 const B_BYTES: usize = 1536 * 8;
 
@@ -56,6 +56,12 @@ const fn rows_max<T: Scalar>() -> usize {
 
 const fn cols_max<T: Scalar>() -> usize {
     B_BYTES / size_of::<T>()
+}
+
+/// The size of blocks that cut `size` as evenly as multiples of `unit` can, of at most `max` each, which is such a multiple.
+fn even(size: usize, max: usize, unit: usize) -> usize {
+    let blocks = size.div_ceil(max).max(1);
+    size.div_ceil(blocks).next_multiple_of(unit).max(unit)
 }
 
 /// The room for packed panels, made once for each call from outside, with what the call works under.
@@ -110,15 +116,19 @@ impl<T: Scalar> Work<'_, '_, T> {
         if depth == 0 || (beta != T::ZERO && beta != T::ONE) {
             scale(self.cx, beta, part, c.reborrow())?;
         }
-        for col in (0..c.cols).step_by(cols_max::<T>()) {
-            let cols = cols_max::<T>().min(c.cols - col);
-            for step in (0..depth).step_by(DEPTH_MAX) {
-                let steps = DEPTH_MAX.min(depth - step);
+        let (tile_rows, tile_cols) = tile::<T>();
+        let rows_max = even(c.rows, rows_max::<T>(), tile_rows);
+        let cols_max = even(c.cols, cols_max::<T>(), tile_cols);
+        let steps_max = even(depth, DEPTH_MAX, 4);
+        for col in (0..c.cols).step_by(cols_max) {
+            let cols = cols_max.min(c.cols - col);
+            for step in (0..depth).step_by(steps_max) {
+                let steps = steps_max.min(depth - step);
                 let packed = b.part((step, col), (steps, cols)).t();
                 self.pack_b(packed)?;
                 let is_new = step == 0 && beta == T::ZERO;
-                for row in (0..c.rows).step_by(rows_max::<T>()) {
-                    let rows = rows_max::<T>().min(c.rows - row);
+                for row in (0..c.rows).step_by(rows_max) {
+                    let rows = rows_max.min(c.rows - row);
                     let is_outside = match part {
                         None => false,
                         Some(Part::Upper) => row > col + cols - 1,
@@ -158,8 +168,8 @@ impl<T: Scalar> Work<'_, '_, T> {
             }
             let rows = target.rows;
             let block = Block { at: (block.at.0, block.at.1 + col), ..block };
-            let panels = Panels { depth: block.steps, a: self.a, b: self.b.wrapping_add(col * block.steps) };
-            block.tiles(self.instructions(), panels, target.reborrow().part((0, col), (rows, cols)));
+            let packed = (self.a.cast_const(), self.b.wrapping_add(col * block.steps).cast_const());
+            block.tiles(self.instructions(), packed, target.reborrow().part((0, col), (rows, cols)));
         }
         Ok(())
     }
@@ -178,21 +188,21 @@ struct Block<T> {
 }
 
 impl<T: Scalar> Block<T> {
-    fn tiles(self, instructions: Instructions, panels: Panels<T>, mut target: MatMut<'_, T>) {
+    fn tiles(self, instructions: Instructions, (a, b): (*const T, *const T), mut target: MatMut<'_, T>) {
         let (tile_rows, tile_cols) = tile::<T>();
         let first = target.first();
         let is_direct = !T::IS_COMPLEX && target.row_step == 1;
         for col in (0..target.cols).step_by(tile_cols) {
             let cols = tile_cols.min(target.cols - col);
-            let b = panels.b.wrapping_add(col * self.steps).cast::<T::Real>();
+            let b = b.wrapping_add(col * self.steps).cast::<T::Real>();
             for row in (0..target.rows).step_by(tile_rows) {
                 let rows = tile_rows.min(target.rows - row);
                 let cover = self.cover((self.at.0 + row, self.at.1 + col), (rows, cols));
                 if cover == Cover::None {
                     continue;
                 }
-                let a = panels.a.wrapping_add(row * self.steps).cast::<T::Real>();
-                let panels = Panels { depth: self.steps, a, b };
+                let a = a.wrapping_add(row * self.steps).cast::<T::Real>();
+                let panels = Panels { depth: self.steps, a, a_step: T::Real::ROWS, b };
                 if is_direct && cover == Cover::All && rows == tile_rows && cols == tile_cols {
                     let first = first.wrapping_offset(row as isize + col as isize * target.col_step).cast();
                     let tile = Target { first, step: target.col_step, is_new: self.is_new };

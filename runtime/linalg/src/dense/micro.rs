@@ -3,11 +3,13 @@
 
 use crate::Instructions;
 
-/// Two packed panels: for each step of `depth` there are `ROWS` numbers of `a` and `COLS` numbers of `b`.
+/// Two panels: for each step of `depth` there are `ROWS` numbers of `a` and `COLS` numbers of `b`.
 #[derive(Debug, Clone, Copy)]
 pub struct Panels<R> {
     pub(super) depth: usize,
     pub(super) a: *const R,
+    /// How far apart the steps of `a` are: `ROWS` where it is packed.
+    pub(super) a_step: usize,
     pub(super) b: *const R,
 }
 
@@ -46,7 +48,7 @@ macro_rules! portable {
                 for step in 0..panels.depth {
                     // SAFETY: the panels have `depth` steps of `ROWS` and `COLS` numbers.
                     let (a, b) = unsafe {
-                        let a = panels.a.add(step * ROWS + row).cast::<[$real; $part]>();
+                        let a = panels.a.add(step * panels.a_step + row).cast::<[$real; $part]>();
                         (*a, *panels.b.add(step * COLS).cast::<[$real; COLS]>())
                     };
                     for (sums, b) in sums.iter_mut().zip(b) {
@@ -72,64 +74,105 @@ macro_rules! portable {
 portable!(portable_f64, f64, 4);
 portable!(portable_f32, f32, 8);
 
-/// Three vectors of rows by four columns: twelve sums, three vectors of `a` and one of `b` fill the sixteen registers.
+/// One step of the loop below: three vectors of `a` times each of four numbers of `b`. `$a` is where this step's rows are,
+/// `$b` how many steps it is after the first.
+#[cfg(target_arch = "x86_64")]
+macro_rules! step {
+    ($kind:literal, $size:literal, $a:literal, $b:literal) => {
+        concat!(
+            "vmovups ymm0, [", $a, "]\n",
+            "vmovups ymm1, [", $a, " + 32]\n",
+            "vmovups ymm2, [", $a, " + 64]\n",
+            step!(column $kind, $size, $b, "0", "4", "5", "6"),
+            step!(column $kind, $size, $b, "1", "7", "8", "9"),
+            step!(column $kind, $size, $b, "2", "10", "11", "12"),
+            step!(column $kind, $size, $b, "3", "13", "14", "15"),
+        )
+    };
+    (column $kind:literal, $size:literal, $b:literal, $col:literal, $first:literal, $second:literal, $third:literal) => {
+        concat!(
+            "vbroadcasts", $kind, " ymm3, [{b} + (4 * ", $b, " + ", $col, ") * ", $size, "]\n",
+            "vfmadd231p", $kind, " ymm", $first, ", ymm0, ymm3\n",
+            "vfmadd231p", $kind, " ymm", $second, ", ymm1, ymm3\n",
+            "vfmadd231p", $kind, " ymm", $third, ", ymm2, ymm3\n",
+        )
+    };
+}
+
+/// Three vectors of rows by four columns: twelve sums, three vectors of `a` and one of `b` fill the sixteen registers. The
+/// loop is assembler because a compiler that moves instructions between its steps runs out of registers.
 #[cfg(target_arch = "x86_64")]
 macro_rules! avx2 {
-    ($name:ident, $real:ty, $lanes:literal, $zero:ident, $load:ident, $store:ident, $splat:ident, $fma:ident, $mul:ident) => {
+    ($name:ident, $real:ty, $vector:ident, $kind:literal, $size:literal,
+     $load:ident, $store:ident, $splat:ident, $fma:ident, $mul:ident) => {
         #[target_feature(enable = "avx2,fma")]
         unsafe fn $name(panels: Panels<$real>, alpha: $real, target: Target<$real>) {
-            use std::arch::x86_64::*;
-            const ROWS: usize = <$real as Micro>::ROWS;
+            use std::arch::{asm, x86_64::*};
             const COLS: usize = <$real as Micro>::COLS;
-            let Panels { mut depth, mut a, mut b } = panels;
-            let mut sums = [[$zero(); 3]; COLS];
-            // SAFETY: the panels have `depth` steps of `ROWS` and `COLS` numbers, and the target is writable. A prefetch
-            // reads nothing.
+            const LANES: usize = 32 / size_of::<$real>();
+            let step = panels.a_step * size_of::<$real>();
+            // A prefetch reads nothing.
+            for col in 0..COLS as isize {
+                let at = target.first.wrapping_offset(col * target.step);
+                _mm_prefetch::<_MM_HINT_T0>(at.cast());
+                _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(3 * LANES - 1).cast());
+            }
+            let zero = || _mm256_castsi256_pd(_mm256_setzero_si256());
+            let mut sums = [[zero(); 3]; COLS];
+            let [[s0, s1, s2], [s3, s4, s5], [s6, s7, s8], [s9, s10, s11]] = &mut sums;
+            // SAFETY: the panels have `depth` steps, which is all that is read; nothing is written but registers.
             unsafe {
-                for col in 0..COLS as isize {
-                    let at = target.first.wrapping_offset(col * target.step);
-                    _mm_prefetch::<_MM_HINT_T0>(at.cast());
-                    _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(ROWS - 1).cast());
-                }
-                macro_rules! step {
-                    ($at:literal) => {
-                        let rows = [
-                            $load(a.add($at * ROWS)),
-                            $load(a.add($at * ROWS + $lanes)),
-                            $load(a.add($at * ROWS + 2 * $lanes)),
-                        ];
-                        for col in 0..COLS {
-                            let factor = $splat(&*b.add($at * COLS + col));
-                            for part in 0..3 {
-                                sums[col][part] = $fma(rows[part], factor, sums[col][part]);
-                            }
-                        }
-                    };
-                }
-                while depth >= 4 {
-                    _mm_prefetch::<_MM_HINT_T0>(a.wrapping_add(16 * ROWS).cast());
-                    _mm_prefetch::<_MM_HINT_T0>(a.wrapping_add(16 * ROWS).cast::<u8>().wrapping_add(64).cast());
-                    step!(0);
-                    step!(1);
-                    _mm_prefetch::<_MM_HINT_T0>(a.wrapping_add(16 * ROWS).cast::<u8>().wrapping_add(128).cast());
-                    _mm_prefetch::<_MM_HINT_T0>(a.wrapping_add(16 * ROWS).cast::<u8>().wrapping_add(192).cast());
-                    step!(2);
-                    step!(3);
-                    _mm_prefetch::<_MM_HINT_T0>(a.wrapping_add(16 * ROWS).cast::<u8>().wrapping_add(256).cast());
-                    _mm_prefetch::<_MM_HINT_T0>(a.wrapping_add(16 * ROWS).cast::<u8>().wrapping_add(320).cast());
-                    (a, b, depth) = (a.add(4 * ROWS), b.add(4 * COLS), depth - 4);
-                }
-                while depth > 0 {
-                    step!(0);
-                    (a, b, depth) = (a.add(ROWS), b.add(COLS), depth - 1);
-                }
-                let alpha = $splat(&alpha);
-                for (col, sums) in sums.iter().enumerate() {
-                    let column = target.first.offset(col as isize * target.step);
-                    for (part, sum) in sums.iter().enumerate() {
-                        let at = column.add(part * $lanes);
-                        $store(at, if target.is_new { $mul(alpha, *sum) } else { $fma(alpha, *sum, $load(at)) });
-                    }
+                asm!(
+                    "test {fours}, {fours}",
+                    "jz 3f",
+                    ".p2align 5",
+                    "2:",
+                    "prefetcht0 [{a} + 1024]",
+                    "prefetcht0 [{a} + 1088]",
+                    step!($kind, $size, "{a}", "0"),
+                    "prefetcht0 [{a} + 1152]",
+                    "prefetcht0 [{a} + 1216]",
+                    step!($kind, $size, "{a} + {step}", "1"),
+                    "prefetcht0 [{a} + 1280]",
+                    "prefetcht0 [{a} + 1344]",
+                    step!($kind, $size, "{a} + 2 * {step}", "2"),
+                    step!($kind, $size, "{a} + {thrice}", "3"),
+                    "lea {a}, [{a} + 4 * {step}]",
+                    concat!("add {b}, 16 * ", $size),
+                    "dec {fours}",
+                    "jnz 2b",
+                    "3:",
+                    "test {ones}, {ones}",
+                    "jz 5f",
+                    "4:",
+                    step!($kind, $size, "{a}", "0"),
+                    "add {a}, {step}",
+                    concat!("add {b}, 4 * ", $size),
+                    "dec {ones}",
+                    "jnz 4b",
+                    "5:",
+                    a = inout(reg) panels.a => _,
+                    b = inout(reg) panels.b => _,
+                    step = in(reg) step,
+                    thrice = in(reg) 3 * step,
+                    fours = inout(reg) panels.depth / 4 => _,
+                    ones = inout(reg) panels.depth % 4 => _,
+                    out("ymm0") _, out("ymm1") _, out("ymm2") _, out("ymm3") _,
+                    inout("ymm4") *s0, inout("ymm5") *s1, inout("ymm6") *s2,
+                    inout("ymm7") *s3, inout("ymm8") *s4, inout("ymm9") *s5,
+                    inout("ymm10") *s6, inout("ymm11") *s7, inout("ymm12") *s8,
+                    inout("ymm13") *s9, inout("ymm14") *s10, inout("ymm15") *s11,
+                    options(nostack, readonly),
+                );
+            }
+            let alpha = $splat(&alpha);
+            for (col, sums) in sums.iter().enumerate() {
+                let column = target.first.wrapping_offset(col as isize * target.step);
+                for (part, sum) in sums.iter().enumerate() {
+                    let at = column.wrapping_add(part * LANES);
+                    let sum = $vector(*sum);
+                    // SAFETY: within the target, which is writable.
+                    unsafe { $store(at, if target.is_new { $mul(alpha, sum) } else { $fma(alpha, sum, $load(at)) }) };
                 }
             }
         }
@@ -140,8 +183,9 @@ macro_rules! avx2 {
 avx2!(
     avx2_f64,
     f64,
-    4,
-    _mm256_setzero_pd,
+    same,
+    "d",
+    "8",
     _mm256_loadu_pd,
     _mm256_storeu_pd,
     _mm256_broadcast_sd,
@@ -152,14 +196,20 @@ avx2!(
 avx2!(
     avx2_f32,
     f32,
-    8,
-    _mm256_setzero_ps,
+    _mm256_castpd_ps,
+    "s",
+    "4",
     _mm256_loadu_ps,
     _mm256_storeu_ps,
     _mm256_broadcast_ss,
     _mm256_fmadd_ps,
     _mm256_mul_ps
 );
+
+#[cfg(target_arch = "x86_64")]
+fn same(vector: std::arch::x86_64::__m256d) -> std::arch::x86_64::__m256d {
+    vector
+}
 
 macro_rules! micro {
     ($real:ty, $rows:literal, $avx2:ident, $portable:ident) => {

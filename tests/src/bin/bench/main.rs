@@ -7,6 +7,7 @@ mod batches;
 mod containers;
 mod functions;
 mod http;
+mod kernels;
 mod load;
 mod machine;
 mod memory;
@@ -31,7 +32,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use workload::Workload;
 
 const USAGE: &str = "usage: bench [--out FILE.json] [--only GROUP,…] [--no-peers] [--strict]\n\
-                     groups: platform, functions, batches, workflows, shared, containers, inside, peers, celery";
+                     groups: platform, functions, batches, workflows, shared, containers, inside, kernels, peers, celery";
 
 /// What can be measured by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,8 @@ enum Group {
     Containers,
     /// What HTTP can't show.
     Inside,
+    /// Linear algebra beside native NumPy and SciPy.
+    Kernels,
     Peers,
     Celery,
 }
@@ -63,7 +66,7 @@ struct Options {
 }
 
 impl Group {
-    const ALL: [Group; 9] = [
+    const ALL: [Group; 10] = [
         Group::Platform,
         Group::Functions,
         Group::Batches,
@@ -71,6 +74,7 @@ impl Group {
         Group::Shared,
         Group::Containers,
         Group::Inside,
+        Group::Kernels,
         Group::Peers,
         Group::Celery,
     ];
@@ -84,6 +88,7 @@ impl Group {
             Group::Shared => "shared",
             Group::Containers => "containers",
             Group::Inside => "inside",
+            Group::Kernels => "kernels",
             Group::Peers => "peers",
             Group::Celery => "celery",
         }
@@ -146,6 +151,7 @@ async fn measure(report: &mut Report, groups: &[Group]) -> Result<()> {
             Group::Shared => shared::measure(report).await?,
             Group::Containers => containers::measure(report).await?,
             Group::Inside => overhead::measure(report)?,
+            Group::Kernels => kernels::measure(report).await?,
             Group::Peers => measure_peers(report)?,
             Group::Celery => measure_celery(report),
         }

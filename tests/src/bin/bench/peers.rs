@@ -134,7 +134,8 @@ fn venv() -> PathBuf {
     repository_root().join("target/venv")
 }
 
-fn in_venv(program: &str) -> Result<PathBuf> {
+/// A program that `tests/bench/peers.sh` installed.
+pub(crate) fn in_venv(program: &str) -> Result<PathBuf> {
     let path = venv().join("bin").join(program);
     ensure!(Path::new(&path).exists(), "{program} is not installed in target/venv");
     Ok(path)

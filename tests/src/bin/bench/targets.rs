@@ -11,6 +11,8 @@ enum Figure {
     TimesFasterThan(&'static str),
     /// Median of this row, a rate, over the median of another one.
     TimesAsManyAs(&'static str),
+    /// Median of this row over the median of another one.
+    TimeOver(&'static str),
     /// Tail of this row over the tail of another one.
     TailOver(&'static str),
 }
@@ -23,9 +25,9 @@ enum Bound {
 }
 
 use Bound::{Least, Most, MostBeside};
-use Figure::{P50, P95, P99, TailOver, TimesAsManyAs, TimesFasterThan};
+use Figure::{P50, P95, P99, TailOver, TimeOver, TimesAsManyAs, TimesFasterThan};
 
-const TARGETS: [(&str, Figure, Bound); 39] = [
+const TARGETS: [(&str, Figure, Bound); 63] = [
     ("preview.expression", P50, Most(0.8)),
     ("preview.expression", P99, Most(3.0)),
     ("preview.expression", TimesFasterThan("native.expression"), Least(300.0)),
@@ -65,6 +67,31 @@ const TARGETS: [(&str, Figure, Bound); 39] = [
     ("shared.recovery", P50, Most(45.0)),
     ("containers.overhead", P50, MostBeside(150.0, 1.0, "containers.copying")),
     ("containers.line", P95, Most(300.0)),
+    ("kernels.matmul.600", TimeOver("kernels.matmul.600.peer"), Most(1.0)),
+    ("kernels.matmul.1200", TimeOver("kernels.matmul.1200.peer"), Most(1.0)),
+    ("kernels.matmul.3000", TimeOver("kernels.matmul.3000.peer"), Most(1.0)),
+    ("kernels.solve.600", TimeOver("kernels.solve.600.peer"), Most(1.2)),
+    ("kernels.solve.1200", TimeOver("kernels.solve.1200.peer"), Most(1.2)),
+    ("kernels.cholesky.600", TimeOver("kernels.cholesky.600.peer"), Most(1.2)),
+    ("kernels.cholesky.1200", TimeOver("kernels.cholesky.1200.peer"), Most(1.2)),
+    ("kernels.qr.600", TimeOver("kernels.qr.600.peer"), Most(1.2)),
+    ("kernels.qr.1200", TimeOver("kernels.qr.1200.peer"), Most(1.2)),
+    ("kernels.eigh.300", TimeOver("kernels.eigh.300.peer"), Most(1.5)),
+    ("kernels.eigh.600", TimeOver("kernels.eigh.600.peer"), Most(1.5)),
+    ("kernels.svd.300", TimeOver("kernels.svd.300.peer"), Most(1.5)),
+    ("kernels.svd.600", TimeOver("kernels.svd.600.peer"), Most(1.5)),
+    ("kernels.poisson", TimeOver("kernels.poisson.peer"), Most(1.3)),
+    ("kernels.frame", TimeOver("kernels.frame.peer"), Most(1.3)),
+    // Nothing but the noise of two medians.
+    ("kernels.preview", TimeOver("kernels.preview.wasm"), Most(1.03)),
+    ("kernels.fuel.matmul", TimesAsManyAs("kernels.fuel.loop"), Least(0.5)),
+    ("kernels.fuel.matmul", TimesAsManyAs("kernels.fuel.loop"), Most(2.0)),
+    ("kernels.fuel.solve", TimesAsManyAs("kernels.fuel.loop"), Least(0.5)),
+    ("kernels.fuel.solve", TimesAsManyAs("kernels.fuel.loop"), Most(2.0)),
+    ("kernels.fuel.svd", TimesAsManyAs("kernels.fuel.loop"), Least(0.5)),
+    ("kernels.fuel.svd", TimesAsManyAs("kernels.fuel.loop"), Most(2.0)),
+    ("kernels.fuel.poisson", TimesAsManyAs("kernels.fuel.loop"), Least(0.5)),
+    ("kernels.fuel.poisson", TimesAsManyAs("kernels.fuel.loop"), Most(2.0)),
 ];
 
 /// Row, the row it is compared with, and that row's name in a sentence.
@@ -123,6 +150,7 @@ pub(crate) fn judge(report: &mut Report) {
                 P99 => format!("p99 {sign} {limit} {}", row.unit),
                 TimesFasterThan(other) => format!("{sign} {limit} times as fast as {other}"),
                 TimesAsManyAs(other) => format!("{sign} {limit} times as many as {other}"),
+                TimeOver(other) => format!("{sign} {limit} times the time of {other}"),
                 TailOver(other) => format!("p99 {sign} {limit} times that of {other}"),
             };
             row.verdicts.push(Verdict { target, measured, met });
@@ -149,6 +177,7 @@ impl Figure {
             P99 => samples.quantile(0.99),
             TimesFasterThan(other) => report.samples(other)?.median() / samples.median(),
             TimesAsManyAs(other) => samples.median() / report.samples(other)?.median(),
+            TimeOver(other) => samples.median() / report.samples(other)?.median(),
             TailOver(other) => samples.quantile(0.99) / report.samples(other)?.quantile(0.99),
         })
     }

@@ -5,8 +5,8 @@ use crate::http::{
     shown::{CodeShown, time},
 };
 use mecapy_model::{
-    BatchId, BatchState, Isolation, Lane, Limits, LimitsRequest, NonFinite, OnItemError, Progress, StudyId, TaskError,
-    TaskId, TaskState, Usage, Warning,
+    BatchId, BatchState, Isolation, Kernels, Lane, Limits, LimitsRequest, NonFinite, OnItemError, Progress, StudyId,
+    TaskError, TaskId, TaskState, Usage, Warning,
 };
 use mecapy_store::{BatchRow, BatchSource};
 use serde::Serialize;
@@ -47,6 +47,7 @@ pub(super) struct BatchShown<'a> {
     /// Item `i` has this plus `i`.
     seed: u64,
     non_finite: NonFinite,
+    kernels: Kernels,
     warnings: &'a [Warning],
     labels: &'a BTreeMap<String, String>,
     #[schema(value_type = Option<uuid::Uuid>)]
@@ -99,6 +100,7 @@ impl<'a> BatchShown<'a> {
             limits: batch.limits,
             seed: batch.seed,
             non_finite: batch.non_finite,
+            kernels: batch.kernels,
             warnings: &batch.warnings,
             labels: &batch.labels,
             study: batch.study,

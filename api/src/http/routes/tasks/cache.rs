@@ -17,7 +17,8 @@ use utoipa::ToSchema;
 #[schema(as = TaskCache)]
 pub(super) struct CacheShown {
     mode: CacheMode,
-    /// SHA-256 over what decides the result: code, version and digest, inputs, files, interpreter or image, seed.
+    /// SHA-256 over what decides the result: code, version and digest, inputs, files, interpreter or image,
+    /// kernels, seed.
     #[schema(value_type = Option<String>)]
     key: Option<Digest>,
     /// Whether the task has an earlier result, without having run.

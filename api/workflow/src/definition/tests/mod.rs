@@ -54,7 +54,7 @@ fn a_definition_is_read_with_all_that_it_says() {
     let text = nodes(
         r#"{"key": "a", $py, "inputs": {"x": 1.50, "t": {"deep": [{"from": "inputs.F"}, "s"]}}, "cache": "use",
             "retry": {"max_attempts": 3, "backoff_ms": 10, "backoff_factor": 3, "on": ["timeout"]}, "seed": 7,
-            "lane": "default", "priority": 9, "limits": {"timeout_ms": 5}, "non_finite": "null", "timeout_ms": 60000},
+            "lane": "default", "priority": 9, "limits": {"timeout_ms": 5}, "non_finite": "null", "kernels": "wasm", "timeout_ms": 60000},
            {"key": "b", $fn, "map": {"over": "inputs.cases", "as": "case", "width_max": 5},
             "inputs": {"F": {"from": "case"}, "d": {"from": "a.d", "unit": "m"}, "n": {"expr": "index + 1"}},
             "when": "a.ok and inputs.n > 0", "on_error": "default", "default": {"stress": 0, "ok": true, "areas": []}},
@@ -80,8 +80,13 @@ fn a_definition_is_read_with_all_that_it_says() {
     let a = node("a");
     assert_eq!((a.cache, a.seed, a.timeout_ms), (CacheMode::Use, Some(7), Some(60_000)));
     let settings: Vec<_> = a.settings.iter().map(|(name, value)| (*name, value.get())).collect();
-    let expected =
-        [("lane", "\"default\""), ("priority", "9"), ("non_finite", "\"null\""), ("limits", r#"{"timeout_ms": 5}"#)];
+    let expected = [
+        ("lane", "\"default\""),
+        ("priority", "9"),
+        ("non_finite", "\"null\""),
+        ("kernels", "\"wasm\""),
+        ("limits", r#"{"timeout_ms": 5}"#),
+    ];
     assert_eq!(settings, expected);
     assert!(matches!(&a.inputs[1].1, Binding::Compound(pieces) if pieces.len() == 3));
     assert_eq!(node("c").timeout_ms, Some(5_000));

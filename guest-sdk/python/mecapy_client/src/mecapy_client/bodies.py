@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal, Required, TypedDict
 
-from .models import CacheMode, Isolation, Lane, NonFinite, OnItemError
+from .models import CacheMode, Isolation, Kernels, Lane, NonFinite, OnItemError
 
 
 class ApprovalRequest(TypedDict, total=False):
@@ -31,6 +31,8 @@ class BatchRequest(TypedDict, total=False):
     isolation: Isolation | None
     # Explicit items, 1 to 100 000.
     items: list[ItemRequest] | None
+    # What computes linear algebra in Python; `native` when absent.
+    kernels: Kernels | None
     # At most 32; names up to 64 characters, values up to 256.
     labels: dict[str, str] | None
     # `default` or `long_running`. Left out: follows from the timeout.
@@ -95,6 +97,8 @@ class PreviewRequest(TypedDict, total=False):
     inputs: Required[dict[str, Any]]
     # File name under `/work/in` → upload id.
     files: dict[str, str] | None
+    # What computes linear algebra in Python; `native` when absent.
+    kernels: Kernels | None
     limits: LimitsRequest | None
     non_finite: NonFinite | None
     # Feeds every source of randomness; chosen and echoed when absent. At most 2^53 − 1.
@@ -137,6 +141,8 @@ class TaskRequest(TypedDict, total=False):
     cache: CacheMode | None
     # File name under `/work/in` → upload id.
     files: dict[str, str] | None
+    # What computes linear algebra in Python; `native` when absent.
+    kernels: Kernels | None
     # At most 32; names up to 64 characters, values up to 256.
     labels: dict[str, str] | None
     # Left out: follows from the timeout.
@@ -228,6 +234,7 @@ class WorkflowNode(TypedDict, total=False):
     files: dict[str, Any] | None
     # Name → a literal, `{"from": "node.field"}` or `{"expr": "…"}`.
     inputs: dict[str, Any] | None
+    kernels: Kernels | None
     lane: Lane | None
     limits: LimitsRequest | None
     # `{"over": reference, "as": name}`: one task for each element of a list; the node's

@@ -22,6 +22,7 @@ BATCH_OPTIONS = frozenset(
         "idempotency_key",
         "invalid_items",
         "isolation",
+        "kernels",
         "labels",
         "lane",
         "limits",

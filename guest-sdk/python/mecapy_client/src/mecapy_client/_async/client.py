@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from .. import models
-from ..bodies import LimitsRequest, NonFinite, TaskWebhook
+from ..bodies import Kernels, LimitsRequest, NonFinite, TaskWebhook
 from ..encoding import Code, code_body
 from ..errors import InputsError
 from ..files import Content
@@ -92,6 +92,7 @@ class AsyncClient:
         limits: LimitsRequest | None = None,
         seed: int | None = None,
         non_finite: NonFinite | None = None,
+        kernels: Kernels | None = None,
         check: bool = True,
     ) -> Outcome:
         """Runs a computation at once, 5 s at most, and answers with its outcome.
@@ -105,6 +106,7 @@ class AsyncClient:
             "limits": limits,
             "seed": seed,
             "non_finite": non_finite,
+            "kernels": kernels,
         }
         answer = PreviewAnswer.from_json(
             await self._transport.post("/v1/preview", body, wait=PREVIEW_SECONDS_MAX)
@@ -138,6 +140,7 @@ class AsyncClient:
         labels: Mapping[str, str] | None = None,
         seed: int | None = None,
         non_finite: NonFinite | None = None,
+        kernels: Kernels | None = None,
         run_at: datetime | None = None,
         webhook: TaskWebhook | None = None,
         idempotency_key: str | None = None,
@@ -154,6 +157,7 @@ class AsyncClient:
             "labels": labels,
             "seed": seed,
             "non_finite": non_finite,
+            "kernels": kernels,
             "run_at": run_at,
             "webhook": webhook,
         }
@@ -196,7 +200,8 @@ class AsyncClient:
         values, `{"from": 0, "to": 5e4, "count": 50}`, or `{"random": {…}}` for the
         modes `random` and `lhs` with their `samples`. `inputs` is what all items have
         in common. Further options are those of a batch's request: `name`, `lane`,
-        `priority`, `limits`, `labels`, `seed`, `non_finite`, `invalid_items`, `study`.
+        `priority`, `limits`, `labels`, `seed`, `non_finite`, `kernels`,
+        `invalid_items`, `study`.
         """
         body = {
             "code": code_body(code),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from .. import models
-from ..bodies import LimitsRequest, NonFinite, TaskWebhook
+from ..bodies import Kernels, LimitsRequest, NonFinite, TaskWebhook
 from ..encoding import Code, code_body
 from ..errors import InputsError
 from ..files import Content
@@ -94,6 +94,7 @@ class Client:
         limits: LimitsRequest | None = None,
         seed: int | None = None,
         non_finite: NonFinite | None = None,
+        kernels: Kernels | None = None,
         check: bool = True,
     ) -> Outcome:
         """Runs a computation at once, 5 s at most, and answers with its outcome.
@@ -107,6 +108,7 @@ class Client:
             "limits": limits,
             "seed": seed,
             "non_finite": non_finite,
+            "kernels": kernels,
         }
         answer = PreviewAnswer.from_json(
             self._transport.post("/v1/preview", body, wait=PREVIEW_SECONDS_MAX)
@@ -140,6 +142,7 @@ class Client:
         labels: Mapping[str, str] | None = None,
         seed: int | None = None,
         non_finite: NonFinite | None = None,
+        kernels: Kernels | None = None,
         run_at: datetime | None = None,
         webhook: TaskWebhook | None = None,
         idempotency_key: str | None = None,
@@ -156,6 +159,7 @@ class Client:
             "labels": labels,
             "seed": seed,
             "non_finite": non_finite,
+            "kernels": kernels,
             "run_at": run_at,
             "webhook": webhook,
         }
@@ -198,7 +202,8 @@ class Client:
         values, `{"from": 0, "to": 5e4, "count": 50}`, or `{"random": {…}}` for the
         modes `random` and `lhs` with their `samples`. `inputs` is what all items have
         in common. Further options are those of a batch's request: `name`, `lane`,
-        `priority`, `limits`, `labels`, `seed`, `non_finite`, `invalid_items`, `study`.
+        `priority`, `limits`, `labels`, `seed`, `non_finite`, `kernels`,
+        `invalid_items`, `study`.
         """
         body = {
             "code": code_body(code),

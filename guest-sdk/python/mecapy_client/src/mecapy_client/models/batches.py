@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ..decoding import Model
-from .platform import Isolation, Lane, NonFinite, OnItemError
+from .platform import Isolation, Kernels, Lane, NonFinite, OnItemError
 from .tasks import LimitsRequest, Progress, TaskError, TaskState, TaskWarning, Usage
 
 BatchState = Literal["queued", "running", "completed", "failed", "cancelled"]
@@ -27,6 +27,7 @@ class Batch(Model):
     failed: int
     id: str
     isolation: Isolation
+    kernels: Kernels
     labels: dict[str, str]
     lane: Lane
     # Of each item.

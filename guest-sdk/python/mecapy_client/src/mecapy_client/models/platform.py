@@ -33,7 +33,11 @@ ErrorKind = Literal[
     "quota",
 ]
 
+InstructionSet = Literal["x86-64-v3", "x86-64"]
+
 Isolation = Literal["item", "batch"]
+
+Kernels = Literal["native", "wasm"]
 
 Lane = Literal["high_priority", "default", "long_running"]
 
@@ -135,6 +139,19 @@ class FunctionOfList(Model):
     # What a task's code names: `owner/package@1.2.0#name`
     reference: str
     version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class KernelUsage(Model):
+    """What native kernels did for one task."""
+
+    # Calls that native kernels answered.
+    calls: int
+    # Floating-point operations that they were charged for.
+    flops: int
+    instructions: InstructionSet
+    # Of the prices by which their work became fuel.
+    price_version: int
 
 
 @dataclass(frozen=True, kw_only=True)

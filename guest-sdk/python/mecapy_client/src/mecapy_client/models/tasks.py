@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ..decoding import Model
-from .platform import CacheMode, ErrorKind, Lane, Reason
+from .platform import CacheMode, ErrorKind, KernelUsage, Kernels, Lane, Reason
 
 LogStream = Literal["stdout", "stderr"]
 
@@ -121,6 +121,7 @@ class Task(Model):
     code: dict[str, Any]
     created_at: datetime
     id: str
+    kernels: Kernels
     labels: dict[str, str]
     lane: Lane
     links: TaskLinks
@@ -168,7 +169,7 @@ class TaskCache(Model):
     # The task whose result an equal request would get now.
     kept_task: str | None = None
     # SHA-256 over what decides the result: code, version and digest, inputs, files,
-    # interpreter or image, seed.
+    # interpreter or image, kernels, seed.
     key: str | None = None
     # Whose result it has.
     source_task: str | None = None
@@ -237,6 +238,9 @@ class Usage(Model):
     # Compiling its source, in a container of its own, milliseconds. Absent where
     # nothing was compiled: also where the same source had been before.
     compile_ms: float | None = None
+    # What native kernels of linear algebra did, which `fuel` has in it; null where none
+    # was used.
+    kernels: KernelUsage | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
