@@ -1,3 +1,5 @@
+//! Products, solves and refusals, and arguments of every kind.
+
 use super::*;
 use crate::{Host, Instructions, Unlimited};
 use proptest::prelude::*;

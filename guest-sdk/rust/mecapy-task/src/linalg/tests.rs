@@ -1,3 +1,5 @@
+//! The functions where there are no kernels, and what is refused before a host is asked.
+
 use super::*;
 
 #[test]
