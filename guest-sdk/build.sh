@@ -23,9 +23,11 @@ put() { # FILE NAME
 }
 
 compile_c() { # SOURCE NAME
-    if [ -f "$out/$2.wasm" ] && [ "$out/$2.wasm" -nt "$1" ] && [ "$out/$2.wasm" -nt "$here/c/mecapy.h" ]; then
-        return
-    fi
+    newer=yes
+    for source in "$1" "$here/c/mecapy.h" "$here/c/mecapy_linalg.h"; do
+        [ "$out/$2.wasm" -nt "$source" ] || newer=no
+    done
+    if [ "$newer" = yes ]; then return; fi
     "$PYTHON" -m ziglang cc -target wasm32-wasi -std=c11 -O2 -s -Wall -Wextra -Werror -I "$here/c" \
         -o "$out/.$2.$$.wasm" "$1"
     put "$out/.$2.$$.wasm" "$2"
@@ -36,10 +38,13 @@ compile_rust() {
     export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$here/../target/guest-sdk}"
     compiler=$(sh "$fixtures/wasi/rustc-wasi.sh" --compiler)
     RUSTC=$compiler cargo build --quiet --locked --release --target wasm32-wasip1 \
-        --manifest-path "$here/rust/Cargo.toml" --package bolted-joint --package mecapy-task --example every --bins
+        --manifest-path "$here/rust/Cargo.toml" --package bolted-joint --package space-frame --package mecapy-task \
+        --example every --example linalg --bins
     built=$CARGO_TARGET_DIR/wasm32-wasip1/release
     put "$built/bolted-joint.wasm" bolted_joint_rust
+    put "$built/space-frame.wasm" space_frame_rust
     put "$built/examples/every.wasm" sdk_rust
+    put "$built/examples/linalg.wasm" linalg_rust
 }
 
 # Core modules for WASI preview 1, each turned into a component by `componentize`, which runs on this machine.
@@ -59,6 +64,8 @@ compile_components() {
 
 compile_c "$fixtures/bolted_joint/c/main.c" bolted_joint_c
 compile_c "$here/c/tests/task.c" sdk_c
+compile_c "$here/c/tests/linalg.c" linalg_c
 compile_rust
 compile_components
-printf 'guest-sdk: bolted_joint_c, bolted_joint_rust, bolted_joint_component, component_conformance, sdk_c and sdk_rust in %s\n' "$out"
+names='bolted_joint_c bolted_joint_rust bolted_joint_component component_conformance linalg_c linalg_rust sdk_c sdk_rust'
+printf 'guest-sdk: %s and space_frame_rust in %s\n' "$names" "$out"

@@ -70,7 +70,7 @@ for library in "$root/build/rust/target/$target/release/deps"/*.rlib "$root/buil
     stem=$(basename "$library")
     cp "$library" "$libraries/${stem%-*}.${stem##*.}"
 done
-cp "$sdk/c/mecapy.h" "$root/opt/mecapy/c/"
+cp "$sdk/c/mecapy.h" "$sdk/c/mecapy_linalg.h" "$root/opt/mecapy/c/"
 
 say "packing what compilers need"
 list=$work/list
@@ -107,7 +107,7 @@ licence = "Apache-2.0 WITH LLVM-exception; wasi-libc: MIT"
 image = "$id"
 command = ["/usr/bin/clang", "--target=wasm32-wasi", "-std=c17", "-O2", "-Wall", "-Wextra", "-s", "-I/opt/mecapy/c",
     "-Wl,-z,stack-size=1048576", "-Wl,--stack-first"]
-note = "with mecapy.h"
+note = "with mecapy.h and mecapy_linalg.h"
 
 [[compiler]]
 language = "rust"

@@ -63,7 +63,7 @@ make_image calculix mecapy/calculix:2.20 -- --package calculix-ccx \
 stand_in=fixtures/solvers/code_aster/stand-in/run_aster
 make_image stand-in mecapy/code-aster-stand-in:1 "$stand_in" -- --file "$stand_in=/usr/bin/run_aster"
 compilers=target/compilers
-wanted=$(git ls-files -z deploy/compilers deploy/solvers/pack_image.py guest-sdk/rust guest-sdk/c/mecapy.h |
+wanted=$(git ls-files -z deploy/compilers deploy/solvers/pack_image.py guest-sdk/rust guest-sdk/c/*.h |
     xargs -0 sha256sum | sha256sum | cut -c1-64)
 if [ ! -s "$compilers/compilers.tar" ] || [ "$(cat "$compilers/compilers.key" 2>/dev/null)" != "$wanted" ]; then
     say "making the image mecapy/compilers:1 (Debian packages and the SDKs; two or three minutes)"

@@ -1,4 +1,5 @@
-"""Checks mecapy.h: builds task.c natively, with sanitizers where there are any, and runs it on many inputs.
+"""Checks mecapy.h and mecapy_linalg.h: builds task.c and linalg.c natively, with sanitizers where there are any, and
+runs them on many inputs.
 
     python3 guest-sdk/c/tests/check.py [--compiler "cc"] [--module task.wasm]
 
@@ -211,7 +212,15 @@ def main() -> int:
     options = parser.parse_args()
     failed = checked = 0
     with tempfile.TemporaryDirectory() as folder:
-        runners = {"native": native(shlex.split(options.compiler), Path(folder))}
+        compiler = shlex.split(options.compiler)
+        systems = native(compiler, Path(folder), "linalg.c")
+        for size in (1, 3, 300):
+            fault = linalg_fault(systems, Path(folder), size)
+            checked += 1
+            if fault:
+                failed += 1
+                print(f"FAIL mecapy_linalg.h: {size}: {fault}")
+        runners = {"native": native(compiler, Path(folder), "task.c")}
         if options.module:
             runners["wasi"] = wasi(options.module)
         for name, run in runners.items():
@@ -220,7 +229,7 @@ def main() -> int:
                 if fault:
                     failed += 1
                     print(f"FAIL {name}: {title}: {fault}")
-    print(f"mecapy.h: {checked - failed} passed, {failed} failed")
+    print(f"mecapy.h and mecapy_linalg.h: {checked - failed} passed, {failed} failed")
     return 1 if failed or not checked else 0
 
 
@@ -302,16 +311,28 @@ def bits(number: float) -> bytes:
     return struct.pack("<d", number)
 
 
-def native(compiler: list[str], folder: Path) -> Runner:
-    program = folder / "task"
-    source = [str(HERE / "task.c"), "-lm", "-o", str(program)]
+def linalg_fault(run: Runner, folder: Path, size: int) -> str | None:
+    """What is wrong about the functions that do the host's work themselves."""
+    end = run(json.dumps({"n": size}).encode(), folder)
+    if end.code != 0:
+        return f"{end}"
+    told = json.loads(end.stdout)
+    answers = {"singular": 2, "indefinite": 3, "invalid": -1, "sparse": None}
+    errors = [told.pop(name) for name in ("product", "general", "positive_definite")]
+    good = told == answers and all(0 <= error < 1e-9 * size for error in errors)
+    return None if good else f"{end}"
+
+
+def native(compiler: list[str], folder: Path, source: str) -> Runner:
+    program = folder / Path(source).stem
+    source_and_output = [str(HERE / source), "-lm", "-o", str(program)]
     build = [*compiler, "-g", "-O1", *WARNINGS]
     checked = subprocess.run(
-        [*build, *SANITIZERS, *source], capture_output=True, text=True
+        [*build, *SANITIZERS, *source_and_output], capture_output=True, text=True
     )
     if checked.returncode != 0:
         print("sanitizers: none (the compiler has no libraries for them)")
-        subprocess.run([*build, *source], check=True)
+        subprocess.run([*build, *source_and_output], check=True)
 
     def run(stdin: bytes, work: Path) -> End:
         done = subprocess.run(

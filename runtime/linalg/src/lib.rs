@@ -7,6 +7,7 @@
 pub mod blas;
 pub mod context;
 pub mod dense;
+pub mod guest;
 pub mod matrix;
 pub mod scalar;
 pub mod sparse;

@@ -1,13 +1,13 @@
-//! What may be imported: by a command module the functions of WASI preview 1, with exactly their types; by a component
-//! the interfaces of WASI 0.2 that are offered, and those of the world `mecapy:task`.
+//! What may be imported: by a command module the functions of WASI preview 1 and of `mecapy_linalg`, with exactly their
+//! types; by a component the interfaces of WASI 0.2 that are offered, and those of the world `mecapy:task`.
 
 use super::Refused;
 use super::limits::NAME_BYTES_MAX;
-use crate::sandbox::{WORLD_INTERFACES, WORLD_VERSION};
+use crate::sandbox::{LINALG_FUNCTIONS, LINALG_MODULE, WORLD_INTERFACES, WORLD_VERSION};
 use crate::wasi::{MODULE, preview2};
 use wasmparser::{FuncType, ValType};
 
-/// Every function of preview 1 but those of sockets; `i` is i32 and `I` is i64, results after the colon.
+/// Every function of preview 1 but those of sockets; `i` is i32, `I` is i64 and `d` is f64, results after the colon.
 const FUNCTIONS: [(&str, &str); 42] = [
     ("args_get", "ii:i"),
     ("args_sizes_get", "ii:i"),
@@ -56,16 +56,20 @@ const FUNCTIONS: [(&str, &str); 42] = [
 /// Accepts an imported function; `signature` is none where the import is no function.
 pub(super) fn check(module: &str, name: &str, signature: Option<&FuncType>) -> Result<(), Refused> {
     let refuse = |reason| Err(Refused::Import { module: shortened(module), name: shortened(name), reason });
-    if module != MODULE {
-        return refuse(advice(module, name));
-    }
-    if name.starts_with("sock_") {
-        return refuse("a sandbox has no network; build without sockets, inputs arrive on stdin and under /work/in");
-    }
-    let Some(&(_, expected)) = FUNCTIONS.iter().find(|(known, _)| *known == name) else {
-        return refuse(
-            "WASI preview 1 has no such function; build with a current WASI toolchain (target wasm32-wasip1)",
-        );
+    let functions = match module {
+        MODULE if name.starts_with("sock_") => {
+            return refuse("a sandbox has no network; build without sockets, inputs arrive on stdin and under /work/in");
+        }
+        MODULE => &FUNCTIONS[..],
+        LINALG_MODULE => &LINALG_FUNCTIONS[..],
+        _ => return refuse(advice(module, name)),
+    };
+    let Some(&(_, expected)) = functions.iter().find(|(known, _)| *known == name) else {
+        return refuse(if module == MODULE {
+            "WASI preview 1 has no such function; build with a current WASI toolchain (target wasm32-wasip1)"
+        } else {
+            "its functions are dgemm, dgesv, dposv and sparse_solve; the SDKs for Rust and C declare them"
+        });
     };
     let Some(signature) = signature else {
         return refuse("only functions can be imported");
@@ -108,7 +112,7 @@ fn advice(module: &str, name: &str) -> &'static str {
         _ if module.starts_with("wasi:") || module.starts_with("wasi_snapshot_preview2") => {
             "that is WASI 0.2, for components; build a component (wasm32-wasip2), or a core module (wasm32-wasip1)"
         }
-        _ => "a sandbox offers the functions of wasi_snapshot_preview1 and nothing else",
+        _ => "a sandbox offers the functions of wasi_snapshot_preview1 and of mecapy_linalg, and nothing else",
     }
 }
 
@@ -173,6 +177,7 @@ fn letter(ty: &ValType) -> Option<char> {
     match ty {
         ValType::I32 => Some('i'),
         ValType::I64 => Some('I'),
+        ValType::F64 => Some('d'),
         _ => None,
     }
 }
@@ -183,9 +188,12 @@ fn in_words(signature: &FuncType) -> String {
 }
 
 fn spelled_out(expected: &str) -> String {
-    let words = |letters: &str| {
-        letters.chars().map(|letter| if letter == 'i' { "i32" } else { "i64" }).collect::<Vec<_>>().join(", ")
+    let word = |letter| match letter {
+        'i' => "i32",
+        'd' => "f64",
+        _ => "i64",
     };
+    let words = |letters: &str| letters.chars().map(word).collect::<Vec<_>>().join(", ");
     let (parameters, results) = expected.split_once(':').unwrap_or((expected, ""));
     format!("({}) -> ({})", words(parameters), words(results))
 }
@@ -196,6 +204,7 @@ fn shortened(name: &str) -> String {
 }
 
 #[cfg(test)]
-pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
-    FUNCTIONS.into_iter()
+pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    let of = |module| move |(name, signature)| (module, name, signature);
+    FUNCTIONS.into_iter().map(of(MODULE)).chain(LINALG_FUNCTIONS.into_iter().map(of(LINALG_MODULE)))
 }

@@ -16,7 +16,7 @@ pub enum Refused {
     OverLimit { what: &'static str, found: u64, max: usize },
     #[error("the module imports {module}.{name}: {reason}")]
     Import { module: String, name: String, reason: &'static str },
-    #[error("the module imports {module}.{name} as {found}; WASI defines it as {expected}")]
+    #[error("the module imports {module}.{name} as {found}; what is offered is {expected}")]
     ImportSignature { module: String, name: String, found: String, expected: String },
     /// Core modules run in components inside the component.
     #[error(

@@ -46,18 +46,23 @@ fn commands_are_accepted_and_described() {
     assert_eq!(json["digest"].as_str().unwrap().len(), 64);
 }
 
-#[test]
-fn every_function_of_wasi_is_accepted_with_its_type() {
-    for (name, signature) in super::imports::all() {
+/// Each import that is accepted, with its name.
+fn imports() -> impl Iterator<Item = (&'static str, String)> {
+    super::imports::all().map(|(module, name, signature)| {
         let (parameters, results) = signature.split_once(':').unwrap();
-        let words = |letters: &str| {
-            letters.chars().map(|letter| if letter == 'i' { " i32" } else { " i64" }).collect::<String>()
+        let word = |letter| match letter {
+            'i' => " i32",
+            'd' => " f64",
+            _ => " i64",
         };
-        let import = format!(
-            "(import \"wasi_snapshot_preview1\" \"{name}\" (func (param{}) (result{})))",
-            words(parameters),
-            words(results)
-        );
+        let [parameters, results] = [parameters, results].map(|letters| letters.chars().map(word).collect::<String>());
+        (name, format!("(import \"{module}\" \"{name}\" (func (param{parameters}) (result{results})))"))
+    })
+}
+
+#[test]
+fn every_function_that_is_offered_is_accepted_with_its_type() {
+    for (name, import) in imports() {
         inspect(&wat(&command(&import))).unwrap_or_else(|refused| panic!("{name}: {refused}"));
     }
 }
@@ -66,19 +71,7 @@ fn every_function_of_wasi_is_accepted_with_its_type() {
 #[test]
 fn every_accepted_import_exists_in_the_host() {
     let engine = crate::Engine::new(crate::NanPayloads::Native).unwrap();
-    let imports: String = super::imports::all()
-        .map(|(name, signature)| {
-            let (parameters, results) = signature.split_once(':').unwrap();
-            let words = |letters: &str| {
-                letters.chars().map(|letter| if letter == 'i' { " i32" } else { " i64" }).collect::<String>()
-            };
-            format!(
-                "(import \"wasi_snapshot_preview1\" \"{name}\" (func (param{}) (result{})))",
-                words(parameters),
-                words(results)
-            )
-        })
-        .collect();
+    let imports: String = imports().map(|(_, import)| import).collect();
     let module = wasmtime::Module::new(engine.wasm(), wat(&command(&imports))).unwrap();
     assert!(crate::WasiModule::new(&engine, &module).is_ok());
 }
@@ -115,10 +108,13 @@ fn bad_modules_are_refused_with_a_reason() {
         (command(&wasi("sock_accept", "(param i32 i32 i32) (result i32)")), "import_not_available", "sock_accept: a sandbox has no network"),
         (command(&wasi("sock_open", "(param i32) (result i32)")), "import_not_available", "no network"),
         (command(&wasi("fd_frobnicate", "")), "import_not_available", "no such function"),
-        (command(&wasi("fd_write", "(param i32 i32 i32) (result i32)")), "import_not_available", "as (i32, i32, i32) -> (i32); WASI defines it as (i32, i32, i32, i32) -> (i32)"),
+        (command(&wasi("fd_write", "(param i32 i32 i32) (result i32)")), "import_not_available", "as (i32, i32, i32) -> (i32); what is offered is (i32, i32, i32, i32) -> (i32)"),
         (command(&wasi("fd_write", "(param i32 i32 i32 i64) (result i32)")), "import_not_available", "i64"),
         (command("(import \"wasi_snapshot_preview1\" \"fd_write\" (global i32))"), "import_not_available", "only functions"),
         (command("(import \"host\" \"call\" (func (param i32 i32 i32 i32) (result i32)))"), "import_not_available", "host.call"),
+        (command("(import \"mecapy_linalg\" \"nope\" (func (result i32)))"), "import_not_available", "mecapy_linalg.nope: its functions are dgemm, "),
+        (command("(import \"mecapy_linalg\" \"dposv\" (func (param i32 i32 i32 i32 i32 f64) (result i32)))"), "import_not_available", "as (i32, i32, i32, i32, i32, f64) -> (i32); what is offered is (i32, i32, i32, i32, i32, i32) -> (i32)"),
+        (command("(import \"mecapy_linalg\" \"dgemm\" (global i32))"), "import_not_available", "only functions"),
         (command("(import \"wasi\" \"thread-spawn\" (func (param i32) (result i32)))"), "import_not_available", "threads"),
         (command("(import \"wasi:io/poll@0.2.0\" \"poll\" (func))"), "import_not_available", "components"),
         (command("(import \"wbg\" \"x\" (func))"), "import_not_available", "wasm-bindgen"),

@@ -10,6 +10,7 @@ mod failure;
 mod grants;
 mod kernels;
 mod limiter;
+mod linalg_imports;
 mod python;
 mod serving;
 mod turns;
@@ -23,6 +24,7 @@ pub use door::RESULT_BYTES_MAX;
 pub use grants::add_folders;
 pub(crate) use kernels::Kernels;
 pub(crate) use limiter::{Limiter, TABLES_MAX};
+pub(crate) use linalg_imports::{FUNCTIONS as LINALG_FUNCTIONS, MODULE as LINALG_MODULE};
 pub(crate) use python::base_grants as python_grants;
 pub use python::{
     ARGUMENTS as PYTHON_ARGUMENTS, ENVIRONMENT as PYTHON_ENVIRONMENT, PACKAGE_FOLDER, PREOPENS as PYTHON_PREOPENS,
@@ -297,6 +299,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine.wasm());
     wasi::add_to_linker(&mut linker, |state: &mut State| &mut state.wasi)?;
     door::add_to_linker(&mut linker)?;
+    linalg_imports::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 

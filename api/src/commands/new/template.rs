@@ -51,7 +51,8 @@ const RUST: &[Folder] = &[
         "src/main.rs",
     ]),
     folder!("rust/mecapy-task/src" => "sdk/mecapy-task/src/", [
-        "error.rs", "files.rs", "finite.rs", "input.rs", "lib.rs", "line.rs", "logger.rs", "run.rs", "signature.rs",
+        "error.rs", "files.rs", "finite.rs", "input.rs", "lib.rs", "linalg/host.rs", "linalg/mod.rs", "linalg/plain.rs",
+        "linalg/sparse.rs", "linalg/tests.rs", "line.rs", "logger.rs", "run.rs", "signature.rs",
     ]),
     folder!("rust/mecapy-task-macros/src" => "sdk/mecapy-task-macros/src/", [
         "lib.rs", "names.rs", "ports.rs", "task.rs",
@@ -72,7 +73,10 @@ const RUST_FILES: &[(&str, &str)] = &[
 ];
 const RUST_WORKSPACE: &str = include_str!("../../../../guest-sdk/rust/Cargo.toml");
 const RUST_WORKSPACE_FILE: &str = "sdk/Cargo.toml";
-const C_FILES: &[(&str, &str)] = &[("mecapy.h", include_str!("../../../../guest-sdk/c/mecapy.h"))];
+const C_FILES: &[(&str, &str)] = &[
+    ("mecapy.h", include_str!("../../../../guest-sdk/c/mecapy.h")),
+    ("mecapy_linalg.h", include_str!("../../../../guest-sdk/c/mecapy_linalg.h")),
+];
 
 /// The name that the templates in Rust and C have, so that they build where they are.
 const NAME_IN_TEMPLATE: &str = "my-task";
@@ -134,7 +138,7 @@ mod tests {
                 // What is built or run in place.
                 true if name.ends_with("__pycache__") || ["build", "target", "work", ".venv"].contains(&&*name) => {}
                 true => files_under(&entry.path(), &format!("{name}/"), found),
-                false if name.ends_with(".wasm") || name.ends_with("Cargo.lock") || name == "mecapy.h" => {}
+                false if name.ends_with(".wasm") || name.ends_with("Cargo.lock") || name.ends_with(".h") => {}
                 false => drop(found.insert(name)),
             }
         }

@@ -48,6 +48,7 @@ mod error;
 mod files;
 mod finite;
 mod input;
+pub mod linalg;
 mod line;
 #[cfg(feature = "log")]
 mod logger;
