@@ -18,6 +18,7 @@ mod symm;
 mod symv;
 mod triangular;
 mod trsv;
+mod vectors;
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub use symm::{Symmetric, symm};
 pub use symv::symv;
 pub use triangular::{Triangular, trmm, trsm};
 pub use trsv::{trmv, trsv};
+pub use vectors::Vectors;
 
 /// Which part of a square matrix is meant, the diagonal included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
