@@ -52,6 +52,30 @@ pub fn getrs<T: Scalar>(
     })
 }
 
+/// Solves `a x = b` for x, which is written over b: [`getrf`] and then [`getrs`], with room made once for both, so that it
+/// declines before anything is written or not at all. Where the answer isn't 0, b is left alone.
+pub fn gesv<T: Scalar>(
+    cx: &mut Context<'_>,
+    mut a: MatMut<'_, T>,
+    pivots: &mut [i32],
+    mut b: MatMut<'_, T>,
+) -> Result<i32, Stop> {
+    assert!(a.rows == a.cols && a.rows == b.rows && pivots.len() == a.rows, "a system that doesn't fit");
+    if a.row_step != 1 && a.rows > 1 {
+        return Err(Stop::Declined);
+    }
+    with_work(cx, (b.rows.max(b.cols), a.rows), |work| {
+        let info = work.getrf(a.reborrow(), pivots)?;
+        if info == 0 {
+            let lower = Triangular { side: Side::Left, part: Part::Lower, diag: Diag::Unit };
+            exchange(work, pivots, Order::Forward, b.reborrow())?;
+            work.trsm(lower, a.read(), b.reborrow())?;
+            work.trsm(Triangular { part: Part::Upper, diag: Diag::NonUnit, ..lower }, a.read(), b)?;
+        }
+        Ok(info)
+    })
+}
+
 /// The most columns that are not cut any further.
 const PANEL: usize = 8;
 

@@ -25,7 +25,7 @@ mod tests;
 
 pub use gemm::{Product, gemm, gemm_part};
 pub use gemv::gemv;
-pub use getrf::{getrf, getrs};
+pub use getrf::{gesv, getrf, getrs};
 pub use micro::{Micro, Panels, Target};
 pub use potrf::{lauum, potrf, potrs, trtri};
 pub use rank::{Rank2, ger, syr, syr2};
