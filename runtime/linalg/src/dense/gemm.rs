@@ -237,8 +237,8 @@ impl<T: Scalar> Block<T> {
     fn cover(self, (row, col): (usize, usize), (rows, cols): (usize, usize)) -> Cover {
         let (any, all) = match self.part {
             None => (true, true),
-            Some(Part::Upper) => (row < col + cols, row + rows - 1 <= col),
-            Some(Part::Lower) => (row + rows - 1 >= col, row >= col + cols - 1),
+            Some(Part::Upper) => (row < col + cols, row + rows <= col + 1),
+            Some(Part::Lower) => (row + rows > col, row + 1 >= col + cols),
         };
         match (any, all) {
             (false, _) => Cover::None,

@@ -1,5 +1,7 @@
 //! LU factorisation with partial pivoting, by halves of the columns, and the systems that it solves.
 
+#![expect(clippy::indexing_slicing, reason = "loops over arrays of constant size, within sizes that were checked")]
+
 use super::{
     Diag, Part, Side, Transpose, Triangular,
     gemm::{PIECE, Work, with_work},

@@ -8,7 +8,7 @@ use super::{layout::Front, work::Work};
 use crate::Stop;
 
 /// A pivot that is smaller, relative to the diagonal element that it was, has no digit left that counts.
-const PIVOT_MIN: f64 = 1e-14;
+const PIVOT_MIN: f64 = 1e-13;
 
 /// Fronts of more columns, or more rows, than that are left to the dense kernels, unless they are tiny.
 const SMALL_COLUMNS_MAX: usize = 16;

@@ -126,14 +126,14 @@ fn analyse(work: &mut Work<'_, '_>, memory: &mut [u8], (matrix, order): (MatrixA
     let analysis = Analysis::new(work, columns)?;
     let places = analysis.order(work)?;
     let plan = analysis.plan(work, &places)?;
-    let mut answer = [0; 2];
-    for &method in plan.methods() {
-        answer[usize::from(method.code())] = plan.sizes(method)?.bytes().ok_or(Stop::Declined)? as u64;
+    let mut answer = vec![DONE];
+    for method in [Method::Cholesky, Method::Lu] {
+        let bytes = if plan.methods().contains(&method) { plan.sizes(method)?.bytes() } else { Some(0) };
+        answer.extend((bytes.ok_or(Stop::Declined)? as u64).to_le_bytes());
     }
     drop(plan);
     write(work, memory, order, &places)?;
-    let sizes = answer.iter().flat_map(|bytes| bytes.to_le_bytes());
-    Ok(std::iter::once(DONE).chain(sizes).collect())
+    Ok(answer)
 }
 
 fn factor(

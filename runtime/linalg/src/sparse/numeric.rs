@@ -6,7 +6,7 @@
 #![expect(clippy::indexing_slicing, reason = "columns and rows are those of a structure that was made of the matrix")]
 
 use super::{
-    blocks,
+    blocks::{self, Panels},
     layout::{FactorsMut, Front, Fronts, Method},
     matrix::Columns,
     structure::Structure,
@@ -25,8 +25,8 @@ pub(super) struct Problem<'m> {
 /// Factors it into `factors`, whose scales are given. `false` where a pivot is too small, or no positive number where it
 /// must be.
 pub(super) fn factor(work: &mut Work<'_, '_>, problem: &Problem<'_>, factors: FactorsMut<'_>) -> Result<bool, Stop> {
-    let mut assembly = Assembly::new(work, problem)?;
-    let FactorsMut { pivots, scales, values } = factors;
+    let FactorsMut { pivots, scales: [of_rows, of_columns], values } = factors;
+    let mut assembly = Assembly::new(work, problem, [of_rows, of_columns])?;
     let (mut values, mut pivots, mut is_regular) = (values, pivots, true);
     for block in 0..assembly.fronts.len() {
         let front = assembly.fronts.front(block).ok_or(Stop::Declined)?;
@@ -34,8 +34,7 @@ pub(super) fn factor(work: &mut Work<'_, '_>, problem: &Problem<'_>, factors: Fa
         let (lower, upper) = own.split_at_mut(front.rows() * front.columns);
         let (own_pivots, other_pivots) = pivots.split_at_mut(front.columns.min(pivots.len()));
         (values, pivots) = (others, other_pivots);
-        let panels = Panels { lower, upper };
-        is_regular = assembly.eliminate(work, problem, block, (panels, own_pivots), [&*scales[0], &*scales[1]])?;
+        is_regular = assembly.eliminate(work, problem, block, Panels { lower, upper, pivots: own_pivots })?;
         if !is_regular {
             break;
         }
@@ -44,14 +43,10 @@ pub(super) fn factor(work: &mut Work<'_, '_>, problem: &Problem<'_>, factors: Fa
     Ok(is_regular)
 }
 
-/// Of a front, the part that is kept: its columns by columns, and for LU its rows beyond them by rows.
-struct Panels<'p> {
-    lower: &'p mut [f64],
-    upper: &'p mut [f64],
-}
-
 struct Assembly<'m> {
     fronts: Fronts<'m>,
+    /// For LU: the scales of rows and of columns.
+    scales: [&'m [f64]; 2],
     /// The place of each column of the matrix.
     places: Vec<u32>,
     /// Of each row of the front at hand, which of its rows it is.
@@ -68,7 +63,7 @@ struct Assembly<'m> {
 }
 
 impl<'m> Assembly<'m> {
-    fn new(work: &mut Work<'_, '_>, problem: &Problem<'m>) -> Result<Self, Stop> {
+    fn new(work: &mut Work<'_, '_>, problem: &Problem<'m>, scales: [&'m [f64]; 2]) -> Result<Self, Stop> {
         let structure = problem.structure;
         let fronts = Fronts { firsts: &structure.firsts, row_starts: &structure.row_starts };
         let size = structure.order.len();
@@ -92,6 +87,7 @@ impl<'m> Assembly<'m> {
         }
         let mut assembly = Self {
             fronts,
+            scales,
             places: work.zeros(size)?,
             positions: work.zeros(size)?,
             relative: work.zeros(below_max)?,
@@ -112,8 +108,7 @@ impl<'m> Assembly<'m> {
         work: &mut Work<'_, '_>,
         problem: &Problem<'_>,
         block: usize,
-        (mut panels, pivots): (Panels<'_>, &mut [u32]),
-        scales: [&[f64]; 2],
+        mut panels: Panels<'_>,
     ) -> Result<bool, Stop> {
         let structure = problem.structure;
         let front = self.fronts.front(block).ok_or(Stop::Declined)?;
@@ -130,7 +125,7 @@ impl<'m> Assembly<'m> {
         }
         match problem.method {
             Method::Cholesky => self.put_symmetric(work, problem, (first, front), panels.lower)?,
-            Method::Lu => self.put_general(work, problem, (first, front), (&mut panels, scales))?,
+            Method::Lu => self.put_general(work, problem, (first, front), &mut panels)?,
         }
         let is_new = !self.add_children(work, problem, (block, front), &mut panels)?;
         let update = &mut self.update[..front.below * front.below];
@@ -139,10 +134,7 @@ impl<'m> Assembly<'m> {
                 let limits = Diagonal { matrix: problem.matrix, columns: &structure.order[first..] };
                 blocks::cholesky(work, front, panels.lower, (update, is_new), |column| limits.of(column))?
             }
-            Method::Lu => {
-                let panels = blocks::Panels { lower: panels.lower, upper: panels.upper, pivots };
-                blocks::lu(work, front, panels, (update, is_new))?
-            }
+            Method::Lu => blocks::lu(work, front, panels, (update, is_new))?,
         };
         if is_regular && front.below > 0 {
             self.push(work, problem, (block, front))?;
@@ -178,8 +170,9 @@ impl<'m> Assembly<'m> {
         work: &mut Work<'_, '_>,
         problem: &Problem<'_>,
         (first, front): (usize, Front),
-        (panels, [of_rows, of_columns]): (&mut Panels<'_>, [&[f64]; 2]),
+        panels: &mut Panels<'_>,
     ) -> Result<(), Stop> {
+        let [of_rows, of_columns] = self.scales;
         let height = front.rows();
         for (at, column) in panels.lower.chunks_exact_mut(height).enumerate() {
             let own = problem.structure.order[first + at] as usize;

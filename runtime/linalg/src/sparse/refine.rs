@@ -125,12 +125,10 @@ impl<'m> System<'m> {
                 if is_all_but_zero { magnitudes[equation] + norms[equation] * largest } else { magnitudes[equation] };
             let distance = residual[equation].abs();
             let relative = if distance == 0.0 { 0.0 } else { distance / scale };
-            if !(relative <= error) {
-                error = relative;
-            }
             if relative.is_nan() {
                 return Ok(f64::NAN);
             }
+            error = error.max(relative);
         }
         Ok(error)
     }

@@ -39,10 +39,9 @@ impl Sparse {
             for y in 0..side {
                 let own = x * side + y;
                 elements.push((own, own, 4.0 - shift));
-                for other in [(x + 1 < side).then_some(own + side), (y + 1 < side).then_some(own + 1)] {
-                    if let Some(other) = other {
-                        elements.extend([(own, other, -1.0 - wind), (other, own, -1.0 + wind)]);
-                    }
+                let others = [(x + 1 < side).then_some(own + side), (y + 1 < side).then_some(own + 1)];
+                for other in others.into_iter().flatten() {
+                    elements.extend([(own, other, -1.0 - wind), (other, own, -1.0 + wind)]);
                 }
             }
         }
