@@ -99,7 +99,7 @@ pub(super) fn solve_positive_definite(n: usize, a: &mut [f64], b: &mut [f64]) ->
             }
         }
         let diagonal = a[col + col * n];
-        if !(diagonal > 0.0) {
+        if diagonal <= 0.0 || diagonal.is_nan() {
             return col + 1;
         }
         for row in col..n {
