@@ -22,7 +22,7 @@ const DIGEST_CHARS_SHOWN: usize = 12;
 const HEADER: [&str; 6] = ["IMAGE", "STATE", "MEMORY", "CONFORMANCE", "DIGEST", "IMPORTED"];
 
 pub(super) fn list(arguments: ListArguments, terminal: &Terminal) -> Result<Exit> {
-    let Places { cache_dir, nan_payloads } = arguments.places.load()?;
+    let Places { cache_dir, nan_payloads, .. } = arguments.places.load()?;
     let engine = Engine::new(nan_payloads)?;
     let images = mecapy_python::list(&engine, &cache_dir, &Recipe::bundled()?)?;
     match terminal.format {
