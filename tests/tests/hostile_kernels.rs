@@ -69,7 +69,8 @@ seen = {}
 for number in range(2500):
     if number % 3:
         spoiled = chance.choice(arrays)
-        spoiled[chance.randrange(len(spoiled))] = chance.choice([0, 1, 0xffff_ffff, 0x7fff_ffff, chance.randrange(2**32)])
+        word = chance.choice([0, 1, 0xffff_ffff, 0x7fff_ffff, chance.randrange(2**32)])
+        spoiled[chance.randrange(len(spoiled))] = word
     words = list(matrix)
     if number % 2:
         words[chance.randrange(5)] = chance.choice(odd)
