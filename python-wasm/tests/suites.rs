@@ -44,20 +44,20 @@ macro_rules! suites {
 }
 
 suites! {
-    numpy_linalg: "numpy.linalg.tests.test_linalg", false, 380;
-    scipy_basic: "scipy.linalg.tests.test_basic", false, 2000;
-    scipy_decomp: "scipy.linalg.tests.test_decomp", false, 450;
-    scipy_cholesky: "scipy.linalg.tests.test_decomp_cholesky", false, 50;
-    scipy_lu: "scipy.linalg.tests.test_decomp_lu", false, 70;
-    scipy_ldl: "scipy.linalg.tests.test_decomp_ldl", false, 8;
-    scipy_solvers: "scipy.linalg.tests.test_solvers", false, 350;
-    scipy_matfuncs: "scipy.linalg.tests.test_matfuncs", false, 100;
-    scipy_blas: "scipy.linalg.tests.test_blas", false, 130;
-    scipy_fblas: "scipy.linalg.tests.test_fblas", false, 100;
-    scipy_lapack: "scipy.linalg.tests.test_lapack", false, 2000;
-    sparse_solves: "scipy.sparse.linalg._dsolve.tests.test_linsolve", true, 250;
-    sparse_values: "scipy.sparse.linalg._eigen.arpack.tests.test_arpack", false, 500;
-    sparse_functions: "scipy.sparse.linalg.tests.test_matfuncs", false, 20;
+    numpy_linalg: "numpy.linalg.tests.test_linalg", false, 400;
+    scipy_basic: "scipy.linalg.tests.test_basic", false, 3300;
+    scipy_decomp: "scipy.linalg.tests.test_decomp", false, 1600;
+    scipy_cholesky: "scipy.linalg.tests.test_decomp_cholesky", false, 200;
+    scipy_lu: "scipy.linalg.tests.test_decomp_lu", false, 80;
+    scipy_ldl: "scipy.linalg.tests.test_decomp_ldl", false, 10;
+    scipy_solvers: "scipy.linalg.tests.test_solvers", false, 400;
+    scipy_matfuncs: "scipy.linalg.tests.test_matfuncs", false, 130;
+    scipy_blas: "scipy.linalg.tests.test_blas", false, 150;
+    scipy_fblas: "scipy.linalg.tests.test_fblas", false, 110;
+    scipy_lapack: "scipy.linalg.tests.test_lapack", false, 2200;
+    sparse_solves: "scipy.sparse.linalg._dsolve.tests.test_linsolve", true, 320;
+    sparse_values: "scipy.sparse.linalg._eigen.arpack.tests.test_arpack", false, 600;
+    sparse_functions: "scipy.sparse.linalg.tests.test_matfuncs", false, 30;
 }
 
 impl Suite {

@@ -58,32 +58,35 @@ const NEARLY_RIGHT: &str = "\
 assert ask(request(1, 0, matrix + [address(given), 1, address(solution)])) == b'+', 'the host does not solve it'
 assert np.allclose(grid @ solution, given)
 analysed = ask(request(2, 0, matrix + [address(order)]))
-lengths = struct.unpack(f'<{(len(analysed) - 1) // 8}Q', analysed[1:])
-length = max(lengths)
+lengths = struct.unpack('<2Q', analysed[1:])
+method = 1 if lengths[1] else 0
+length = lengths[method]
 factors = np.zeros(length // 8 + 1)
+assert ask(request(3, 0, matrix + [address(order), method, address(factors), length])) == b'+', 'no factors'
+arrays = [starts, indices, values.view('u4'), order, factors.view('u4')]
+right = [array.copy() for array in arrays]
 seen = {}
 for number in range(2500):
-    arrays = [starts, indices, values.view('u4'), order, factors.view('u4')]
-    spoiled, at = chance.choice(arrays), None
     if number % 3:
-        at = chance.randrange(len(spoiled))
-        kept, spoiled[at] = spoiled[at], chance.choice([0, 1, 0xffff_ffff, 0x7fff_ffff, chance.randrange(2**32)])
+        spoiled = chance.choice(arrays)
+        word = chance.choice([0, 1, 0xffff_ffff, 0x7fff_ffff, chance.randrange(2**32)])
+        spoiled[chance.randrange(len(spoiled))] = word
     words = list(matrix)
     if number % 2:
         words[chance.randrange(5)] = chance.choice(odd)
-    operation = chance.choice([1, 1, 2, 4])
+    operation = chance.choice([1, 1, 2, 3, 4])
     if operation == 1:
         words += [address(given), chance.choice([0, 1, 1]), address(solution)]
     elif operation == 2:
         words = matrix + [address(order)]
+    elif operation == 3:
+        words += [address(order), chance.choice([method, method, 0, 2]), address(factors), length]
     else:
         words += [address(factors), length, address(given), 1, address(solution)]
-    if number % 50 == 1:
-        ask(request(3, 0, matrix + [address(order), number % 2, address(factors), length]))
-    answer = ask(request(operation, chance.choice([0, 0, 1, 2, 255]), words))[:1]
-    seen[answer.decode('latin-1')] = seen.get(answer.decode('latin-1'), 0) + 1
-    if at is not None:
-        spoiled[at] = kept
+    answer = ask(request(operation, chance.choice([0, 0, 1, 2, 255]), words))[:1].decode('latin-1')
+    seen[answer] = seen.get(answer, 0) + 1
+    for array, good in zip(arrays, right):
+        array[:] = good
 assert ask(request(1, 0, matrix + [address(given), 1, address(solution)])) == b'+'
 assert np.allclose(grid @ solution, given)
 result = seen
@@ -129,7 +132,7 @@ async fn arrays_beyond_the_memory_end_the_sandbox_and_nothing_else() -> Result<(
         "wild(0xffff_fff8, (200, 200))",
         "wild(a.__array_interface__['data'][0], (200, 200), (1 << 24, 8))",
         "wild(a.__array_interface__['data'][0], (200, 200), (8, 1 << 24))",
-        "wild(a.__array_interface__['data'][0], (20000, 20000))",
+        "wild(a.__array_interface__['data'][0], (14000, 14000))",
     ];
     let uses = [
         "result = float((x @ a[:1].repeat(x.shape[1], 0)[:, :40]).sum())",

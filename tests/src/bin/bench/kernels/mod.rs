@@ -43,7 +43,7 @@ async fn in_turn(report: &mut Report, endpoint: &Endpoint, case: &Case) -> Resul
     for round in 0..case.rounds {
         for (by, seen) in By::ALL.into_iter().zip(&mut seen) {
             if let Ok(times) = seen
-                && round < by.rounds_max()
+                && round < by.rounds(case)
             {
                 match Run::of(case).by(by, &mut connection).await {
                     Ok(done) => times.extend(done.milliseconds),

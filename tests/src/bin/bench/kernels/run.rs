@@ -13,8 +13,9 @@ use std::process::{Command, Stdio};
 const PROGRAM: &str = include_str!("../../../../bench/kernels.py");
 /// A run begins no other computation when it has computed for so long.
 const SECONDS_MAX: f64 = 1.5;
-/// The longest that a task of the `default` lane may ask for.
-const TIMEOUT_MS: u64 = 300_000;
+/// Without kernels the frame takes minutes, and more than a task of the `default` lane may ask for on a slow machine.
+const NATIVE: Place = Place { kernels: "native", lane: "default", timeout_ms: 300_000 };
+const WASM: Place = Place { kernels: "wasm", lane: "long_running", timeout_ms: 1_800_000 };
 /// The factors of the frame take about one gibibyte, and as much again while they grow.
 const MEMORY_BYTES: u64 = 3 << 30;
 const WAIT_SECONDS: u32 = 60;
@@ -30,6 +31,13 @@ pub(super) enum By {
     Native,
     /// A sandbox without.
     Wasm,
+}
+
+/// How a task is submitted.
+struct Place {
+    kernels: &'static str,
+    lane: &'static str,
+    timeout_ms: u64,
 }
 
 /// What is asked of the program.
@@ -64,11 +72,11 @@ impl By {
         }
     }
 
-    /// What is slow and only shown for comparison takes part in the first rounds.
-    pub(super) fn rounds_max(self) -> usize {
+    /// How many rounds of a computation it takes part in.
+    pub(super) fn rounds(self, case: &Case) -> usize {
         match self {
-            By::Peer | By::Native => usize::MAX,
-            By::Wasm => 2,
+            By::Peer | By::Native => case.rounds,
+            By::Wasm => case.wasm_rounds,
         }
     }
 }
@@ -86,8 +94,8 @@ impl Run {
     pub(super) async fn by(&self, by: By, connection: &mut Connection) -> Result<Done> {
         match by {
             By::Peer => self.in_a_process(),
-            By::Native => self.in_a_sandbox("native", connection).await,
-            By::Wasm => self.in_a_sandbox("wasm", connection).await,
+            By::Native => self.in_a_sandbox(&NATIVE, connection).await,
+            By::Wasm => self.in_a_sandbox(&WASM, connection).await,
         }
     }
 
@@ -104,10 +112,11 @@ impl Run {
         done_of(&serde_json::from_slice(&done.stdout)?, Value::Null)
     }
 
-    async fn in_a_sandbox(&self, kernels: &str, connection: &mut Connection) -> Result<Done> {
+    async fn in_a_sandbox(&self, place: &Place, connection: &mut Connection) -> Result<Done> {
         let mut body = python(PROGRAM);
-        let limits = json!({"timeout_ms": TIMEOUT_MS, "memory_bytes": MEMORY_BYTES});
-        merge(&mut body, json!({"inputs": self.inputs, "lane": "default", "limits": limits, "kernels": kernels}));
+        let Place { kernels, lane, timeout_ms } = *place;
+        let limits = json!({"timeout_ms": timeout_ms, "memory_bytes": MEMORY_BYTES});
+        merge(&mut body, json!({"inputs": self.inputs, "lane": lane, "limits": limits, "kernels": kernels}));
         // A result of an earlier round would tell that one's times.
         merge(&mut body, json!({"cache": "off"}));
         let reply = connection.exchange(&Call::post("/v1/tasks", &body)).await?;
@@ -125,7 +134,10 @@ impl Run {
         }
         let usage = task.get("usage").context("a task that ended has no usage")?.clone();
         let calls = usage.pointer("/kernels/calls").and_then(Value::as_u64).unwrap_or(0);
-        ensure!((calls > 0) == (kernels == "native"), "kernels: {kernels}, and {calls} calls of the host's");
+        ensure!(
+            (calls > 0) == (place.kernels == NATIVE.kernels),
+            "kernels: {kernels}, and {calls} calls of the host's"
+        );
         let answer: Value = serde_json::from_slice(&reply.body)?;
         done_of(answer.get("result").context("no result")?, usage)
     }
