@@ -1,7 +1,8 @@
 //! The pinned Python interpreter and its images: interpreter memories with packages already imported.
 //!
-//! A recipe names a wheel by its hash and says which images to make of it; a build compiles the interpreter once,
-//! with its linear algebra handed to the host where that is quicker, and makes each image by running its warm-up in a sandbox. Knows nothing of tasks, users or HTTP.
+//! A recipe names a wheel by its hash and says which images to make of it; a build compiles the interpreter once, with
+//! its linear algebra handed to the host where that is quicker, and makes each image by running its warm-up in a
+//! sandbox. Knows nothing of tasks, users or HTTP.
 
 mod build;
 mod cache;

@@ -46,6 +46,7 @@ guest_files![
     "mecapy_runner/paths.py",
     "mecapy_runner/seeding.py",
     "mecapy_runner/settle.py",
+    "mecapy_runner/sparse.py",
     "mecapy_runner/task.py",
     "mecapy_runner/turns.py",
     "mecapy_runner/warmup.py";

@@ -86,6 +86,20 @@ warmup.expect(
     warmup.rehearse("import numpy as np\nA = np.random.default_rng(1).random((120, 120)) + 120 * np.eye(120)\nresult = np.linalg.solve(A, A @ np.ones(120))[:3]\n"),
     "r",
 )
+# A sparse system that is large enough for the host to be asked.
+warmup.expect(
+    warmup.rehearse(
+        """
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import splu, spsolve
+A = sparse.diags([-1.0, -1.0, 5.0, -1.0, -1.0], [-9, -1, 0, 1, 9], shape=(300, 300)).tocsc()
+b = np.ones(300)
+result = [spsolve(A, b)[:3], spsolve(A.tocsr(), np.array([b, b]).T)[0], splu(A).solve(b)[:3]]
+"""
+    ),
+    "r",
+)
 warmup.expect(warmup.rehearse("import numpy as np\nnp.linalg.solve(np.zeros((2, 2)), [1, 2])\n"), "e")
 warmup.expect(warmup.rehearse("import numpy as np\nresult = np.array([1.0, np.nan])\n"), "e")
 warmup.expect(warmup.rehearse("import numpy as np\nresult = np.array([1.0, np.nan])\n", non_finite="null"), "r")

@@ -15,7 +15,8 @@ without reading a file. It knows the door (`_host.call`) and nothing of lanes, l
     int64      NumPy's default integer
     items      several tasks of one batch, one after the other
     turns      the shortest way from the host's `turn` to a task
-    imports    what is done to NumPy and matplotlib when they are first imported
+    imports    what is done to NumPy, SciPy and matplotlib when they are first imported
+    sparse     sparse linear systems by the host
     settle     an image's memory arranged so that a task changes few pages
     warmup     what an image does before it is kept
 """

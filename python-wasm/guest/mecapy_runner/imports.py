@@ -1,13 +1,13 @@
 """What is done to some packages when they are first imported, in an image or in a task.
 
-NumPy gets its 64-bit names, and compiled modules that index arrays take its 64-bit integers. matplotlib is
-told where its fonts and styles are: it looks for `mpl-data` beside its own `__init__.py`, which is inside the
-library zip, and the recipe mounts that folder at MATPLOTLIB_HOME instead.
+NumPy gets its 64-bit names, and compiled modules that index arrays take its 64-bit integers. SciPy's sparse solvers
+ask the host first. matplotlib is told where its fonts and styles are: it looks for `mpl-data` beside its own
+`__init__.py`, which is inside the library zip, and the recipe mounts that folder at MATPLOTLIB_HOME instead.
 """
 
 import sys
 
-from . import int64
+from . import int64, sparse
 
 MATPLOTLIB_HOME = "/usr/local/lib/matplotlib"
 BACKEND = "module://mecapy_runner.backend"
@@ -69,6 +69,7 @@ _COMPILED = ("pandas._libs.", "sklearn.", "statsmodels.")
 _PREPARE = {
     "numpy": _prepare_numpy,
     "matplotlib": _prepare_matplotlib,
+    "scipy.sparse.linalg._dsolve.linsolve": sparse.install,
     "sklearn.utils._random": _prepare_sampling,
 }
 

@@ -199,8 +199,11 @@ fn every_way_to_a_function_passes_its_prologue_and_the_stack_pointer_stays() {
     assert_eq!(stack_pointer.call(&mut running.store, ()).unwrap(), STACK_POINTER);
 }
 
+type Section = (u8, Vec<u8>);
+type Body = Vec<u8>;
+
 /// Each section's number and content, and each body apart.
-fn parts(wasm: &[u8]) -> (Vec<(u8, Vec<u8>)>, Vec<Vec<u8>>) {
+fn parts(wasm: &[u8]) -> (Vec<Section>, Vec<Body>) {
     let (mut sections, mut bodies) = (Vec::new(), Vec::new());
     for payload in Parser::new(0).parse_all(wasm) {
         let payload = payload.unwrap();

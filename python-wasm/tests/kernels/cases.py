@@ -71,7 +71,9 @@ class Told:
         wide = found.astype("c16").ravel()
         finite = np.isfinite(wide)
         if self.strict:
-            self.exactly(f"{np.count_nonzero(~finite)} {np.count_nonzero(np.isnan(wide))}")
+            # A complex infinity times a number is infinite or none, as the product is written.
+            nans = np.count_nonzero(np.isnan(wide)) if found.dtype.kind == "f" else "some"
+            self.exactly(f"{np.count_nonzero(~finite)} not finite, {nans} no number")
         else:
             self.exactly(f"finite: {finite.all()}")
             if not finite.all():

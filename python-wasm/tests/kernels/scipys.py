@@ -114,7 +114,7 @@ def scipy_factors(random, told):
         u, s, v = sl.svd(a, full_matrices=False, lapack_driver=random.pick("gesdd", "gesvd"))
         told.array(s, norm(a))
         told.array((u * s) @ v, norm(a))
-        told.array(sl.orth(random.matrix((2 * n + 5, n), dtype)).shape, 1)
+        told.exactly(sl.orth(random.matrix((2 * n + 5, n), dtype)).shape)
     elif kind == "polar":
         u, p = sl.polar(a)
         told.array(u @ p, norm(a))
@@ -195,7 +195,7 @@ def sparse_of(random, kind, n, dtype):
 
 @family
 def sparse_values(random, told):
-    n = 30 + random.size(60)
+    n = 30 + random.size(random.pick(60, 900))
     second = sp.diags_array([-1.0, 2.0 + random.generator.random(n), -1.0], offsets=[-1, 0, 1], shape=(n, n))
     start, k = random.values((n,), "f8"), random.pick(1, 3, 6)
     kind = random.pick("largest", "inverse", "general", "svds", "expm", "inv")
@@ -218,4 +218,4 @@ def sparse_values(random, told):
     elif kind == "expm":
         told.array(sla.expm_multiply(-a, start), factor=1000)
     else:
-        told.array(sla.inv(a).toarray(), factor=1000)
+        told.array(sla.inv(a[:200, :200].tocsc()).toarray(), factor=1000)

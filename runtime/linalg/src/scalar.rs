@@ -1,6 +1,9 @@
 //! The four kinds of numbers of BLAS.
 
-use crate::dense::Micro;
+use crate::{
+    Instructions,
+    dense::{Micro, Panels, Target, Vectors},
+};
 use std::{
     fmt::Debug,
     ops::{Add, AddAssign, Mul, MulAssign, Neg, Sub, SubAssign},
@@ -29,6 +32,7 @@ pub trait Scalar:
     + MulAssign
     + Send
     + Sync
+    + Vectors
     + 'static
 {
     type Real: Scalar<Real = Self::Real> + PartialOrd + Micro;
@@ -51,9 +55,11 @@ pub trait Scalar:
     fn sqrt_real(self) -> Self::Real;
     /// `self * by + plus` with fused multiply-adds. Slow where the machine has none.
     fn fused(self, by: Self, plus: Self) -> Self;
-    /// Element (row, col) of a product that a micro-kernel left in `tile`, by columns of `rows` real numbers. Complex factors
-    /// went in as pairs of real rows and pairs of real columns.
-    fn of_tile(tile: &[Self::Real], rows: usize, at: (usize, usize)) -> Self;
+    /// Adds `alpha` times the product of packed panels to a tile: [`Micro::update`], or [`Micro::update_complex`].
+    ///
+    /// # Safety
+    /// As that function's.
+    unsafe fn update(instructions: Instructions, panels: Panels<Self::Real>, alpha: Self, target: Target<Self>);
 }
 
 macro_rules! real {
@@ -108,9 +114,9 @@ macro_rules! real {
                 self.mul_add(by, plus)
             }
 
-            #[inline(always)]
-            fn of_tile(tile: &[Self], rows: usize, (row, col): (usize, usize)) -> Self {
-                tile.get(row + col * rows).copied().unwrap_or_default()
+            unsafe fn update(instructions: Instructions, panels: Panels<Self>, alpha: Self, target: Target<Self>) {
+                // SAFETY: the caller's promise.
+                unsafe { Micro::update(instructions, panels, alpha, target) }
             }
         }
 
@@ -170,17 +176,15 @@ macro_rules! real {
 
             #[inline(always)]
             fn fused(self, by: Self, plus: Self) -> Self {
-                let re = self.re.mul_add(by.re, (-self.im).mul_add(by.im, plus.re));
-                let im = self.re.mul_add(by.im, self.im.mul_add(by.re, plus.im));
+                // In the order in which vectors of complex numbers are multiplied.
+                let re = self.re.mul_add(by.re, -self.im.mul_add(by.im, -plus.re));
+                let im = self.im.mul_add(by.re, self.re.mul_add(by.im, plus.im));
                 Self { re, im }
             }
 
-            #[inline(always)]
-            fn of_tile(tile: &[$real], rows: usize, (row, col): (usize, usize)) -> Self {
-                let of = |row: usize, col: usize| <$real>::of_tile(tile, rows, (row, col));
-                let (row, col) = (2 * row, 2 * col);
-                let re = of(row, col) - of(row + 1, col + 1);
-                Self { re, im: of(row + 1, col) + of(row, col + 1) }
+            unsafe fn update(instructions: Instructions, panels: Panels<$real>, alpha: Self, target: Target<Self>) {
+                // SAFETY: the caller's promise.
+                unsafe { Micro::update_complex(instructions, panels, alpha, target) }
             }
         }
     };

@@ -34,7 +34,7 @@ pub(super) struct BuildArguments {
 }
 
 pub(super) fn build(arguments: BuildArguments, terminal: &Terminal) -> Result<Exit> {
-    let Places { cache_dir, nan_payloads } = arguments.places.load()?;
+    let Places { cache_dir, nan_payloads, .. } = arguments.places.load()?;
     let recipe = Recipe::bundled()?;
     if let Some(jobs) = arguments.jobs {
         use_cores(jobs)?;

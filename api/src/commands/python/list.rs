@@ -33,7 +33,7 @@ pub(super) fn list(arguments: ListArguments, terminal: &Terminal) -> Result<Exit
     if arguments.kernels {
         return Ok(list_kernels(terminal));
     }
-    let Places { cache_dir, nan_payloads } = arguments.places.load()?;
+    let Places { cache_dir, nan_payloads, .. } = arguments.places.load()?;
     let engine = Engine::new(nan_payloads)?;
     let images = mecapy_python::list(&engine, &cache_dir, &Recipe::bundled()?)?;
     match terminal.format {

@@ -3,12 +3,8 @@
 //! The last argument is `info`, an integer: 0, or the number (from 1) of the row at which the factorisation found out that
 //! there is no answer. Pivots are numbers of rows, from 1.
 
-use super::{
-    Arguments, after_writing,
-    arguments::Number,
-    kernels::{self, Transpose},
-};
-use crate::{Context, MatMut, Stop};
+use super::{Arguments, arguments::Number};
+use crate::{Context, MatMut, Stop, dense};
 
 /// A = P L U
 pub(super) fn getrf<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Stop> {
@@ -19,7 +15,7 @@ pub(super) fn getrf<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -
     let mut operands = arguments.operands()?;
     let a: MatMut<'_, T> = operands.write(a)?;
     let (pivots, info) = (operands.write_integers(pivots)?, operands.write_integers(info)?);
-    answer(info, kernels::getrf(cx, a, pivots)?)
+    answer(info, dense::getrf(cx, a, pivots)?)
 }
 
 /// op(A) X = B by the factors of A.
@@ -33,11 +29,7 @@ pub(super) fn getrs<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -
     let mut operands = arguments.operands()?;
     let (a, pivots) = (operands.read::<T>(a)?, operands.read_integers(pivots)?);
     let (b, info) = (operands.write(b)?, operands.write_integers(info)?);
-    let rows = 1..=i64::from(n);
-    if !pivots.iter().all(|pivot| rows.contains(&i64::from(*pivot))) {
-        return Err(Stop::Declined);
-    }
-    kernels::getrs(cx, op, (a, pivots), b)?;
+    dense::getrs(cx, op, a, pivots, b)?;
     answer(info, 0)
 }
 
@@ -49,13 +41,9 @@ pub(super) fn gesv<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) ->
     let b = arguments.matrix(5, (n, columns))?;
     let info = arguments.integers(7, 1)?;
     let mut operands = arguments.operands()?;
-    let (mut a, b): (MatMut<'_, T>, _) = (operands.write(a)?, operands.write(b)?);
+    let (a, b): (MatMut<'_, T>, _) = (operands.write(a)?, operands.write(b)?);
     let (pivots, info) = (operands.write_integers(pivots)?, operands.write_integers(info)?);
-    let singular = kernels::getrf(cx, a.reborrow(), pivots)?;
-    if singular == 0 {
-        after_writing(kernels::getrs(cx, Transpose::No, (a.read(), pivots), b))?;
-    }
-    answer(info, singular)
+    answer(info, dense::gesv(cx, a, pivots, b)?)
 }
 
 /// A = L Lᴴ or A = Uᴴ U, in one triangle.
@@ -65,7 +53,7 @@ pub(super) fn potrf<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -
     let info = arguments.integers(4, 1)?;
     let mut operands = arguments.operands()?;
     let (a, info): (MatMut<'_, T>, _) = (operands.write(a)?, operands.write_integers(info)?);
-    answer(info, kernels::potrf(cx, part, a)?)
+    answer(info, dense::potrf(cx, part, a)?)
 }
 
 /// A X = B by the factor of A.
@@ -78,7 +66,7 @@ pub(super) fn potrs<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -
     let mut operands = arguments.operands()?;
     let a = operands.read::<T>(a)?;
     let (b, info) = (operands.write(b)?, operands.write_integers(info)?);
-    kernels::potrs(cx, part, a, b)?;
+    dense::potrs(cx, part, a, b)?;
     answer(info, 0)
 }
 
@@ -89,7 +77,7 @@ pub(super) fn trtri<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -
     let info = arguments.integers(5, 1)?;
     let mut operands = arguments.operands()?;
     let (a, info): (MatMut<'_, T>, _) = (operands.write(a)?, operands.write_integers(info)?);
-    answer(info, kernels::trtri(cx, part, diag, a)?)
+    answer(info, dense::trtri(cx, part, diag, a)?)
 }
 
 /// A := U Uᴴ or A := Lᴴ L, of one triangle.
@@ -99,7 +87,7 @@ pub(super) fn lauum<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -
     let info = arguments.integers(4, 1)?;
     let mut operands = arguments.operands()?;
     let (a, info): (MatMut<'_, T>, _) = (operands.write(a)?, operands.write_integers(info)?);
-    kernels::lauum(cx, part, a)?;
+    dense::lauum(cx, part, a)?;
     answer(info, 0)
 }
 

@@ -1,11 +1,10 @@
 //! The flags of BLAS: their letters in Fortran and their numbers in C.
 
-use super::{
-    Arguments,
-    arguments::Number,
-    kernels::{Diag, Part, Side, Transpose},
+use super::{Arguments, arguments::Number};
+use crate::{
+    Mat, Stop,
+    dense::{Diag, Part, Side, Transpose},
 };
-use crate::{Mat, Stop};
 
 impl Transpose {
     /// op(A)

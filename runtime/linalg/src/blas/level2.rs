@@ -1,11 +1,10 @@
 //! Matrices and vectors: the arguments of BLAS's second level. A vector is a column.
 
-use super::{
-    Arguments,
-    arguments::Number,
-    kernels::{self, Part, Product, Symmetry, Triangle},
+use super::{Arguments, arguments::Number};
+use crate::{
+    Context, Mat, MatMut, Stop,
+    dense::{self, Diag, Part, Product, Rank2, Symmetry},
 };
-use crate::{Context, Mat, MatMut, Stop};
 
 /// y := alpha op(A) x + beta y
 pub(super) fn gemv<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Stop> {
@@ -18,7 +17,7 @@ pub(super) fn gemv<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) ->
     let y = arguments.vector(9, of_y)?;
     let mut operands = arguments.operands()?;
     let (a, x) = (op.of(operands.read(a)?), operands.read(x)?);
-    kernels::gemv(cx, Product { alpha, a, b: x, beta }, operands.write(y)?)
+    dense::gemv(cx, Product { alpha, a, b: x, beta }, operands.write(y)?)
 }
 
 /// y := alpha A x + beta y: A is symmetric.
@@ -39,73 +38,78 @@ fn times_symmetric<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>, sy
     let y = arguments.vector(8, n)?;
     let mut operands = arguments.operands()?;
     let (a, x) = (operands.read(a)?, operands.read(x)?);
-    kernels::symv(cx, (part, symmetry), Product { alpha, a, b: x, beta }, operands.write(y)?)
+    dense::symv(cx, part, symmetry, Product { alpha, a, b: x, beta }, operands.write(y)?)
 }
 
 /// A := alpha x yᵀ + A
 pub(super) fn ger<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Stop> {
-    let (alpha, x, y, a) = outer::<T>(arguments)?;
-    kernels::ger(cx, alpha, (x, y), a)
+    let (Rank2 { alpha, x, y }, a) = outer::<T>(arguments)?;
+    dense::ger(cx, alpha, x, y, a)
 }
 
 /// A := alpha x yᴴ + A
 pub(super) fn gerc<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Stop> {
-    let (alpha, x, y, a) = outer::<T>(arguments)?;
-    kernels::ger(cx, alpha, (x, y.conj()), a)
+    let (Rank2 { alpha, x, y }, a) = outer::<T>(arguments)?;
+    dense::ger(cx, alpha, x, y.conj(), a)
 }
 
-type Outer<'m, T> = (T, Mat<'m, T>, Mat<'m, T>, MatMut<'m, T>);
-
-fn outer<T: Number>(arguments: Arguments<'_>) -> Result<Outer<'_, T>, Stop> {
+fn outer<T: Number>(arguments: Arguments<'_>) -> Result<(Rank2<'_, T>, MatMut<'_, T>), Stop> {
     let (m, n) = (arguments.size(0)?, arguments.size(1)?);
-    let alpha = arguments.scalar(2)?;
-    let x = arguments.vector(3, m)?;
-    let y = arguments.vector(5, n)?;
-    let a = arguments.matrix(7, (m, n))?;
-    let mut operands = arguments.operands()?;
-    Ok((alpha, operands.read(x)?, operands.read(y)?, operands.write(a)?))
+    update(arguments, (m, n))
 }
 
 /// A := alpha x yᵀ + alpha y xᵀ + A, in one triangle of A.
 pub(super) fn syr2<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Stop> {
-    let (part, (alpha, x, y, a)) = outer_part::<T>(arguments)?;
-    kernels::syr2(cx, (part, Symmetry::Symmetric), alpha, (x, y), a)
+    rank2::<T>(cx, arguments, Symmetry::Symmetric)
 }
 
 /// A := alpha x yᴴ + conj(alpha) y xᴴ + A, in one triangle of A.
 pub(super) fn her2<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Stop> {
-    let (part, (alpha, x, y, a)) = outer_part::<T>(arguments)?;
-    kernels::syr2(cx, (part, Symmetry::Hermitian), alpha, (x, y), a)
+    rank2::<T>(cx, arguments, Symmetry::Hermitian)
 }
 
-fn outer_part<T: Number>(arguments: Arguments<'_>) -> Result<(Part, Outer<'_, T>), Stop> {
+fn rank2<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>, symmetry: Symmetry) -> Result<(), Stop> {
     let (part, n) = (arguments.part(0)?, arguments.size(1)?);
+    let (vectors, a) = update::<T>(arguments, (n, n))?;
+    dense::syr2(cx, part, symmetry, vectors, a)
+}
+
+/// The operands of an update of A, which has that shape, by two vectors.
+fn update<T: Number>(arguments: Arguments<'_>, shape: (u32, u32)) -> Result<(Rank2<'_, T>, MatMut<'_, T>), Stop> {
     let alpha = arguments.scalar(2)?;
-    let x = arguments.vector(3, n)?;
-    let y = arguments.vector(5, n)?;
-    let a = arguments.matrix(7, (n, n))?;
+    let x = arguments.vector(3, shape.0)?;
+    let y = arguments.vector(5, shape.1)?;
+    let a = arguments.matrix(7, shape)?;
     let mut operands = arguments.operands()?;
-    Ok((part, (alpha, operands.read(x)?, operands.read(y)?, operands.write(a)?)))
+    Ok((Rank2 { alpha, x: operands.read(x)?, y: operands.read(y)? }, operands.write(a)?))
 }
 
 /// x := op(A)⁻¹ x: A is triangular.
 pub(super) fn trsv<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Stop> {
-    let (a, x) = triangular::<T>(arguments)?;
-    kernels::trsv(cx, a, x)
+    let Triangle { part, diag, a, x } = triangle::<T>(arguments)?;
+    dense::trsv(cx, part, diag, a, x)
 }
 
 /// x := op(A) x: A is triangular.
 pub(super) fn trmv<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Stop> {
-    let (a, x) = triangular::<T>(arguments)?;
-    kernels::trmv(cx, a, x)
+    let Triangle { part, diag, a, x } = triangle::<T>(arguments)?;
+    dense::trmv(cx, part, diag, a, x)
 }
 
-fn triangular<T: Number>(arguments: Arguments<'_>) -> Result<(Triangle<'_, T>, MatMut<'_, T>), Stop> {
+/// The operands of a triangular matrix and a vector: op(A), its part, and x.
+struct Triangle<'m, T> {
+    part: Part,
+    diag: Diag,
+    a: Mat<'m, T>,
+    x: MatMut<'m, T>,
+}
+
+fn triangle<T: Number>(arguments: Arguments<'_>) -> Result<Triangle<'_, T>, Stop> {
     let (part, op, diag) = (arguments.part(0)?, arguments.op(1)?, arguments.diag(2)?);
     let n = arguments.size(3)?;
     let a = arguments.matrix(4, (n, n))?;
     let x = arguments.vector(6, n)?;
     let mut operands = arguments.operands()?;
-    let a = Triangle { part: op.part(part), diag, matrix: op.of(operands.read(a)?) };
-    Ok((a, operands.write(x)?))
+    let a = op.of(operands.read(a)?);
+    Ok(Triangle { part: op.part(part), diag, a, x: operands.write(x)? })
 }

@@ -1,11 +1,10 @@
 //! Products of matrices, and triangular systems with many right-hand sides: the arguments of BLAS's third level.
 
-use super::{
-    Arguments, after_writing,
-    arguments::Number,
-    kernels::{self, Part, Product, Side, Symmetry, Transpose, Triangle},
+use super::{Arguments, after_writing, arguments::Number};
+use crate::{
+    Context, Mat, MatMut, Stop,
+    dense::{self, Part, Product, Side, Symmetric, Symmetry, Transpose, Triangular},
 };
-use crate::{Context, Mat, MatMut, Stop};
 
 /// C := alpha op(A) op(B) + beta C
 pub(super) fn gemm<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Stop> {
@@ -17,7 +16,7 @@ pub(super) fn gemm<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) ->
     let c = arguments.matrix(11, (m, n))?;
     let mut operands = arguments.operands()?;
     let (a, b) = (of_a.of(operands.read(a)?), of_b.of(operands.read(b)?));
-    kernels::gemm(cx, Product { alpha, a, b, beta }, operands.write(c)?)
+    dense::gemm(cx, Product { alpha, a, b, beta }, operands.write(c)?)
 }
 
 /// C := alpha A B + beta C, or B A: A is symmetric.
@@ -39,7 +38,7 @@ fn times_symmetric<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>, sy
     let c = arguments.matrix(10, (m, n))?;
     let mut operands = arguments.operands()?;
     let (a, b) = (operands.read(a)?, operands.read(b)?);
-    kernels::symm(cx, (side, part, symmetry), Product { alpha, a, b, beta }, operands.write(c)?)
+    dense::symm(cx, Symmetric { side, part, symmetry }, Product { alpha, a, b, beta }, operands.write(c)?)
 }
 
 /// C := alpha op(A) op(A)ᵀ + beta C, in one triangle of C.
@@ -51,7 +50,7 @@ pub(super) fn syrk<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) ->
     let c = arguments.matrix(8, (n, n))?;
     let mut operands = arguments.operands()?;
     let a = op.of(operands.read(a)?);
-    kernels::gemm_part(cx, part, Product { alpha, a, b: a.t(), beta }, operands.write(c)?)
+    dense::gemm_part(cx, part, Product { alpha, a, b: a.t(), beta }, operands.write(c)?)
 }
 
 /// C := alpha op(A) op(A)ᴴ + beta C, in one triangle of C: alpha and beta are real.
@@ -64,8 +63,8 @@ pub(super) fn herk<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) ->
     let mut operands = arguments.operands()?;
     let a = op.of(operands.read(a)?);
     let mut c = operands.write(c)?;
-    check_diagonal(&c)?;
-    kernels::gemm_part(cx, part, Product { alpha, a, b: a.h(), beta }, c.reborrow())?;
+    check_diagonal(&c, beta)?;
+    dense::gemm_part(cx, part, Product { alpha, a, b: a.h(), beta }, c.reborrow())?;
     make_diagonal_real(&mut c);
     Ok(())
 }
@@ -75,8 +74,8 @@ pub(super) fn syr2k<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -
     let op = arguments.op_symmetric::<T>(1)?;
     let (alpha, beta) = (arguments.scalar::<T>(4)?, arguments.scalar::<T>(9)?);
     let Pair { part, a, b, mut c } = pair(arguments, op)?;
-    kernels::gemm_part(cx, part, Product { alpha, a, b: b.t(), beta }, c.reborrow())?;
-    after_writing(kernels::gemm_part(cx, part, Product { alpha, a: b, b: a.t(), beta: T::ONE }, c))
+    dense::gemm_part(cx, part, Product { alpha, a, b: b.t(), beta }, c.reborrow())?;
+    after_writing(dense::gemm_part(cx, part, Product { alpha, a: b, b: a.t(), beta: T::ONE }, c))
 }
 
 /// C := alpha op(A) op(B)ᴴ + conj(alpha) op(B) op(A)ᴴ + beta C, in one triangle of C: beta is real.
@@ -84,11 +83,11 @@ pub(super) fn her2k<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -
     let op = arguments.op_hermitian(1)?;
     let (alpha, beta) = (arguments.scalar::<T>(4)?, arguments.real_scalar::<T>(9)?);
     let Pair { part, a, b, mut c } = pair(arguments, op)?;
-    check_diagonal(&c)?;
+    check_diagonal(&c, beta)?;
     let (first, second) =
         (Product { alpha, a, b: b.h(), beta }, Product { alpha: alpha.conj(), a: b, b: a.h(), beta: T::ONE });
-    kernels::gemm_part(cx, part, first, c.reborrow())?;
-    after_writing(kernels::gemm_part(cx, part, second, c.reborrow()))?;
+    dense::gemm_part(cx, part, first, c.reborrow())?;
+    after_writing(dense::gemm_part(cx, part, second, c.reborrow()))?;
     make_diagonal_real(&mut c);
     Ok(())
 }
@@ -114,9 +113,10 @@ fn pair<T: Number>(arguments: Arguments<'_>, op: Transpose) -> Result<Pair<'_, T
 
 /// The imaginary parts of a Hermitian matrix's diagonal are whatever they are, and count as zeros. Those that would not come
 /// to zero when they are multiplied by it are left to the guest's own code.
-fn check_diagonal<T: Number>(c: &MatMut<'_, T>) -> Result<(), Stop> {
+fn check_diagonal<T: Number>(c: &MatMut<'_, T>, beta: T) -> Result<(), Stop> {
     let is_finite = |value: T| T::ZERO * (value - value.conj()) == T::ZERO;
-    if (0..c.rows).all(|index| is_finite(c.get(index, index))) { Ok(()) } else { Err(Stop::Declined) }
+    let is_fine = beta == T::ZERO || (0..c.rows).all(|index| is_finite(c.get(index, index)));
+    if is_fine { Ok(()) } else { Err(Stop::Declined) }
 }
 
 fn make_diagonal_real<T: Number>(c: &mut MatMut<'_, T>) {
@@ -128,19 +128,25 @@ fn make_diagonal_real<T: Number>(c: &mut MatMut<'_, T>) {
 
 /// B := alpha op(A) B, or B op(A): A is triangular.
 pub(super) fn trmm<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Stop> {
-    let (side, alpha, a, b) = triangular::<T>(arguments)?;
-    kernels::trmm(cx, side, alpha, a, b)
+    let Sided { triangular, alpha, a, b } = sided::<T>(arguments)?;
+    dense::trmm(cx, triangular, alpha, a, b)
 }
 
 /// B := alpha op(A)⁻¹ B, or B op(A)⁻¹: A is triangular.
 pub(super) fn trsm<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Stop> {
-    let (side, alpha, a, b) = triangular::<T>(arguments)?;
-    kernels::trsm(cx, side, alpha, a, b)
+    let Sided { triangular, alpha, a, b } = sided::<T>(arguments)?;
+    dense::trsm(cx, triangular, alpha, a, b)
 }
 
-type Triangular<'m, T> = (Side, T, Triangle<'m, T>, MatMut<'m, T>);
+/// The operands of a triangular matrix at one side of another: op(A) and B.
+struct Sided<'m, T> {
+    triangular: Triangular,
+    alpha: T,
+    a: Mat<'m, T>,
+    b: MatMut<'m, T>,
+}
 
-fn triangular<T: Number>(arguments: Arguments<'_>) -> Result<Triangular<'_, T>, Stop> {
+fn sided<T: Number>(arguments: Arguments<'_>) -> Result<Sided<'_, T>, Stop> {
     let (side, part) = (arguments.side(0)?, arguments.part(1)?);
     let (op, diag) = (arguments.op(2)?, arguments.diag(3)?);
     let (m, n) = (arguments.size(4)?, arguments.size(5)?);
@@ -148,8 +154,9 @@ fn triangular<T: Number>(arguments: Arguments<'_>) -> Result<Triangular<'_, T>, 
     let a = arguments.matrix(7, square(side, (m, n)))?;
     let b = arguments.matrix(9, (m, n))?;
     let mut operands = arguments.operands()?;
-    let a = Triangle { part: op.part(part), diag, matrix: op.of(operands.read(a)?) };
-    Ok((side, alpha, a, operands.write(b)?))
+    let triangular = Triangular { side, part: op.part(part), diag };
+    let a = op.of(operands.read(a)?);
+    Ok(Sided { triangular, alpha, a, b: operands.write(b)? })
 }
 
 /// The shape of the square matrix at that side of one of `m` by `n`.

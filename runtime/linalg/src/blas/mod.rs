@@ -6,7 +6,6 @@
 mod arguments;
 mod factor;
 mod flags;
-mod kernels;
 mod level2;
 mod level3;
 mod operands;

@@ -56,9 +56,8 @@ impl<'m> Operands<'m> {
         at(parameters_at, bytes, memory.len())?;
         let extent = Extent { start: parameters_at, run: bytes, count: 1, step: bytes };
         let mut claims = [None; CLAIMS_MAX];
-        if let [parameters, ..] = &mut claims {
-            *parameters = Some(Claim { extent, access: Access::Read });
-        }
+        let [parameters, ..] = &mut claims;
+        *parameters = Some(Claim { extent, access: Access::Read });
         Ok(Self { base: memory.as_mut_ptr(), len: memory.len(), claims, memory: PhantomData })
     }
 

@@ -9,6 +9,7 @@ use super::{
     scratch::with_scratch,
 };
 use crate::{Context, Instructions, Mat, MatMut, Scalar, Stop, WORK_FLOPS_MAX};
+use std::mem::MaybeUninit;
 
 /// `alpha a b + beta c`, of which c is written. Where beta is zero, c is not read.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +46,7 @@ const A_BYTES: usize = 144 * 8;
 const B_BYTES: usize = 1536 * 8;
 
 /// Rows of `a` that the micro-kernel takes at a time, and columns of `b`.
-const fn tile<T: Scalar>() -> (usize, usize) {
+const fn tile_size<T: Scalar>() -> (usize, usize) {
     let reals = if T::IS_COMPLEX { 2 } else { 1 };
     (T::Real::ROWS / reals, T::Real::COLS / reals)
 }
@@ -79,7 +80,7 @@ pub(super) fn with_work<T: Scalar, R>(
     (size, depth): (usize, usize),
     within: impl FnOnce(&mut Work<'_, '_, T>) -> Result<R, Stop>,
 ) -> Result<R, Stop> {
-    let (tile_rows, tile_cols) = tile::<T>();
+    let (tile_rows, tile_cols) = tile_size::<T>();
     let depth = depth.min(DEPTH_MAX);
     let a_len = size.min(rows_max::<T>()).next_multiple_of(tile_rows) * depth;
     let b_len = size.min(cols_max::<T>()).next_multiple_of(tile_cols) * depth;
@@ -116,7 +117,7 @@ impl<T: Scalar> Work<'_, '_, T> {
         if depth == 0 || (beta != T::ZERO && beta != T::ONE) {
             scale(self.cx, beta, part, c.reborrow())?;
         }
-        let (tile_rows, tile_cols) = tile::<T>();
+        let (tile_rows, tile_cols) = tile_size::<T>();
         let rows_max = even(c.rows, rows_max::<T>(), tile_rows);
         let cols_max = even(c.cols, cols_max::<T>(), tile_cols);
         let steps_max = even(depth, DEPTH_MAX, 4);
@@ -147,7 +148,7 @@ impl<T: Scalar> Work<'_, '_, T> {
     }
 
     fn pack_b(&mut self, view: Mat<'_, T>) -> Result<(), Stop> {
-        let (_, width) = tile::<T>();
+        let (_, width) = tile_size::<T>();
         assert!(view.rows.next_multiple_of(width) * view.cols <= self.b_len, "no room for a factor");
         self.cx.work((view.rows * view.cols) as u64)?;
         run(self.instructions(), Pack { view, width, to: self.b });
@@ -156,7 +157,7 @@ impl<T: Scalar> Work<'_, '_, T> {
 
     /// The product of some rows of `a` and the packed columns of `b`.
     fn block(&mut self, view: Mat<'_, T>, block: Block<T>, mut target: MatMut<'_, T>) -> Result<(), Stop> {
-        let (tile_rows, tile_cols) = tile::<T>();
+        let (tile_rows, tile_cols) = tile_size::<T>();
         assert!(view.rows.next_multiple_of(tile_rows) * view.cols <= self.a_len, "no room for a factor");
         let flops_a_column = T::FLOPS * (view.rows * view.cols) as u64;
         let columns_max = ((WORK_FLOPS_MAX / 4 / flops_a_column.max(1)) as usize).max(1).next_multiple_of(tile_cols);
@@ -189,9 +190,9 @@ struct Block<T> {
 
 impl<T: Scalar> Block<T> {
     fn tiles(self, instructions: Instructions, (a, b): (*const T, *const T), mut target: MatMut<'_, T>) {
-        let (tile_rows, tile_cols) = tile::<T>();
+        let (tile_rows, tile_cols) = tile_size::<T>();
         let first = target.first();
-        let is_direct = !T::IS_COMPLEX && target.row_step == 1;
+        let is_direct = target.row_step == 1;
         for col in (0..target.cols).step_by(tile_cols) {
             let cols = tile_cols.min(target.cols - col);
             let b = b.wrapping_add(col * self.steps).cast::<T::Real>();
@@ -204,10 +205,10 @@ impl<T: Scalar> Block<T> {
                 let a = a.wrapping_add(row * self.steps).cast::<T::Real>();
                 let panels = Panels { depth: self.steps, a, a_step: T::Real::ROWS, b };
                 if is_direct && cover == Cover::All && rows == tile_rows && cols == tile_cols {
-                    let first = first.wrapping_offset(row as isize + col as isize * target.col_step).cast();
+                    let first = first.wrapping_offset(row as isize + col as isize * target.col_step);
                     let tile = Target { first, step: target.col_step, is_new: self.is_new };
                     // SAFETY: the panels were packed for this, and the tile is within the target.
-                    unsafe { T::Real::update(instructions, panels, self.alpha.real(), tile) };
+                    unsafe { T::update(instructions, panels, self.alpha, tile) };
                 } else {
                     let tile = target.reborrow().part((row, col), (rows, cols));
                     self.by_way_of_a_tile(instructions, panels, tile, (row, col));
@@ -224,10 +225,11 @@ impl<T: Scalar> Block<T> {
         target: MatMut<'_, T>,
         (row, col): (usize, usize),
     ) {
-        let mut tile = [T::Real::ZERO; TILE_LEN];
-        let aside = Target { first: tile.as_mut_ptr(), step: T::Real::ROWS as isize, is_new: true };
+        let mut tile = [const { MaybeUninit::uninit() }; TILE_LEN];
+        let (rows, _) = tile_size::<T>();
+        let aside = Target { first: tile.as_mut_ptr().cast::<T>(), step: rows as isize, is_new: true };
         // SAFETY: the panels were packed for this, and a tile has `TILE_LEN` numbers at most.
-        unsafe { T::Real::update(instructions, panels, T::Real::ONE, aside) };
+        unsafe { T::update(instructions, panels, T::ONE, aside) };
         let at = (self.at.0 + row, self.at.1 + col);
         run(instructions, Unpack { tile: &tile, target, block: self, at });
     }
@@ -235,8 +237,8 @@ impl<T: Scalar> Block<T> {
     fn cover(self, (row, col): (usize, usize), (rows, cols): (usize, usize)) -> Cover {
         let (any, all) = match self.part {
             None => (true, true),
-            Some(Part::Upper) => (row < col + cols, row + rows - 1 <= col),
-            Some(Part::Lower) => (row + rows - 1 >= col, row >= col + cols - 1),
+            Some(Part::Upper) => (row < col + cols, row + rows <= col + 1),
+            Some(Part::Lower) => (row + rows > col, row + 1 >= col + cols),
         };
         match (any, all) {
             (false, _) => Cover::None,
@@ -255,7 +257,8 @@ enum Cover {
 }
 
 struct Unpack<'t, T: Scalar> {
-    tile: &'t [T::Real; TILE_LEN],
+    /// A full tile by columns.
+    tile: &'t [MaybeUninit<T>; TILE_LEN],
     target: MatMut<'t, T>,
     block: Block<T>,
     at: (usize, usize),
@@ -267,14 +270,19 @@ impl<T: Scalar> super::instructions::Task for Unpack<'_, T> {
     #[inline(always)]
     fn run<A: super::instructions::Arithmetic>(mut self) {
         let Block { alpha, is_new, part, .. } = self.block;
+        let (tile_rows, _) = tile_size::<T>();
         for col in 0..self.target.cols {
             for row in 0..self.target.rows {
                 if part.is_some_and(|part| !part.has(self.at.0 + row, self.at.1 + col)) {
                     continue;
                 }
-                let product = T::of_tile(self.tile, T::Real::ROWS, (row, col));
-                let value =
-                    if is_new { alpha * product } else { A::mul_add(alpha, product, self.target.get(row, col)) };
+                // SAFETY: a full tile was computed.
+                let product = unsafe { self.tile.get_unchecked(row + col * tile_rows).assume_init_read() };
+                let value = match is_new {
+                    true if !T::IS_COMPLEX => alpha * product,
+                    true => A::mul_add(alpha, product, T::ZERO),
+                    false => A::mul_add(alpha, product, self.target.get(row, col)),
+                };
                 self.target.set(row, col, value);
             }
         }

@@ -1,5 +1,7 @@
 //! Products of a matrix and a vector, along whichever of its steps is one.
 
+#![expect(clippy::indexing_slicing, reason = "loops over arrays of constant size, within sizes that were checked")]
+
 use super::{
     Product,
     gemm::{PIECE, scale},
@@ -92,7 +94,6 @@ impl<T: Scalar> Task for ByColumns<'_, T> {
 #[inline(always)]
 fn add_columns<T: Scalar, A: Arithmetic>(a: Mat<'_, T>, factors: &[T; CHUNK], sums: &mut [T]) {
     let first = |col: usize| a.first().wrapping_offset(col as isize * a.col_step);
-    let rows = sums.len();
     if a.row_step != 1 {
         for (col, factor) in factors.iter().enumerate().take(a.cols) {
             for (row, sum) in sums.iter_mut().enumerate() {
@@ -103,20 +104,41 @@ fn add_columns<T: Scalar, A: Arithmetic>(a: Mat<'_, T>, factors: &[T; CHUNK], su
         }
         return;
     }
-    // SAFETY: a column's elements are neighbours, as many as there are sums.
-    let column = |col: usize| unsafe { std::slice::from_raw_parts(first(col), rows) };
     let used = factors.get(..a.cols).unwrap_or(factors);
     let (fours, rest) = used.as_chunks::<4>();
-    for (at, [f0, f1, f2, f3]) in fours.iter().enumerate() {
-        let [a0, a1, a2, a3] = [0, 1, 2, 3].map(|col| column(4 * at + col));
-        for ((((sum, a0), a1), a2), a3) in sums.iter_mut().zip(a0).zip(a1).zip(a2).zip(a3) {
-            let value = A::mul_add(*a1, *f1, A::mul_add(*a0, *f0, *sum));
-            *sum = A::mul_add(*a3, *f3, A::mul_add(*a2, *f2, value));
-        }
+    for (at, factors) in fours.iter().enumerate() {
+        // SAFETY: a column's elements are neighbours, as many as there are sums.
+        unsafe { add_some::<T, A, 4>([0, 1, 2, 3].map(|col| first(4 * at + col)), *factors, sums) };
     }
     for (factor, col) in rest.iter().zip(4 * fours.len()..) {
-        for (sum, value) in sums.iter_mut().zip(column(col)) {
-            *sum = A::mul_add(*value, *factor, *sum);
+        // SAFETY: as above.
+        unsafe { add_some::<T, A, 1>([first(col)], [*factor], sums) };
+    }
+}
+
+/// Adds `C` columns times their factors.
+#[inline(always)]
+unsafe fn add_some<T: Scalar, A: Arithmetic, const C: usize>(columns: [*const T; C], factors: [T; C], sums: &mut [T]) {
+    let mut splats = [A::splat(T::ZERO); C];
+    for (splat, factor) in splats.iter_mut().zip(factors) {
+        *splat = A::splat(factor);
+    }
+    let vectors = sums.len() / A::lanes::<T>();
+    for at in (0..vectors).map(|vector| vector * A::lanes::<T>()) {
+        // SAFETY: so many vectors are within the sums, and the columns have as many elements.
+        unsafe {
+            let to = sums.as_mut_ptr().add(at);
+            let mut sum = A::load(to);
+            for col in 0..C {
+                sum = A::vector_mul_add::<T>(A::load(columns[col].add(at)), splats[col], sum);
+            }
+            A::store(to, sum);
+        }
+    }
+    for (at, sum) in sums.iter_mut().enumerate().skip(vectors * A::lanes::<T>()) {
+        for (column, factor) in columns.iter().zip(factors) {
+            // SAFETY: the columns have as many elements as there are sums.
+            *sum = A::mul_add(unsafe { *column.add(at) }, factor, *sum);
         }
     }
 }
@@ -132,33 +154,24 @@ impl<T: Scalar> Task for ByRows<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<A: Arithmetic>(self) {
-        match size_of::<T>() {
-            4 => self.by_lanes::<A, 16>(),
-            8 => self.by_lanes::<A, 8>(),
-            _ => self.by_lanes::<A, 4>(),
-        }
-    }
-}
-
-impl<T: Scalar> ByRows<'_, T> {
-    #[inline(always)]
-    fn by_lanes<A: Arithmetic, const LANES: usize>(mut self) {
+    fn run<A: Arithmetic>(mut self) {
         let a = self.a;
         let mut factors = [T::ZERO; CHUNK];
         gather(self.x, a.is_conjugated, &mut factors);
         let factors = factors.get(..a.cols).unwrap_or_default();
         let fours = a.rows / 4 * 4;
         for row in (0..fours).step_by(4) {
-            let sums = dots::<T, A, 4, LANES>(a, row, factors);
+            let sums = dots::<T, A, 4>(a, row, factors);
             self.add(row, sums);
         }
         for row in fours..a.rows {
-            let sums = dots::<T, A, 1, LANES>(a, row, factors);
+            let sums = dots::<T, A, 1>(a, row, factors);
             self.add(row, sums);
         }
     }
+}
 
+impl<T: Scalar> ByRows<'_, T> {
     #[inline(always)]
     fn add<const R: usize>(&mut self, row: usize, sums: [T; R]) {
         for (sum, row) in sums.into_iter().zip(row..) {
@@ -169,32 +182,31 @@ impl<T: Scalar> ByRows<'_, T> {
     }
 }
 
-/// The products of `R` rows of `a`, whose elements are neighbours, with the factors, in `LANES` partial sums each.
+/// The products of `R` rows of `a`, whose elements are neighbours, with the factors: in two vectors of sums each.
 #[inline(always)]
-fn dots<T: Scalar, A: Arithmetic, const R: usize, const LANES: usize>(
-    a: Mat<'_, T>,
-    row: usize,
-    factors: &[T],
-) -> [T; R] {
+fn dots<T: Scalar, A: Arithmetic, const R: usize>(a: Mat<'_, T>, row: usize, factors: &[T]) -> [T; R] {
     let firsts: [*const T; R] = std::array::from_fn(|at| a.first().wrapping_offset((row + at) as isize * a.row_step));
-    let mut sums = [[T::ZERO; LANES]; R];
-    let (chunks, rest) = factors.as_chunks::<LANES>();
-    for (at, factors) in chunks.iter().enumerate() {
-        for (sums, first) in sums.iter_mut().zip(firsts) {
-            // SAFETY: the row has as many elements as there are factors.
-            let values = unsafe { *first.add(at * LANES).cast::<[T; LANES]>() };
-            for ((sum, value), factor) in sums.iter_mut().zip(values).zip(factors) {
-                *sum = A::mul_add(value, *factor, *sum);
+    let lanes = A::lanes::<T>();
+    let mut sums = [[A::splat(T::ZERO); 2]; R];
+    let pairs = factors.len() / (2 * lanes);
+    for at in (0..pairs).map(|pair| 2 * lanes * pair) {
+        // SAFETY: so many pairs of vectors are within the factors, and the rows have as many elements.
+        unsafe {
+            let factors = factors.as_ptr().add(at);
+            let (even, odd) = (A::load(factors), A::load(factors.add(lanes)));
+            for row in 0..R {
+                let values = firsts[row].add(at);
+                sums[row][0] = A::vector_mul_add::<T>(A::load(values), even, sums[row][0]);
+                sums[row][1] = A::vector_mul_add::<T>(A::load(values.add(lanes)), odd, sums[row][1]);
             }
         }
     }
-    let done = chunks.len() * LANES;
     let mut totals = [T::ZERO; R];
-    for ((total, sums), first) in totals.iter_mut().zip(sums).zip(firsts) {
-        for sum in sums {
-            *total += sum;
-        }
-        for (factor, at) in rest.iter().zip(done..) {
+    for row in 0..R {
+        totals[row] = A::sum::<T>(A::vector_add::<T>(sums[row][0], sums[row][1]));
+    }
+    for (total, first) in totals.iter_mut().zip(firsts) {
+        for (at, factor) in factors.iter().enumerate().skip(2 * lanes * pairs) {
             // SAFETY: the row has as many elements as there are factors.
             *total = A::mul_add(unsafe { *first.add(at) }, *factor, *total);
         }

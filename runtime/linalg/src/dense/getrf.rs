@@ -1,5 +1,7 @@
 //! LU factorisation with partial pivoting, by halves of the columns, and the systems that it solves.
 
+#![expect(clippy::indexing_slicing, reason = "loops over arrays of constant size, within sizes that were checked")]
+
 use super::{
     Diag, Part, Side, Transpose, Triangular,
     gemm::{PIECE, Work, with_work},
@@ -49,6 +51,30 @@ pub fn getrs<T: Scalar>(
         work.trsm(Triangular { part: Part::Lower, ..upper }, turned, b.reborrow())?;
         work.trsm(Triangular { part: Part::Upper, ..lower }, turned, b.reborrow())?;
         exchange(work, pivots, Order::Backward, b)
+    })
+}
+
+/// Solves `a x = b` for x, which is written over b: [`getrf`] and then [`getrs`], with room made once for both, so that it
+/// declines before anything is written or not at all. Where the answer isn't 0, b is left alone.
+pub fn gesv<T: Scalar>(
+    cx: &mut Context<'_>,
+    mut a: MatMut<'_, T>,
+    pivots: &mut [i32],
+    mut b: MatMut<'_, T>,
+) -> Result<i32, Stop> {
+    assert!(a.rows == a.cols && a.rows == b.rows && pivots.len() == a.rows, "a system that doesn't fit");
+    if a.row_step != 1 && a.rows > 1 {
+        return Err(Stop::Declined);
+    }
+    with_work(cx, (b.rows.max(b.cols), a.rows), |work| {
+        let info = work.getrf(a.reborrow(), pivots)?;
+        if info == 0 {
+            let lower = Triangular { side: Side::Left, part: Part::Lower, diag: Diag::Unit };
+            exchange(work, pivots, Order::Forward, b.reborrow())?;
+            work.trsm(lower, a.read(), b.reborrow())?;
+            work.trsm(Triangular { part: Part::Upper, diag: Diag::NonUnit, ..lower }, a.read(), b)?;
+        }
+        Ok(info)
     })
 }
 

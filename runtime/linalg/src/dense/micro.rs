@@ -1,7 +1,10 @@
 //! The innermost loop of every product: a tile of `ROWS` by `COLS` real numbers, held in registers while `depth` outer
 //! products are added to it.
 
-use crate::Instructions;
+use super::vectors::Vectors;
+use crate::{Complex, Instructions};
+#[cfg(target_arch = "x86_64")]
+use std::arch::{asm, x86_64::*};
 
 /// Two panels: for each step of `depth` there are `ROWS` numbers of `a` and `COLS` numbers of `b`.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +26,9 @@ pub struct Target<R> {
 }
 
 /// The numbers that products are computed in: `f32` and `f64`.
+///
+/// Complex factors are packed as pairs of real rows and pairs of real columns: for each step, the parts of `ROWS / 2` and of
+/// `COLS / 2` complex numbers. Products of rows with the real and with the imaginary parts are summed apart.
 pub trait Micro: Copy + Default {
     const ROWS: usize;
     const COLS: usize;
@@ -32,6 +38,17 @@ pub trait Micro: Copy + Default {
     /// # Safety
     /// The panels have `depth` steps, the target is writable, and the machine has the instructions.
     unsafe fn update(instructions: Instructions, panels: Panels<Self>, alpha: Self, target: Target<Self>);
+
+    /// The same for complex numbers, with half as many rows and columns.
+    ///
+    /// # Safety
+    /// As for `update`.
+    unsafe fn update_complex(
+        instructions: Instructions,
+        panels: Panels<Self>,
+        alpha: Complex<Self>,
+        target: Target<Complex<Self>>,
+    );
 }
 
 /// The most numbers of a tile.
@@ -74,6 +91,32 @@ macro_rules! portable {
 portable!(portable_f64, f64, 4);
 portable!(portable_f32, f32, 8);
 
+macro_rules! portable_complex {
+    ($name:ident, $of_real:ident, $real:ty) => {
+        unsafe fn $name(panels: Panels<$real>, alpha: Complex<$real>, target: Target<Complex<$real>>) {
+            const ROWS: usize = <$real as Micro>::ROWS;
+            let mut tile = [[0.0; ROWS]; <$real as Micro>::COLS];
+            let aside = Target { first: tile.as_mut_ptr().cast(), step: ROWS as isize, is_new: true };
+            // SAFETY: the caller's promise; the tile has room.
+            unsafe { $of_real(panels, 1.0, aside) };
+            for (col, [by_re, by_im]) in tile.as_chunks::<2>().0.iter().enumerate() {
+                let pairs = by_re.as_chunks::<2>().0.iter().zip(by_im.as_chunks::<2>().0);
+                for (row, ([re_re, im_re], [re_im, im_im])) in pairs.enumerate() {
+                    let product = alpha * Complex { re: re_re - im_im, im: im_re + re_im };
+                    // SAFETY: within the tile, which is writable.
+                    unsafe {
+                        let at = target.first.offset(col as isize * target.step + row as isize);
+                        *at = if target.is_new { product } else { *at + product };
+                    }
+                }
+            }
+        }
+    };
+}
+
+portable_complex!(portable_c64, portable_f64, f64);
+portable_complex!(portable_c32, portable_f32, f32);
+
 /// One step of the loop below: three vectors of `a` times each of four numbers of `b`. `$a` is where this step's rows are,
 /// `$b` how many steps it is after the first.
 #[cfg(target_arch = "x86_64")]
@@ -103,22 +146,13 @@ macro_rules! step {
 /// loop is assembler because a compiler that moves instructions between its steps runs out of registers.
 #[cfg(target_arch = "x86_64")]
 macro_rules! avx2 {
-    ($name:ident, $real:ty, $vector:ident, $kind:literal, $size:literal,
-     $load:ident, $store:ident, $splat:ident, $fma:ident, $mul:ident) => {
+    ($sums:ident, $update:ident, $update_complex:ident, $real:ty, $vector:ty, $kind:literal, $size:literal,
+     $zero:ident, $mul:ident, $swapped:expr, $addsub:ident) => {
         #[target_feature(enable = "avx2,fma")]
-        unsafe fn $name(panels: Panels<$real>, alpha: $real, target: Target<$real>) {
-            use std::arch::{asm, x86_64::*};
-            const COLS: usize = <$real as Micro>::COLS;
-            const LANES: usize = 32 / size_of::<$real>();
+        #[inline]
+        unsafe fn $sums(panels: Panels<$real>) -> [[$vector; 3]; 4] {
             let step = panels.a_step * size_of::<$real>();
-            // A prefetch reads nothing.
-            for col in 0..COLS as isize {
-                let at = target.first.wrapping_offset(col * target.step);
-                _mm_prefetch::<_MM_HINT_T0>(at.cast());
-                _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(3 * LANES - 1).cast());
-            }
-            let zero = || _mm256_castsi256_pd(_mm256_setzero_si256());
-            let mut sums = [[zero(); 3]; COLS];
+            let mut sums = [[$zero(); 3]; 4];
             let [[s0, s1, s2], [s3, s4, s5], [s6, s7, s8], [s9, s10, s11]] = &mut sums;
             // SAFETY: the panels have `depth` steps, which is all that is read; nothing is written but registers.
             unsafe {
@@ -165,54 +199,101 @@ macro_rules! avx2 {
                     options(nostack, readonly),
                 );
             }
-            let alpha = $splat(&alpha);
-            for (col, sums) in sums.iter().enumerate() {
+            sums
+        }
+
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn $update(panels: Panels<$real>, alpha: $real, target: Target<$real>) {
+            const LANES: usize = <$real as Vectors>::LANES;
+            prefetch::<$real, 4>(target);
+            // SAFETY: the panels are the caller's promise.
+            let sums = unsafe { $sums(panels) };
+            for (col, sums) in sums.into_iter().enumerate() {
                 let column = target.first.wrapping_offset(col as isize * target.step);
-                for (part, sum) in sums.iter().enumerate() {
+                for (part, sum) in sums.into_iter().enumerate() {
                     let at = column.wrapping_add(part * LANES);
-                    let sum = $vector(*sum);
                     // SAFETY: within the target, which is writable.
-                    unsafe { $store(at, if target.is_new { $mul(alpha, sum) } else { $fma(alpha, sum, $load(at)) }) };
+                    unsafe {
+                        let alpha = alpha.splat();
+                        let value = if target.is_new {
+                            $mul(alpha, sum)
+                        } else {
+                            <$real>::vector_mul_add(alpha, sum, <$real>::load(at))
+                        };
+                        <$real>::store(at, value);
+                    }
+                }
+            }
+        }
+
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn $update_complex(panels: Panels<$real>, alpha: Complex<$real>, target: Target<Complex<$real>>) {
+            const LANES: usize = <Complex<$real> as Vectors>::LANES;
+            prefetch::<Complex<$real>, 2>(target);
+            // SAFETY: the panels are the caller's promise.
+            let sums = unsafe { $sums(panels) };
+            for (col, [by_re, by_im]) in sums.as_chunks::<2>().0.iter().enumerate() {
+                let column = target.first.wrapping_offset(col as isize * target.step);
+                for (part, (by_re, by_im)) in by_re.iter().zip(by_im).enumerate() {
+                    let at = column.wrapping_add(part * LANES);
+                    // Real lanes: re re - im im. Imaginary lanes: im re + re im.
+                    let sum = $addsub(*by_re, $swapped(*by_im));
+                    // SAFETY: within the target, which is writable.
+                    unsafe {
+                        let before = if target.is_new { $zero() } else { <Complex<$real>>::load(at) };
+                        <Complex<$real>>::store(at, <Complex<$real>>::vector_mul_add(alpha.splat(), sum, before));
+                    }
                 }
             }
         }
     };
 }
 
+/// Has the `C` columns of a tile of three vectors each brought near. A prefetch reads nothing.
 #[cfg(target_arch = "x86_64")]
-avx2!(
-    avx2_f64,
-    f64,
-    same,
-    "d",
-    "8",
-    _mm256_loadu_pd,
-    _mm256_storeu_pd,
-    _mm256_broadcast_sd,
-    _mm256_fmadd_pd,
-    _mm256_mul_pd
-);
-#[cfg(target_arch = "x86_64")]
-avx2!(
-    avx2_f32,
-    f32,
-    _mm256_castpd_ps,
-    "s",
-    "4",
-    _mm256_loadu_ps,
-    _mm256_storeu_ps,
-    _mm256_broadcast_ss,
-    _mm256_fmadd_ps,
-    _mm256_mul_ps
-);
-
-#[cfg(target_arch = "x86_64")]
-fn same(vector: std::arch::x86_64::__m256d) -> std::arch::x86_64::__m256d {
-    vector
+#[inline(always)]
+fn prefetch<T: Vectors, const C: usize>(target: Target<T>) {
+    for col in 0..C as isize {
+        let at = target.first.wrapping_offset(col * target.step);
+        // SAFETY: prefetching is safe wherever it points.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(at.cast());
+            _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(3 * T::LANES - 1).cast());
+        }
+    }
 }
 
+#[cfg(target_arch = "x86_64")]
+avx2!(
+    sums_f64,
+    avx2_f64,
+    avx2_c64,
+    f64,
+    __m256d,
+    "d",
+    "8",
+    _mm256_setzero_pd,
+    _mm256_mul_pd,
+    _mm256_permute_pd::<0b0101>,
+    _mm256_addsub_pd
+);
+#[cfg(target_arch = "x86_64")]
+avx2!(
+    sums_f32,
+    avx2_f32,
+    avx2_c32,
+    f32,
+    __m256,
+    "s",
+    "4",
+    _mm256_setzero_ps,
+    _mm256_mul_ps,
+    _mm256_permute_ps::<0b10_11_00_01>,
+    _mm256_addsub_ps
+);
+
 macro_rules! micro {
-    ($real:ty, $rows:literal, $avx2:ident, $portable:ident) => {
+    ($real:ty, $rows:literal, $avx2:ident, $portable:ident, $avx2_complex:ident, $portable_complex:ident) => {
         impl Micro for $real {
             const ROWS: usize = $rows;
             const COLS: usize = 4;
@@ -227,9 +308,25 @@ macro_rules! micro {
                     }
                 }
             }
+
+            unsafe fn update_complex(
+                instructions: Instructions,
+                panels: Panels<Self>,
+                alpha: Complex<Self>,
+                target: Target<Complex<Self>>,
+            ) {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    match instructions {
+                        #[cfg(target_arch = "x86_64")]
+                        Instructions::X86_64V3 => $avx2_complex(panels, alpha, target),
+                        _ => $portable_complex(panels, alpha, target),
+                    }
+                }
+            }
         }
     };
 }
 
-micro!(f64, 12, avx2_f64, portable_f64);
-micro!(f32, 24, avx2_f32, portable_f32);
+micro!(f64, 12, avx2_f64, portable_f64, avx2_c64, portable_c64);
+micro!(f32, 24, avx2_f32, portable_f32, avx2_c32, portable_c32);

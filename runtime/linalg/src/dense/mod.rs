@@ -18,13 +18,14 @@ mod symm;
 mod symv;
 mod triangular;
 mod trsv;
+mod vectors;
 
 #[cfg(test)]
 mod tests;
 
 pub use gemm::{Product, gemm, gemm_part};
 pub use gemv::gemv;
-pub use getrf::{getrf, getrs};
+pub use getrf::{gesv, getrf, getrs};
 pub use micro::{Micro, Panels, Target};
 pub use potrf::{lauum, potrf, potrs, trtri};
 pub use rank::{Rank2, ger, syr, syr2};
@@ -32,6 +33,7 @@ pub use symm::{Symmetric, symm};
 pub use symv::symv;
 pub use triangular::{Triangular, trmm, trsm};
 pub use trsv::{trmv, trsv};
+pub use vectors::Vectors;
 
 /// Which part of a square matrix is meant, the diagonal included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

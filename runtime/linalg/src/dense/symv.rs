@@ -1,5 +1,7 @@
 //! Products of a symmetric or Hermitian matrix and a vector. Each element of the part that is given is read once.
 
+#![expect(clippy::indexing_slicing, reason = "loops over arrays of constant size, within sizes that were checked")]
+
 use super::{
     Part, Product, Symmetry,
     gemm::{PIECE, scale},
@@ -69,35 +71,31 @@ impl<T: Scalar> Task for Columns<'_, T> {
 
     #[inline(always)]
     fn run<A: Arithmetic>(self) {
-        match (size_of::<T>(), self.symmetry) {
-            (4, _) => self.by_lanes::<A, 8, false>(),
-            (8, Symmetry::Symmetric) => self.by_lanes::<A, 4, false>(),
-            (8, Symmetry::Hermitian) => self.by_lanes::<A, 4, true>(),
-            (_, Symmetry::Symmetric) => self.by_lanes::<A, 2, false>(),
-            (_, Symmetry::Hermitian) => self.by_lanes::<A, 2, true>(),
+        match self.symmetry {
+            Symmetry::Symmetric => self.by_columns::<A, false>(),
+            Symmetry::Hermitian => self.by_columns::<A, true>(),
         }
     }
 }
 
 impl<T: Scalar> Columns<'_, T> {
     #[inline(always)]
-    fn by_lanes<A: Arithmetic, const LANES: usize, const HERMITIAN: bool>(mut self) {
+    fn by_columns<A: Arithmetic, const HERMITIAN: bool>(mut self) {
         let n = self.a.rows;
-        let mut cols = self.cols.clone();
-        while let Some(col) = cols.next() {
-            let is_full = col + COLUMNS <= self.cols.end;
-            let width = if is_full { COLUMNS } else { 1 };
+        let mut col = self.cols.start;
+        while col < self.cols.end {
+            let width = if col + COLUMNS <= self.cols.end { COLUMNS } else { 1 };
             self.diagonal::<A, HERMITIAN>(col, width);
             let rows = match self.part {
                 Part::Lower => col + width..n,
                 Part::Upper => 0..col,
             };
-            if is_full {
-                self.beside::<A, LANES, COLUMNS, HERMITIAN>(col, rows);
-                cols.start = col + COLUMNS;
+            if width == COLUMNS {
+                self.beside::<A, COLUMNS, HERMITIAN>(col, rows);
             } else {
-                self.beside::<A, LANES, 1, HERMITIAN>(col, rows);
+                self.beside::<A, 1, HERMITIAN>(col, rows);
             }
+            col += width;
         }
     }
 
@@ -124,7 +122,7 @@ impl<T: Scalar> Columns<'_, T> {
 
     /// `C` columns' elements in some rows, none of which is on the diagonal.
     #[inline(always)]
-    fn beside<A: Arithmetic, const LANES: usize, const C: usize, const HERMITIAN: bool>(
+    fn beside<A: Arithmetic, const C: usize, const HERMITIAN: bool>(
         &mut self,
         first: usize,
         rows: std::ops::Range<usize>,
@@ -135,38 +133,39 @@ impl<T: Scalar> Columns<'_, T> {
             a.first().wrapping_offset((first + at) as isize * a.col_step + rows.start as isize * a.row_step)
         });
         let factors = &self.factors[rows.clone()];
+        let sums = &mut self.sums[rows.clone()];
         let mut totals = [T::ZERO; C];
-        let mut done = 0;
-        if a.row_step == 1 {
-            let (chunks, _) = factors.as_chunks::<LANES>();
-            let (sums, _) = self.sums[rows.clone()].as_chunks_mut::<LANES>();
-            let mut dots = [[T::ZERO; LANES]; C];
-            for (at, (factors, sums)) in chunks.iter().zip(sums).enumerate() {
-                let mut held = *sums;
-                for col in 0..C {
-                    // SAFETY: the column's elements in these rows are neighbours.
-                    let values = unsafe { *columns[col].add(at * LANES).cast::<[T; LANES]>() };
-                    for lane in 0..LANES {
-                        let value = values[lane];
-                        held[lane] = A::mul_add(value, mine[col], held[lane]);
-                        let mirrored = if HERMITIAN { value.conj() } else { value };
-                        dots[col][lane] = A::mul_add(mirrored, factors[lane], dots[col][lane]);
+        let vectors = if a.row_step == 1 { sums.len() / A::lanes::<T>() } else { 0 };
+        if vectors > 0 {
+            let (mut splats, mut dots) = ([A::splat(T::ZERO); C], [A::splat(T::ZERO); C]);
+            for (splat, factor) in splats.iter_mut().zip(mine) {
+                *splat = A::splat(factor);
+            }
+            for at in (0..vectors).map(|vector| vector * A::lanes::<T>()) {
+                // SAFETY: so many vectors are within the factors, the sums, and the columns' elements in these rows.
+                unsafe {
+                    let factor = A::load(factors.as_ptr().add(at));
+                    let to = sums.as_mut_ptr().add(at);
+                    let mut sum = A::load(to);
+                    for col in 0..C {
+                        let value = A::load(columns[col].add(at));
+                        sum = A::vector_mul_add::<T>(value, splats[col], sum);
+                        let mirrored = if HERMITIAN { A::vector_conj::<T>(value) } else { value };
+                        dots[col] = A::vector_mul_add::<T>(mirrored, factor, dots[col]);
                     }
+                    A::store(to, sum);
                 }
-                *sums = held;
             }
-            for (total, dots) in totals.iter_mut().zip(dots) {
-                dots.into_iter().for_each(|dot| *total += dot);
+            for (total, dot) in totals.iter_mut().zip(dots) {
+                *total = A::sum(dot);
             }
-            done = chunks.len() * LANES;
         }
-        for at in done..rows.len() {
+        for at in vectors * A::lanes::<T>()..rows.len() {
             for col in 0..C {
                 // SAFETY: within the matrix.
                 let value = unsafe { *columns[col].wrapping_offset(at as isize * a.row_step) };
                 let mirrored = if HERMITIAN { value.conj() } else { value };
-                let sum = &mut self.sums[rows.start + at];
-                *sum = A::mul_add(value, mine[col], *sum);
+                sums[at] = A::mul_add(value, mine[col], sums[at]);
                 totals[col] = A::mul_add(mirrored, factors[at], totals[col]);
             }
         }

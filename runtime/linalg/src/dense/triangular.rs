@@ -5,6 +5,7 @@ use super::{
     gemm::{Work, scale, with_work},
     instructions::run,
     leaf::{LEAF_MAX, Leaf, Operation},
+    trsv::trsv,
 };
 use crate::{Context, Mat, MatMut, Scalar, Stop};
 
@@ -59,6 +60,9 @@ fn apply<T: Scalar>(
     })
 }
 
+/// The most right-hand sides that are solved for one by one.
+const VECTORS_MAX: usize = 2;
+
 /// Where a triangle of `n` is cut in two: about the middle, at a whole number of leaves.
 pub(super) fn middle(n: usize) -> usize {
     (n / 2).next_multiple_of(LEAF_MAX).min(n)
@@ -75,6 +79,13 @@ impl<T: Scalar> Work<'_, '_, T> {
         assert!(a.rows == b.rows, "a triangle that doesn't fit its right-hand sides");
         let (n, cols) = (a.rows, b.cols);
         if n == 0 || cols == 0 {
+            return Ok(());
+        }
+        if cols <= VECTORS_MAX {
+            let mut b = b;
+            for col in 0..cols {
+                trsv(self.cx, part, diag, a, b.reborrow().part((0, col), (n, 1)))?;
+            }
             return Ok(());
         }
         if n <= LEAF_MAX {

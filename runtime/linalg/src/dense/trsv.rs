@@ -1,5 +1,7 @@
 //! Products and systems of a triangular matrix and one vector.
 
+#![expect(clippy::indexing_slicing, reason = "loops over arrays of constant size, within sizes that were checked")]
+
 use super::{
     Diag, Part,
     gemv::add_product,
@@ -16,26 +18,20 @@ pub fn trsv<T: Scalar>(
     part: Part,
     diag: Diag,
     a: Mat<'_, T>,
-    x: MatMut<'_, T>,
+    mut x: MatMut<'_, T>,
 ) -> Result<(), Stop> {
     check(a, &x);
-    let n = a.rows;
-    let mut x = x;
-    let blocks = n.div_ceil(BLOCK);
-    for at in 0..blocks {
-        let block = if part == Part::Lower { at } else { blocks - 1 - at };
-        let (first, end) = (block * BLOCK, ((block + 1) * BLOCK).min(n));
-        let size = end - first;
-        let (others, rows) = match part {
-            Part::Lower => (0, first),
-            Part::Upper => (end, n - end),
-        };
-        let (before, rest) = x.reborrow().split_rows(first);
-        let (mut mine, after) = rest.split_rows(size);
-        let known = if part == Part::Lower { before } else { after };
-        add_product(cx, -T::ONE, a.part((first, others), (size, rows)), known.read(), mine.reborrow())?;
-        cx.work(T::FLOPS * (size * size) as u64)?;
-        run(cx.instructions(), Solve { part, diag, a: a.part((first, first), (size, size)), x: mine });
+    for block in blocks(a.rows, part == Part::Lower) {
+        let [mut mine, mut others] = around(part, a, block, x.reborrow());
+        if !is_by_columns(a) {
+            add_product(cx, -T::ONE, beside(part, a, block, Beside::Row), others.read(), mine.reborrow())?;
+        }
+        cx.work(T::FLOPS * (block.1 * block.1) as u64)?;
+        let square = a.part((block.0, block.0), (block.1, block.1));
+        run(cx.instructions(), Solve { part, diag, a: square, x: mine.reborrow() });
+        if is_by_columns(a) {
+            add_product(cx, -T::ONE, beside(part, a, block, Beside::Column), mine.read(), others.reborrow())?;
+        }
     }
     Ok(())
 }
@@ -46,30 +42,69 @@ pub fn trmv<T: Scalar>(
     part: Part,
     diag: Diag,
     a: Mat<'_, T>,
-    x: MatMut<'_, T>,
+    mut x: MatMut<'_, T>,
 ) -> Result<(), Stop> {
     check(a, &x);
-    let n = a.rows;
-    let mut x = x;
-    let blocks = n.div_ceil(BLOCK);
-    for at in 0..blocks {
-        // Elements that others depend on last.
-        let block = if part == Part::Upper { at } else { blocks - 1 - at };
-        let (first, end) = (block * BLOCK, ((block + 1) * BLOCK).min(n));
-        let size = end - first;
-        let (others, rows) = match part {
-            Part::Lower => (0, first),
-            Part::Upper => (end, n - end),
-        };
-        let (before, rest) = x.reborrow().split_rows(first);
-        let (mut mine, after) = rest.split_rows(size);
-        let others_of_x = if part == Part::Lower { before } else { after };
-        cx.work(T::FLOPS * (size * size) as u64)?;
-        let square = a.part((first, first), (size, size));
+    // Elements that others depend on last.
+    for block in blocks(a.rows, part == Part::Upper) {
+        let [mut mine, mut others] = around(part, a, block, x.reborrow());
+        if is_by_columns(a) {
+            add_product(cx, T::ONE, beside(part, a, block, Beside::Column), mine.read(), others.reborrow())?;
+        }
+        cx.work(T::FLOPS * (block.1 * block.1) as u64)?;
+        let square = a.part((block.0, block.0), (block.1, block.1));
         run(cx.instructions(), Multiply { part, diag, a: square, x: mine.reborrow() });
-        add_product(cx, T::ONE, a.part((first, others), (size, rows)), others_of_x.read(), mine)?;
+        if !is_by_columns(a) {
+            add_product(cx, T::ONE, beside(part, a, block, Beside::Row), others.read(), mine)?;
+        }
     }
     Ok(())
+}
+
+/// Where each block on the diagonal begins, and its size.
+fn blocks(n: usize, is_forward: bool) -> impl Iterator<Item = (usize, usize)> {
+    let count = n.div_ceil(BLOCK);
+    (0..count).map(move |at| {
+        let first = if is_forward { at } else { count - 1 - at } * BLOCK;
+        (first, BLOCK.min(n - first))
+    })
+}
+
+fn is_by_columns<T: Scalar>(a: Mat<'_, T>) -> bool {
+    a.row_step == 1
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    /// The block's rows, but for the square on the diagonal.
+    Row,
+    /// The block's columns, but for the square on the diagonal.
+    Column,
+}
+
+/// What a triangle has beside a block on its diagonal.
+fn beside<T: Scalar>(part: Part, a: Mat<'_, T>, (first, size): (usize, usize), which: Beside) -> Mat<'_, T> {
+    let (end, n) = (first + size, a.rows);
+    match (part, which) {
+        (Part::Lower, Beside::Row) => a.part((first, 0), (size, first)),
+        (Part::Upper, Beside::Row) => a.part((first, end), (size, n - end)),
+        (Part::Lower, Beside::Column) => a.part((end, first), (n - end, size)),
+        (Part::Upper, Beside::Column) => a.part((0, first), (first, size)),
+    }
+}
+
+/// A block's elements of the vector, and those that are combined with them: what is beside the block's rows where the
+/// triangle is read by rows, beside its columns where it is read by columns.
+fn around<'x, T: Scalar>(
+    part: Part,
+    a: Mat<'_, T>,
+    (first, size): (usize, usize),
+    x: MatMut<'x, T>,
+) -> [MatMut<'x, T>; 2] {
+    let (before, rest) = x.split_rows(first);
+    let (mine, after) = rest.split_rows(size);
+    let is_before = (part == Part::Lower) != is_by_columns(a);
+    [mine, if is_before { before } else { after }]
 }
 
 fn check<T: Scalar>(a: Mat<'_, T>, x: &MatMut<'_, T>) {
@@ -101,12 +136,27 @@ impl<T: Scalar> Task for Solve<'_, T> {
             }
             values[col] = solved;
             let rows = if self.part == Part::Lower { col + 1..n } else { 0..col };
-            for row in rows {
-                values[row] = A::mul_add(-self.a.get(row, col), solved, values[row]);
-            }
+            let elements = self.a.part((rows.start, col), (rows.len(), 1));
+            add_column::<T, A>(elements, -solved, &mut values[rows]);
         }
         for (row, value) in values.iter().enumerate().take(n) {
             self.x.set(row, 0, *value);
+        }
+    }
+}
+
+/// `values += factor elements`
+#[inline(always)]
+fn add_column<T: Scalar, A: Arithmetic>(elements: Mat<'_, T>, factor: T, values: &mut [T]) {
+    if elements.row_step == 1 && !elements.is_conjugated && elements.rows > 0 {
+        // SAFETY: the column's elements are neighbours.
+        let elements = unsafe { std::slice::from_raw_parts(elements.first(), elements.rows) };
+        for (value, element) in values.iter_mut().zip(elements) {
+            *value = A::mul_add(*element, factor, *value);
+        }
+    } else {
+        for (row, value) in values.iter_mut().enumerate() {
+            *value = A::mul_add(elements.get(row, 0), factor, *value);
         }
     }
 }
@@ -128,9 +178,8 @@ impl<T: Scalar> Task for Multiply<'_, T> {
         for col in 0..n {
             let factor = self.x.get(col, 0);
             let rows = if self.part == Part::Lower { col + 1..n } else { 0..col };
-            for row in rows {
-                sums[row] = A::mul_add(self.a.get(row, col), factor, sums[row]);
-            }
+            let elements = self.a.part((rows.start, col), (rows.len(), 1));
+            add_column::<T, A>(elements, factor, &mut sums[rows]);
             let own = if self.diag == Diag::Unit { factor } else { self.a.get(col, col) * factor };
             sums[col] += own;
         }

@@ -8,11 +8,12 @@ use super::{layout::Front, work::Work};
 use crate::Stop;
 
 /// A pivot that is smaller, relative to the diagonal element that it was, has no digit left that counts.
-const PIVOT_MIN: f64 = 1e-14;
+const PIVOT_MIN: f64 = 1e-13;
 
-/// Fronts of more columns and rows than that are left to the dense kernels.
+/// Fronts of more columns, or more rows, than that are left to the dense kernels, unless they are tiny.
 const SMALL_COLUMNS_MAX: usize = 16;
-const SMALL_ROWS_MAX: usize = 32;
+const SMALL_ROWS_MAX: usize = 128;
+const TINY_ROWS_MAX: usize = 32;
 
 /// The panels of a front for LU: `lower` its columns, `upper` its rows beyond them, as columns.
 pub(super) struct Panels<'p> {
@@ -22,7 +23,8 @@ pub(super) struct Panels<'p> {
 }
 
 fn is_small(front: Front) -> bool {
-    front.columns <= SMALL_COLUMNS_MAX || front.rows() <= SMALL_ROWS_MAX
+    let is_flat = front.columns <= SMALL_COLUMNS_MAX && front.rows() <= SMALL_ROWS_MAX;
+    is_flat || front.rows() <= TINY_ROWS_MAX
 }
 
 /// Replaces the columns by those of L, and subtracts L₂₁ L₂₁ᵀ from the lower triangle of `update`, or from zeros where it

@@ -31,13 +31,13 @@ impl Graph {
         elements_max: usize,
     ) -> Result<Self, Stop> {
         let size = matrix.size();
-        work.spend(4 * matrix.rows.len() + size)?;
         let capacity = elements_max.min(2 * matrix.rows.len());
         let mut starts: Vec<u32> = work.zeros(size + 1)?;
         let mut neighbours: Vec<u32> = work.zeros(capacity)?;
         let mut len = 0;
         for col in 0..size {
             let (mut above, mut below) = (matrix.column(col).0, transpose.column(col).0);
+            work.spend(2 * (above.len() + below.len()) + 1)?;
             while let Some(row) = next_of_two(&mut above, &mut below) {
                 if row as usize != col {
                     *neighbours.get_mut(len).ok_or(Stop::Declined)? = row;
@@ -89,7 +89,7 @@ impl Compressed {
     pub(super) fn new(work: &mut Work<'_, '_>, graph: Graph) -> Result<Self, Stop> {
         let (group_of, count) = groups(work, &graph)?;
         let size = graph.len();
-        work.spend(2 * graph.neighbours.len() + 4 * size)?;
+        work.spend(4 * size)?;
         let mut weights: Vec<u32> = work.zeros(count)?;
         let mut column_starts: Vec<u32> = work.zeros(count + 1)?;
         let mut columns: Vec<u32> = work.zeros(size)?;
@@ -117,6 +117,7 @@ impl Compressed {
         for group in 0..count {
             seen[group] = group as u32;
             let member = columns[column_starts[group] as usize] as usize;
+            work.spend(2 * graph.of(member).len() + 1)?;
             for &column in graph.of(member) {
                 let other = group_of[column as usize];
                 if seen[other as usize] != group as u32 {
@@ -145,9 +146,9 @@ impl Compressed {
 /// For each node the number of its group, of nodes that have the same neighbours and each other, and how many groups.
 fn groups(work: &mut Work<'_, '_>, graph: &Graph) -> Result<(Vec<u32>, usize), Stop> {
     let size = graph.len();
-    work.spend(2 * graph.neighbours.len() + size)?;
     let mut sums: Vec<u64> = work.zeros(size)?;
     for (node, sum) in sums.iter_mut().enumerate() {
+        work.spend(4 * graph.of(node).len() + 1)?;
         *sum = graph.of(node).iter().fold(scatter(node), |sum, &other| sum.wrapping_add(scatter(other as usize)));
     }
     let mut group_of: Vec<u32> = work.filled(size, NONE)?;
@@ -158,6 +159,7 @@ fn groups(work: &mut Work<'_, '_>, graph: &Graph) -> Result<(Vec<u32>, usize), S
             continue;
         }
         group_of[node] = count;
+        work.spend(2 * graph.of(node).len())?;
         let mut is_marked = false;
         for &other in graph.of(node) {
             let twin = other as usize;

@@ -8,6 +8,9 @@ use crate::Stop;
 /// The most stored elements.
 pub(super) const ELEMENTS_MAX: usize = 1 << 30;
 
+/// Elements that are looked at between two announcements of work.
+const PORTION: usize = 1 << 16;
+
 /// How far a_ij and a_ji may differ in a matrix that counts as symmetric, in units of √(a_ii a_jj): rounding errors of
 /// its assembly. What is solved is refined with the matrix itself.
 const ASYMMETRY_MAX: f64 = 8.0 * f64::EPSILON;
@@ -42,7 +45,7 @@ impl<'m> Columns<'m> {
                 return Err(Stop::Declined);
             }
         }
-        for part in values.chunks(1 << 16) {
+        for part in values.chunks(PORTION) {
             work.spend(part.len())?;
             if !part.iter().all(|value| value.is_finite()) {
                 return Err(Stop::Declined);
@@ -71,12 +74,12 @@ pub(super) struct Owned {
 impl Owned {
     pub(super) fn transpose_of(work: &mut Work<'_, '_>, matrix: Columns<'_>) -> Result<Self, Stop> {
         let (size, len) = (matrix.size(), matrix.rows.len());
-        work.spend(4 * len + size)?;
         let mut starts: Vec<u32> = work.zeros(size + 1)?;
         let mut rows: Vec<u32> = work.zeros(len)?;
         let mut values: Vec<f64> = work.zeros(len)?;
-        for &row in matrix.rows {
-            starts[row as usize + 1] += 1;
+        for part in matrix.rows.chunks(PORTION) {
+            work.spend(part.len())?;
+            part.iter().for_each(|&row| starts[row as usize + 1] += 1);
         }
         for row in 0..size {
             starts[row + 1] += starts[row];
@@ -85,6 +88,7 @@ impl Owned {
         next.copy_from_slice(&starts[..size]);
         for col in 0..size {
             let (column, numbers) = matrix.column(col);
+            work.spend(2 * column.len() + 1)?;
             for (&row, &value) in column.iter().zip(numbers) {
                 let at = next[row as usize] as usize;
                 next[row as usize] += 1;
@@ -98,12 +102,6 @@ impl Owned {
 
     pub(super) fn columns(&self) -> Columns<'_> {
         Columns { starts: &self.starts, rows: &self.rows, values: &self.values }
-    }
-
-    pub(super) fn free(self, work: &mut Work<'_, '_>) {
-        work.free(self.starts);
-        work.free(self.rows);
-        work.free(self.values);
     }
 }
 

@@ -65,9 +65,6 @@ pub fn serve(cx: &mut Context<'_>, memory: &mut [u8], request: &[u8]) -> Result<
                 sides.solution.numbers::<f64>(memory)?;
                 let columns = matrix.columns(work, memory)?;
                 let factors = layout::read(work, factors.numbers(memory)?)?;
-                if factors.order.len() != columns.size() {
-                    return Err(Stop::Declined);
-                }
                 refined(work, columns, &factors, (side_of(&sides), sides.given.numbers(memory)?))?
             };
             write(work, memory, sides.solution, &x)?;
@@ -100,15 +97,21 @@ fn refined(
     factors: &Factors<'_>,
     (side, given): (Side, &[f64]),
 ) -> Result<Vec<f64>, Stop> {
-    work.spend(given.len())?;
-    if given.iter().any(|value| !value.is_finite()) {
+    let size = columns.size();
+    if size == 0 || factors.order.len() != size {
         return Err(Stop::Declined);
     }
     let mut x: Vec<f64> = work.zeros(given.len())?;
-    x.copy_from_slice(given);
+    for (x, b) in x.chunks_mut(size).zip(given.chunks(size)) {
+        work.spend(2 * size)?;
+        if b.iter().any(|value| !value.is_finite()) {
+            return Err(Stop::Declined);
+        }
+        x.copy_from_slice(b);
+    }
     solve(work, factors, side, &mut x)?;
     let mut system = System::new(work, columns, side)?;
-    for (x, b) in x.chunks_mut(columns.size()).zip(given.chunks(columns.size())) {
+    for (x, b) in x.chunks_mut(size).zip(given.chunks(size)) {
         system.refine(work, factors, b, x)?;
     }
     system.free(work);
@@ -123,14 +126,14 @@ fn analyse(work: &mut Work<'_, '_>, memory: &mut [u8], (matrix, order): (MatrixA
     let analysis = Analysis::new(work, columns)?;
     let places = analysis.order(work)?;
     let plan = analysis.plan(work, &places)?;
-    let mut answer = [0; 2];
-    for &method in plan.methods() {
-        answer[usize::from(method.code())] = plan.sizes(method)?.bytes().ok_or(Stop::Declined)? as u64;
+    let mut answer = vec![DONE];
+    for method in [Method::Cholesky, Method::Lu] {
+        let bytes = if plan.methods().contains(&method) { plan.sizes(method)?.bytes() } else { Some(0) };
+        answer.extend((bytes.ok_or(Stop::Declined)? as u64).to_le_bytes());
     }
     drop(plan);
     write(work, memory, order, &places)?;
-    let sizes = answer.iter().flat_map(|bytes| bytes.to_le_bytes());
-    Ok(std::iter::once(DONE).chain(sizes).collect())
+    Ok(answer)
 }
 
 fn factor(
@@ -157,9 +160,9 @@ fn factor(
 /// Declines factors that don't solve a system well whose solution is known.
 fn prove(work: &mut Work<'_, '_>, columns: Columns<'_>, factors: &Factors<'_>) -> Result<(), Stop> {
     let mut sums: Vec<f64> = work.zeros(columns.size())?;
-    work.spend(columns.rows.len())?;
     for column in 0..columns.size() {
         let (rows, values) = columns.column(column);
+        work.spend(rows.len() + 1)?;
         for (&row, value) in rows.iter().zip(values) {
             if let Some(sum) = sums.get_mut(row as usize) {
                 *sum += value;

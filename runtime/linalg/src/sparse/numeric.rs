@@ -6,7 +6,7 @@
 #![expect(clippy::indexing_slicing, reason = "columns and rows are those of a structure that was made of the matrix")]
 
 use super::{
-    blocks,
+    blocks::{self, Panels},
     layout::{FactorsMut, Front, Fronts, Method},
     matrix::Columns,
     structure::Structure,
@@ -25,8 +25,8 @@ pub(super) struct Problem<'m> {
 /// Factors it into `factors`, whose scales are given. `false` where a pivot is too small, or no positive number where it
 /// must be.
 pub(super) fn factor(work: &mut Work<'_, '_>, problem: &Problem<'_>, factors: FactorsMut<'_>) -> Result<bool, Stop> {
-    let mut assembly = Assembly::new(work, problem)?;
-    let FactorsMut { pivots, scales, values } = factors;
+    let FactorsMut { pivots, scales: [of_rows, of_columns], values } = factors;
+    let mut assembly = Assembly::new(work, problem, [of_rows, of_columns])?;
     let (mut values, mut pivots, mut is_regular) = (values, pivots, true);
     for block in 0..assembly.fronts.len() {
         let front = assembly.fronts.front(block).ok_or(Stop::Declined)?;
@@ -34,8 +34,7 @@ pub(super) fn factor(work: &mut Work<'_, '_>, problem: &Problem<'_>, factors: Fa
         let (lower, upper) = own.split_at_mut(front.rows() * front.columns);
         let (own_pivots, other_pivots) = pivots.split_at_mut(front.columns.min(pivots.len()));
         (values, pivots) = (others, other_pivots);
-        let panels = Panels { lower, upper };
-        is_regular = assembly.eliminate(work, problem, block, (panels, own_pivots), [&*scales[0], &*scales[1]])?;
+        is_regular = assembly.eliminate(work, problem, block, Panels { lower, upper, pivots: own_pivots })?;
         if !is_regular {
             break;
         }
@@ -44,14 +43,10 @@ pub(super) fn factor(work: &mut Work<'_, '_>, problem: &Problem<'_>, factors: Fa
     Ok(is_regular)
 }
 
-/// Of a front, the part that is kept: its columns by columns, and for LU its rows beyond them by rows.
-struct Panels<'p> {
-    lower: &'p mut [f64],
-    upper: &'p mut [f64],
-}
-
 struct Assembly<'m> {
     fronts: Fronts<'m>,
+    /// For LU: the scales of rows and of columns.
+    scales: [&'m [f64]; 2],
     /// The place of each column of the matrix.
     places: Vec<u32>,
     /// Of each row of the front at hand, which of its rows it is.
@@ -68,7 +63,7 @@ struct Assembly<'m> {
 }
 
 impl<'m> Assembly<'m> {
-    fn new(work: &mut Work<'_, '_>, problem: &Problem<'m>) -> Result<Self, Stop> {
+    fn new(work: &mut Work<'_, '_>, problem: &Problem<'m>, scales: [&'m [f64]; 2]) -> Result<Self, Stop> {
         let structure = problem.structure;
         let fronts = Fronts { firsts: &structure.firsts, row_starts: &structure.row_starts };
         let size = structure.order.len();
@@ -92,6 +87,7 @@ impl<'m> Assembly<'m> {
         }
         let mut assembly = Self {
             fronts,
+            scales,
             places: work.zeros(size)?,
             positions: work.zeros(size)?,
             relative: work.zeros(below_max)?,
@@ -112,16 +108,15 @@ impl<'m> Assembly<'m> {
         work: &mut Work<'_, '_>,
         problem: &Problem<'_>,
         block: usize,
-        (mut panels, pivots): (Panels<'_>, &mut [u32]),
-        scales: [&[f64]; 2],
+        mut panels: Panels<'_>,
     ) -> Result<bool, Stop> {
         let structure = problem.structure;
         let front = self.fronts.front(block).ok_or(Stop::Declined)?;
         let first = structure.firsts[block] as usize;
         let rows = &structure.rows[structure.row_starts[block] as usize..structure.row_starts[block + 1] as usize];
-        work.spend(panels.lower.len() + panels.upper.len() + front.rows())?;
-        panels.lower.fill(0.0);
-        panels.upper.fill(0.0);
+        work.spend(front.rows())?;
+        clear(work, panels.lower)?;
+        clear(work, panels.upper)?;
         for at in 0..front.columns {
             self.positions[first + at] = at as u32;
         }
@@ -130,7 +125,7 @@ impl<'m> Assembly<'m> {
         }
         match problem.method {
             Method::Cholesky => self.put_symmetric(work, problem, (first, front), panels.lower)?,
-            Method::Lu => self.put_general(work, problem, (first, front), (&mut panels, scales))?,
+            Method::Lu => self.put_general(work, problem, (first, front), &mut panels)?,
         }
         let is_new = !self.add_children(work, problem, (block, front), &mut panels)?;
         let update = &mut self.update[..front.below * front.below];
@@ -139,10 +134,7 @@ impl<'m> Assembly<'m> {
                 let limits = Diagonal { matrix: problem.matrix, columns: &structure.order[first..] };
                 blocks::cholesky(work, front, panels.lower, (update, is_new), |column| limits.of(column))?
             }
-            Method::Lu => {
-                let panels = blocks::Panels { lower: panels.lower, upper: panels.upper, pivots };
-                blocks::lu(work, front, panels, (update, is_new))?
-            }
+            Method::Lu => blocks::lu(work, front, panels, (update, is_new))?,
         };
         if is_regular && front.below > 0 {
             self.push(work, problem, (block, front))?;
@@ -178,8 +170,9 @@ impl<'m> Assembly<'m> {
         work: &mut Work<'_, '_>,
         problem: &Problem<'_>,
         (first, front): (usize, Front),
-        (panels, [of_rows, of_columns]): (&mut Panels<'_>, [&[f64]; 2]),
+        panels: &mut Panels<'_>,
     ) -> Result<(), Stop> {
+        let [of_rows, of_columns] = self.scales;
         let height = front.rows();
         for (at, column) in panels.lower.chunks_exact_mut(height).enumerate() {
             let own = problem.structure.order[first + at] as usize;
@@ -228,8 +221,7 @@ impl<'m> Assembly<'m> {
             }
             if !has_children {
                 has_children = true;
-                work.spend(front.below * front.below)?;
-                self.update[..front.below * front.below].fill(0.0);
+                clear(work, &mut self.update[..front.below * front.below])?;
             }
             self.waiting_len -= 1;
             let range = structure.row_starts[child] as usize..structure.row_starts[child + 1] as usize;
@@ -239,13 +231,12 @@ impl<'m> Assembly<'m> {
                 *at = self.positions[row as usize];
             }
             let len = left_over(&self.fronts, child, problem.method)?;
-            work.spend(len)?;
             self.stack_len -= len;
             let values = &self.stack[self.stack_len..self.stack_len + len];
             let target = Target { front, lower: panels.lower, upper: panels.upper, update: &mut self.update };
             match problem.method {
-                Method::Cholesky => target.add_symmetric(relative, values),
-                Method::Lu => target.add_general(relative, values),
+                Method::Cholesky => target.add_symmetric(work, relative, values)?,
+                Method::Lu => target.add_general(work, relative, values)?,
             }
         }
         Ok(has_children)
@@ -260,17 +251,22 @@ impl<'m> Assembly<'m> {
     ) -> Result<(), Stop> {
         let below = front.below;
         let len = left_over(&self.fronts, block, problem.method)?;
-        work.spend(len)?;
         let mut to = &mut self.stack[self.stack_len..self.stack_len + len];
         match problem.method {
             Method::Cholesky => {
                 for (at, column) in self.update[..below * below].chunks_exact(below).enumerate() {
+                    work.spend(below - at)?;
                     let (own, others) = to.split_at_mut(below - at);
                     own.copy_from_slice(&column[at..]);
                     to = others;
                 }
             }
-            Method::Lu => to.copy_from_slice(&self.update[..below * below]),
+            Method::Lu => {
+                for (to, column) in to.chunks_exact_mut(below).zip(self.update.chunks_exact(below)) {
+                    work.spend(below)?;
+                    to.copy_from_slice(column);
+                }
+            }
         }
         self.stack_len += len;
         self.waiting[self.waiting_len] = block as u32;
@@ -285,6 +281,14 @@ impl<'m> Assembly<'m> {
         work.free(self.update);
         work.free(self.stack);
     }
+}
+
+fn clear(work: &mut Work<'_, '_>, values: &mut [f64]) -> Result<(), Stop> {
+    for part in values.chunks_mut(1 << 16) {
+        work.spend(part.len())?;
+        part.fill(0.0);
+    }
+    Ok(())
 }
 
 /// How many values a front leaves over.
@@ -321,13 +325,14 @@ struct Target<'p> {
 
 impl Target<'_> {
     /// Adds a lower triangle by columns.
-    fn add_symmetric(self, relative: &[u32], values: &[f64]) {
+    fn add_symmetric(self, work: &mut Work<'_, '_>, relative: &[u32], values: &[f64]) -> Result<(), Stop> {
         let Front { columns, below } = self.front;
         let height = columns + below;
         let mut rest = values;
         for (at, &position) in relative.iter().enumerate() {
             let (column, others) = rest.split_at(relative.len() - at);
             rest = others;
+            work.spend(column.len())?;
             let position = position as usize;
             if position < columns {
                 add(&mut self.lower[position * height..][..height], &relative[at..], 0, column);
@@ -336,14 +341,16 @@ impl Target<'_> {
                 add(to, &relative[at..], columns, column);
             }
         }
+        Ok(())
     }
 
     /// Adds a square by columns.
-    fn add_general(self, relative: &[u32], values: &[f64]) {
+    fn add_general(self, work: &mut Work<'_, '_>, relative: &[u32], values: &[f64]) -> Result<(), Stop> {
         let Front { columns, below } = self.front;
         let height = columns + below;
         let own = relative.partition_point(|&position| (position as usize) < columns);
         for (&position, column) in relative.iter().zip(values.chunks_exact(relative.len())) {
+            work.spend(column.len())?;
             let position = position as usize;
             if position < columns {
                 add(&mut self.lower[position * height..][..height], relative, 0, column);
@@ -355,6 +362,7 @@ impl Target<'_> {
             let to = &mut self.update[(position - columns) * below..][..below];
             add(to, &relative[own..], columns, &column[own..]);
         }
+        Ok(())
     }
 }
 

@@ -129,9 +129,9 @@ impl Plan<'_> {
         let mut factors = layout::write(bytes, sizes, &self.structure).ok_or(Stop::Declined)?;
         let transpose = self.transpose.columns();
         if method == Method::Lu {
-            work.spend(4 * self.matrix.rows.len())?;
             let [of_rows, of_columns] = &mut factors.scales;
-            let are_regular = scale(transpose, None, of_rows) && scale(self.matrix, Some(&**of_rows), of_columns);
+            let are_regular =
+                scale(work, transpose, None, of_rows)? && scale(work, self.matrix, Some(&**of_rows), of_columns)?;
             if !are_regular {
                 return Ok(false);
             }
@@ -161,18 +161,24 @@ impl Plan<'_> {
 
 /// Powers of two by which each column's largest element becomes about 1, after its rows were scaled by `of_rows`. `false`
 /// where a column is zero.
-fn scale(matrix: Columns<'_>, of_rows: Option<&[f64]>, scales: &mut [f64]) -> bool {
+fn scale(
+    work: &mut Work<'_, '_>,
+    matrix: Columns<'_>,
+    of_rows: Option<&[f64]>,
+    scales: &mut [f64],
+) -> Result<bool, Stop> {
     for (column, scale) in scales.iter_mut().enumerate() {
         let (rows, values) = matrix.column(column);
+        work.spend(4 * rows.len() + 1)?;
         let largest = rows.iter().zip(values).fold(0.0, |largest: f64, (&row, value)| {
             largest.max((value * of_rows.map_or(1.0, |scales| scales[row as usize])).abs())
         });
         if largest == 0.0 {
-            return false;
+            return Ok(false);
         }
         *scale = reciprocal_power(largest);
     }
-    true
+    Ok(true)
 }
 
 /// 2⁻ᵏ for a positive number between 2ᵏ and 2ᵏ⁺¹.

@@ -34,9 +34,9 @@ impl<'m> System<'m> {
     pub(super) fn new(work: &mut Work<'_, '_>, matrix: Columns<'m>, side: Side) -> Result<Self, Stop> {
         let size = matrix.size();
         let mut norms: Vec<f64> = work.zeros(size)?;
-        work.spend(matrix.rows.len() + size)?;
         for column in 0..size {
             let (rows, values) = matrix.column(column);
+            work.spend(rows.len() + 1)?;
             for (&row, value) in rows.iter().zip(values) {
                 let equation = if side == Side::Plain { row as usize } else { column };
                 norms[equation] += value.abs();
@@ -91,13 +91,14 @@ impl<'m> System<'m> {
     fn error(&mut self, work: &mut Work<'_, '_>, b: &[f64], x: &[f64]) -> Result<f64, Stop> {
         let Self { matrix, side, norms, residual, magnitudes } = self;
         let size = matrix.size();
-        work.spend(4 * matrix.rows.len() + 8 * size)?;
+        work.spend(8 * size)?;
         residual.copy_from_slice(b);
         for (magnitude, b) in magnitudes.iter_mut().zip(b) {
             *magnitude = b.abs();
         }
         for column in 0..size {
             let (rows, values) = matrix.column(column);
+            work.spend(4 * rows.len())?;
             if *side == Side::Plain {
                 let factor = x[column];
                 for (&row, value) in rows.iter().zip(values) {
@@ -124,12 +125,10 @@ impl<'m> System<'m> {
                 if is_all_but_zero { magnitudes[equation] + norms[equation] * largest } else { magnitudes[equation] };
             let distance = residual[equation].abs();
             let relative = if distance == 0.0 { 0.0 } else { distance / scale };
-            if !(relative <= error) {
-                error = relative;
-            }
             if relative.is_nan() {
                 return Ok(f64::NAN);
             }
+            error = error.max(relative);
         }
         Ok(error)
     }

@@ -23,15 +23,6 @@ pub(super) enum Side {
     Transposed,
 }
 
-impl Side {
-    pub(super) fn other(self) -> Self {
-        match self {
-            Self::Plain => Self::Transposed,
-            Self::Transposed => Self::Plain,
-        }
-    }
-}
-
 /// Replaces right-hand sides, columns of as many numbers as the matrix has, by solutions.
 pub(super) fn solve(work: &mut Work<'_, '_>, factors: &Factors<'_>, side: Side, x: &mut [f64]) -> Result<(), Stop> {
     let size = factors.order.len();

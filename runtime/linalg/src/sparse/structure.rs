@@ -40,12 +40,6 @@ impl Structure {
         groups.free(work);
         Ok(structure)
     }
-
-    pub(super) fn free(self, work: &mut Work<'_, '_>) {
-        for vector in [self.order, self.firsts, self.row_starts, self.rows, self.parents] {
-            work.free(vector);
-        }
-    }
 }
 
 /// Places of the tree that are eliminated together. Each group is known by its last place, its top.
@@ -224,9 +218,8 @@ impl Numbering {
         let mut sibling: Vec<u32> = work.filled(groups.count, NONE)?;
         let mut len = 0;
         for block in 0..groups.count {
-            let members = self.place_starts[block]..self.place_starts[block + 1];
-            (collector.count, collector.block, collector.end) = (0, block as u32, members.end);
-            for new in members {
+            collector.start(block, self.place_starts[block + 1]);
+            for new in self.place_starts[block]..self.place_starts[block + 1] {
                 let node = tree.order[self.places[new as usize] as usize] as usize;
                 work.spend(compressed.graph.of(node).len() + 1)?;
                 for &other in compressed.graph.of(node) {
@@ -235,20 +228,11 @@ impl Numbering {
             }
             let mut next = child[block];
             while next != NONE {
-                let range = structure.row_starts[next as usize]..structure.row_starts[next as usize + 1];
-                work.spend(range.len())?;
-                let mut at = range.start;
-                while at < range.end {
-                    let new = self.place_of[structure.rows[at as usize] as usize] as usize;
-                    collector.add(new as u32);
-                    at += self.column_starts[new + 1] - self.column_starts[new];
-                }
+                self.collect_rows_of(work, &structure, next as usize, &mut collector)?;
                 next = sibling[next as usize];
             }
-            let found = &mut collector.found[..collector.count];
-            work.spend(8 * found.len())?;
-            found.sort_unstable();
-            for &new in found.iter() {
+            work.spend(8 * collector.count)?;
+            for &new in collector.sorted() {
                 for column in self.column_starts[new as usize]..self.column_starts[new as usize + 1] {
                     structure.rows[len] = column;
                     len += 1;
@@ -265,6 +249,25 @@ impl Numbering {
             work.free(vector);
         }
         Ok(structure)
+    }
+
+    /// Adds the places of a child's rows.
+    fn collect_rows_of(
+        &self,
+        work: &mut Work<'_, '_>,
+        structure: &Structure,
+        child: usize,
+        collector: &mut Collector,
+    ) -> Result<(), Stop> {
+        let range = structure.row_starts[child] as usize..structure.row_starts[child + 1] as usize;
+        work.spend(range.len())?;
+        let mut at = range.start;
+        while at < range.end {
+            let new = self.place_of[structure.rows[at] as usize] as usize;
+            collector.add(new as u32);
+            at += (self.column_starts[new + 1] - self.column_starts[new]) as usize;
+        }
+        Ok(())
     }
 
     /// The matrix's columns in their new order.
@@ -299,6 +302,16 @@ struct Collector {
 }
 
 impl Collector {
+    fn start(&mut self, block: usize, end: u32) {
+        (self.count, self.block, self.end) = (0, block as u32, end);
+    }
+
+    fn sorted(&mut self) -> &[u32] {
+        let found = &mut self.found[..self.count];
+        found.sort_unstable();
+        found
+    }
+
     fn add(&mut self, place: u32) {
         if place >= self.end && self.seen[place as usize] != self.block {
             self.seen[place as usize] = self.block;

@@ -54,7 +54,7 @@ impl Tree {
 
     fn count_rows(&self, work: &mut Work<'_, '_>, compressed: &Compressed) -> Result<Vec<u32>, Stop> {
         let size = self.order.len();
-        work.spend(8 * compressed.graph.neighbours.len() + 8 * size)?;
+        work.spend(8 * size)?;
         let weight = |place: usize| i64::from(compressed.weights[self.order[place] as usize]);
         // The first place of each subtree: places of a subtree are consecutive, and its root is the last.
         let mut firsts: Vec<u32> = work.zeros(size)?;
@@ -78,6 +78,7 @@ impl Tree {
         let mut latest_firsts: Vec<u32> = work.filled(size, NONE)?;
         let mut leaves: Vec<u32> = work.filled(size, NONE)?;
         for place in 0..size {
+            work.spend(8 * compressed.graph.of(self.order[place] as usize).len() + 1)?;
             for &node in compressed.graph.of(self.order[place] as usize) {
                 let row = self.places[node as usize] as usize;
                 let is_seen = latest_firsts[row] != NONE && firsts[place] <= latest_firsts[row];
@@ -138,10 +139,10 @@ fn place(order: &[u32], places: &mut [u32]) {
 
 /// The parent of each place: the first row below the diagonal of its column of the factor.
 fn elimination_tree(work: &mut Work<'_, '_>, graph: &Graph, order: &[u32], places: &[u32]) -> Result<Vec<u32>, Stop> {
-    work.spend(4 * graph.neighbours.len() + order.len())?;
     let mut parents: Vec<u32> = work.filled(order.len(), NONE)?;
     let mut ancestors: Vec<u32> = work.filled(order.len(), NONE)?;
     for (at, &node) in order.iter().enumerate() {
+        work.spend(4 * graph.of(node as usize).len() + 1)?;
         for &other in graph.of(node as usize) {
             let mut step = places[other as usize];
             while step != NONE && (step as usize) < at {

@@ -4,7 +4,7 @@ use super::{
     image::{Image, Kind, MEMORY_BYTES, Operand, PARAMETERS_AT, with_context},
     reference::{C64, Noise, c64},
 };
-use crate::{Context, Host, Instructions, Stop, blas};
+use crate::{Stop, blas};
 
 /// Parameters of `dgemm_`.
 const M: usize = 2;
@@ -309,34 +309,4 @@ fn an_unknown_operation_or_parameters_beyond_the_memory_are_declined() {
             assert_eq!(call(operation, at), Err(Stop::Declined), "{operation} {at}");
         }
     }
-}
-
-/// A host that gives no scratch memory.
-struct Poor;
-
-impl Host for Poor {
-    fn work(&mut self, _flops: u64) -> Result<(), Stop> {
-        Ok(())
-    }
-
-    fn reserve(&mut self, _bytes: u64) -> Result<(), Stop> {
-        Err(Stop::Declined)
-    }
-
-    fn release(&mut self, _bytes: u64) {}
-}
-
-/// A host that interrupts at once.
-struct Strict;
-
-impl Host for Strict {
-    fn work(&mut self, _flops: u64) -> Result<(), Stop> {
-        Err(Stop::Interrupted)
-    }
-
-    fn reserve(&mut self, _bytes: u64) -> Result<(), Stop> {
-        Ok(())
-    }
-
-    fn release(&mut self, _bytes: u64) {}
 }

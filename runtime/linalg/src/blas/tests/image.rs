@@ -7,7 +7,7 @@ use super::{
 use crate::{Context, Instructions, Stop, Unlimited};
 use std::ops::Range;
 
-pub(super) const MEMORY_BYTES: usize = 1 << 18;
+pub(super) const MEMORY_BYTES: usize = 1 << 17;
 /// Where the parameters are spilled.
 pub(super) const PARAMETERS_AT: u32 = 512;
 const OPERANDS_AT: usize = 1024;
