@@ -90,7 +90,7 @@ pub struct PreviewRequest {
     /// Feeds every source of randomness; chosen and echoed when absent. At most 2^53 − 1.
     pub seed: Option<u64>,
     pub non_finite: Option<NonFinite>,
-    /// What computes linear algebra in Python; `native` when absent.
+    /// What computes linear algebra; `native` when absent.
     pub kernels: Option<Kernels>,
 }
 
@@ -121,7 +121,7 @@ pub struct TaskRequest {
     /// Feeds every source of randomness; chosen and echoed when absent. At most 2^53 − 1.
     pub seed: Option<u64>,
     pub non_finite: Option<NonFinite>,
-    /// What computes linear algebra in Python; `native` when absent.
+    /// What computes linear algebra; `native` when absent.
     pub kernels: Option<Kernels>,
     /// Not before this time, at most a year ahead.
     #[schema(format = DateTime)]
@@ -180,7 +180,7 @@ pub struct BatchRequest {
     /// Item `i` has this plus `i`; chosen and echoed when absent. At most 2^53 − 1.
     pub seed: Option<u64>,
     pub non_finite: Option<NonFinite>,
-    /// What computes linear algebra in Python; `native` when absent.
+    /// What computes linear algebra; `native` when absent.
     pub kernels: Option<Kernels>,
     /// The id of the study that it belongs to.
     pub study: Option<String>,

@@ -1,10 +1,10 @@
-//! Who computes the linear algebra of a Python guest, and what that came to.
+//! Who computes a guest's linear algebra, and what that came to.
 
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 use utoipa::ToSchema;
 
-/// What computes products, factorisations and solves of linear algebra in Python.
+/// What computes products, factorisations and solves of linear algebra: in Python, and for modules that import it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kernels {

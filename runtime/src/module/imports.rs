@@ -58,7 +58,9 @@ pub(super) fn check(module: &str, name: &str, signature: Option<&FuncType>) -> R
     let refuse = |reason| Err(Refused::Import { module: shortened(module), name: shortened(name), reason });
     let functions = match module {
         MODULE if name.starts_with("sock_") => {
-            return refuse("a sandbox has no network; build without sockets, inputs arrive on stdin and under /work/in");
+            return refuse(
+                "a sandbox has no network; build without sockets, inputs arrive on stdin and under /work/in",
+            );
         }
         MODULE => &FUNCTIONS[..],
         LINALG_MODULE => &LINALG_FUNCTIONS[..],

@@ -305,17 +305,16 @@ proptest! {
         let solve = Solve { n, nrhs: m, a, b };
         let [starts_at, rows_at, values_at, b_at, x_at] = places;
         let sparse = SparseSolve { n, nnz: k, starts_at, rows_at, values_at, nrhs: m, b_at, x_at };
-        let within = |memory: &mut Memory, work: &dyn Fn(&mut Context<'_>, &mut [u8]) -> Result<i32, Stop>| {
-            let bytes = memory.bytes();
-            let end = bytes.len() - 512;
-            with(&mut Unlimited, |cx| work(cx, &mut bytes[512..end])).unwrap()
-        };
-        let answers = [
-            within(&mut memory, &|cx, memory| dgemm(cx, memory, &product)),
-            within(&mut memory, &|cx, memory| dgesv(cx, memory, &solve, places[0])),
-            within(&mut memory, &|cx, memory| dposv(cx, memory, &solve)),
-            within(&mut memory, &|cx, memory| sparse_solve(cx, memory, &sparse)),
-        ];
+        let bytes = memory.bytes();
+        let end = bytes.len() - 512;
+        let bytes = &mut bytes[512..end];
+        let answers = with(&mut Unlimited, |cx| [
+            dgemm(cx, bytes, &product),
+            dgesv(cx, bytes, &solve, places[0]),
+            dposv(cx, bytes, &solve),
+            sparse_solve(cx, bytes, &sparse),
+        ]);
+        let answers = answers.map(|answer| answer.unwrap());
         prop_assert!(answers.iter().all(|answer| *answer >= UNRELIABLE));
         let len = memory.0.len();
         prop_assert!(memory.0[..64].iter().chain(&memory.0[len - 64..]).all(|word| *word == 1));

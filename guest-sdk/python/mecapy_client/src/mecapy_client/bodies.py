@@ -31,7 +31,7 @@ class BatchRequest(TypedDict, total=False):
     isolation: Isolation | None
     # Explicit items, 1 to 100 000.
     items: list[ItemRequest] | None
-    # What computes linear algebra in Python; `native` when absent.
+    # What computes linear algebra; `native` when absent.
     kernels: Kernels | None
     # At most 32; names up to 64 characters, values up to 256.
     labels: dict[str, str] | None
@@ -97,7 +97,7 @@ class PreviewRequest(TypedDict, total=False):
     inputs: Required[dict[str, Any]]
     # File name under `/work/in` → upload id.
     files: dict[str, str] | None
-    # What computes linear algebra in Python; `native` when absent.
+    # What computes linear algebra; `native` when absent.
     kernels: Kernels | None
     limits: LimitsRequest | None
     non_finite: NonFinite | None
@@ -141,7 +141,7 @@ class TaskRequest(TypedDict, total=False):
     cache: CacheMode | None
     # File name under `/work/in` → upload id.
     files: dict[str, str] | None
-    # What computes linear algebra in Python; `native` when absent.
+    # What computes linear algebra; `native` when absent.
     kernels: Kernels | None
     # At most 32; names up to 64 characters, values up to 256.
     labels: dict[str, str] | None
