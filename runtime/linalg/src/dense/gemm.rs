@@ -302,6 +302,12 @@ pub(super) fn scale<T: Scalar>(
     if beta == T::ONE {
         return Ok(());
     }
+    if part.is_none() && c.rows > PIECE {
+        let half = c.rows / 2;
+        let (upper, lower) = c.split_rows(half);
+        scale(cx, beta, part, upper)?;
+        return scale(cx, beta, part, lower);
+    }
     let columns_max = (PIECE / c.rows.max(1)).max(1);
     for col in 0..c.cols {
         if col % columns_max == 0 {
