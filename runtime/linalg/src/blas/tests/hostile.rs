@@ -158,7 +158,7 @@ fn suiting(role: char, word: usize, is_c: bool) -> usize {
         ('n', false) => SIZES_AT + 4 * sixteenth,
         ('l', false) => STEPS_AT + 4 * sixteenth,
         ('s', _) => SCALARS_AT + 5 * sixteenth,
-        ('p', _) if word % 3 > 0 => PIVOTS_AT + 4 * (word / 3 % 60),
+        ('p', _) if !word.is_multiple_of(3) => PIVOTS_AT + 4 * (word / 3 % 60),
         // A few are misaligned, and a few reach beyond the end.
         _ => ARRAYS_AT + word / 16 % (MEMORY_BYTES - ARRAYS_AT) / 16 * 16 + if sixteenth == 0 { 4 } else { 0 },
     }
