@@ -39,11 +39,11 @@ pub fn gemm_part<T: Scalar>(
 }
 
 /// The steps of a product between two updates of the result.
-const DEPTH_MAX: usize = 384;
-/// Packed rows of `a`, in bytes for each step: with `DEPTH_MAX` steps they fill most of a second-level cache.
-const A_BYTES: usize = 144 * 8;
+const DEPTH_MAX: usize = 256;
+/// Packed rows of `a`, in bytes for each step: with `DEPTH_MAX` steps they fill three quarters of a second-level cache.
+const A_BYTES: usize = 192 * 8;
 /// Packed columns of `b`, in bytes for each step.
-const B_BYTES: usize = 1536 * 8;
+const B_BYTES: usize = 1024 * 8;
 
 /// Rows of `a` that the micro-kernel takes at a time, and columns of `b`.
 const fn tile_size<T: Scalar>() -> (usize, usize) {
@@ -237,8 +237,8 @@ impl<T: Scalar> Block<T> {
     fn cover(self, (row, col): (usize, usize), (rows, cols): (usize, usize)) -> Cover {
         let (any, all) = match self.part {
             None => (true, true),
-            Some(Part::Upper) => (row < col + cols, row + rows - 1 <= col),
-            Some(Part::Lower) => (row + rows - 1 >= col, row >= col + cols - 1),
+            Some(Part::Upper) => (row < col + cols, row + rows <= col + 1),
+            Some(Part::Lower) => (row + rows > col, row + 1 >= col + cols),
         };
         match (any, all) {
             (false, _) => Cover::None,
@@ -301,6 +301,12 @@ pub(super) fn scale<T: Scalar>(
     }
     if beta == T::ONE {
         return Ok(());
+    }
+    if part.is_none() && c.rows > PIECE {
+        let half = c.rows / 2;
+        let (upper, lower) = c.split_rows(half);
+        scale(cx, beta, part, upper)?;
+        return scale(cx, beta, part, lower);
     }
     let columns_max = (PIECE / c.rows.max(1)).max(1);
     for col in 0..c.cols {

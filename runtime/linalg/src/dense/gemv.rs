@@ -1,5 +1,7 @@
 //! Products of a matrix and a vector, along whichever of its steps is one.
 
+#![expect(clippy::indexing_slicing, reason = "loops over arrays of constant size, within sizes that were checked")]
+
 use super::{
     Product,
     gemm::{PIECE, scale},

@@ -1,11 +1,13 @@
 //! LU factorisation with partial pivoting, by halves of the columns, and the systems that it solves.
 
+#![expect(clippy::indexing_slicing, reason = "loops over arrays of constant size, within sizes that were checked")]
+
 use super::{
     Diag, Part, Side, Transpose, Triangular,
     gemm::{PIECE, Work, with_work},
     instructions::{Arithmetic, Task, run},
 };
-use crate::{Context, Mat, MatMut, Scalar, Stop};
+use crate::{Context, Mat, MatMut, Scalar, Stop, WORK_FLOPS_MAX};
 
 /// Factors the m×n matrix `a` as P L U, with the unit lower L and the upper U written over it. `pivots[i]` says with which
 /// row, counted from 1, row i was exchanged. Returns 0, or the number of the first column, counted from 1, whose pivot is
@@ -18,7 +20,7 @@ pub fn getrf<T: Scalar>(cx: &mut Context<'_>, a: MatMut<'_, T>, pivots: &mut [i3
     if a.row_step != 1 && a.rows > 1 {
         return Err(Stop::Declined);
     }
-    let room = if size <= PANEL { 0 } else { a.rows.max(a.cols) };
+    let room = if is_panel::<T>(a.rows, a.cols) { 0 } else { a.rows.max(a.cols) };
     with_work(cx, (room, size), |work| work.getrf(a, pivots))
 }
 
@@ -79,6 +81,15 @@ pub fn gesv<T: Scalar>(
 /// The most columns that are not cut any further.
 const PANEL: usize = 8;
 
+fn panel_flops<T: Scalar>(rows: usize, cols: usize) -> u64 {
+    T::FLOPS * (rows * cols * cols) as u64
+}
+
+/// Whether a matrix is factored column by column: it is narrow, and a piece of work.
+fn is_panel<T: Scalar>(rows: usize, cols: usize) -> bool {
+    cols <= 1 || (cols <= PANEL && panel_flops::<T>(rows, cols) <= WORK_FLOPS_MAX)
+}
+
 impl<T: Scalar> Work<'_, '_, T> {
     fn getrf(&mut self, a: MatMut<'_, T>, pivots: &mut [i32]) -> Result<i32, Stop> {
         let (rows, cols) = (a.rows, a.cols);
@@ -86,8 +97,8 @@ impl<T: Scalar> Work<'_, '_, T> {
         if size == 0 {
             return Ok(0);
         }
-        if cols <= PANEL {
-            self.cx.work(T::FLOPS * (rows * cols * cols) as u64)?;
+        if is_panel::<T>(rows, cols) {
+            self.cx.work(panel_flops::<T>(rows, cols).min(WORK_FLOPS_MAX))?;
             return Ok(run(self.instructions(), Panel { a, pivots }));
         }
         let half = size.div_ceil(2).next_multiple_of(PANEL).min(cols - 1).min(size);

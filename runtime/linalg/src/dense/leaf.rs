@@ -1,5 +1,7 @@
 //! A small triangle times, or against, many columns: vectorised along the columns, four rows at a time.
 
+#![expect(clippy::indexing_slicing, reason = "loops over arrays of constant size, within sizes that were checked")]
+
 use super::{
     Diag, Part,
     instructions::{Arithmetic, Task},

@@ -258,6 +258,8 @@ fn prefetch<T: Vectors, const C: usize>(target: Target<T>) {
         // SAFETY: prefetching is safe wherever it points.
         unsafe {
             _mm_prefetch::<_MM_HINT_T0>(at.cast());
+            // Three vectors are a cache line and a half, and may lie in three.
+            _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(2 * T::LANES).cast());
             _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(3 * T::LANES - 1).cast());
         }
     }

@@ -1,5 +1,7 @@
 //! Cholesky's factorisation, the systems that it solves, inverses of triangles and their products with themselves.
 
+#![expect(clippy::indexing_slicing, reason = "loops over arrays of constant size, within sizes that were checked")]
+
 use super::{
     Diag, Part, Product, Side, Triangular,
     gemm::{Work, with_work},
@@ -225,8 +227,8 @@ impl<T: Scalar> Task for Square<'_, T> {
         for col in 0..n {
             for row in col..n {
                 let mut sum = T::ZERO;
-                for at in row..n {
-                    sum = A::mul_add(columns[row][at].conj(), columns[col][at], sum);
+                for (left, right) in columns[row][row..n].iter().zip(&columns[col][row..n]) {
+                    sum = A::mul_add(left.conj(), *right, sum);
                 }
                 let sum = if row == col { T::from_real(sum.real()) } else { sum };
                 self.a.set(row, col, sum);

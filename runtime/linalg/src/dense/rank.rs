@@ -34,7 +34,13 @@ pub fn ger<T: Scalar>(
     }
     with_vector(cx, x, |cx, x| {
         let factor = |col: usize| [alpha * y.get(col, 0)];
-        update(cx, None, [x], factor, a)
+        let mut rest = a;
+        for x in x.chunks(PIECE) {
+            let (upper, lower) = rest.split_rows(x.len());
+            update(cx, None, [x], factor, upper)?;
+            rest = lower;
+        }
+        Ok(())
     })
 }
 

@@ -1,5 +1,7 @@
 //! Products of a symmetric or Hermitian matrix and a vector. Each element of the part that is given is read once.
 
+#![expect(clippy::indexing_slicing, reason = "loops over arrays of constant size, within sizes that were checked")]
+
 use super::{
     Part, Product, Symmetry,
     gemm::{PIECE, scale},

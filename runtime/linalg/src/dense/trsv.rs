@@ -1,5 +1,7 @@
 //! Products and systems of a triangular matrix and one vector.
 
+#![expect(clippy::indexing_slicing, reason = "loops over arrays of constant size, within sizes that were checked")]
+
 use super::{
     Diag, Part,
     gemv::add_product,

@@ -21,9 +21,9 @@ fn plain_pivots<T: Number>(a: &Owned<T>) -> Vec<i32> {
         rows.swap(col, pivot);
         for row in col + 1..m {
             let factor = rows[row][col] * rows[col][col].recip();
-            for at in col + 1..n {
-                let change = factor * rows[col][at];
-                rows[row][at] -= change;
+            let pivot_row = rows[col].clone();
+            for (value, other) in rows[row].iter_mut().zip(pivot_row).skip(col + 1) {
+                *value -= factor * other;
             }
         }
     }

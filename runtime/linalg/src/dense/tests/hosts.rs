@@ -166,6 +166,20 @@ fn the_pieces_of_a_large_product_are_small() {
     assert!((flops..flops + flops / 50).contains(&host.flops), "{} announced of {flops}", host.flops);
 }
 
+#[test]
+fn the_pieces_of_tall_matrices_are_small() {
+    let rows = 1_500_000;
+    let draw = &mut Draw::new(3);
+    let mut a = Owned::<f64>::by_columns((rows, 8), |_, _| draw.real());
+    let (mut host, mut pivots) = (Counting::default(), [0; 8]);
+    let info = on_host(&mut host, Instructions::X86_64V3, |cx| getrf(cx, a.view(), &mut pivots));
+    assert_eq!(info, Ok(0));
+    let x = a.clone();
+    let (x, y) = (x.mat().part((0, 0), (rows, 1)), x.mat().part((0, 1), (8, 1)));
+    on_host(&mut host, Instructions::X86_64V3, |cx| ger(cx, 0.5, x, y, a.view())).unwrap();
+    assert_eq!(host.scratch, 0);
+}
+
 for_all_numbers! {
     every_kernel_announces_its_work => pieces_are_announced,
     a_kernel_without_scratch_declines => without_scratch_nothing_is_written,
