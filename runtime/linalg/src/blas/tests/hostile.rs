@@ -15,29 +15,31 @@ const SCALARS_AT: usize = 672;
 const PIVOTS_AT: usize = 1024;
 const ARRAYS_AT: usize = 2048;
 
-const FLAGS: &[u8; 16] = b"NTCULRntculrNTUX";
+/// Sides, parts, transposes and diagonals, four each; and some that are none.
+const FLAGS: &[u8; 20] = b"LRlrULulNTCcNUnuXR*\0";
 const SIZES: [i32; 16] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 12, 0, -1, i32::MAX];
 const STEPS: [i32; 16] = [12, 12, 12, 13, 16, 16, 16, 24, 30, 1, 1, -1, 2, -3, 0, i32::MIN];
 
-/// What each parameter is, without a layout: `f` a flag, `n` a size, `s` a scalar, `a` an array, `l` its leading dimension or
+/// What each parameter is, without a layout: `h` a side, `u` a part, `t` a transpose, `d` a diagonal, `n` a size, `s` a scalar, `a` an array, `l` its leading dimension or
 /// step, `p` integers.
 fn roles(function: &str) -> &'static str {
     match function {
-        "gemm" => "ffnnnsalalsal",
-        "symm" | "hemm" | "syr2k" | "her2k" => "ffnnsalalsal",
-        "syrk" | "herk" => "ffnnsalsal",
-        "trmm" | "trsm" => "ffffnnsalal",
-        "gemv" => "fnnsalalsal",
-        "symv" | "hemv" => "fnsalalsal",
+        "gemm" => "ttnnnsalalsal",
+        "symm" | "hemm" => "hunnsalalsal",
+        "syr2k" | "her2k" => "utnnsalalsal",
+        "syrk" | "herk" => "utnnsalsal",
+        "trmm" | "trsm" => "hutdnnsalal",
+        "gemv" => "tnnsalalsal",
+        "symv" | "hemv" => "unsalalsal",
         "ger" | "geru" | "gerc" => "nnsalalal",
-        "syr2" | "her2" => "fnsalalal",
-        "trsv" | "trmv" => "fffnalal",
+        "syr2" | "her2" => "unsalalal",
+        "trsv" | "trmv" => "utdnalal",
         "getrf" => "nnalpp",
-        "getrs" => "fnnalpalp",
+        "getrs" => "tnnalpalp",
         "gesv" => "nnalpalp",
-        "potrf" | "lauum" => "fnalp",
-        "potrs" => "fnnalalp",
-        "trtri" => "ffnalp",
+        "potrf" | "lauum" => "unalp",
+        "potrs" => "unnalalp",
+        "trtri" => "udnalp",
         _ => panic!("a function without roles: {function}"),
     }
 }
@@ -119,7 +121,7 @@ fn memory_of(call: &Call) -> Vec<u64> {
             }
         })
         .collect();
-    memory[FLAGS_AT..FLAGS_AT + 16].copy_from_slice(FLAGS);
+    memory[FLAGS_AT..FLAGS_AT + 20].copy_from_slice(FLAGS);
     let integers =
         |integers: &[i32]| -> Vec<u8> { integers.iter().flat_map(|integer| integer.to_le_bytes()).collect() };
     memory[SIZES_AT..SIZES_AT + 64].copy_from_slice(&integers(&SIZES));
@@ -144,14 +146,19 @@ fn suiting(role: char, word: usize, is_c: bool) -> usize {
     let sixteenth = word % 16;
     match (role, is_c) {
         ('y', _) => 101 + word % 2,
-        ('f', true) => [111, 112, 113, 121, 122, 111, 112, 121][word % 8],
+        ('t', true) => 111 + word % 4,
+        ('u', true) => 121 + word % 2,
         ('n', true) => SIZES[sixteenth] as u32 as usize,
         ('l', true) => STEPS[sixteenth] as u32 as usize,
-        ('f', false) => FLAGS_AT + sixteenth,
+        ('h' | 'u' | 't' | 'd', false) if sixteenth == 0 => FLAGS_AT + 16 + word / 16 % 4,
+        ('h', false) => FLAGS_AT + word % 4,
+        ('u', false) => FLAGS_AT + 4 + word % 4,
+        ('t', false) => FLAGS_AT + 8 + word % 4,
+        ('d', false) => FLAGS_AT + 12 + word % 4,
         ('n', false) => SIZES_AT + 4 * sixteenth,
         ('l', false) => STEPS_AT + 4 * sixteenth,
         ('s', _) => SCALARS_AT + 5 * sixteenth,
-        ('p', _) if word % 3 > 0 => PIVOTS_AT + 4 * (word / 3 % 60),
+        ('p', _) if !word.is_multiple_of(3) => PIVOTS_AT + 4 * (word / 3 % 60),
         // A few are misaligned, and a few reach beyond the end.
         _ => ARRAYS_AT + word / 16 % (MEMORY_BYTES - ARRAYS_AT) / 16 * 16 + if sixteenth == 0 { 4 } else { 0 },
     }
@@ -184,9 +191,9 @@ impl Reader<'_> {
         self.word(self.parameter(role, nth)) as u32 as usize
     }
 
-    /// Whether the matrix is plain, by the first flag.
+    /// Whether the matrix is plain, by the first transpose.
     fn is_plain(&self) -> bool {
-        let word = self.word(self.parameter('f', 0)) as u32 as usize;
+        let word = self.word(self.parameter('t', 0)) as u32 as usize;
         if self.entry.convention == Convention::Cblas { word == 111 } else { b"Nn".contains(&self.memory[word]) }
     }
 }
