@@ -88,7 +88,7 @@ async fn hostile_arguments_are_refused_and_the_module_goes_on() -> Result<()> {
     );
     let module = server.module(&guest::command_with(&with_memory(2), &body)).await?;
     let answer = server.preview(&wasm(&module)).await?.expect_completed()?;
-    ensure!(answer.at("/result")? == json!(calls.len()), "of {}: {}", calls.len(), answer.text());
+    ensure!(answer.at("/result/result")? == json!(calls.len()), "of {}: {}", calls.len(), answer.text());
     ensure!(answer.f64_at("/usage/kernels/calls")? > 0.0, "{}", answer.text());
     server.probe().await?;
     Ok(())
@@ -108,7 +108,7 @@ async fn without_kernels_each_function_says_so() -> Result<()> {
     let mut body = wasm(&module);
     merge(&mut body, json!({"kernels": "wasm"}));
     let answer = server.preview(&body).await?.expect_completed()?;
-    ensure!(answer.at("/result")? == json!(4) && answer.at("/usage/kernels")?.is_null(), "{}", answer.text());
+    ensure!(answer.at("/result/result")? == json!(4) && answer.at("/usage/kernels")?.is_null(), "{}", answer.text());
     Ok(())
 }
 
