@@ -8,7 +8,7 @@ use crate::{
     recipe::{ImageRecipe, Recipe, Source},
     runner,
 };
-use mecapy_linalg::blas::table_text;
+use mecapy_linalg::{ARITHMETIC_VERSION, blas::table_text};
 use mecapy_runtime::{Engine, FileContent, ImageError, MemoryImage, Turn, tree::Tree};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -50,10 +50,11 @@ pub(crate) struct Layout {
 
 impl Layout {
     pub(crate) fn of(cache: &Cache, engine: &Engine, recipe: &Recipe) -> Result<Self, CacheError> {
-        Self::with_kernels(cache, engine, recipe, &table_text())
+        Self::with_kernels(cache, engine, recipe, &format!("arithmetic {ARITHMETIC_VERSION}\n{}", table_text()))
     }
 
-    /// `kernels` is the text of the table that the module is relinked by.
+    /// `kernels` is the text of the table that the module is relinked by, and what names the kernels' arithmetic: results
+    /// that are used again are known by the image's digest.
     fn with_kernels(cache: &Cache, engine: &Engine, recipe: &Recipe, kernels: &str) -> Result<Self, CacheError> {
         let patches: Vec<String> = recipe
             .patches
@@ -63,7 +64,7 @@ impl Layout {
         let members = &recipe.wheel.members;
         let mut parts = vec![FORMAT.as_bytes(), recipe.wheel.sha256.as_bytes(), members.module.sha256.as_bytes()];
         parts.extend(patches.iter().map(String::as_bytes));
-        // What the module hands to the host, and under which numbers.
+        // What the module hands to the host, under which numbers, and what comes of it.
         parts.push(kernels.as_bytes());
         let key: String = digest_of(&parts).chars().take(16).collect();
         // The debug text has every field, one that is added later too.

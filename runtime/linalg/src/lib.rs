@@ -15,3 +15,7 @@ pub mod sparse;
 pub use context::{Context, Host, Instructions, Stop, Unlimited, WORK_FLOPS_MAX};
 pub use matrix::{Mat, MatMut};
 pub use scalar::{Complex, Scalar};
+
+/// Names the arithmetic of all kernels: to be raised with every change after which a result may have other bits, so that
+/// results from before are not taken for those of now.
+pub const ARITHMETIC_VERSION: u32 = 1;
