@@ -14,7 +14,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use wasmtime::{Caller, Extern, Trap};
+use wasmtime::{Caller, Extern, Memory, Trap};
 
 /// Fuel for an arithmetic operation, in 1/[`PRICE_PARTS`]: a kernel uses up a task's fuel about as fast as compiled
 /// WebAssembly does. `make bench` (group `kernels`) holds the two against each other.
@@ -24,6 +24,9 @@ const PRICE_PARTS: u64 = 4;
 const PRICE_VERSION: u32 = 1;
 /// At least so much time is between two moments at which others may go first.
 const COURTESY_EVERY: Duration = Duration::from_millis(1);
+/// Operations, a fifth of a millisecond of them, after which the clock is looked at. A call of fewer does not look: the
+/// guest's next tick will.
+const LOOK_FLOPS: u64 = 4_000_000;
 
 /// What a guest has of native kernels, and what it has used.
 #[derive(Default)]
@@ -32,6 +35,8 @@ pub(crate) struct Kernels {
     instructions: Option<Instructions>,
     /// `None` while an image is made, which nothing interrupts.
     watch: Option<Watch>,
+    /// The guest's memory, once it was looked for.
+    memory: Option<Memory>,
     calls: u64,
     flops: u64,
 }
@@ -74,7 +79,7 @@ pub(super) fn with_kernels<R>(
     let Some(instructions) = caller.data().kernels.instructions else {
         return Ok(Err(Stop::Declined));
     };
-    let Some(Extern::Memory(memory)) = caller.get_export("memory") else {
+    let Some(memory) = memory(caller) else {
         return Ok(Err(Stop::Declined));
     };
     let fuel = caller.get_fuel()?;
@@ -99,6 +104,15 @@ pub(super) fn with_kernels<R>(
     }
 }
 
+/// The guest's memory: a store has one guest, whose exports stay what they are.
+fn memory(caller: &mut Caller<'_, State>) -> Option<Memory> {
+    if caller.data().kernels.memory.is_none() {
+        let found = caller.get_export("memory").and_then(Extern::into_memory);
+        caller.data_mut().kernels.memory = found;
+    }
+    caller.data().kernels.memory
+}
+
 /// Why a kernel ended before it was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -114,15 +128,36 @@ struct Meter<'s> {
     /// What is owed beside, in 1/[`PRICE_PARTS`] of a unit of fuel.
     parts: u64,
     flops: u64,
-    courtesy_at: Instant,
+    /// Those since the clock was looked at.
+    unseen_flops: u64,
+    courtesy_at: Option<Instant>,
     scratch_bytes: u64,
     end: Option<End>,
 }
 
 impl<'s> Meter<'s> {
     fn new(limiter: &'s mut Limiter, watch: Option<&'s Watch>, fuel: u64) -> Self {
-        let courtesy_at = Instant::now() + COURTESY_EVERY;
-        Self { limiter, watch, fuel, parts: 0, flops: 0, courtesy_at, scratch_bytes: 0, end: None }
+        let (parts, flops, unseen_flops, scratch_bytes) = (0, 0, 0, 0);
+        Self { limiter, watch, fuel, parts, flops, unseen_flops, courtesy_at: None, scratch_bytes, end: None }
+    }
+
+    /// Looks at the cancel switch and the deadline, and lets others go first.
+    fn look(&mut self) -> Result<(), Stop> {
+        let Some(watch) = self.watch else { return Ok(()) };
+        let now = Instant::now();
+        if watch.cancel.is_cancelled() || now >= watch.deadline {
+            return self.ends(End::Interrupted);
+        }
+        match self.courtesy_at {
+            Some(at) if now < at => {}
+            // The guest has just had a tick of its own when it called.
+            None => self.courtesy_at = Some(now + COURTESY_EVERY),
+            Some(_) => {
+                (watch.checkpoint)();
+                self.courtesy_at = Some(Instant::now() + COURTESY_EVERY);
+            }
+        }
+        Ok(())
     }
 
     fn ends(&mut self, how: End) -> Result<(), Stop> {
@@ -141,16 +176,12 @@ impl Host for Meter<'_> {
         };
         self.fuel = fuel;
         self.flops = self.flops.saturating_add(flops);
-        let Some(watch) = self.watch else { return Ok(()) };
-        let now = Instant::now();
-        if watch.cancel.is_cancelled() || now >= watch.deadline {
-            return self.ends(End::Interrupted);
+        self.unseen_flops = self.unseen_flops.saturating_add(flops);
+        if self.unseen_flops < LOOK_FLOPS {
+            return Ok(());
         }
-        if now >= self.courtesy_at {
-            (watch.checkpoint)();
-            self.courtesy_at = Instant::now() + COURTESY_EVERY;
-        }
-        Ok(())
+        self.unseen_flops = 0;
+        self.look()
     }
 
     fn reserve(&mut self, bytes: u64) -> Result<(), Stop> {

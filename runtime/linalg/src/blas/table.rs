@@ -44,7 +44,7 @@ const PRODUCT_LEAST: u64 = 16 * 16 * 16;
 /// A triangle or a symmetric matrix times a matrix: m·n.
 const SIDE_LEAST: u64 = 24 * 24;
 /// A matrix and a vector: the matrix's elements.
-const VECTOR_LEAST: u64 = 2_048;
+const VECTOR_LEAST: u64 = 1_024;
 /// Factorisations and what uses them: the matrix's elements.
 const FACTOR_LEAST: u64 = 32 * 32;
 

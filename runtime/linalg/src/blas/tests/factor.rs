@@ -1,3 +1,5 @@
+//! Factorisations and what uses them, through a memory image.
+
 use super::{
     image::{Image, Kind, Operand, Output},
     reference::{C64, Matrix, Noise, c64, is_in},

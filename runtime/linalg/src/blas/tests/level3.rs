@@ -1,3 +1,5 @@
+//! Matrices and matrices, through a memory image.
+
 use super::{
     image::{Image, Kind, Output},
     reference::{C64, Matrix, NAN, Noise, c64, is_in},

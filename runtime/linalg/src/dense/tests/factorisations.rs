@@ -1,3 +1,5 @@
+//! LU, Cholesky and triangular inverses against plain loops.
+
 use super::{
     level3::{draw_triangle, triangle_element},
     *,

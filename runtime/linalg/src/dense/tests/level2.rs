@@ -1,3 +1,5 @@
+//! Matrices and vectors against plain loops.
+
 use super::{
     level3::{draw_triangle, mirrored, triangle_element},
     *,

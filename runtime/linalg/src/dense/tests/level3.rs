@@ -1,3 +1,5 @@
+//! Matrices and matrices against plain loops.
+
 use super::*;
 use crate::dense::{Product, Side, Symmetric, Triangular, gemm, gemm_part, symm, trmm, trsm};
 

@@ -1,3 +1,5 @@
+//! Factors that a guest keeps, as they were made and spoiled.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Systems of every kind, solved, declined and interrupted.
+
 use super::*;
 use crate::{
     MatMut,
