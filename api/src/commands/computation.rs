@@ -58,8 +58,8 @@ pub(crate) struct ComputationFlags {
     /// NaN and infinities in the result: reject fails the run, null writes null [default: reject]
     #[arg(long, value_name = "reject|null", value_parser = parse_non_finite)]
     non_finite: Option<NonFinite>,
-    /// What computes linear algebra in Python: native is the host, wasm the interpreter itself, slower and the same to the
-    /// last bit on every machine [default: native]
+    /// What computes linear algebra: native is the host, wasm the interpreter or the module itself, slower and the same to
+    /// the last bit on every machine [default: native]
     #[arg(long, value_name = "native|wasm")]
     kernels: Option<Kernels>,
 }

@@ -28,6 +28,8 @@ const COURTESY_EVERY: Duration = Duration::from_millis(1);
 /// guest's next tick will.
 const LOOK_FLOPS: u64 = 4_000_000;
 
+const UNFINISHED: &str = "the platform's memory is in use by other computations: a native kernel could not be finished";
+
 /// What a guest has of native kernels, and what it has used.
 #[derive(Default)]
 pub(crate) struct Kernels {
@@ -100,6 +102,8 @@ pub(super) fn with_kernels<R>(
     match end {
         Some(End::Interrupted) => Err(Interrupted.into()),
         Some(End::OutOfFuel) => Err(Trap::OutOfFuel.into()),
+        // It had begun to write: the guest's own code must not go on from there.
+        None if matches!(done, Err(Stop::Interrupted)) => Err(wasmtime::format_err!("{UNFINISHED}")),
         None => Ok(done),
     }
 }

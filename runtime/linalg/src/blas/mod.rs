@@ -23,7 +23,8 @@ pub fn call(cx: &mut Context<'_>, memory: &mut [u8], operation: u32, parameters_
     (entry.kernel)(cx, Arguments::new(memory, entry, parameters_at)?)
 }
 
-/// For the second part of an operation: if that declines, what the first part wrote can't be taken back.
+/// For the second part of an operation, which needs the same room as the first: where it declines all the same, what the
+/// first part wrote can't be taken back.
 fn after_writing<R>(result: Result<R, Stop>) -> Result<R, Stop> {
     result.map_err(|_| Stop::Interrupted)
 }

@@ -90,8 +90,8 @@ impl<'m> Operands<'m> {
         Ok(unsafe { slice::from_raw_parts_mut(first, length) })
     }
 
-    /// Checks the place against the memory and against whatever was handed out, and notes it as handed out. The address is
-    /// that of the element (0, 0), which is the last in memory where the step is negative.
+    /// Checks the place against the memory and against whatever was handed out, and notes it as handed out. The pointer is
+    /// to the element (0, 0), which is the last in memory where the step is negative.
     fn claim<T>(&mut self, place: Place, access: Access) -> Result<Claimed<T>, Stop> {
         let extent = Extent::new(place, size_of::<T>() as u64)?;
         let start = at(extent.start, extent.span()?, self.len)?.start;
