@@ -74,7 +74,8 @@ type Signature = (Vec<ValType>, Vec<ValType>);
 struct Shape {
     /// The first is `_start`'s, the second the tag's.
     types: Vec<Signature>,
-    imports: Vec<(&'static str, u32)>,
+    /// The module and the name of each, and its type.
+    imports: Vec<(&'static str, &'static str, u32)>,
     /// Type of each function, imported ones first.
     functions: Vec<u32>,
     globals: Vec<(ValType, bool)>,
@@ -91,15 +92,20 @@ impl Shape {
         }
         let own_types = types.len();
         let mut imported = Vec::new();
-        for (name, signature) in imports::all() {
+        for (module, name, signature) in imports::all() {
             if draw.one_in(8) {
                 let (parameters, results) = signature.split_once(':').unwrap();
-                let of = |letters: &str| letters.chars().map(|letter| if letter == 'i' { I32 } else { I64 }).collect();
-                imported.push((name, types.len() as u32));
+                let value = |letter| match letter {
+                    'i' => I32,
+                    'I' => I64,
+                    _ => F64,
+                };
+                let of = |letters: &str| letters.chars().map(value).collect();
+                imported.push((module, name, types.len() as u32));
                 types.push((of(parameters), of(results)));
             }
         }
-        let mut functions: Vec<u32> = imported.iter().map(|(_, ty)| *ty).collect();
+        let mut functions: Vec<u32> = imported.iter().map(|(_, _, ty)| *ty).collect();
         functions.push(0);
         functions.extend((0..draw.below(5)).map(|_| draw.below(own_types) as u32));
         Self {
@@ -152,8 +158,8 @@ impl Shape {
 
     fn import_section(&self) -> ImportSection {
         let mut section = ImportSection::new();
-        for (name, ty) in &self.imports {
-            section.import(crate::wasi::MODULE, name, EntityType::Function(*ty));
+        for (module, name, ty) in &self.imports {
+            section.import(module, name, EntityType::Function(*ty));
         }
         section
     }
