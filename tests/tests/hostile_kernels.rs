@@ -23,12 +23,15 @@ a = np.random.default_rng(1).standard_normal((200, 200))
 
 /// What a request for a sparse system looks like, and a matrix that is solved by one.
 const REQUESTS: &str = "\
+import importlib
 import random
 import struct
 
-import _host
 import numpy as np
 import scipy.sparse
+
+# The door is no module that a task would name: it is asked for by one that means no good.
+_host = importlib.import_module('_host')
 
 def address(array):
     return array.__array_interface__['data'][0]
