@@ -4,7 +4,10 @@
 //! there is no answer. Pivots are numbers of rows, from 1.
 
 use super::{Arguments, arguments::Number};
-use crate::{Context, MatMut, Stop, dense};
+use crate::{
+    Context, MatMut, Stop,
+    dense::{self, Part},
+};
 
 /// A = P L U
 pub(super) fn getrf<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Stop> {
@@ -53,7 +56,25 @@ pub(super) fn potrf<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -
     let info = arguments.integers(4, 1)?;
     let mut operands = arguments.operands()?;
     let (a, info): (MatMut<'_, T>, _) = (operands.write(a)?, operands.write_integers(info)?);
+    if has_nan(part, &a) {
+        // The guest's own code goes on with it where LAPACK would say that the matrix is not definite.
+        return Err(Stop::Declined);
+    }
     answer(info, dense::potrf(cx, part, a)?)
+}
+
+/// Whether a triangle has a number that is none.
+fn has_nan<T: Number>(part: Part, a: &MatMut<'_, T>) -> bool {
+    (0..a.cols).any(|col| {
+        let mut rows = match part {
+            Part::Upper => 0..col + 1,
+            Part::Lower => col..a.rows,
+        };
+        rows.any(|row| {
+            let value = a.get(row, col);
+            value != value
+        })
+    })
 }
 
 /// A X = B by the factor of A.

@@ -246,6 +246,6 @@ mod tests {
         let text = table_text();
         assert_eq!(text.lines().count(), TABLE.len());
         assert!(text.starts_with("sgemm_ iiiiiiiiiiiii fortran 2*3*4 4096\n"), "{text}");
-        assert!(text.contains("\ncblas_dgemv iiiidiiiidii cblas 2*3 2048\n"), "{text}");
+        assert!(text.contains("\ncblas_dgemv iiiidiiiidii cblas 2*3 1024\n"), "{text}");
     }
 }

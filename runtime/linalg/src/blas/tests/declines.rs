@@ -298,6 +298,29 @@ fn a_diagonal_with_an_endless_imaginary_part_is_declined() {
 }
 
 #[test]
+fn a_matrix_with_a_number_that_is_none_is_not_factorised() {
+    let mut noise = Noise::new(47);
+    let flawed = noise.square(Kind::D, 6).map(|row, col, value| match (row, col) {
+        (4, 1) => c64(f64::NAN, 0.0),
+        _ if row == col => c64(9.0, 0.0),
+        _ => value,
+    });
+    // Which triangle is read decides.
+    for (part, is_declined) in [("L", true), ("U", false)] {
+        let mut image = Image::new(Kind::D, "potrf_");
+        image.flags(part);
+        image.sizes([6]);
+        let a = image.matrix(&flawed, 0);
+        let info = image.integers(&[0]);
+        if is_declined {
+            image.run_declined("a number that is none");
+        } else {
+            image.run_writing(&[a.into(), info.into()]);
+        }
+    }
+}
+
+#[test]
 fn an_unknown_operation_or_parameters_beyond_the_memory_are_declined() {
     let mut memory = vec![0; 256];
     let mut call = |operation, at| with_context(|cx| blas::call(cx, &mut memory, operation, at));
