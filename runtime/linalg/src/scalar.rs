@@ -46,6 +46,8 @@ pub trait Scalar:
     fn from_f64(value: f64) -> Self;
     fn real(self) -> Self::Real;
     fn conj(self) -> Self;
+    /// Whether it, or a part of it, is no number.
+    fn is_nan(self) -> bool;
     /// |re| + |im|: what LAPACK compares pivots by.
     fn magnitude(self) -> Self::Real;
     fn recip(self) -> Self;
@@ -87,6 +89,10 @@ macro_rules! real {
             #[inline(always)]
             fn conj(self) -> Self {
                 self
+            }
+
+            fn is_nan(self) -> bool {
+                <$real>::is_nan(self)
             }
 
             #[inline(always)]
@@ -143,6 +149,10 @@ macro_rules! real {
             #[inline(always)]
             fn conj(self) -> Self {
                 Self { re: self.re, im: -self.im }
+            }
+
+            fn is_nan(self) -> bool {
+                self.re.is_nan() || self.im.is_nan()
             }
 
             #[inline(always)]

@@ -70,10 +70,7 @@ fn has_nan<T: Number>(part: Part, a: &MatMut<'_, T>) -> bool {
             Part::Upper => 0..col + 1,
             Part::Lower => col..a.rows,
         };
-        rows.any(|row| {
-            let value = a.get(row, col);
-            value != value
-        })
+        rows.any(|row| a.get(row, col).is_nan())
     })
 }
 
