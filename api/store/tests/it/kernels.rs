@@ -32,7 +32,7 @@ async fn a_task_keeps_its_kernels_and_what_they_did() {
 async fn a_task_of_before_there_were_kernels_is_computed_natively() {
     let fixture = Fixture::new().await;
     let id = fixture.submit().await.id;
-    fixture.tamper(r#"UPDATE task_specs SET settings = replace(settings, '"kernels":"native",', '')"#).await;
+    fixture.tamper(r#"UPDATE task_specs SET settings = replace(settings, ',"kernels":"native"', '')"#).await;
     assert_eq!(fixture.number("SELECT count(*) FROM task_specs WHERE settings LIKE '%kernels%'").await, 0);
     assert_eq!(fixture.store.task(fixture.tenant, id).await.unwrap().unwrap().kernels, Kernels::Native);
 }
