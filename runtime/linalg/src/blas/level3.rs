@@ -63,7 +63,7 @@ pub(super) fn herk<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) ->
     let mut operands = arguments.operands()?;
     let a = op.of(operands.read(a)?);
     let mut c = operands.write(c)?;
-    check_diagonal(&c, beta)?;
+    check_diagonal(&c, (alpha, beta))?;
     dense::gemm_part(cx, part, Product { alpha, a, b: a.h(), beta }, c.reborrow())?;
     make_diagonal_real(&mut c);
     Ok(())
@@ -83,7 +83,7 @@ pub(super) fn her2k<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -
     let op = arguments.op_hermitian(1)?;
     let (alpha, beta) = (arguments.scalar::<T>(4)?, arguments.real_scalar::<T>(9)?);
     let Pair { part, a, b, mut c } = pair(arguments, op)?;
-    check_diagonal(&c, beta)?;
+    check_diagonal(&c, (alpha, beta))?;
     let (first, second) =
         (Product { alpha, a, b: b.h(), beta }, Product { alpha: alpha.conj(), a: b, b: a.h(), beta: T::ONE });
     dense::gemm_part(cx, part, first, c.reborrow())?;
@@ -112,11 +112,13 @@ fn pair<T: Number>(arguments: Arguments<'_>, op: Transpose) -> Result<Pair<'_, T
 }
 
 /// The imaginary parts of a Hermitian matrix's diagonal are whatever they are, and count as zeros. Those that would not come
-/// to zero when they are multiplied by it are left to the guest's own code.
-fn check_diagonal<T: Number>(c: &MatMut<'_, T>, beta: T) -> Result<(), Stop> {
+/// to zero when they are multiplied by it are left to the guest's own code, and so is an update by nothing, which leaves even
+/// them as they are.
+fn check_diagonal<T: Number>(c: &MatMut<'_, T>, (alpha, beta): (T, T)) -> Result<(), Stop> {
     let is_finite = |value: T| T::ZERO * (value - value.conj()) == T::ZERO;
+    let is_nothing = alpha == T::ZERO && beta == T::ONE;
     let is_fine = beta == T::ZERO || (0..c.rows).all(|index| is_finite(c.get(index, index)));
-    if is_fine { Ok(()) } else { Err(Stop::Declined) }
+    if is_fine && !is_nothing { Ok(()) } else { Err(Stop::Declined) }
 }
 
 fn make_diagonal_real<T: Number>(c: &mut MatMut<'_, T>) {
