@@ -38,13 +38,14 @@ pub(crate) async fn measure(report: &mut Report) -> Result<()> {
 
 /// One computation by each of the three, round by round: a busy moment of the machine meets them all.
 async fn in_turn(report: &mut Report, endpoint: &Endpoint, case: &Case) -> Result<()> {
-    let mut connection = endpoint.connect().await?;
     let mut seen: [Result<Vec<f64>>; 3] = [Ok(Vec::new()), Ok(Vec::new()), Ok(Vec::new())];
     for round in 0..case.rounds {
         for (by, seen) in By::ALL.into_iter().zip(&mut seen) {
             if let Ok(times) = seen
                 && round < by.rounds(case)
             {
+                // One that stood still while native Python computed would have been closed.
+                let mut connection = endpoint.connect().await?;
                 match Run::of(case).by(by, &mut connection).await {
                     Ok(done) => times.extend(done.milliseconds),
                     // What native kernels can't do is the platform's own fault.
