@@ -68,15 +68,26 @@ pub(super) fn middle(n: usize) -> usize {
     (n / 2).next_multiple_of(LEAF_MAX).min(n)
 }
 
+/// The same operation with the triangle on the left: of a right one everything is transposed.
+fn on_the_left<'a, 'b, T: Scalar>(
+    triangular: Triangular,
+    a: Mat<'a, T>,
+    b: MatMut<'b, T>,
+) -> (Triangular, Mat<'a, T>, MatMut<'b, T>) {
+    assert!(a.rows == a.cols, "a triangular matrix that is not square");
+    let Triangular { side, part, diag } = triangular;
+    let (triangular, a, b) = match side {
+        Side::Left => (triangular, a, b),
+        Side::Right => (Triangular { side: Side::Left, part: part.t(), diag }, a.t(), b.t()),
+    };
+    assert!(a.rows == b.rows, "a triangle that doesn't fit the other operand");
+    (triangular, a, b)
+}
+
 impl<T: Scalar> Work<'_, '_, T> {
     pub(super) fn trsm(&mut self, triangular: Triangular, a: Mat<'_, T>, b: MatMut<'_, T>) -> Result<(), Stop> {
-        let Triangular { side, part, diag } = triangular;
-        assert!(a.rows == a.cols, "a triangular matrix that is not square");
-        if side == Side::Right {
-            let triangular = Triangular { side: Side::Left, part: part.t(), diag };
-            return self.trsm(triangular, a.t(), b.t());
-        }
-        assert!(a.rows == b.rows, "a triangle that doesn't fit its right-hand sides");
+        let (triangular, a, b) = on_the_left(triangular, a, b);
+        let Triangular { part, diag, .. } = triangular;
         let (n, cols) = (a.rows, b.cols);
         if n == 0 || cols == 0 {
             return Ok(());
@@ -112,13 +123,7 @@ impl<T: Scalar> Work<'_, '_, T> {
     }
 
     pub(super) fn trmm(&mut self, triangular: Triangular, a: Mat<'_, T>, b: MatMut<'_, T>) -> Result<(), Stop> {
-        let Triangular { side, part, diag } = triangular;
-        assert!(a.rows == a.cols, "a triangular matrix that is not square");
-        if side == Side::Right {
-            let triangular = Triangular { side: Side::Left, part: part.t(), diag };
-            return self.trmm(triangular, a.t(), b.t());
-        }
-        assert!(a.rows == b.rows, "a triangle that doesn't fit the other factor");
+        let (triangular, a, b) = on_the_left(triangular, a, b);
         let (n, cols) = (a.rows, b.cols);
         if n == 0 || cols == 0 {
             return Ok(());
@@ -130,7 +135,7 @@ impl<T: Scalar> Work<'_, '_, T> {
         let (mut upper, mut lower) = b.split_rows(half);
         let first = a.part((0, 0), (half, half));
         let last = a.part((half, half), (n - half, n - half));
-        match part {
+        match triangular.part {
             Part::Lower => {
                 self.trmm(triangular, last, lower.reborrow())?;
                 let a = a.part((half, 0), (n - half, half));
