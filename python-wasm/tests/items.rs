@@ -3,44 +3,25 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // A test may fail.
 
+mod bench;
 mod opened;
 
+use bench::bench;
 use mecapy_model::{
     ArtifactName, ErrorKind, Isolation, Kernels, Lane, Limits, LimitsRequest, NonFinite, Outcome, TenantId,
 };
-use mecapy_python::Interpreter;
 use mecapy_runtime::{
-    Attempt, Cancel, FileContent, Frozen, InputFile, Items, PACKAGE_FOLDER, Program, PythonImage, Sandboxes,
-    SandboxesConfig, Series, SeriesEnd, prepare_source,
+    Attempt, Cancel, FileContent, Frozen, InputFile, Items, PACKAGE_FOLDER, Program, PythonImage, Series, SeriesEnd,
+    prepare_source,
 };
 use std::{
     ops::ControlFlow,
-    sync::{Arc, OnceLock, mpsc},
+    sync::{Arc, mpsc},
     time::Duration,
 };
 use time::macros::datetime;
 
 const PATIENCE: Duration = Duration::from_secs(120);
-
-struct Bench {
-    interpreter: Interpreter,
-    sandboxes: Sandboxes,
-}
-
-fn bench() -> &'static Bench {
-    static BENCH: OnceLock<Bench> = OnceLock::new();
-    BENCH.get_or_init(|| {
-        let (engine, _, interpreter) = opened::open();
-        let config = SandboxesConfig {
-            preview_threads: 1,
-            default_threads: 2,
-            long_running_threads: 1,
-            ..SandboxesConfig::for_machine(2, 8 << 30)
-        };
-        let sandboxes = Sandboxes::new(&engine, &config).unwrap();
-        Bench { interpreter, sandboxes }
-    })
-}
 
 fn limits() -> Limits {
     let request = LimitsRequest { timeout_ms: Some(20_000), ..LimitsRequest::default() };

@@ -3,17 +3,18 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // A test may fail.
 
+mod bench;
 mod opened;
 
+use bench::bench;
 use mecapy_model::{ArtifactName, ErrorKind, Kernels, Lane, Limits, LimitsRequest, NonFinite, Outcome, TenantId};
-use mecapy_python::Interpreter;
 use mecapy_runtime::{
     Attempt, Cancel, DELTA_BYTES_MAX, DeltaError, FileContent, Frozen, InputFile, Job, PACKAGE_FOLDER, Program,
-    PythonImage, Rehearsal, Sandboxes, SandboxesConfig, WarmError, WarmOutcome, WarmUp, prepare_source,
+    PythonImage, Rehearsal, WarmError, WarmOutcome, WarmUp, prepare_source,
 };
 use std::{
     collections::BTreeSet,
-    sync::{Arc, OnceLock, mpsc},
+    sync::{Arc, mpsc},
     time::Duration,
 };
 use time::macros::datetime;
@@ -45,26 +46,6 @@ def count(name: str) -> dict:
     Path('/tmp/seen').write_text(name)
     return {'lines': len(Path(f'/work/in/{name}').read_text().splitlines()), 'tmp': len(list(Path('/tmp').iterdir()))}
 ";
-
-struct Bench {
-    interpreter: Interpreter,
-    sandboxes: Sandboxes,
-}
-
-fn bench() -> &'static Bench {
-    static BENCH: OnceLock<Bench> = OnceLock::new();
-    BENCH.get_or_init(|| {
-        let (engine, _, interpreter) = opened::open();
-        let config = SandboxesConfig {
-            preview_threads: 1,
-            default_threads: 2,
-            long_running_threads: 1,
-            ..SandboxesConfig::for_machine(2, 8 << 30)
-        };
-        let sandboxes = Sandboxes::new(&engine, &config).unwrap();
-        Bench { interpreter, sandboxes }
-    })
-}
 
 fn limits() -> Limits {
     let request = LimitsRequest { timeout_ms: Some(60_000), ..LimitsRequest::default() };

@@ -1,11 +1,10 @@
 //! Python sources in sandboxes of the interpreter's images, with the host's kernels of linear algebra or without.
 
-use crate::opened;
+use crate::bench::bench;
 use mecapy_model::{Kernels, Lane, Limits, LimitsRequest, NonFinite, Outcome, TenantId};
-use mecapy_python::Interpreter;
-use mecapy_runtime::{Attempt, Cancel, InputFile, Job, Program, Sandboxes, SandboxesConfig};
+use mecapy_runtime::{Attempt, Cancel, InputFile, Job, Program};
 use std::{
-    sync::{Arc, OnceLock, mpsc},
+    sync::{Arc, mpsc},
     time::Duration,
 };
 use time::macros::datetime;
@@ -15,11 +14,6 @@ const PATIENCE: Duration = Duration::from_secs(150);
 const SEED: u64 = 7;
 const IMAGE: &str = "sci";
 const MEMORY_BYTES: u64 = 1 << 30;
-
-struct Bench {
-    interpreter: Interpreter,
-    sandboxes: Sandboxes,
-}
 
 /// A source whose `main` is called, and with what.
 #[derive(Clone)]
@@ -32,21 +26,6 @@ pub(crate) struct Call {
 
 /// A call that was submitted.
 pub(crate) struct Pending(mpsc::Receiver<Outcome>);
-
-fn bench() -> &'static Bench {
-    static BENCH: OnceLock<Bench> = OnceLock::new();
-    BENCH.get_or_init(|| {
-        let (engine, _, interpreter) = opened::open();
-        let config = SandboxesConfig {
-            preview_threads: 1,
-            default_threads: 2,
-            long_running_threads: 1,
-            ..SandboxesConfig::for_machine(2, 12 << 30)
-        };
-        let sandboxes = Sandboxes::new(&engine, &config).unwrap();
-        Bench { interpreter, sandboxes }
-    })
-}
 
 impl Call {
     /// Submits it: two run at a time, the others wait.
