@@ -98,6 +98,9 @@ fn check(entry: &Entry) -> Result<(), &'static str> {
     if parameters.iter().any(|letter| value_type(*letter).is_none()) {
         return Err("has a parameter that is not i, f or d");
     }
+    if entry.result.is_some_and(|letter| !matches!(letter, 'f' | 'd') || parameters.is_empty()) {
+        return Err("has a result that is not f or d, or no parameter that it could be written over");
+    }
     if entry.sizes.iter().any(|size| parameters.get(*size) != Some(&b'i')) {
         return Err("has a size that is no i32 parameter");
     }
@@ -172,8 +175,13 @@ impl Hook<'_> {
         }
         let parameters = self.entry.parameters.len() as i32;
         code.local_get(spill).i32_const(self.operation.cast_signed()).i32_const(0).i32_const(parameters);
-        code.call(self.call).br_if(OWN).return_();
-        code.end();
+        code.call(self.call).br_if(OWN);
+        match self.entry.result {
+            Some('f') => code.local_get(spill).f32_load(place(0, 2)),
+            Some(_) => code.local_get(spill).f64_load(place(0, 3)),
+            None => code,
+        };
+        code.return_().end();
     }
 
     /// Leaves the product as an i64, 1 where the entry has no sizes. A Fortran size is read through its pointer, which

@@ -147,8 +147,9 @@ impl<'a> Survey<'a> {
             return Err(RelinkError::Missing { symbol });
         };
         let found = self.signature_of(*kind);
-        if found != entry.parameters {
-            return Err(RelinkError::Signature { symbol, expected: entry.parameters.into(), found: found.into() });
+        let expected = entry.signature();
+        if found != expected {
+            return Err(RelinkError::Signature { symbol, expected, found: found.into() });
         }
         Ok(function)
     }

@@ -18,4 +18,4 @@ pub use scalar::{Complex, Scalar};
 
 /// Names the arithmetic of all kernels: to be raised with every change after which a result may have other bits, so that
 /// results from before are not taken for those of now.
-pub const ARITHMETIC_VERSION: u32 = 1;
+pub const ARITHMETIC_VERSION: u32 = 2;

@@ -38,6 +38,8 @@ pub trait Scalar:
     type Real: Scalar<Real = Self::Real> + PartialOrd + Micro;
     const ZERO: Self;
     const ONE: Self;
+    /// From 1 to the next larger number.
+    const EPSILON: f64;
     const IS_COMPLEX: bool;
     /// Floating-point operations of a multiplication with an addition.
     const FLOPS: u64 = if Self::IS_COMPLEX { 8 } else { 2 };
@@ -45,6 +47,8 @@ pub trait Scalar:
     fn from_real(real: Self::Real) -> Self;
     fn from_f64(value: f64) -> Self;
     fn real(self) -> Self::Real;
+    /// The real and the imaginary part.
+    fn parts(self) -> (f64, f64);
     fn conj(self) -> Self;
     /// Whether it, or a part of it, is no number.
     fn is_nan(self) -> bool;
@@ -70,6 +74,7 @@ macro_rules! real {
             type Real = Self;
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
+            const EPSILON: f64 = <$real>::EPSILON as f64;
             const IS_COMPLEX: bool = false;
 
             #[inline(always)]
@@ -84,6 +89,11 @@ macro_rules! real {
             #[inline(always)]
             fn real(self) -> Self {
                 self
+            }
+
+            #[inline(always)]
+            fn parts(self) -> (f64, f64) {
+                (self.into(), 0.0)
             }
 
             #[inline(always)]
@@ -130,6 +140,7 @@ macro_rules! real {
             type Real = $real;
             const ZERO: Self = Self { re: 0.0, im: 0.0 };
             const ONE: Self = Self { re: 1.0, im: 0.0 };
+            const EPSILON: f64 = <$real>::EPSILON as f64;
             const IS_COMPLEX: bool = true;
 
             #[inline(always)]
@@ -144,6 +155,11 @@ macro_rules! real {
             #[inline(always)]
             fn real(self) -> $real {
                 self.re
+            }
+
+            #[inline(always)]
+            fn parts(self) -> (f64, f64) {
+                (self.re.into(), self.im.into())
             }
 
             #[inline(always)]

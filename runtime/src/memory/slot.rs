@@ -1,7 +1,7 @@
 //! One address-space slot: maps an image privately, grows, and is reset page by page.
 
 use super::{
-    DISCARDED_REGIONS_MAX, MemoryImage, PAGE_BYTES, RESIDENT_PAGES_MAX,
+    DISCARDED_REGIONS_MAX, HUGE_GROWTH_BYTES, MemoryImage, PAGE_BYTES, RESIDENT_PAGES_MAX,
     contents::{Access, Contents, Mappings, Piece},
     pagemap::{Pagemap, Scan},
 };
@@ -16,6 +16,8 @@ pub(super) struct Slot {
     accessible_bytes: usize,
     /// Pages from here on were never accessible since they were last given back.
     touched_bytes: usize,
+    /// From here on the kernel may use huge pages.
+    huge_from: Option<usize>,
     /// What the image was mapped with, beyond the one mapping of a plain one.
     _mappings: Option<Mappings>,
     /// The image's further pieces were copied in: pages that are given back would show the first piece alone.
@@ -39,9 +41,11 @@ impl Slot {
             _ => return Err(io::Error::last_os_error()),
         };
         let (accessible_bytes, touched_bytes) = (image.bytes(), image.bytes());
-        let mut slot = Self { base, reserved_bytes, accessible_bytes, touched_bytes, _mappings: None, is_copy: false };
-        // SAFETY: advice for a range that we own. Huge pages would make small runs pay for 2 MiB of zeroes.
-        unsafe { libc::madvise(base.as_ptr().cast(), reserved_bytes, libc::MADV_NOHUGEPAGE) };
+        let (huge_from, is_copy) = (None, false);
+        let mut slot =
+            Self { base, reserved_bytes, accessible_bytes, touched_bytes, huge_from, _mappings: None, is_copy };
+        // Huge pages would make small runs pay for 2 MiB of zeroes.
+        slot.advise_from(0, libc::MADV_NOHUGEPAGE);
         match image.files() {
             Some(contents) => slot.show(contents).map(|()| slot),
             None => Ok(slot),
@@ -98,6 +102,11 @@ impl Slot {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
         if bytes > self.accessible_bytes {
+            if bytes - self.accessible_bytes >= HUGE_GROWTH_BYTES && self.huge_from.is_none() {
+                // All that follows, so that a run that grows by turns cuts the range once and no more.
+                self.advise_from(self.accessible_bytes, libc::MADV_HUGEPAGE);
+                self.huge_from = Some(self.accessible_bytes);
+            }
             self.protect(self.accessible_bytes, bytes, libc::PROT_READ | libc::PROT_WRITE)?;
             self.accessible_bytes = bytes;
             self.touched_bytes = self.touched_bytes.max(bytes);
@@ -109,6 +118,10 @@ impl Slot {
     pub(super) fn reset(&mut self, image: &MemoryImage) -> io::Result<()> {
         if self.is_copy {
             return Err(io::ErrorKind::Unsupported.into());
+        }
+        if let Some(from) = self.huge_from.take() {
+            self.discard(from, self.accessible_bytes)?;
+            self.advise_from(from, libc::MADV_NOHUGEPAGE);
         }
         match image.pagemap() {
             Some(pagemap) => self.reset_private_pages(image, pagemap)?,
@@ -166,6 +179,12 @@ impl Slot {
         // SAFETY: a range of our own slot that no store uses any more.
         let done = unsafe { libc::madvise(self.base().add(from).cast(), to - from, libc::MADV_DONTNEED) };
         if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// Says what pages the kernel may use from there on. It may have no others: then nothing changes.
+    fn advise_from(&self, from: usize, advice: libc::c_int) {
+        // SAFETY: advice for a part of the range that we own, which changes none of its bytes.
+        unsafe { libc::madvise(self.base().add(from).cast(), self.reserved_bytes - from, advice) };
     }
 
     fn protect(&self, from: usize, to: usize, protection: libc::c_int) -> io::Result<()> {

@@ -2,6 +2,7 @@
 
 mod canary;
 mod composed;
+mod huge;
 mod module;
 mod swapped;
 

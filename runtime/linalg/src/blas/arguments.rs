@@ -130,16 +130,23 @@ impl<'m> Arguments<'m> {
         Ok(Place { address: address.into(), shape: (length, 1), steps: (step, i64::from(length)) })
     }
 
-    /// Integers side by side, of which a LAPACK function gives or takes the first's address.
-    pub(super) fn integers(&self, index: usize, length: u32) -> Result<Place, Stop> {
+    /// Numbers side by side, of which a LAPACK function gives or takes the first's address.
+    pub(super) fn neighbours(&self, index: usize, length: u32) -> Result<Place, Stop> {
         let address = self.word(self.parameter(index))?;
         Ok(Place { address: address.into(), shape: (length, 1), steps: (1, i64::from(length)) })
     }
 
-    /// Ends the reading of arguments: from here on the memory is that of the operands. The parameters are no place to write.
+    /// Where the guest takes the function's result from: the place of the first parameter.
+    pub(super) fn result(&self) -> Place {
+        Place { address: self.at, shape: (1, 1), steps: (1, 1) }
+    }
+
+    /// Ends the reading of arguments: from here on the memory is that of the operands. The parameters are no place to write,
+    /// but for the result's.
     pub(super) fn operands(self) -> Result<Operands<'m>, Stop> {
-        let bytes = self.entry.parameters.len() as u64 * PARAMETER_BYTES;
-        Operands::new(self.memory, self.at, bytes)
+        let results = u64::from(self.entry.result.is_some());
+        let parameters = self.entry.parameters.len() as u64 - results;
+        Operands::new(self.memory, self.at + results * PARAMETER_BYTES, parameters * PARAMETER_BYTES)
     }
 
     fn scalar_at(&self, index: usize, is_real: bool) -> Result<u64, Stop> {

@@ -13,8 +13,8 @@ use crate::{
 pub(super) fn getrf<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Stop> {
     let (m, n) = (arguments.size(0)?, arguments.size(1)?);
     let a = arguments.matrix(2, (m, n))?;
-    let pivots = arguments.integers(4, m.min(n))?;
-    let info = arguments.integers(5, 1)?;
+    let pivots = arguments.neighbours(4, m.min(n))?;
+    let info = arguments.neighbours(5, 1)?;
     let mut operands = arguments.operands()?;
     let a: MatMut<'_, T> = operands.write(a)?;
     let (pivots, info) = (operands.write_integers(pivots)?, operands.write_integers(info)?);
@@ -26,9 +26,9 @@ pub(super) fn getrs<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -
     let op = arguments.op(0)?;
     let (n, columns) = (arguments.size(1)?, arguments.size(2)?);
     let a = arguments.matrix(3, (n, n))?;
-    let pivots = arguments.integers(5, n)?;
+    let pivots = arguments.neighbours(5, n)?;
     let b = arguments.matrix(6, (n, columns))?;
-    let info = arguments.integers(8, 1)?;
+    let info = arguments.neighbours(8, 1)?;
     let mut operands = arguments.operands()?;
     let (a, pivots) = (operands.read::<T>(a)?, operands.read_integers(pivots)?);
     let (b, info) = (operands.write(b)?, operands.write_integers(info)?);
@@ -40,9 +40,9 @@ pub(super) fn getrs<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -
 pub(super) fn gesv<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Stop> {
     let (n, columns) = (arguments.size(0)?, arguments.size(1)?);
     let a = arguments.matrix(2, (n, n))?;
-    let pivots = arguments.integers(4, n)?;
+    let pivots = arguments.neighbours(4, n)?;
     let b = arguments.matrix(5, (n, columns))?;
-    let info = arguments.integers(7, 1)?;
+    let info = arguments.neighbours(7, 1)?;
     let mut operands = arguments.operands()?;
     let (a, b): (MatMut<'_, T>, _) = (operands.write(a)?, operands.write(b)?);
     let (pivots, info) = (operands.write_integers(pivots)?, operands.write_integers(info)?);
@@ -53,7 +53,7 @@ pub(super) fn gesv<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) ->
 pub(super) fn potrf<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Stop> {
     let (part, n) = (arguments.part(0)?, arguments.size(1)?);
     let a = arguments.matrix(2, (n, n))?;
-    let info = arguments.integers(4, 1)?;
+    let info = arguments.neighbours(4, 1)?;
     let mut operands = arguments.operands()?;
     let (a, info): (MatMut<'_, T>, _) = (operands.write(a)?, operands.write_integers(info)?);
     if has_nan(part, &a) {
@@ -80,7 +80,7 @@ pub(super) fn potrs<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -
     let (n, columns) = (arguments.size(1)?, arguments.size(2)?);
     let a = arguments.matrix(3, (n, n))?;
     let b = arguments.matrix(5, (n, columns))?;
-    let info = arguments.integers(7, 1)?;
+    let info = arguments.neighbours(7, 1)?;
     let mut operands = arguments.operands()?;
     let a = operands.read::<T>(a)?;
     let (b, info) = (operands.write(b)?, operands.write_integers(info)?);
@@ -92,7 +92,7 @@ pub(super) fn potrs<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -
 pub(super) fn trtri<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Stop> {
     let (part, diag, n) = (arguments.part(0)?, arguments.diag(1)?, arguments.size(2)?);
     let a = arguments.matrix(3, (n, n))?;
-    let info = arguments.integers(5, 1)?;
+    let info = arguments.neighbours(5, 1)?;
     let mut operands = arguments.operands()?;
     let (a, info): (MatMut<'_, T>, _) = (operands.write(a)?, operands.write_integers(info)?);
     answer(info, dense::trtri(cx, part, diag, a)?)
@@ -102,7 +102,7 @@ pub(super) fn trtri<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -
 pub(super) fn lauum<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Stop> {
     let (part, n) = (arguments.part(0)?, arguments.size(1)?);
     let a = arguments.matrix(2, (n, n))?;
-    let info = arguments.integers(4, 1)?;
+    let info = arguments.neighbours(4, 1)?;
     let mut operands = arguments.operands()?;
     let (a, info): (MatMut<'_, T>, _) = (operands.write(a)?, operands.write_integers(info)?);
     dense::lauum(cx, part, a)?;

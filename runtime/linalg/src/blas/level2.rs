@@ -58,6 +58,27 @@ fn outer<T: Number>(arguments: Arguments<'_>) -> Result<(Rank2<'_, T>, MatMut<'_
     update(arguments, (m, n))
 }
 
+/// A := alpha x xᵀ + A, in one triangle of A.
+pub(super) fn syr<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Stop> {
+    let alpha = arguments.scalar::<T>(2)?;
+    rank1(cx, arguments, Symmetry::Symmetric, alpha)
+}
+
+/// A := alpha x xᴴ + A with a real alpha, in one triangle of A.
+pub(super) fn her<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Stop> {
+    let alpha = arguments.real_scalar::<T>(2)?;
+    rank1(cx, arguments, Symmetry::Hermitian, alpha)
+}
+
+fn rank1<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>, symmetry: Symmetry, alpha: T) -> Result<(), Stop> {
+    let (part, n) = (arguments.part(0)?, arguments.size(1)?);
+    let x = arguments.vector(3, n)?;
+    let a = arguments.matrix(5, (n, n))?;
+    let mut operands = arguments.operands()?;
+    let x = operands.read(x)?;
+    dense::syr(cx, part, symmetry, (alpha, x), operands.write(a)?)
+}
+
 /// A := alpha x yᵀ + alpha y xᵀ + A, in one triangle of A.
 pub(super) fn syr2<T: Number>(cx: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Stop> {
     rank2::<T>(cx, arguments, Symmetry::Symmetric)

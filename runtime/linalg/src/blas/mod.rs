@@ -4,8 +4,10 @@
 //! wrong with it. So nothing here has an error to tell.
 
 mod arguments;
+mod eigen;
 mod factor;
 mod flags;
+mod level1;
 mod level2;
 mod level3;
 mod operands;

@@ -1,6 +1,6 @@
 //! Which functions of a guest the host has kernels for, how each is called, and from which size on it is worth asking.
 
-use super::{Arguments, factor, level2, level3};
+use super::{Arguments, eigen, factor, level1, level2, level3};
 use crate::{Complex, Context, Stop};
 
 /// How a function takes its arguments.
@@ -18,10 +18,12 @@ pub type Kernel = for<'c, 'h, 'm> fn(&'c mut Context<'h>, Arguments<'m>) -> Resu
 /// One function of the guest that the host has a kernel for.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// The function's name in the guest's module. It returns nothing.
+    /// The function's name in the guest's module.
     pub symbol: &'static str,
     /// One letter for each parameter: `i` an `i32`, `f` an `f32`, `d` an `f64`.
     pub parameters: &'static str,
+    /// The letter of what the function returns: `f` or `d`. The kernel writes it over the first parameter.
+    pub result: Option<char>,
     pub convention: Convention,
     /// The parameters (numbered from 0) whose product says how much work a call is. A size may count twice.
     /// [`Convention::Fortran`]: addresses of `i32`s. [`Convention::Cblas`]: the `i32`s themselves.
@@ -34,6 +36,7 @@ pub struct Entry {
 /// What the entries of one function have in common, whatever kind of numbers they are for.
 struct Shape {
     parameters: &'static str,
+    result: Option<char>,
     sizes: &'static [usize],
     least: u64,
 }
@@ -48,8 +51,13 @@ const VECTOR_LEAST: u64 = 1_024;
 /// Factorisations and what uses them: the matrix's elements.
 const FACTOR_LEAST: u64 = 32 * 32;
 
+/// A norm: the vector's elements, for each of which the guest's own code divides.
+const NORM_LEAST: u64 = 48;
+/// A root of a secular equation: its poles, for each of which some divisions are made.
+const ROOT_LEAST: u64 = 16;
+
 const fn shape(parameters: &'static str, sizes: &'static [usize], least: u64) -> Shape {
-    Shape { parameters, sizes, least }
+    Shape { parameters, result: None, sizes, least }
 }
 
 const GEMM: Shape = shape("iiiiiiiiiiiii", &[2, 3, 4], PRODUCT_LEAST);
@@ -61,6 +69,7 @@ const GEMV: Shape = shape("iiiiiiiiiii", &[1, 2], VECTOR_LEAST);
 const SYMV: Shape = shape("iiiiiiiiii", &[1, 1], VECTOR_LEAST);
 const GER: Shape = shape("iiiiiiiii", &[0, 1], VECTOR_LEAST);
 const SYR2: Shape = shape("iiiiiiiii", &[1, 1], VECTOR_LEAST);
+const SYR: Shape = shape("iiiiiii", &[1, 1], VECTOR_LEAST);
 const TRMV: Shape = shape("iiiiiiii", &[3, 3], VECTOR_LEAST);
 const CBLAS_GEMM_S: Shape = shape("iiiiiifiiiifii", &[3, 4, 5], PRODUCT_LEAST);
 const CBLAS_GEMM_D: Shape = shape("iiiiiidiiiidii", &[3, 4, 5], PRODUCT_LEAST);
@@ -78,10 +87,13 @@ const POTRF: Shape = shape("iiiii", &[1, 1], FACTOR_LEAST);
 const POTRS: Shape = shape("iiiiiiii", &[1, 1], FACTOR_LEAST);
 const TRTRI: Shape = shape("iiiiii", &[2, 2], FACTOR_LEAST);
 const LAUUM: Shape = shape("iiiii", &[1, 1], FACTOR_LEAST);
+const NRM2_S: Shape = Shape { result: Some('f'), ..shape("iii", &[0], NORM_LEAST) };
+const NRM2_D: Shape = Shape { result: Some('d'), ..NRM2_S };
+const LAED4: Shape = shape("iiiiiiii", &[0], ROOT_LEAST);
 
 const fn fortran(symbol: &'static str, shape: &Shape, kernel: Kernel) -> Entry {
-    let Shape { parameters, sizes, least } = *shape;
-    Entry { symbol, parameters, convention: Convention::Fortran, sizes, least, kernel }
+    let Shape { parameters, result, sizes, least } = *shape;
+    Entry { symbol, parameters, result, convention: Convention::Fortran, sizes, least, kernel }
 }
 
 const fn cblas(symbol: &'static str, shape: &Shape, kernel: Kernel) -> Entry {
@@ -140,6 +152,12 @@ pub static TABLE: &[Entry] = &[
     fortran("dsyr2_", &SYR2, level2::syr2::<f64>),
     fortran("cher2_", &SYR2, level2::her2::<Complex<f32>>),
     fortran("zher2_", &SYR2, level2::her2::<Complex<f64>>),
+    fortran("ssyr_", &SYR, level2::syr::<f32>),
+    fortran("dsyr_", &SYR, level2::syr::<f64>),
+    fortran("csyr_", &SYR, level2::syr::<Complex<f32>>),
+    fortran("zsyr_", &SYR, level2::syr::<Complex<f64>>),
+    fortran("cher_", &SYR, level2::her::<Complex<f32>>),
+    fortran("zher_", &SYR, level2::her::<Complex<f64>>),
     fortran("strsv_", &TRMV, level2::trsv::<f32>),
     fortran("dtrsv_", &TRMV, level2::trsv::<f64>),
     fortran("ctrsv_", &TRMV, level2::trsv::<Complex<f32>>),
@@ -188,20 +206,35 @@ pub static TABLE: &[Entry] = &[
     fortran("dlauum_", &LAUUM, factor::lauum::<f64>),
     fortran("clauum_", &LAUUM, factor::lauum::<Complex<f32>>),
     fortran("zlauum_", &LAUUM, factor::lauum::<Complex<f64>>),
+    fortran("snrm2_", &NRM2_S, level1::nrm2::<f32>),
+    fortran("dnrm2_", &NRM2_D, level1::nrm2::<f64>),
+    fortran("scnrm2_", &NRM2_S, level1::nrm2::<Complex<f32>>),
+    fortran("dznrm2_", &NRM2_D, level1::nrm2::<Complex<f64>>),
+    fortran("slaed4_", &LAED4, eigen::laed4::<f32>),
+    fortran("dlaed4_", &LAED4, eigen::laed4::<f64>),
 ];
 
-/// The table as text, a line for each entry: symbol, parameters, convention, sizes, least product. Equal texts mean modules
+impl Entry {
+    /// The parameters' letters and, after an arrow, the result's.
+    pub fn signature(&self) -> String {
+        let Self { parameters, result, .. } = self;
+        result.map_or_else(|| (*parameters).to_owned(), |result| format!("{parameters} -> {result}"))
+    }
+}
+
+/// The table as text, a line for each entry: symbol, signature, convention, sizes, least product. Equal texts mean modules
 /// that were prepared alike.
 pub fn table_text() -> String {
     TABLE
         .iter()
-        .map(|Entry { symbol, parameters, convention, sizes, least, .. }| {
+        .map(|entry| {
+            let Entry { symbol, convention, sizes, least, .. } = entry;
             let convention = match convention {
                 Convention::Fortran => "fortran",
                 Convention::Cblas => "cblas",
             };
             let sizes: Vec<String> = sizes.iter().map(usize::to_string).collect();
-            format!("{symbol} {parameters} {convention} {} {least}\n", sizes.join("*"))
+            format!("{symbol} {} {convention} {} {least}\n", entry.signature(), sizes.join("*"))
         })
         .collect()
 }

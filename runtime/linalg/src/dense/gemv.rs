@@ -8,6 +8,7 @@ use super::{
     instructions::{Arithmetic, Task, run},
 };
 use crate::{Context, Mat, MatMut, Scalar, Stop};
+use std::mem::MaybeUninit;
 
 /// `y := alpha a x + beta y` with an m×n matrix `product.a`, the n×1 vector `product.b` and an m×1 vector `y`. Where beta is
 /// zero, y is not read.
@@ -61,6 +62,32 @@ pub(super) fn gather<T: Scalar>(x: Mat<'_, T>, is_conjugated: bool, to: &mut [T]
     }
 }
 
+/// Room for a piece of a vector, of which no more is written than is used: most pieces are short.
+struct Room<T>([MaybeUninit<T>; CHUNK]);
+
+impl<T: Scalar> Room<T> {
+    #[inline(always)]
+    fn new() -> Self {
+        Self([const { MaybeUninit::uninit() }; CHUNK])
+    }
+
+    /// A vector of at most `CHUNK` elements, side by side.
+    #[inline(always)]
+    fn gathered(&mut self, x: Mat<'_, T>, is_conjugated: bool) -> &[T] {
+        let room = self.zeros(x.rows);
+        gather(x, is_conjugated, room);
+        room
+    }
+
+    #[inline(always)]
+    fn zeros(&mut self, length: usize) -> &mut [T] {
+        let room = &mut self.0[..length];
+        room.fill(MaybeUninit::new(T::ZERO));
+        // SAFETY: just written.
+        unsafe { room.assume_init_mut() }
+    }
+}
+
 struct ByColumns<'m, T> {
     alpha: T,
     a: Mat<'m, T>,
@@ -73,15 +100,14 @@ impl<T: Scalar> Task for ByColumns<'_, T> {
 
     #[inline(always)]
     fn run<A: Arithmetic>(mut self) {
-        let (mut factors, mut sums) = ([T::ZERO; CHUNK], [T::ZERO; CHUNK]);
+        let (mut factors, mut sums) = (Room::new(), Room::new());
         let conjugated = self.a.is_conjugated;
-        gather(self.x, conjugated, &mut factors);
+        let factors = factors.gathered(self.x, conjugated);
         for row in (0..self.a.rows).step_by(CHUNK) {
             let rows = CHUNK.min(self.a.rows - row);
-            let Some(sums) = sums.get_mut(..rows) else { return };
-            sums.fill(T::ZERO);
+            let sums = sums.zeros(rows);
             let a = self.a.part((row, 0), (rows, self.a.cols));
-            add_columns::<T, A>(a, &factors, sums);
+            add_columns::<T, A>(a, factors, sums);
             for (sum, row) in sums.iter().zip(row..) {
                 let sum = if conjugated { sum.conj() } else { *sum };
                 self.y.set(row, 0, A::mul_add(self.alpha, sum, self.y.get(row, 0)));
@@ -92,10 +118,10 @@ impl<T: Scalar> Task for ByColumns<'_, T> {
 
 /// `sums += a factors`, whether or not `a` is conjugated.
 #[inline(always)]
-fn add_columns<T: Scalar, A: Arithmetic>(a: Mat<'_, T>, factors: &[T; CHUNK], sums: &mut [T]) {
+fn add_columns<T: Scalar, A: Arithmetic>(a: Mat<'_, T>, factors: &[T], sums: &mut [T]) {
     let first = |col: usize| a.first().wrapping_offset(col as isize * a.col_step);
     if a.row_step != 1 {
-        for (col, factor) in factors.iter().enumerate().take(a.cols) {
+        for (col, factor) in factors.iter().enumerate() {
             for (row, sum) in sums.iter_mut().enumerate() {
                 // SAFETY: within `a`.
                 let value = unsafe { *first(col).wrapping_offset(row as isize * a.row_step) };
@@ -104,8 +130,7 @@ fn add_columns<T: Scalar, A: Arithmetic>(a: Mat<'_, T>, factors: &[T; CHUNK], su
         }
         return;
     }
-    let used = factors.get(..a.cols).unwrap_or(factors);
-    let (fours, rest) = used.as_chunks::<4>();
+    let (fours, rest) = factors.as_chunks::<4>();
     for (at, factors) in fours.iter().enumerate() {
         // SAFETY: a column's elements are neighbours, as many as there are sums.
         unsafe { add_some::<T, A, 4>([0, 1, 2, 3].map(|col| first(4 * at + col)), *factors, sums) };
@@ -156,9 +181,8 @@ impl<T: Scalar> Task for ByRows<'_, T> {
     #[inline(always)]
     fn run<A: Arithmetic>(mut self) {
         let a = self.a;
-        let mut factors = [T::ZERO; CHUNK];
-        gather(self.x, a.is_conjugated, &mut factors);
-        let factors = factors.get(..a.cols).unwrap_or_default();
+        let mut factors = Room::new();
+        let factors = factors.gathered(self.x, a.is_conjugated);
         let fours = a.rows / 4 * 4;
         for row in (0..fours).step_by(4) {
             let sums = dots::<T, A, 4>(a, row, factors);

@@ -7,7 +7,7 @@ use std::alloc::{Layout, alloc_zeroed};
 /// a short column, and takes as long as several operations of a packed product. The bench holds the fuel of both against
 /// that of WebAssembly.
 const PORTION_STEPS: u64 = 1_000_000;
-const STEP_FLOPS: u64 = 5;
+const STEP_FLOPS: u64 = 10;
 
 /// Numbers whose bytes may all be zero, or anything else.
 ///

@@ -40,6 +40,9 @@ fn roles(function: &str) -> &'static str {
         "potrf" | "lauum" => "unalp",
         "potrs" => "unnalalp",
         "trtri" => "udnalp",
+        "syr" | "her" => "unsalal",
+        "nrm2" | "cnrm2" | "znrm2" => "nal",
+        "laed4" => "nnaaasap",
         _ => panic!("a function without roles: {function}"),
     }
 }
@@ -203,6 +206,14 @@ fn writable(memory: &[u8], entry: &'static Entry) -> Vec<bool> {
     let function = function(entry);
     let reader = Reader { memory, entry, roles: roles(function) };
     let size = |nth| reader.integer('n', nth) as usize;
+    if let Some(kind) = entry.result {
+        return only(memory, &[(PARAMETERS_AT, if kind == 'f' { 4 } else { 8 })]);
+    }
+    if function == "laed4" {
+        let bytes = element_bytes(entry);
+        let [differences, root] = [2, 3].map(|nth| reader.address('a', nth));
+        return only(memory, &[(differences, bytes * size(0)), (root, bytes), (reader.address('p', 0), 4)]);
+    }
     let arrays = reader.roles.matches('a').count();
     let (array, is_vector, (rows, cols)) = match function {
         "gemm" | "symm" | "hemm" | "trmm" | "trsm" | "ger" | "geru" | "gerc" => (arrays - 1, false, (size(0), size(1))),
@@ -241,6 +252,15 @@ fn writable(memory: &[u8], entry: &'static Entry) -> Vec<bool> {
             _ => rows.min(cols.max(if function == "gesv" { rows } else { 0 })),
         };
         may_change[at..at + 4 * count].fill(true);
+    }
+    may_change
+}
+
+/// Those bytes: where each range begins, and how long it is.
+fn only(memory: &[u8], ranges: &[(usize, usize)]) -> Vec<bool> {
+    let mut may_change = vec![false; memory.len()];
+    for (at, bytes) in ranges {
+        may_change[*at..at + bytes].fill(true);
     }
     may_change
 }

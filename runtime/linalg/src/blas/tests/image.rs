@@ -111,6 +111,9 @@ impl Image {
         let letter = kind.letter();
         let symbol = match name.strip_prefix("cblas_") {
             Some(name) => format!("cblas_{letter}{name}"),
+            // The result is a real number.
+            None if name == "nrm2_" && kind == Kind::C => "scnrm2_".to_owned(),
+            None if name == "nrm2_" && kind == Kind::Z => "dznrm2_".to_owned(),
             None => format!("{letter}{name}"),
         };
         let operation = TABLE.iter().position(|entry| entry.symbol == symbol);
@@ -259,7 +262,31 @@ impl Image {
         Operand { first: at as i64, rows: integers.len(), cols: 1, row_bytes: 4, col_bytes: 0, bytes: 4 }
     }
 
-    fn alignment(&self) -> usize {
+    /// Real numbers side by side, whose step is no parameter.
+    pub(super) fn reals(&mut self, values: &[f64]) {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| self.kind.encode(C64 { re: *value, im: 0.0 })).collect();
+        let at = self.put(&bytes, self.alignment());
+        self.word(at as u32);
+    }
+
+    /// Numbers of so many bytes side by side, where the parameter of that index points.
+    pub(super) fn pointed(&self, index: usize, rows: usize, bytes: usize) -> Operand {
+        let first = i64::from(self.parameter(index));
+        Operand { first, rows, cols: 1, row_bytes: bytes as i64, col_bytes: 0, bytes }
+    }
+
+    /// Where a result is, a real number.
+    pub(super) fn result(&self) -> Operand {
+        let bytes = self.alignment();
+        Operand { first: PARAMETERS_AT.into(), rows: 1, cols: 1, row_bytes: 0, col_bytes: 0, bytes }
+    }
+
+    pub(super) fn read_real(&self, operand: &Operand) -> f64 {
+        let kind = if self.kind.is_single() { Kind::S } else { Kind::D };
+        kind.decode(&self.bytes()[operand.range(0, 0)]).re
+    }
+
+    pub(super) fn alignment(&self) -> usize {
         if self.kind.is_single() { 4 } else { 8 }
     }
 

@@ -124,6 +124,34 @@ fn syr2_and_her2_update_one_triangle() {
     }
 }
 
+#[test]
+fn syr_and_her_update_one_triangle() {
+    let mut noise = Noise::new(16);
+    let functions = Kind::ALL.map(|kind| (kind, "syr_", 'T')).into_iter();
+    for (kind, name, op) in functions.chain(Kind::COMPLEX.map(|kind| (kind, "her_", 'C'))) {
+        for ((step, (alpha, _)), part) in
+            [1, -1, 3].into_iter().zip(scalars(kind)).flat_map(|case| ['U', 'L'].map(|part| (case, part)))
+        {
+            let n = 10;
+            let (x, a) = (noise.matrix(kind, n, 1), noise.matrix(kind, n, n));
+            let alpha = if op == 'C' { c64(alpha.re, 0.0) } else { alpha };
+            let expected = x.times(&x.op(op)).scaled(alpha).plus(&a.symmetric(part, op));
+            let mut image = Image::new(kind, name);
+            image.flags(&part.to_string());
+            image.size(n as i32);
+            if op == 'C' {
+                image.real(alpha.re);
+            } else {
+                image.scalar(alpha);
+            }
+            image.vector(&x, step);
+            let a = image.matrix(&a.guarded(part, 'N'), 3);
+            image.run_writing(&[Output { operand: a, has: is_in(part) }]);
+            image.read(&a).assert_close_in(&expected, kind, (is_in(part), &format!("{name} {part} {step}")));
+        }
+    }
+}
+
 /// A triangular function of a vector: its name, and what it does.
 fn check_triangular(name: &str, check: impl Fn(Kind, &Matrix, (&Matrix, &Matrix), &str)) {
     let mut noise = Noise::new(15);

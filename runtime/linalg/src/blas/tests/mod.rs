@@ -7,3 +7,4 @@ mod image;
 mod level2;
 mod level3;
 mod reference;
+mod results;

@@ -56,7 +56,6 @@ impl Draw {
 
 /// A kind of number with its tolerance, and a way to compute with it in double precision.
 pub(super) trait Number: Scalar {
-    const EPSILON: f64;
     fn of(re: f64, im: f64) -> Self;
     fn wide(self) -> Complex<f64>;
 }
@@ -64,8 +63,6 @@ pub(super) trait Number: Scalar {
 macro_rules! number {
     ($real:ty) => {
         impl Number for $real {
-            const EPSILON: f64 = <$real>::EPSILON as f64;
-
             fn of(re: f64, _im: f64) -> Self {
                 re as $real
             }
@@ -76,8 +73,6 @@ macro_rules! number {
         }
 
         impl Number for Complex<$real> {
-            const EPSILON: f64 = <$real>::EPSILON as f64;
-
             fn of(re: f64, im: f64) -> Self {
                 Self { re: re as $real, im: im as $real }
             }
@@ -228,3 +223,4 @@ mod factorisations;
 mod hosts;
 mod level2;
 mod level3;
+mod secular;
