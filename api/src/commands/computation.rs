@@ -52,6 +52,9 @@ pub(crate) struct ComputationFlags {
     /// Instruction budget [default: 20 million for each millisecond of the timeout]
     #[arg(long, value_name = "N")]
     fuel: Option<u64>,
+    /// Cores on which native kernels may work at once; not for a preview [default: 1]
+    #[arg(long, value_name = "N")]
+    cpus: Option<u32>,
     /// Seed of every random source; the same seed gives the same numbers [default: a new one]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=SEED_MAX))]
     seed: Option<u64>,
@@ -161,7 +164,7 @@ impl ComputationFlags {
         let units = if matches!(program, ProgramFile::Function(_)) { Units::AreRead } else { Units::AreText };
         let inputs = inputs::combine(self.inputs.as_deref(), &self.input, units)?;
         let limits =
-            LimitsRequest { timeout_ms: self.timeout_ms, memory_bytes: self.memory, fuel: self.fuel, cpus: None };
+            LimitsRequest { timeout_ms: self.timeout_ms, memory_bytes: self.memory, fuel: self.fuel, cpus: self.cpus };
         let Self { files, seed, non_finite, kernels, .. } = self;
         Ok(Computation { program, inputs, files, limits, seed, non_finite, kernels })
     }
@@ -275,14 +278,14 @@ mod tests {
         let computation = load_file(
             "beam.py",
             b"def main(F): return F",
-            &["-i", "F=1.50", "--memory", "1GiB", "--seed", "7", "--kernels", "wasm"],
+            &["-i", "F=1.50", "--memory", "1GiB", "--cpus", "2", "--seed", "7", "--kernels", "wasm"],
         )
         .unwrap();
         let code = SentCode::Own(Code::Python { source: "x".to_owned(), entry: None });
         let body = serde_json::to_string(&computation.body(&code, BTreeMap::new())).unwrap();
         assert_eq!(
             body,
-            r#"{"code":{"language":"python","source":"x"},"inputs":{"F": 1.50},"limits":{"memory_bytes":1073741824},"seed":7,"kernels":"wasm"}"#
+            r#"{"code":{"language":"python","source":"x"},"inputs":{"F": 1.50},"limits":{"memory_bytes":1073741824,"cpus":2},"seed":7,"kernels":"wasm"}"#
         );
         let unknown = Cli::try_parse_from(["mecapy", "beam.py", "--kernels", "gpu"]).map(|_| ()).unwrap_err();
         assert!(unknown.to_string().contains("use native or wasm"), "{unknown}");

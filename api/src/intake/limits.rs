@@ -1,7 +1,7 @@
 //! The `limits` object and the lane it runs in.
 
 use crate::json::{Faults, Fields, Kind, Value};
-use mecapy_model::{Lane, Limits, LimitsError, LimitsRequest, Warning};
+use mecapy_model::{Kernels, Lane, Limits, LimitsError, LimitsRequest, Warning};
 
 /// What a warning about cores is called.
 pub(super) const CPUS_WARNING: &str = "cpus";
@@ -63,13 +63,16 @@ fn resolve_by(
 }
 
 /// What is worth saying of limits that can be met but not used.
-pub(super) fn warnings(request: &LimitsRequest) -> Vec<Warning> {
-    if request.cpus.is_none_or(|cpus| cpus <= 1) {
-        return Vec::new();
-    }
+pub(super) fn warnings(request: &LimitsRequest, lane: Lane, kernels: Kernels) -> Vec<Warning> {
+    let why = match (lane, kernels) {
+        _ if request.cpus.is_none_or(|cpus| cpus <= 1) => return Vec::new(),
+        (Lane::HighPriority, _) => "a preview computes on one core",
+        (_, Kernels::Wasm) => "a sandbox computes on one core, but for native kernels",
+        (_, Kernels::Native) => return Vec::new(),
+    };
     vec![Warning {
         code: CPUS_WARNING.to_owned(),
-        message: "a sandbox computes on one core: more of them are allowed and not used".to_owned(),
+        message: format!("{why}: more of them are allowed and not used"),
         line: None,
         pointer: Some("/limits/cpus".to_owned()),
     }]
@@ -127,10 +130,12 @@ mod tests {
 
     #[test]
     fn cores_that_nothing_uses_are_warned_of() {
-        for (cpus, warned) in [(None, false), (Some(1), false), (Some(2), true), (Some(64), true)] {
+        for (cpus, several) in [(None, false), (Some(1), false), (Some(2), true), (Some(64), true)] {
             let request = LimitsRequest { cpus, ..LimitsRequest::default() };
-            let found = warnings(&request);
-            assert_eq!(found.iter().any(|warning| warning.code == CPUS_WARNING), warned, "{cpus:?}");
+            let is_warned = |lane, kernels| warnings(&request, lane, kernels).iter().any(|it| it.code == CPUS_WARNING);
+            assert_eq!(is_warned(Lane::HighPriority, Kernels::Native), several, "{cpus:?}");
+            assert_eq!(is_warned(Lane::Default, Kernels::Wasm), several, "{cpus:?}");
+            assert!(!is_warned(Lane::LongRunning, Kernels::Native), "{cpus:?}");
             assert!(resolve(&request, Lane::Default, &mut Faults::default()).is_some(), "{cpus:?}");
         }
     }

@@ -117,7 +117,9 @@ fn read<'a>(text: &'a str, faults: &mut Faults) -> (Computation<'a>, Option<Limi
     let computation = computation::read(&mut fields, Solving::Never, faults);
     let limits = limits::read(&mut fields, faults);
     fields.finish(faults);
-    (computation, limits::resolve(&limits, Lane::HighPriority, faults), limits::warnings(&limits))
+    let lane = Lane::HighPriority;
+    let warnings = limits::warnings(&limits, lane, computation.kernels);
+    (computation, limits::resolve(&limits, lane, faults), warnings)
 }
 
 #[cfg(test)]

@@ -198,7 +198,10 @@ fn read<'a>(text: &'a str, now: OffsetDateTime, solving: Solving<'_>, faults: &m
     let limits = limits::read(&mut fields, faults);
     let lane = lane.unwrap_or_else(|| Lane::for_timeout(limits.timeout_ms));
     let (limits, warnings) = match computation.executor {
-        Executor::Sandbox => (limits::resolve(&limits, lane, faults), limits::warnings(&limits)),
+        Executor::Sandbox => {
+            let warnings = limits::warnings(&limits, lane, computation.kernels);
+            (limits::resolve(&limits, lane, faults), warnings)
+        }
         Executor::Container => {
             let memory_bytes = computation.container_memory_bytes;
             (limits::resolve_container(&limits, lane, memory_bytes, faults), Vec::new())

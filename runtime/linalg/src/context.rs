@@ -23,7 +23,24 @@ pub trait Host {
     fn reserve(&mut self, bytes: u64) -> Result<(), Stop>;
     /// Takes back a charge.
     fn release(&mut self, bytes: u64);
+    /// Further threads, where the host has any for this guest.
+    fn crew(&mut self) -> Option<&mut dyn Crew> {
+        None
+    }
 }
+
+/// Several threads that work on one kernel.
+pub trait Crew {
+    /// How many may work at once, the caller included. What is computed may depend on this, so it is the same for equal
+    /// requests; how many there are then may not.
+    fn threads(&self) -> usize;
+    /// Does `job` here and on at most [`Crew::threads`] − 1 other threads at once. Each is handed a host of its own that
+    /// counts for this one and has no scratch memory. Comes back when all are through: `Interrupted` where one was.
+    fn together(&mut self, job: &Job<'_>) -> Result<(), Stop>;
+}
+
+/// What each thread of a crew does.
+pub type Job<'j> = dyn Fn(&mut dyn Host) -> Result<(), Stop> + Sync + 'j;
 
 /// A host that neither counts nor limits: for tests and measurements.
 #[derive(Debug, Default)]
@@ -100,5 +117,9 @@ impl<'h> Context<'h> {
 
     pub fn release(&mut self, bytes: u64) {
         self.host.release(bytes);
+    }
+
+    pub fn crew(&mut self) -> Option<&mut dyn Crew> {
+        self.host.crew()
     }
 }

@@ -12,7 +12,7 @@ pub mod matrix;
 pub mod scalar;
 pub mod sparse;
 
-pub use context::{Context, Host, Instructions, Stop, Unlimited, WORK_FLOPS_MAX};
+pub use context::{Context, Crew, Host, Instructions, Job, Stop, Unlimited, WORK_FLOPS_MAX};
 pub use matrix::{Mat, MatMut};
 pub use scalar::{Complex, Scalar};
 

@@ -34,7 +34,7 @@ pub struct LimitsRequest {
     /// Deterministic instruction budget, about one unit for a WebAssembly instruction. Not for solvers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fuel: Option<u64>,
-    /// Cores.
+    /// Cores: a container's, or those on which a sandbox's native kernels may work. A preview computes on one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpus: Option<u32>,
 }
@@ -46,7 +46,7 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// 0 where nothing counts it: in a container.
     pub fuel: u64,
-    /// Cores; a sandbox computes on one.
+    /// Cores. A sandbox uses more than one for native kernels alone.
     #[serde(default = "one_core")]
     pub cpus: u32,
 }
@@ -107,16 +107,17 @@ impl Limits {
 }
 
 impl LimitsRequest {
-    /// The enforced limits of a sandbox in `lane`, or the first field out of range. Cores may be asked for, and one is
-    /// used.
+    /// The enforced limits of a sandbox in `lane`, or the first field out of range. In `high_priority` more cores than one
+    /// may be asked for, and one is used.
     pub fn resolve(&self, lane: Lane) -> Result<Limits, LimitsError> {
         let timeout_ms = self.timeout_ms(lane)?;
         let memory = self.memory_bytes.unwrap_or(lane.memory_bytes_default());
         let memory_bytes = within(lane, "memory_bytes", memory, (MEMORY_BYTES_MIN, MEMORY_BYTES_MAX))?;
         let fuel_default = timeout_ms.saturating_mul(FUEL_PER_SECOND / 1000);
         let fuel = within(lane, "fuel", self.fuel.unwrap_or(fuel_default), (1, i64::MAX as u64))?;
-        self.cpus(lane)?;
-        Ok(Limits { timeout_ms, memory_bytes, fuel, cpus: one_core() })
+        let cpus = self.cpus(lane)?;
+        let cpus = if lane == Lane::HighPriority { one_core() } else { cpus };
+        Ok(Limits { timeout_ms, memory_bytes, fuel, cpus })
     }
 
     /// The enforced limits of a container in `lane`, or the first field out of range; `memory_bytes` is what it gets
@@ -173,6 +174,13 @@ mod tests {
             let error = request.resolve_container(Lane::Default, CONTAINER_MEMORY_BYTES_DEFAULT).unwrap_err();
             assert_eq!(error.field, field);
         }
+    }
+
+    #[test]
+    fn a_sandbox_may_have_several_cores_but_for_a_preview() {
+        let asked = LimitsRequest { cpus: Some(4), ..LimitsRequest::default() };
+        let cpus = |lane| asked.resolve(lane).unwrap().cpus;
+        assert_eq!([Lane::HighPriority, Lane::Default, Lane::LongRunning].map(cpus), [1, 4, 4]);
     }
 
     #[test]

@@ -8,8 +8,8 @@
 
 use super::{Limiter, Run, State};
 use crate::{Cancel, wasi::Interrupted};
-use mecapy_linalg::{Context, Host, Instructions, Stop};
-use mecapy_model::{InstructionSet, KernelUsage, Kernels as Asked};
+use mecapy_linalg::{Context, Crew, Host, Instructions, Stop};
+use mecapy_model::{Attempt, InstructionSet, KernelUsage, Kernels as Asked};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -35,12 +35,16 @@ const UNFINISHED: &str = "the platform's memory is in use by other computations:
 pub(crate) struct Kernels {
     /// `None` where the host has none, or the attempt wants none.
     instructions: Option<Instructions>,
+    /// That may work on one kernel.
+    threads: usize,
     /// `None` while an image is made, which nothing interrupts.
     watch: Option<Watch>,
     /// The guest's memory, once it was looked for.
     memory: Option<Memory>,
     calls: u64,
     flops: u64,
+    /// Processor time of threads other than the guest's.
+    helped: Duration,
 }
 
 /// What may end a kernel, and who may go first.
@@ -52,13 +56,19 @@ pub(super) struct Watch {
 
 impl Kernels {
     /// Those of the host, unless the attempt wants none.
-    pub(super) fn of(host: Option<Instructions>, asked: Asked) -> Self {
-        Self { instructions: host.filter(|_| asked == Asked::Native), ..Self::default() }
+    pub(super) fn of(host: Option<Instructions>, attempt: &Attempt) -> Self {
+        let instructions = host.filter(|_| attempt.kernels == Asked::Native);
+        Self { instructions, threads: attempt.limits.cpus as usize, ..Self::default() }
     }
 
     pub(super) fn watch(&mut self, run: &Run<'_>) {
         let (cancel, checkpoint) = (run.cancel.clone(), Arc::clone(&run.checkpoint));
         self.watch = Some(Watch { cancel, deadline: run.deadline, checkpoint });
+    }
+
+    /// Processor time of threads other than the guest's.
+    pub(super) fn helped(&self) -> Duration {
+        self.helped
     }
 
     /// What was used since this was asked last; `None` where that is nothing.
@@ -87,17 +97,18 @@ pub(super) fn with_kernels<R>(
     let fuel = caller.get_fuel()?;
     let (bytes, state) = memory.data_and_store_mut(&mut *caller);
     let State { limiter, kernels, .. } = state;
-    let mut meter = Meter::new(limiter, kernels.watch.as_ref(), fuel);
+    let mut meter = Meter::new(limiter, kernels, fuel);
     let done = match Context::new(&mut meter, instructions) {
         Some(mut context) => work(&mut context, bytes),
         None => Err(Stop::Declined),
     };
     // What is less than one unit of fuel is paid as one: small calls are not free.
     let fuel = meter.fuel.saturating_sub(u64::from(meter.parts > 0));
-    let (flops, end) = (meter.flops, meter.end);
+    let (flops, helped, end) = (meter.flops, meter.helped, meter.end);
     drop(meter);
     kernels.calls += u64::from(done.is_ok());
     kernels.flops = kernels.flops.saturating_add(flops);
+    kernels.helped += helped;
     caller.set_fuel(fuel)?;
     match end {
         Some(End::Interrupted) => Err(Interrupted.into()),
@@ -125,7 +136,7 @@ enum End {
 }
 
 /// Counts one kernel's work.
-struct Meter<'s> {
+pub(super) struct Meter<'s> {
     limiter: &'s mut Limiter,
     watch: Option<&'s Watch>,
     fuel: u64,
@@ -136,13 +147,28 @@ struct Meter<'s> {
     unseen_flops: u64,
     courtesy_at: Option<Instant>,
     scratch_bytes: u64,
+    /// That may work at once, the guest's own included.
+    pub(super) threads: usize,
+    /// Processor time of the others.
+    pub(super) helped: Duration,
     end: Option<End>,
 }
 
 impl<'s> Meter<'s> {
-    fn new(limiter: &'s mut Limiter, watch: Option<&'s Watch>, fuel: u64) -> Self {
-        let (parts, flops, unseen_flops, scratch_bytes) = (0, 0, 0, 0);
-        Self { limiter, watch, fuel, parts, flops, unseen_flops, courtesy_at: None, scratch_bytes, end: None }
+    fn new(limiter: &'s mut Limiter, kernels: &'s Kernels, fuel: u64) -> Self {
+        Self {
+            limiter,
+            watch: kernels.watch.as_ref(),
+            fuel,
+            parts: 0,
+            flops: 0,
+            unseen_flops: 0,
+            courtesy_at: None,
+            scratch_bytes: 0,
+            threads: kernels.threads,
+            helped: Duration::ZERO,
+            end: None,
+        }
     }
 
     /// Looks at the cancel switch and the deadline, and lets others go first.
@@ -200,6 +226,10 @@ impl Host for Meter<'_> {
         let bytes = bytes.min(self.scratch_bytes);
         self.scratch_bytes -= bytes;
         self.limiter.release(bytes);
+    }
+
+    fn crew(&mut self) -> Option<&mut dyn Crew> {
+        if self.threads > 1 { Some(self) } else { None }
     }
 }
 

@@ -5,6 +5,7 @@
 mod artifacts;
 mod command;
 mod component;
+mod crew;
 mod door;
 mod failure;
 mod grants;
@@ -142,7 +143,7 @@ impl Sandbox {
             // tick stopped, this is what was known before the loop.
             fuel: run.attempt.limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0)),
             memory_peak_bytes: store.data().limiter.peak_bytes(),
-            cpu_ms: milliseconds(thread_cpu_time().saturating_sub(cpu_started)),
+            cpu_ms: milliseconds(thread_cpu_time().saturating_sub(cpu_started) + store.data().kernels.helped()),
             queued_ms: 0.0,
             startup_ms: milliseconds(startup),
             execute_ms: milliseconds(started.elapsed().saturating_sub(startup)),
@@ -180,7 +181,7 @@ impl Sandbox {
 
     /// A store under the attempt's limits, with the kernels that it may use.
     fn store(&self, mut state: State, run: &Run<'_>) -> wasmtime::Result<Store<State>> {
-        state.kernels = Kernels::of(self.ceilings.kernels, run.attempt.kernels);
+        state.kernels = Kernels::of(self.ceilings.kernels, run.attempt);
         let mut store = store(&self.engine, state, run.attempt.limits.fuel)?;
         interrupt_at(&mut store, run);
         Ok(store)

@@ -97,7 +97,7 @@ pub(super) fn read(text: &str, seed: u64, faults: &mut Faults) -> Option<Asked> 
         files,
         lane,
         priority: priority.and_then(|priority| u8::try_from(priority).ok()).unwrap_or(PRIORITY_DEFAULT),
-        warnings: limits::warnings(&limits),
+        warnings: limits::warnings(&limits, lane, kernels),
         limits: limits::resolve(&limits, lane, faults),
         seed,
         non_finite,

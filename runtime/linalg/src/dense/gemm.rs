@@ -9,7 +9,7 @@ use super::{
     scratch::with_scratch,
 };
 use crate::{Context, Instructions, Mat, MatMut, Scalar, Stop, WORK_FLOPS_MAX};
-use std::mem::MaybeUninit;
+use std::{mem::MaybeUninit, ops::Range};
 
 /// `alpha a b + beta c`, of which c is written. Where beta is zero, c is not read.
 #[derive(Debug, Clone, Copy)]
@@ -80,19 +80,40 @@ pub(super) fn with_work<T: Scalar, R>(
     (size, depth): (usize, usize),
     within: impl FnOnce(&mut Work<'_, '_, T>) -> Result<R, Stop>,
 ) -> Result<R, Stop> {
-    let (tile_rows, tile_cols) = tile_size::<T>();
-    let depth = depth.min(DEPTH_MAX);
-    let a_len = size.min(rows_max::<T>()).next_multiple_of(tile_rows) * depth;
-    let b_len = size.min(cols_max::<T>()).next_multiple_of(tile_cols) * depth;
-    // Panels begin at cache lines.
-    let a_room = a_len.next_multiple_of(64);
-    with_scratch(cx, a_room + b_len, |cx, a: *mut T| {
-        let b = a.wrapping_add(a_room);
-        within(&mut Work { cx, a, a_len, b, b_len })
-    })
+    let room = Room::of::<T>((size, size), depth);
+    with_scratch(cx, room.len(), |cx, to: *mut T| within(&mut Work::in_room(cx, room, to)))
 }
 
-impl<T: Scalar> Work<'_, '_, T> {
+/// How many numbers there is room for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    a_len: usize,
+    b_len: usize,
+}
+
+impl Room {
+    /// For results of so many rows and columns at most.
+    pub(super) fn of<T: Scalar>((rows, cols): (usize, usize), depth: usize) -> Self {
+        let (tile_rows, tile_cols) = tile_size::<T>();
+        let depth = depth.min(DEPTH_MAX);
+        let a_len = rows.min(rows_max::<T>()).next_multiple_of(tile_rows) * depth;
+        let b_len = cols.min(cols_max::<T>()).next_multiple_of(tile_cols) * depth;
+        Self { a_len, b_len }
+    }
+
+    /// Panels begin at cache lines.
+    pub(super) fn len(self) -> usize {
+        self.a_len.next_multiple_of(64) + self.b_len.next_multiple_of(64)
+    }
+}
+
+impl<'c, 'h, T: Scalar> Work<'c, 'h, T> {
+    /// Work with [`Room::len`] numbers of scratch memory.
+    pub(super) fn in_room(cx: &'c mut Context<'h>, room: Room, to: *mut T) -> Self {
+        let b = to.wrapping_add(room.a_len.next_multiple_of(64));
+        Self { cx, a: to, a_len: room.a_len, b, b_len: room.b_len }
+    }
+
     pub(super) fn instructions(&self) -> Instructions {
         self.cx.instructions()
     }
@@ -103,19 +124,25 @@ impl<T: Scalar> Work<'_, '_, T> {
         assert!(a.rows == c.rows && b.cols == c.cols && a.cols == b.rows, "a product of matrices that don't fit");
         if c.row_step != 1 && c.col_step == 1 {
             let product = Product { alpha, a: b.t(), b: a.t(), beta };
-            return self.by_blocks(product, part.map(Part::t), c.t());
+            return self.by_stripes(product, part.map(Part::t), c.t());
         }
-        self.by_blocks(product, part, c)
+        self.by_stripes(product, part, c)
     }
 
-    fn by_blocks(&mut self, product: Product<'_, T>, part: Option<Part>, mut c: MatMut<'_, T>) -> Result<(), Stop> {
+    /// On one thread.
+    pub(super) fn by_blocks(
+        &mut self,
+        product: Product<'_, T>,
+        within: Within,
+        mut c: MatMut<'_, T>,
+    ) -> Result<(), Stop> {
         let Product { alpha, a, b, beta } = product;
         let depth = if alpha == T::ZERO { 0 } else { a.cols };
         if c.rows == 0 || c.cols == 0 {
             return Ok(());
         }
         if depth == 0 || (beta != T::ZERO && beta != T::ONE) {
-            scale(self.cx, beta, part, c.reborrow())?;
+            scale(self.cx, beta, within, c.reborrow())?;
         }
         let (tile_rows, tile_cols) = tile_size::<T>();
         let rows_max = even(c.rows, rows_max::<T>(), tile_rows);
@@ -130,15 +157,11 @@ impl<T: Scalar> Work<'_, '_, T> {
                 let is_new = step == 0 && beta == T::ZERO;
                 for row in (0..c.rows).step_by(rows_max) {
                     let rows = rows_max.min(c.rows - row);
-                    let is_outside = match part {
-                        None => false,
-                        Some(Part::Upper) => row > col + cols - 1,
-                        Some(Part::Lower) => row + rows - 1 < col,
-                    };
-                    if is_outside {
+                    let part = within.part;
+                    let block = Block { alpha, steps, is_new, part, at: (row, within.left + col) };
+                    if block.cover(block.at, (rows, cols)) == Cover::None {
                         continue;
                     }
-                    let block = Block { alpha, steps, is_new, part, at: (row, col) };
                     let target = c.reborrow().part((row, col), (rows, cols));
                     self.block(a.part((row, step), (rows, steps)), block, target)?;
                 }
@@ -289,36 +312,53 @@ impl<T: Scalar> super::instructions::Task for Unpack<'_, T> {
     }
 }
 
-/// `c := beta c`, or zeros without reading c where beta is zero; within `part` where one is given.
+/// Which elements of some columns are meant.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Within {
+    /// Those of this part of the whole that the columns belong to, or all.
+    pub(super) part: Option<Part>,
+    /// The number of the first column in the whole.
+    pub(super) left: usize,
+}
+
+impl Within {
+    pub(super) const ALL: Self = Self { part: None, left: 0 };
+
+    /// In a column of so many rows.
+    fn rows(self, col: usize, rows: usize) -> Range<usize> {
+        match self.part {
+            None => 0..rows,
+            Some(Part::Upper) => 0..rows.min(self.left + col + 1),
+            Some(Part::Lower) => rows.min(self.left + col)..rows,
+        }
+    }
+}
+
+/// `c := beta c`, or zeros without reading c where beta is zero.
 pub(super) fn scale<T: Scalar>(
     cx: &mut Context<'_>,
     beta: T,
-    part: Option<Part>,
+    within: Within,
     mut c: MatMut<'_, T>,
 ) -> Result<(), Stop> {
-    if c.row_step != 1 && c.col_step == 1 {
-        return scale(cx, beta, part.map(Part::t), c.t());
+    if c.row_step != 1 && c.col_step == 1 && within.part.is_none() {
+        return scale(cx, beta, within, c.t());
     }
     if beta == T::ONE {
         return Ok(());
     }
-    if part.is_none() && c.rows > PIECE {
+    if within.part.is_none() && c.rows > PIECE {
         let half = c.rows / 2;
         let (upper, lower) = c.split_rows(half);
-        scale(cx, beta, part, upper)?;
-        return scale(cx, beta, part, lower);
+        scale(cx, beta, within, upper)?;
+        return scale(cx, beta, within, lower);
     }
     let columns_max = (PIECE / c.rows.max(1)).max(1);
     for col in 0..c.cols {
         if col % columns_max == 0 {
             cx.work((columns_max.min(c.cols - col) * c.rows) as u64)?;
         }
-        let rows = match part {
-            None => 0..c.rows,
-            Some(Part::Upper) => 0..c.rows.min(col + 1),
-            Some(Part::Lower) => col..c.rows,
-        };
-        for row in rows {
+        for row in within.rows(col, c.rows) {
             let value = if beta == T::ZERO { T::ZERO } else { beta * c.get(row, col) };
             c.set(row, col, value);
         }

@@ -4,7 +4,7 @@
 
 use super::{
     Product,
-    gemm::{PIECE, scale},
+    gemm::{PIECE, Within, scale},
     instructions::{Arithmetic, Task, run},
 };
 use crate::{Context, Mat, MatMut, Scalar, Stop};
@@ -15,7 +15,7 @@ use std::mem::MaybeUninit;
 pub fn gemv<T: Scalar>(cx: &mut Context<'_>, product: Product<'_, T>, mut y: MatMut<'_, T>) -> Result<(), Stop> {
     let Product { alpha, a, b: x, beta } = product;
     assert!(a.rows == y.rows && a.cols == x.rows && x.cols == 1 && y.cols == 1, "a product of sizes that don't fit");
-    scale(cx, beta, None, y.reborrow())?;
+    scale(cx, beta, Within::ALL, y.reborrow())?;
     if alpha == T::ZERO || a.rows == 0 || a.cols == 0 {
         return Ok(());
     }

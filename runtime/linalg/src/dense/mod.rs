@@ -16,6 +16,7 @@ mod potrf;
 mod rank;
 mod scratch;
 mod secular;
+mod stripes;
 mod symm;
 mod symv;
 mod triangular;

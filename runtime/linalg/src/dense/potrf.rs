@@ -4,7 +4,7 @@
 
 use super::{
     Diag, Part, Product, Side, Triangular,
-    gemm::{Work, with_work},
+    gemm::{Within, Work, scale, with_work},
     instructions::{Arithmetic, Task, run},
     leaf::LEAF_MAX,
     triangular::middle,
@@ -95,7 +95,7 @@ impl<T: Scalar> Work<'_, '_, T> {
         let triangular = Triangular { diag, ..LOWER };
         self.trsm(triangular, last.read(), below.reborrow())?;
         self.trsm(Triangular { side: Side::Right, ..triangular }, first.read(), below.reborrow())?;
-        super::gemm::scale(self.cx, -T::ONE, None, below)?;
+        scale(self.cx, -T::ONE, Within::ALL, below)?;
         self.trtri(diag, first.reborrow())?;
         self.trtri(diag, last.reborrow())
     }

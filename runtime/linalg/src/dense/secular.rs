@@ -35,8 +35,9 @@ pub fn secular_root<T: Scalar<Real = T> + PartialOrd>(
     }
     with_vector(cx, poles, |cx, poles| {
         with_vector(cx, z, |cx, z| {
-            let found = Search::new(cx, (poles, z), rho, index).and_then(|mut search| search.root(cx))?;
-            let Root { origin, distance } = found;
+            let (mut search, distance, sums) = Search::new(cx, (poles, z), rho, index)?;
+            let distance = search.distance(cx, distance, sums)?;
+            let origin = search.origin;
             let pole = poles.get(origin).copied().unwrap_or_default();
             for (row, other) in poles.iter().enumerate() {
                 differences.set(row, 0, (*other - pole) - distance);
@@ -50,12 +51,6 @@ pub fn secular_root<T: Scalar<Real = T> + PartialOrd>(
 const EVALUATIONS_MAX: usize = 64;
 /// What a pole's term costs, in the time of multiplications and additions: a division is slow.
 const TERM_FLOPS: u64 = 32;
-
-/// A root, by the pole that is nearer to it.
-struct Root<T> {
-    origin: usize,
-    distance: T,
-}
 
 /// The sum over the poles up to one, and over the others: values and derivatives.
 #[derive(Clone, Copy)]
@@ -80,8 +75,14 @@ struct Search<'m, T> {
 }
 
 impl<'m, T: Scalar<Real = T> + PartialOrd> Search<'m, T> {
-    /// Finds out on which side of the middle the root is, and so which pole is the origin.
-    fn new(cx: &mut Context<'_>, (poles, z): (&'m [T], &'m [T]), rho: T, index: usize) -> Result<Self, Stop> {
+    /// Finds out on which side of the middle the root is, and so which pole is the origin. With the middle's distance from
+    /// it, and the equation's value there.
+    fn new(
+        cx: &mut Context<'_>,
+        (poles, z): (&'m [T], &'m [T]),
+        rho: T,
+        index: usize,
+    ) -> Result<(Self, T, Sums<T>), Stop> {
         let is_last = index + 1 == poles.len();
         let pair = if is_last { [index - 1, index] } else { [index, index + 1] };
         let constant = rho.recip();
@@ -93,28 +94,24 @@ impl<'m, T: Scalar<Real = T> + PartialOrd> Search<'m, T> {
             at(poles, index + 1) - at(poles, index)
         };
         let mut search = Self { poles, z, constant, pair, is_last, origin: index, bounds: [T::ZERO, width] };
-        if !is_last {
-            let middle = width * T::from_f64(0.5);
-            let value = search.value(search.sums(cx, middle)?);
-            if value >= T::ZERO {
-                search.bounds = [T::ZERO, middle];
-            } else {
-                search.origin = index + 1;
-                search.bounds = [middle - width, T::ZERO];
-            }
+        let mut middle = width * T::from_f64(0.5);
+        let sums = search.sums(cx, middle)?;
+        if !is_last && search.value(sums) < T::ZERO {
+            search.origin = index + 1;
+            middle -= width;
+            search.bounds = [middle, T::ZERO];
         }
-        Ok(search)
+        Ok((search, middle, sums))
     }
 
-    fn root(&mut self, cx: &mut Context<'_>) -> Result<Root<T>, Stop> {
+    /// How far the root is from the origin, sought from `distance` on, where the equation has these sums.
+    fn distance(&mut self, cx: &mut Context<'_>, mut distance: T, mut sums: Sums<T>) -> Result<T, Stop> {
         let half = T::from_f64(0.5);
-        let mut distance = (self.bounds[0] + self.bounds[1]) * half;
         let (mut value_before, mut is_weighted) = (None, !self.is_last);
         for _ in 0..EVALUATIONS_MAX {
-            let sums = self.sums(cx, distance)?;
             let value = self.value(sums);
             if value.magnitude() <= T::from_f64(T::EPSILON) * self.uncertainty(sums, distance) {
-                return Ok(Root { origin: self.origin, distance });
+                return Ok(distance);
             }
             if value < T::ZERO {
                 self.bounds[0] = distance;
@@ -134,9 +131,10 @@ impl<'m, T: Scalar<Real = T> + PartialOrd> Search<'m, T> {
             }
             if next == distance || !(next > self.bounds[0] && next < self.bounds[1]) {
                 // There is no number between the bounds: this is as near as one gets.
-                return Ok(Root { origin: self.origin, distance });
+                return Ok(distance);
             }
             distance = next;
+            sums = self.sums(cx, distance)?;
         }
         Err(Stop::Declined)
     }

@@ -2,7 +2,7 @@
 
 use super::{
     Part, Product, Side, Symmetry,
-    gemm::{Work, scale, with_work},
+    gemm::{Within, Work, scale, with_work},
     scratch::with_scratch,
 };
 use crate::{Context, Mat, MatMut, Scalar, Stop};
@@ -47,7 +47,7 @@ fn by_columns<T: Scalar>(
     square: *mut T,
 ) -> Result<(), Stop> {
     let n = a.rows;
-    scale(work.cx, beta, None, c.reborrow())?;
+    scale(work.cx, beta, Within::ALL, c.reborrow())?;
     if alpha == T::ZERO {
         return Ok(());
     }

@@ -4,7 +4,7 @@
 
 use super::{
     Part, Product, Symmetry,
-    gemm::{PIECE, scale},
+    gemm::{PIECE, Within, scale},
     gemv::gather,
     instructions::{Arithmetic, Task, run},
     scratch::with_scratch,
@@ -29,7 +29,7 @@ pub fn symv<T: Scalar>(
     }
     let n = a.rows;
     with_scratch(cx, 2 * n, |cx, vectors: *mut T| {
-        scale(cx, beta, None, y.reborrow())?;
+        scale(cx, beta, Within::ALL, y.reborrow())?;
         if alpha == T::ZERO || n == 0 {
             return Ok(());
         }

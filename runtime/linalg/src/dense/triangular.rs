@@ -2,7 +2,7 @@
 
 use super::{
     Diag, Part, Product, Side,
-    gemm::{Work, scale, with_work},
+    gemm::{Within, Work, scale, with_work},
     instructions::run,
     leaf::{LEAF_MAX, Leaf, Operation},
     trsv::trsv,
@@ -49,7 +49,7 @@ fn apply<T: Scalar>(
 ) -> Result<(), Stop> {
     let size = if a.rows <= LEAF_MAX { 0 } else { b.rows.max(b.cols) };
     with_work(cx, (size, a.rows), |work| {
-        scale(work.cx, alpha, None, b.reborrow())?;
+        scale(work.cx, alpha, Within::ALL, b.reborrow())?;
         if alpha == T::ZERO {
             return Ok(());
         }

@@ -4,7 +4,7 @@ use super::{
     INVALID, NO_MEMORY, UNRELIABLE,
     region::{Base, Region},
 };
-use crate::{Context, Host, Stop, sparse};
+use crate::{Context, Crew, Host, Stop, sparse};
 
 /// Indices that are looked at between two announcements of work.
 const PORTION_INDICES: usize = 1 << 16;
@@ -130,5 +130,9 @@ impl Host for Noting<'_, '_> {
 
     fn release(&mut self, bytes: u64) {
         self.cx.release(bytes);
+    }
+
+    fn crew(&mut self) -> Option<&mut dyn Crew> {
+        self.cx.crew()
     }
 }

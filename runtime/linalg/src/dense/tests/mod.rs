@@ -224,3 +224,4 @@ mod hosts;
 mod level2;
 mod level3;
 mod secular;
+mod stripes;
