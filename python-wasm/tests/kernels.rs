@@ -7,8 +7,8 @@ mod bench;
 mod opened;
 mod sandboxed;
 
-use mecapy_model::{Kernels, Outcome};
-use sandboxed::Call;
+use mecapy_model::{ErrorKind, Kernels, LimitsRequest, Outcome};
+use sandboxed::{Call, LIMITS};
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -80,7 +80,12 @@ impl Family {
         let (mut faults, mut calls) = (Vec::new(), 0);
         for first in (0..self.cases).step_by(CASES_AT_ONCE as usize) {
             let inputs = json!({"family": self.name, "seed": SEED, "first": first, "count": CASES_AT_ONCE});
-            let call = Call { source: Arc::from(SOURCES.join("\n\n")), inputs: inputs.to_string(), files: Vec::new() };
+            let call = Call {
+                source: Arc::from(SOURCES.join("\n\n")),
+                inputs: inputs.to_string(),
+                files: Vec::new(),
+                limits: LIMITS,
+            };
             let runs = [Kernels::Native, Kernels::Wasm, Kernels::Native].map(|kernels| call.submit(kernels));
             let [native, wasm, again] = runs.map(|run| self.outcome(run.outcome()));
             let of_kernels = |outcome: &Outcome| outcome.usage.kernels.map_or(0, |kernels| kernels.calls);
@@ -140,4 +145,44 @@ fn every_family_of_the_sources_is_a_test() {
         source.split("\n@family\ndef ").skip(1).map(|function| function.split('(').next().unwrap()).collect();
     assert_eq!(named.len(), NAMES.len());
     assert!(named.iter().all(|name| NAMES.contains(name)), "{named:?}");
+}
+
+/// Products and factorisations that are large enough for several threads; the result is a digest of their bits.
+const LARGE: &str = "\
+import hashlib
+import numpy as np
+
+def main(times=1):
+    rng = np.random.default_rng(3)
+    a, b = rng.standard_normal((2, 640, 640))
+    digest = hashlib.sha256()
+    for _ in range(times):
+        spd = a @ a.T + 640 * np.eye(640)
+        for found in (spd, np.linalg.solve(a, b), np.linalg.cholesky(spd), (a + 1j * b) @ (b - 1j * a)):
+            digest.update(found.tobytes())
+    return digest.hexdigest()
+";
+
+fn large(times: u32, limits: LimitsRequest) -> Outcome {
+    let inputs = json!({"times": times}).to_string();
+    Call { source: Arc::from(LARGE), inputs, files: Vec::new(), limits }.submit(Kernels::Native).outcome()
+}
+
+#[test]
+fn more_cores_change_no_bit_and_what_is_paid_goes_by_what_was_asked_for() {
+    let [one, two, again, many] = [1, 2, 2, 16].map(|cpus| large(1, LimitsRequest { cpus: Some(cpus), ..LIMITS }));
+    for outcome in [&two, &again, &many] {
+        assert_eq!(outcome.result.as_ref().unwrap().get(), one.result.as_ref().unwrap().get());
+    }
+    assert_eq!((two.usage.fuel, two.usage.kernels), (again.usage.fuel, again.usage.kernels));
+}
+
+#[test]
+fn a_limit_ends_the_threads_of_a_kernel() {
+    for cpus in [1, 4] {
+        let outcome = large(10_000, LimitsRequest { cpus: Some(cpus), timeout_ms: Some(600), ..LIMITS });
+        assert_eq!(outcome.result.unwrap_err().kind, ErrorKind::Timeout, "{cpus}");
+        let outcome = large(10_000, LimitsRequest { cpus: Some(cpus), fuel: Some(3_000_000_000), ..LIMITS });
+        assert_eq!(outcome.result.unwrap_err().kind, ErrorKind::OutOfFuel, "{cpus}");
+    }
 }

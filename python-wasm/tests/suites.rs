@@ -11,7 +11,7 @@ mod sandboxed;
 
 use mecapy_model::{ArtifactName, Kernels, Outcome};
 use mecapy_runtime::{FileContent, InputFile};
-use sandboxed::Call;
+use sandboxed::{Call, LIMITS};
 use serde::Deserialize;
 use serde_json::json;
 use std::{collections::BTreeMap, fs::File, path::PathBuf, sync::Arc};
@@ -65,7 +65,8 @@ impl Suite {
     fn check(&self) {
         let library = self.module.split('.').next().unwrap();
         let inputs = json!({"library": library, "module": self.module, "pytest": PYTEST, "slow": self.slow});
-        let call = Call { source: Arc::from(RUNNER), inputs: inputs.to_string(), files: vec![wheel(library)] };
+        let call =
+            Call { source: Arc::from(RUNNER), inputs: inputs.to_string(), files: vec![wheel(library)], limits: LIMITS };
         let runs = [Kernels::Native, Kernels::Wasm].map(|kernels| call.submit(kernels));
         let [native, wasm] = runs.map(|run| self.ends(&run.outcome()));
         let passed = |ends: &BTreeMap<String, String>| ends.values().filter(|end| *end == "passed").count();

@@ -1,7 +1,7 @@
 //! Python sources in sandboxes of the interpreter's images, with the host's kernels of linear algebra or without.
 
 use crate::bench::bench;
-use mecapy_model::{Kernels, Lane, Limits, LimitsRequest, NonFinite, Outcome, TenantId};
+use mecapy_model::{Kernels, Lane, LimitsRequest, NonFinite, Outcome, TenantId};
 use mecapy_runtime::{Attempt, Cancel, InputFile, Job, Program};
 use std::{
     sync::{Arc, mpsc},
@@ -22,6 +22,7 @@ pub(crate) struct Call {
     /// A JSON object.
     pub(crate) inputs: String,
     pub(crate) files: Vec<InputFile>,
+    pub(crate) limits: LimitsRequest,
 }
 
 /// A call that was submitted.
@@ -37,7 +38,7 @@ impl Call {
             attempt: Attempt {
                 inputs: Arc::from(self.inputs.as_str()),
                 files: self.files.clone(),
-                limits: limits(),
+                limits: self.limits.resolve(Lane::Default).unwrap(),
                 seed: SEED,
                 non_finite: NonFinite::Reject,
                 kernels,
@@ -60,8 +61,6 @@ impl Pending {
     }
 }
 
-fn limits() -> Limits {
-    let request =
-        LimitsRequest { timeout_ms: Some(120_000), memory_bytes: Some(MEMORY_BYTES), ..LimitsRequest::default() };
-    request.resolve(Lane::Default).unwrap()
-}
+/// What is enough for any of these computations.
+pub(crate) const LIMITS: LimitsRequest =
+    LimitsRequest { timeout_ms: Some(120_000), memory_bytes: Some(MEMORY_BYTES), fuel: None, cpus: None };

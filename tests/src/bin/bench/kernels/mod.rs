@@ -1,6 +1,6 @@
 //! Linear algebra: native NumPy and SciPy on their own OpenBLAS, one thread, beside a sandbox with the host's kernels
 //! and one with the interpreter's own WebAssembly. `tests/bench/kernels.py` computes and takes the time in all three,
-//! in turns; and what the host's kernels cost in fuel.
+//! in turns, large ones also on all cores; and what the host's kernels cost in fuel.
 
 mod cases;
 mod fuel;
@@ -36,9 +36,9 @@ pub(crate) async fn measure(report: &mut Report) -> Result<()> {
     fuel::measure(report, endpoint).await
 }
 
-/// One computation by each of the three, round by round: a busy moment of the machine meets them all.
+/// One computation by each of them, round by round: a busy moment of the machine meets them all.
 async fn in_turn(report: &mut Report, endpoint: &Endpoint, case: &Case) -> Result<()> {
-    let mut seen: [Result<Vec<f64>>; 3] = [Ok(Vec::new()), Ok(Vec::new()), Ok(Vec::new())];
+    let mut seen: [Result<Vec<f64>>; 4] = std::array::from_fn(|_| Ok(Vec::new()));
     for round in 0..case.rounds {
         for (by, seen) in By::ALL.into_iter().zip(&mut seen) {
             if let Ok(times) = seen
@@ -49,13 +49,13 @@ async fn in_turn(report: &mut Report, endpoint: &Endpoint, case: &Case) -> Resul
                 match Run::of(case).by(by, &mut connection).await {
                     Ok(done) => times.extend(done.milliseconds),
                     // What native kernels can't do is the platform's own fault.
-                    Err(reason) if by == By::Native => return Err(reason).context(case.label),
+                    Err(reason) if matches!(by, By::Native | By::Cores) => return Err(reason).context(case.label),
                     Err(reason) => *seen = Err(reason),
                 }
             }
         }
     }
-    for (by, seen) in By::ALL.into_iter().zip(seen) {
+    for (by, seen) in By::ALL.into_iter().zip(seen).filter(|(by, _)| by.rounds(case) > 0) {
         let row = Row::new(&by.key(case.key), SECTION, &format!("{}, {}", case.label, by.label()));
         report.add_if_had(row, seen.map(Samples::new));
     }
@@ -66,10 +66,13 @@ async fn in_turn(report: &mut Report, endpoint: &Endpoint, case: &Case) -> Resul
 /// What the medians come to, in the row of the native kernels.
 fn tell_ratios(report: &mut Report, case: &Case) {
     let median = |report: &Report, by: By| Some(report.samples(&by.key(case.key))?.median());
-    let (peer, ours, wasm) = (median(report, By::Peer), median(report, By::Native), median(report, By::Wasm));
+    let [peer, ours, cores, wasm] = By::ALL.map(|by| median(report, by));
     let Some(row) = report.row_mut(&By::Native.key(case.key)) else { return };
     if let (Some(peer), Some(ours)) = (peer, ours) {
         row.notes.push(format!("{} times the time of native Python", figure(ours / peer)));
+    }
+    if let (Some(cores), Some(ours)) = (cores, ours) {
+        row.notes.push(format!("{} times as fast on all cores", figure(ours / cores)));
     }
     if let (Some(wasm), Some(ours)) = (wasm, ours) {
         row.notes.push(format!("{} times as fast as without native kernels", figure(wasm / ours)));

@@ -14,8 +14,8 @@ const PROGRAM: &str = include_str!("../../../../bench/kernels.py");
 /// A run begins no other computation when it has computed for so long.
 const SECONDS_MAX: f64 = 1.5;
 /// Without kernels the frame takes minutes, and more than a task of the `default` lane may ask for on a slow machine.
-const NATIVE: Place = Place { kernels: "native", lane: "default", timeout_ms: 300_000 };
-const WASM: Place = Place { kernels: "wasm", lane: "long_running", timeout_ms: 1_800_000 };
+const NATIVE: Place = Place { kernels: "native", lane: "default", timeout_ms: 300_000, cpus: 1 };
+const WASM: Place = Place { kernels: "wasm", lane: "long_running", timeout_ms: 1_800_000, cpus: 1 };
 /// The factors of the frame take about one gibibyte, and as much again while they grow.
 const MEMORY_BYTES: u64 = 3 << 30;
 const WAIT_SECONDS: u32 = 60;
@@ -29,6 +29,8 @@ pub(super) enum By {
     Peer,
     /// A sandbox with the host's kernels.
     Native,
+    /// The same on all cores of the machine.
+    Cores,
     /// A sandbox without.
     Wasm,
 }
@@ -38,6 +40,7 @@ struct Place {
     kernels: &'static str,
     lane: &'static str,
     timeout_ms: u64,
+    cpus: usize,
 }
 
 /// What is asked of the program.
@@ -53,13 +56,14 @@ pub(super) struct Done {
 }
 
 impl By {
-    pub(super) const ALL: [By; 3] = [By::Peer, By::Native, By::Wasm];
+    pub(super) const ALL: [By; 4] = [By::Peer, By::Native, By::Cores, By::Wasm];
 
     /// The row of this one for a computation.
     pub(super) fn key(self, case: &str) -> String {
         match self {
             By::Peer => format!("{case}.peer"),
             By::Native => case.to_owned(),
+            By::Cores => format!("{case}.cores"),
             By::Wasm => format!("{case}.wasm"),
         }
     }
@@ -68,6 +72,7 @@ impl By {
         match self {
             By::Peer => "native Python",
             By::Native => "sandbox",
+            By::Cores => "on all cores",
             By::Wasm => "without kernels",
         }
     }
@@ -76,6 +81,7 @@ impl By {
     pub(super) fn rounds(self, case: &Case) -> usize {
         match self {
             By::Peer | By::Native => case.rounds,
+            By::Cores => case.cores_rounds,
             By::Wasm => case.wasm_rounds,
         }
     }
@@ -95,6 +101,11 @@ impl Run {
         match by {
             By::Peer => self.in_a_process(),
             By::Native => self.in_a_sandbox(&NATIVE, connection).await,
+            By::Cores => {
+                // The most that a task may ask for is 64.
+                let cpus = std::thread::available_parallelism().map_or(1, usize::from).min(64);
+                self.in_a_sandbox(&Place { cpus, ..NATIVE }, connection).await
+            }
             By::Wasm => self.in_a_sandbox(&WASM, connection).await,
         }
     }
@@ -114,8 +125,8 @@ impl Run {
 
     async fn in_a_sandbox(&self, place: &Place, connection: &mut Connection) -> Result<Done> {
         let mut body = python(PROGRAM);
-        let Place { kernels, lane, timeout_ms } = *place;
-        let limits = json!({"timeout_ms": timeout_ms, "memory_bytes": MEMORY_BYTES});
+        let Place { kernels, lane, timeout_ms, cpus } = *place;
+        let limits = json!({"timeout_ms": timeout_ms, "memory_bytes": MEMORY_BYTES, "cpus": cpus});
         merge(&mut body, json!({"inputs": self.inputs, "lane": lane, "limits": limits, "kernels": kernels}));
         // A result of an earlier round would tell that one's times.
         merge(&mut body, json!({"cache": "off"}));
