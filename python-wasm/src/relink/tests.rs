@@ -55,7 +55,7 @@ const MINUS_ONE: i32 = 24;
 
 fn entry(symbol: &'static str, parameters: &'static str, sizes: &'static [usize], least: u64) -> Entry {
     let convention = if symbol.starts_with("cblas_") { Convention::Cblas } else { Convention::Fortran };
-    Entry { symbol, parameters, convention, sizes, least, kernel: |_, _| Err(Stop::Declined) }
+    Entry { symbol, parameters, result: None, convention, sizes, least, kernel: |_, _| Err(Stop::Declined) }
 }
 
 fn table() -> [Entry; 3] {
@@ -72,6 +72,8 @@ struct Asked {
 #[derive(Default)]
 struct Host {
     answer: i32,
+    /// Is put in the first parameter's place.
+    result: Vec<u8>,
     asked: Vec<Asked>,
 }
 
@@ -88,7 +90,7 @@ impl Running {
         let mut linker = Linker::new(&engine);
         linker.func_wrap("host", "other", |_: u32| {}).unwrap();
         linker.func_wrap("host", "call", answer_call).unwrap();
-        let mut store = Store::new(&engine, Host { answer, asked: Vec::new() });
+        let mut store = Store::new(&engine, Host { answer, ..Host::default() });
         let instance = linker.instantiate(&mut store, &module).unwrap();
         let memory = instance.get_memory(&mut store, "memory").unwrap();
         Self { store, instance, memory }
@@ -96,10 +98,15 @@ impl Running {
 
     /// Calls a function, and says what the host was asked meanwhile.
     fn call(&mut self, name: &str, arguments: &[Val]) -> Vec<Asked> {
+        self.call_for(name, arguments).1
+    }
+
+    /// The same, and what the function returns.
+    fn call_for(&mut self, name: &str, arguments: &[Val]) -> (Vec<Val>, Vec<Asked>) {
         let function = self.instance.get_func(&mut self.store, name).unwrap();
         let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
         function.call(&mut self.store, arguments, &mut results).unwrap();
-        std::mem::take(&mut self.store.data_mut().asked)
+        (results, std::mem::take(&mut self.store.data_mut().asked))
     }
 
     fn bytes<const N: usize>(&self, address: usize) -> [u8; N] {
@@ -116,6 +123,7 @@ fn answer_call(mut caller: Caller<'_, Host>, request: u32, length: u32, out: u32
     let (data, host) = memory.data_and_store_mut(&mut caller);
     let spilled = data[request as usize..][..8 * out_length as usize].as_chunks().0.to_vec();
     host.asked.push(Asked { arguments: [request, length, out, out_length], spilled });
+    data[request as usize..][..host.result.len()].copy_from_slice(&host.result);
     host.answer
 }
 
@@ -160,6 +168,32 @@ fn what_the_host_leaves_the_body_does_with_its_own_parameters_and_locals() {
         assert_eq!(f64::from_le_bytes(running.bytes(RESULTS + 8)), -1.0);
         assert_eq!(running.bytes(RESULTS + 24), [0; 4]);
     }
+}
+
+#[test]
+fn a_result_is_the_hosts_where_it_has_done_the_work_and_else_the_bodys() {
+    let wasm = wat::parse_str(
+        r#"(module
+        (import "host" "other" (func (param i32)))
+        (import "host" "call" (func (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (global (mut i32) (i32.const 4100))
+        (func $double_ (export "double_") (param i32 f64) (result f64) (f64.mul (local.get 1) (f64.const 2)))
+        (func $single_ (export "single_") (param f32) (result f32) (f32.neg (local.get 0))))"#,
+    );
+    let double = Entry { result: Some('d'), ..entry("double_", "id", &[], 1) };
+    let single = Entry { result: Some('f'), ..entry("single_", "f", &[], 1) };
+    let wasm = relink(&wasm.unwrap(), &[double, single]).unwrap();
+    wasmparser::validate(&wasm).unwrap();
+    let results = |answer| {
+        let mut running = Running::new(&wasm, answer);
+        running.store.data_mut().result = 0.75_f64.to_le_bytes().to_vec();
+        let double = running.call_for("double_", &[Val::I32(0), 1.5_f64.into()]).0[0].unwrap_f64();
+        running.store.data_mut().result = 0.25_f32.to_le_bytes().to_vec();
+        (double, running.call_for("single_", &[1.5_f32.into()]).0[0].unwrap_f32())
+    };
+    assert_eq!(results(0), (0.75, 0.25));
+    assert_eq!(results(1), (3.0, -1.5));
 }
 
 #[test]
@@ -288,6 +322,10 @@ fn an_entry_of_which_no_prologue_can_be_made_is_an_error() {
     for (parameters, sizes) in sizes {
         let refused = relink(&module(), &[entry("mixed_", parameters, sizes, 1)]);
         assert!(matches!(refused, Err(RelinkError::Entry { .. })), "{parameters} {sizes:?}");
+    }
+    for (parameters, result) in [("", 'd'), ("iifd", 'i'), ("iifd", 'x')] {
+        let refused = relink(&module(), &[Entry { result: Some(result), ..entry("mixed_", parameters, &[], 1) }]);
+        assert!(matches!(refused, Err(RelinkError::Entry { .. })), "{parameters} {result}");
     }
     let [_, mixed, _] = table();
     let [_, again, _] = table();
