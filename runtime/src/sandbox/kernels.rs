@@ -7,9 +7,9 @@
 //! or writes.
 
 use super::{Limiter, Run, State};
-use crate::{Cancel, wasi::Interrupted};
+use crate::{Attempt, Cancel, wasi::Interrupted};
 use mecapy_linalg::{Context, Crew, Host, Instructions, Stop};
-use mecapy_model::{Attempt, InstructionSet, KernelUsage, Kernels as Asked};
+use mecapy_model::{InstructionSet, KernelUsage, Kernels as Asked};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
