@@ -66,7 +66,7 @@ struct Search<'m, T> {
     z: &'m [T],
     /// 1 / rho
     constant: T,
-    /// The two poles that steps look at, and the poles counted as low: up to the first of the two.
+    /// The two poles that steps look at. Those up to the first of them are the low ones.
     pair: [usize; 2],
     is_last: bool,
     origin: usize,
@@ -110,16 +110,18 @@ impl<'m, T: Scalar<Real = T> + PartialOrd> Search<'m, T> {
         let (mut value_before, mut is_weighted) = (None, !self.is_last);
         for _ in 0..EVALUATIONS_MAX {
             let value = self.value(sums);
-            if value.magnitude() <= T::from_f64(T::EPSILON) * self.uncertainty(sums, distance) {
+            let uncertainty = self.uncertainty(sums, distance);
+            if uncertainty.is_nan() || uncertainty >= T::from_f64(f64::MAX) {
+                // The equation has no numbers, or too large ones.
+                return Err(Stop::Declined);
+            }
+            if value.magnitude() <= T::from_f64(T::EPSILON) * uncertainty {
                 return Ok(distance);
             }
             if value < T::ZERO {
                 self.bounds[0] = distance;
-            } else if value > T::ZERO {
-                self.bounds[1] = distance;
             } else {
-                // Not a number: the equation was none.
-                return Err(Stop::Declined);
+                self.bounds[1] = distance;
             }
             if value_before.is_some_and(|before: T| value.magnitude() > before.magnitude() * T::from_f64(0.1)) {
                 is_weighted = !is_weighted && !self.is_last;

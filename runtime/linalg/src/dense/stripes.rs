@@ -14,8 +14,8 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-/// Operations from which on other threads are asked to help: waking them takes a fiftieth of that time.
-const SHARED_FLOPS_MIN: u64 = 100_000_000;
+/// Operations from which on other threads are asked to help: starting them takes about a tenth of that time.
+const SHARED_FLOPS_MIN: u64 = 30_000_000;
 /// Stripes for each thread: the last ones to end have little left to wait for.
 const STRIPES_EACH: usize = 4;
 /// Columns of a stripe: for each, all of the left factor is packed anew.

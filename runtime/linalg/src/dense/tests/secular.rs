@@ -112,12 +112,11 @@ fn what_is_no_secular_equation_is_declined_and_writes_nothing() {
             if found == Err(Stop::Declined) {
                 assert!(to.values().iter().all(|value| *value == 7.0));
             }
-            if pole.is_nan() || weight.is_nan() || rho.is_nan() || rho.is_infinite() {
-                assert!(found.is_err() || found.is_ok_and(f64::is_finite), "{found:?}");
-            }
+            let has_sums = ![pole, weight, rho].iter().any(|value| value.is_nan()) && weight.abs() < 1e150;
+            assert!(has_sums || found == Err(Stop::Declined), "{pole} {weight} {rho}: {found:?}");
         }
     };
-    for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -1.0] {
+    for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e200, 0.0, -1.0] {
         spoilt(5, odd, 0.1, 1.0);
         spoilt(5, 5.0, odd, 1.0);
         spoilt(5, 5.0, 0.1, odd);
