@@ -43,13 +43,21 @@ fn info(entry: &Entry) -> KernelInfo {
 fn parts(symbol: &str) -> (&'static str, &str) {
     let name = symbol.strip_prefix("cblas_").unwrap_or(symbol);
     let name = name.strip_suffix('_').unwrap_or(name);
-    let kinds = [('s', "float32"), ('d', "float64"), ('c', "complex64"), ('z', "complex128")];
-    let kind = kinds.into_iter().find_map(|(letter, numbers)| Some((numbers, name.strip_prefix(letter)?)));
+    // Two letters where the result is of another kind than the operands.
+    let kinds = [
+        ("sc", "complex64"),
+        ("dz", "complex128"),
+        ("s", "float32"),
+        ("d", "float64"),
+        ("c", "complex64"),
+        ("z", "complex128"),
+    ];
+    let kind = kinds.into_iter().find_map(|(letters, numbers)| Some((numbers, name.strip_prefix(letters)?)));
     kind.unwrap_or(("", name))
 }
 
 /// Families by the names that BLAS and LAPACK have for them, without the letter for the kind of numbers.
-const ABOUT: [(&str, &str); 26] = [
+const ABOUT: [(&str, &str); 30] = [
     ("gemm", "product of two matrices"),
     ("symm", "product with a symmetric matrix"),
     ("hemm", "product with a Hermitian matrix"),
@@ -65,6 +73,8 @@ const ABOUT: [(&str, &str); 26] = [
     ("ger", "update by an outer product"),
     ("geru", "update by an outer product"),
     ("gerc", "update by a conjugate outer product"),
+    ("syr", "symmetric update by a vector"),
+    ("her", "Hermitian update by a vector"),
     ("syr2", "symmetric update by two outer products"),
     ("her2", "Hermitian update by two outer products"),
     ("trsv", "triangular system"),
@@ -76,6 +86,8 @@ const ABOUT: [(&str, &str); 26] = [
     ("potrs", "solution by a Cholesky factorisation"),
     ("trtri", "inverse of a triangular matrix"),
     ("lauum", "product of a triangle and its transpose"),
+    ("nrm2", "Euclidean norm of a vector"),
+    ("laed4", "eigenvalue of a diagonal matrix that a vector updates"),
 ];
 
 #[cfg(test)]
@@ -96,6 +108,8 @@ mod tests {
             ("cblas_cgemm", ("complex64", "gemm")),
             ("zher2k_", ("complex128", "her2k")),
             ("ssyr2_", ("float32", "syr2")),
+            ("scnrm2_", ("complex64", "nrm2")),
+            ("snrm2_", ("float32", "nrm2")),
         ];
         for (symbol, expected) in rows {
             assert_eq!(parts(symbol), expected);
