@@ -16,10 +16,20 @@ use std::{
 
 /// Operations from which on other threads are asked to help: starting them takes about a tenth of that time.
 const SHARED_FLOPS_MIN: u64 = 30_000_000;
-/// Stripes for each thread: the last ones to end have little left to wait for.
-const STRIPES_EACH: usize = 4;
-/// Columns of a stripe: for each, all of the left factor is packed anew.
-const STRIPE_COLS_MIN: usize = 96;
+/// The most stripes for each thread: those that end last have little left to wait for.
+const STRIPES_EACH_MAX: usize = 4;
+/// Columns that each stripe should have, since all of the left factor is packed anew for it.
+const STRIPE_COLS: usize = 160;
+/// Columns that each thread must have.
+const THREAD_COLS_MIN: usize = 64;
+
+/// How many stripes so many columns are cut into, as many for each thread. In a part of a matrix some have more to do than
+/// others: there they are thinner.
+fn stripes(cols: usize, threads: usize, part: Option<Part>) -> usize {
+    let threads = threads.min(cols / THREAD_COLS_MIN).max(1);
+    let stripe_cols = if part.is_some() { THREAD_COLS_MIN } else { STRIPE_COLS };
+    threads * (cols / stripe_cols / threads).clamp(1, STRIPES_EACH_MAX)
+}
 
 impl<T: Scalar> Work<'_, '_, T> {
     /// A product into a result whose columns' elements are neighbours, with whatever threads the host has for it.
@@ -33,10 +43,10 @@ impl<T: Scalar> Work<'_, '_, T> {
         let flops = elements.saturating_mul(T::FLOPS.saturating_mul(product.a.cols as u64));
         let threads = if flops < SHARED_FLOPS_MIN { 1 } else { self.cx.crew().map_or(1, |crew| crew.threads()) };
         let within = Within { part, left: 0 };
-        if threads < 2 || c.row_step != 1 || c.cols < 2 * STRIPE_COLS_MIN {
+        if threads < 2 || c.row_step != 1 || c.cols < 2 * THREAD_COLS_MIN {
             return self.by_blocks(product, within, c);
         }
-        let cols = c.cols.div_ceil(threads * STRIPES_EACH).max(STRIPE_COLS_MIN);
+        let cols = c.cols.div_ceil(stripes(c.cols, threads, part));
         let room = Room::of::<T>((c.rows, cols), product.a.cols);
         let shared = with_scratch(self.cx, room.len() * threads, |cx, to: *mut T| {
             let stripes = Stripes::new(product, part, (c.reborrow(), cols));
@@ -113,5 +123,19 @@ impl<'m, T: Scalar> Stripes<'m, T> {
             let b = self.product.b.part((0, left), (self.product.b.rows, cols));
             work.by_blocks(Product { b, ..self.product }, Within { part: self.part, left }, c)?;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_thread_has_as_many_stripes_and_none_is_thin() {
+        let rows = [(128, 2, 2), (300, 2, 2), (600, 2, 2), (700, 2, 4), (3_000, 2, 8), (300, 64, 4), (3_000, 16, 16)];
+        for (cols, threads, expected) in rows {
+            assert_eq!(stripes(cols, threads, None), expected, "{cols} {threads}");
+        }
+        assert_eq!(stripes(600, 2, Some(Part::Upper)), 8);
     }
 }
