@@ -46,11 +46,12 @@ impl<T: Scalar> Work<'_, '_, T> {
         if threads < 2 || c.row_step != 1 || c.cols < 2 * THREAD_COLS_MIN {
             return self.by_blocks(product, within, c);
         }
-        let cols = c.cols.div_ceil(stripes(c.cols, threads, part));
-        let room = Room::of::<T>((c.rows, cols), product.a.cols);
-        let shared = with_scratch(self.cx, room.len() * threads, |cx, to: *mut T| {
+        let count = stripes(c.cols, threads, part);
+        let cols = c.cols.div_ceil(count);
+        let (room, seats) = (Room::of::<T>((c.rows, cols), product.a.cols), threads.min(count));
+        let shared = with_scratch(self.cx, room.len() * seats, |cx, to: *mut T| {
             let stripes = Stripes::new(product, part, (c.reborrow(), cols));
-            let seats = Seats { first: to, room, count: threads, taken: AtomicUsize::new(0) };
+            let seats = Seats { first: to, room, count: seats, taken: AtomicUsize::new(0) };
             let instructions = cx.instructions();
             let job = |host: &mut dyn Host| {
                 let Some((mut cx, seat)) = Context::new(host, instructions).zip(seats.take()) else { return Ok(()) };

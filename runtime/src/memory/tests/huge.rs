@@ -19,7 +19,7 @@ fn mappings(slot: &Slot) -> Vec<String> {
     found.into_iter().filter(|(at, _)| (base..end).contains(at)).map(|(_, flags)| flags).collect()
 }
 
-fn is_huge(mapping: &String) -> bool {
+fn is_huge(mapping: &str) -> bool {
     mapping.split_whitespace().any(|flag| flag == "hg")
 }
 
@@ -28,14 +28,14 @@ fn a_large_growth_gets_huge_pages_and_a_reset_takes_them_back() {
     let image = image(1, 2);
     let mut slot = Slot::map(&image, 4 * HUGE_GROWTH_BYTES).unwrap();
     slot.grow_to(image.bytes() + WASM_PAGE_BYTES).unwrap();
-    assert!(!mappings(&slot).iter().any(is_huge), "a small growth has none");
+    assert!(!mappings(&slot).iter().any(|mapping| is_huge(mapping)), "a small growth has none");
     slot.grow_to(image.bytes() + WASM_PAGE_BYTES + HUGE_GROWTH_BYTES).unwrap();
     let has_huge_pages = std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists();
-    assert_eq!(mappings(&slot).iter().any(is_huge), has_huge_pages);
+    assert_eq!(mappings(&slot).iter().any(|mapping| is_huge(mapping)), has_huge_pages);
     bytes_mut(&mut slot).fill(CANARY);
     slot.reset(&image).unwrap();
     assert!(bytes(&slot) == image.contents());
-    assert!(!mappings(&slot).iter().any(is_huge));
+    assert!(!mappings(&slot).iter().any(|mapping| is_huge(mapping)));
     slot.grow_to(4 * HUGE_GROWTH_BYTES).unwrap();
     assert!(bytes(&slot)[image.bytes()..].iter().all(|byte| *byte == 0));
 }
