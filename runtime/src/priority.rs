@@ -9,11 +9,8 @@ pub(crate) fn this_thread() -> libc::pid_t {
     unsafe { libc::gettid() }
 }
 
-/// Longer than the turn of a thread that asks for nothing, 3 ms at most. No longer than it must be: a thread that yields
-/// its core (Linux 6.18 and later) or has used up its turn waits until the others have had their part of so long a one,
-/// which for a thread of low priority is ten times as long and more.
-const LONG_TURN_NS: u64 = 10_000_000;
-/// The shortest turn that can be asked of the scheduler.
+/// The longest turn that can be asked of the scheduler, and the shortest.
+const LONG_TURN_NS: u64 = 100_000_000;
 const SHORT_TURN_NS: u64 = 100_000;
 /// The lowest priority that there is.
 const NICE_MAX: i32 = 19;

@@ -10,7 +10,7 @@ use crate::{Engine, engine::Active};
 use std::{
     sync::{
         Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -22,8 +22,6 @@ const ASIDE_MAX: Duration = Duration::from_millis(20);
 const ASIDE_SHARE_MAX: f64 = 0.9;
 /// Ticks that the share is an average over; the older ones weigh less.
 const SHARE_TICKS: f64 = 64.0;
-/// What others may have of the time, to what a run keeps for itself, where it yields its core to them.
-const YIELDED_SHARE: u64 = 9;
 /// The turn that they get then, from when the fresh runs are through.
 const TURN: Duration = Duration::from_micros(1_500);
 
@@ -171,7 +169,7 @@ impl Fresh {
 
     /// What a run does at each tick, and whenever a preview starts.
     pub(super) fn checkpoint(self: &Arc<Self>) -> Arc<dyn Fn() + Send + Sync> {
-        let (run, yields) = (Arc::clone(self), Yields::new(Instant::now()));
+        let run = Arc::clone(self);
         Arc::new(move || {
             if run.fresh.load(Ordering::Acquire) {
                 return;
@@ -179,34 +177,8 @@ impl Fresh {
             run.give_way();
             // Whoever carries requests and answers may wait for this core: by its share it might have to wait for the
             // next interrupt.
-            yields.give(Instant::now, thread::yield_now);
+            thread::yield_now();
         })
-    }
-}
-
-/// How often a run yields its core: not before it has had a tenth of the time, should others have taken the rest. The kernel
-/// counts a yielded turn as had, so whoever yields at each tick beside threads that never do is left with nothing.
-struct Yields {
-    began: Instant,
-    /// When it yields again, microseconds after `began`.
-    next_us: AtomicU64,
-}
-
-impl Yields {
-    fn new(began: Instant) -> Self {
-        Self { began, next_us: AtomicU64::new(0) }
-    }
-
-    /// Yields by `give`, unless it is too early.
-    fn give(&self, now: impl Fn() -> Instant, give: impl FnOnce()) {
-        let since = |now: Instant| now.saturating_duration_since(self.began).as_micros() as u64;
-        let before = since(now());
-        if before < self.next_us.load(Ordering::Relaxed) {
-            return;
-        }
-        give();
-        let after = since(now());
-        self.next_us.store(after + (after - before) / YIELDED_SHARE, Ordering::Relaxed);
     }
 }
 
@@ -244,29 +216,6 @@ mod tests {
         assert!(fresh.end() && !fresh.end());
         waits.recv().unwrap();
         assert_eq!(courtesy.aside.load(Ordering::SeqCst), 0);
-    }
-
-    #[test]
-    fn a_run_that_others_keep_off_its_core_keeps_a_tenth() {
-        let began = Instant::now();
-        let clock = std::cell::Cell::new(began);
-        let pass = |time: Duration| clock.set(clock.get() + time);
-        let yields = Yields::new(began);
-        let (mut ran, ms) = (Duration::ZERO, Duration::from_millis(1));
-        for _ in 0..2_000 {
-            pass(ms);
-            ran += ms;
-            yields.give(|| clock.get(), || pass(90 * ms));
-        }
-        let share = ran.as_secs_f64() / clock.get().duration_since(began).as_secs_f64();
-        assert!((0.09..0.11).contains(&share), "{share}");
-        // Where nobody wants the core, it yields at each tick.
-        let (yields, given) = (Yields::new(began), std::cell::Cell::new(0));
-        for _ in 0..100 {
-            pass(ms);
-            yields.give(|| clock.get(), || given.set(given.get() + 1));
-        }
-        assert_eq!(given.get(), 100);
     }
 
     /// Ticks a millisecond apart; each says what the clock was answered, and whether it is the others' turn then.
