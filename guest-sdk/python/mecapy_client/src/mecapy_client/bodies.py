@@ -78,7 +78,8 @@ class ItemRequest(TypedDict, total=False):
 class LimitsRequest(TypedDict, total=False):
     """The `limits` object of a request; what is left out takes the lane's default."""
 
-    # Cores.
+    # Cores: a container's, or those on which a sandbox's native kernels may work. A
+    # preview computes on one.
     cpus: int | None
     # Deterministic instruction budget, about one unit for a WebAssembly instruction.
     # Not for solvers.

@@ -34,7 +34,8 @@ class Artifact(Model):
 class LimitsRequest(Model):
     """The `limits` object of a request; what is left out takes the lane's default."""
 
-    # Cores.
+    # Cores: a container's, or those on which a sandbox's native kernels may work. A
+    # preview computes on one.
     cpus: int | None = None
     # Deterministic instruction budget, about one unit for a WebAssembly instruction.
     # Not for solvers.
