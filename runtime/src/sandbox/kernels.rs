@@ -20,7 +20,8 @@ use wasmtime::{Caller, Extern, Memory, Trap};
 /// WebAssembly does. `make bench` (group `kernels`) holds the two against each other.
 const PRICE: u64 = 1;
 const PRICE_PARTS: u64 = 4;
-/// Names the two numbers above in a task's usage: to be raised with any change of them.
+/// Names the two numbers above, and what kernels announce as operations, in a task's usage: to be raised with any change of
+/// them.
 const PRICE_VERSION: u32 = 2;
 /// At least so much time is between two moments at which others may go first.
 const COURTESY_EVERY: Duration = Duration::from_millis(1);
@@ -66,9 +67,9 @@ impl Kernels {
         self.watch = Some(Watch { cancel, deadline: run.deadline, checkpoint });
     }
 
-    /// Processor time of threads other than the guest's.
-    pub(super) fn helped(&self) -> Duration {
-        self.helped
+    /// Processor time of threads other than the guest's, since this was asked last.
+    pub(super) fn take_helped(&mut self) -> Duration {
+        std::mem::take(&mut self.helped)
     }
 
     /// What was used since this was asked last; `None` where that is nothing.

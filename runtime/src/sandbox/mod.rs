@@ -143,7 +143,9 @@ impl Sandbox {
             // tick stopped, this is what was known before the loop.
             fuel: run.attempt.limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0)),
             memory_peak_bytes: store.data().limiter.peak_bytes(),
-            cpu_ms: milliseconds(thread_cpu_time().saturating_sub(cpu_started) + store.data().kernels.helped()),
+            cpu_ms: milliseconds(
+                thread_cpu_time().saturating_sub(cpu_started) + store.data_mut().kernels.take_helped(),
+            ),
             queued_ms: 0.0,
             startup_ms: milliseconds(startup),
             execute_ms: milliseconds(started.elapsed().saturating_sub(startup)),

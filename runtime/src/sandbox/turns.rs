@@ -57,7 +57,7 @@ pub(super) fn take(store: &mut Store<State>, instance: &Instance, source: &str) 
     let usage = Usage {
         fuel: fuel.saturating_sub(store.get_fuel().unwrap_or(0)),
         memory_peak_bytes: store.data().limiter.peak_bytes(),
-        cpu_ms: milliseconds(thread_cpu_time().saturating_sub(cpu_started)),
+        cpu_ms: milliseconds(thread_cpu_time().saturating_sub(cpu_started) + store.data_mut().kernels.take_helped()),
         queued_ms: 0.0,
         startup_ms: 0.0,
         execute_ms: milliseconds(started.elapsed()),
